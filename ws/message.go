@@ -1,0 +1,61 @@
+package ws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+)
+
+// Message is one message of a peer, all its fragments joined, and text proven to be UTF-8.
+type Message struct {
+	Opcode Opcode // Text or Binary
+	Data   []byte // valid until the callback returns; copy what is to be kept
+}
+
+// IsText reports whether the peer sent text.
+func (m Message) IsText() bool { return m.Opcode == Text }
+
+// Text returns a copy of the data as a string, safe to keep.
+func (m Message) Text() string { return string(m.Data) }
+
+// JSON decodes the data into v, which must be a pointer. Its error is safe to show to the peer.
+func (m Message) JSON(v any) error {
+	if err := json.Unmarshal(m.Data, v); err != nil {
+		return fmt.Errorf("ws: message is not the JSON expected: %w", err)
+	}
+	return nil
+}
+
+// check reports why m may not be sent (RFC 6455 section 5.6).
+func (m Message) check() error {
+	switch {
+	case m.Opcode != Text && m.Opcode != Binary:
+		return errOpcodeToSend
+	case m.Opcode == Text && !utf8.Valid(m.Data):
+		return errTextToSend
+	}
+	return nil
+}
+
+var (
+	errOpcodeToSend = errors.New("ws: send: a message's opcode is Text or Binary")
+	errTextToSend   = errors.New("ws: send: text must be UTF-8; send other bytes as a binary message")
+)
+
+// loggedBytes is how much of a message reaches a log line.
+const loggedBytes = 200
+
+// LogValue makes a message readable, and short, in a log line.
+func (m Message) LogValue() slog.Value {
+	if !m.IsText() {
+		return slog.StringValue(fmt.Sprintf("%d bytes of binary", len(m.Data)))
+	}
+	if len(m.Data) <= loggedBytes {
+		return slog.StringValue(m.Text())
+	}
+	head := strings.ToValidUTF8(string(m.Data[:loggedBytes]), "")
+	return slog.StringValue(fmt.Sprintf("%s… (%d bytes)", head, len(m.Data)))
+}

@@ -1,0 +1,286 @@
+package ws
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// ErrClosed is what sending on a socket returns once its close has begun. It is net.ErrClosed, so
+// that errors.Is knows it under either name.
+var ErrClosed = fmt.Errorf("ws: socket is closed: %w", net.ErrClosed)
+
+// errFull says that a frame was not queued, because its sender does not wait.
+var errFull = &CloseError{CloseTryAgainLater, "the peer reads too slowly"}
+
+const (
+	// corkLimit is how many bytes of replies may gather, while more messages of one read are handled.
+	corkLimit = 32 << 10
+	// corkTime is how long they may, should one of those messages take its time.
+	corkTime = time.Millisecond
+)
+
+// outbox is the sending half of a socket: one bounded queue of bytes, filled by any goroutine and
+// written by one of them at a time, for all. No goroutine of its own stands by.
+type outbox struct {
+	transport
+	limit   int           // bytes that may wait
+	timeout time.Duration // of one write
+	spawn   func(func())  // runs a function in a goroutine that the App waits for
+
+	mu      sync.Mutex
+	queue   *buffer       // whole frames that wait; nil when there are none
+	inHand  int           // bytes of the write that is under way
+	writing bool          // someone writes for all
+	room    chan struct{} // closed when the write under way ends; made by who waits for that
+	corked  bool          // the reader has more messages to handle: let the replies gather
+	uncork  *time.Timer   // ends that, when it takes too long
+	sealed  bool          // the close frame is in the queue: nothing comes after (RFC 6455 section 5.5.1)
+	err     error         // set once, when nothing can be written any more
+}
+
+// send queues a frame and writes it, unless somebody writes already or more replies are to come.
+// While the outbox is full it waits: for the write under way, which has a deadline.
+func (o *outbox) send(op Opcode, payload []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.full(len(payload)) && o.open() == nil {
+		if o.writing {
+			o.waitLocked()
+		} else {
+			o.drainLocked(true)
+		}
+	}
+	if err := o.open(); err != nil {
+		return err
+	}
+	first := o.queue == nil
+	o.appendLocked(op, payload)
+	switch {
+	case o.writing: // who writes sees the queue when that write is done
+	case !o.corked || len(o.queue.p) >= corkLimit:
+		o.drainLocked(true)
+	case first:
+		o.armLocked()
+	}
+	return o.err
+}
+
+// offer queues a frame if there is room, and reports whether somebody has to be found to write it.
+// It never waits.
+func (o *outbox) offer(op Opcode, payload []byte) (unwritten bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.open(); err != nil {
+		return false, err
+	}
+	if o.full(len(payload)) {
+		return false, errFull
+	}
+	first := o.queue == nil || o.corked
+	o.appendLocked(op, payload)
+	return first && !o.writing, nil
+}
+
+// seal queues the close frame as the last one and reports whether it was the first to do so. With
+// drop the frames that wait are given up.
+func (o *outbox) seal(payload []byte, drop bool) (first bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open() != nil {
+		return false
+	}
+	if drop && o.queue != nil {
+		o.queue.p = o.queue.p[:0]
+	}
+	o.appendLocked(opClose, payload)
+	o.sealed = true
+	return true
+}
+
+// flush writes what is queued, or leaves that to who writes already.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.writing {
+		o.drainLocked(true)
+	}
+}
+
+// tryFlush is flush without waiting: for a peer that makes it wait it finds another goroutine.
+func (o *outbox) tryFlush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.writing {
+		o.drainLocked(false)
+	}
+}
+
+// settle returns when everything is written, or cannot be any more, and nobody is writing.
+func (o *outbox) settle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.writing || o.queue != nil && o.err == nil {
+		if o.writing {
+			o.waitLocked()
+		} else {
+			o.drainLocked(true)
+		}
+	}
+}
+
+// cork lets replies gather from now on (they leave within corkTime), or writes those that have.
+func (o *outbox) cork(on bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = on
+	if !on && !o.writing {
+		if o.uncork != nil {
+			o.uncork.Stop()
+		}
+		o.drainLocked(true)
+	}
+}
+
+// fail ends all sending: what waits is given up, and the write under way is cut short.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failLocked(err)
+}
+
+// isOpen reports whether frames can still be queued.
+func (o *outbox) isOpen() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.open() == nil
+}
+
+// The rest is called with mu held.
+
+func (o *outbox) open() error {
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.sealed:
+		return ErrClosed
+	}
+	return nil
+}
+
+// full reports whether n more bytes have to wait. A message larger than the limit goes alone.
+func (o *outbox) full(n int) bool {
+	waiting := o.inHand
+	if o.queue != nil {
+		waiting += len(o.queue.p)
+	}
+	return waiting > 0 && waiting+n+maxHeader > o.limit
+}
+
+func (o *outbox) appendLocked(op Opcode, payload []byte) {
+	if o.queue == nil {
+		o.queue = takeBuffer()
+	}
+	o.queue.p = appendHeader(o.queue.p, op, len(payload))
+	o.queue.p = append(o.queue.p, payload...)
+}
+
+func (o *outbox) armLocked() {
+	if o.uncork == nil {
+		o.uncork = time.AfterFunc(corkTime, o.tryFlush)
+	} else {
+		o.uncork.Reset(corkTime)
+	}
+}
+
+// drainLocked writes until the queue is empty; mu is free meanwhile. Without wait, a peer that makes
+// it wait gets a goroutine of its own, until it has read on or its write's deadline is over.
+func (o *outbox) drainLocked(wait bool) {
+	for o.queue != nil && o.err == nil {
+		buf := o.queue
+		o.queue, o.inHand, o.writing = nil, len(buf.p), true
+		o.mu.Unlock()
+		n, err := o.tryWrite(buf.p)
+		if err == errWouldBlock {
+			if !wait {
+				o.spawn(func() { o.finishWrite(buf, n) })
+				o.mu.Lock()
+				return
+			}
+			err = o.waitWrite(buf.p[n:], o.timeout)
+		}
+		o.mu.Lock()
+		o.wroteLocked(buf, err)
+	}
+}
+
+// finishWrite takes over a write of which n bytes are done, and all that is queued meanwhile.
+func (o *outbox) finishWrite(buf *buffer, n int) {
+	err := o.waitWrite(buf.p[n:], o.timeout)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wroteLocked(buf, err)
+	o.drainLocked(true)
+}
+
+func (o *outbox) wroteLocked(buf *buffer, err error) {
+	giveBuffer(buf)
+	o.inHand, o.writing = 0, false
+	if err != nil {
+		o.failLocked(fmt.Errorf("ws: write: %w", err))
+	}
+	o.wakeLocked()
+}
+
+func (o *outbox) failLocked(err error) {
+	if o.err == nil {
+		o.err = err
+		o.drop() // wakes the reader and the writer
+	}
+	if o.queue != nil {
+		giveBuffer(o.queue)
+		o.queue = nil
+	}
+	if o.uncork != nil {
+		o.uncork.Stop()
+	}
+	o.wakeLocked()
+}
+
+func (o *outbox) wakeLocked() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// waitLocked waits for the end of the write under way, which has a deadline.
+func (o *outbox) waitLocked() {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	room := o.room
+	o.mu.Unlock()
+	<-room
+	o.mu.Lock()
+}
+
+// buffer holds frames on their way out.
+type buffer struct{ p []byte }
+
+const (
+	bufferSize = 4 << 10   // bytes, to begin with
+	bufferKeep = 128 << 10 // larger ones are left to the garbage collector
+)
+
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, bufferSize)} }}
+
+func takeBuffer() *buffer { return buffers.Get().(*buffer) }
+
+func giveBuffer(b *buffer) {
+	if cap(b.p) <= bufferKeep {
+		b.p = b.p[:0]
+		buffers.Put(b)
+	}
+}

@@ -1,0 +1,118 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// handshakeFields are of no use after the upgrade.
+var handshakeFields = map[string]bool{
+	"Connection":               true,
+	"Upgrade":                  true,
+	"Sec-Websocket-Key":        true,
+	"Sec-Websocket-Version":    true,
+	"Sec-Websocket-Extensions": true,
+}
+
+func keepRequest(c echo.Context) request {
+	r := c.Request()
+	var b strings.Builder
+	b.WriteString("GET " + r.URL.RequestURI() + " HTTP/1.1\r\nHost: " + r.Host + "\r\n")
+	r.Header.WriteSubset(&b, handshakeFields) // a strings.Builder does not fail
+	b.WriteString("\r\n")
+	kept := request{head: strings.Clone(b.String()), remote: r.RemoteAddr, path: strings.Clone(r.URL.Path)}
+	if names := c.ParamNames(); len(names) > 0 {
+		kept.names, kept.params = names, slices.Clone(c.ParamValues())
+	}
+	return kept
+}
+
+func (k request) restore() *http.Request {
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(k.head)))
+	if err != nil { // a head that net/http read once, and wrote by its own rules
+		r, _ = http.NewRequest(http.MethodGet, "/", nil)
+	}
+	r.RemoteAddr = k.remote
+	return r
+}
+
+// upgradeKey is where own leaves the place for what the route's handler upgraded.
+const upgradeKey = "echows.upgrade"
+
+// upgrade is what a route's handler leaves for own to start.
+type upgrade struct {
+	socket  *Socket
+	context echo.Context // as the route's handler got it, so whatever a middleware wrapped it in
+}
+
+// own runs before all other middleware. Echo takes its context back into a pool when the request is
+// over, so it gives requests that want to be upgraded one that is theirs, and the Handler's callbacks
+// can keep it. And it starts the socket only when the last middleware is through with it.
+func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !wantsUpgrade(c.Request()) {
+			return next(c)
+		}
+		u := new(upgrade)
+		mine := a.echo.NewContext(c.Request(), c.Response().Writer)
+		mine.SetResponse(c.Response()) // whose state Echo looks at afterwards
+		mine.Set(upgradeKey, u)
+		defer func() {
+			if u.socket != nil {
+				u.start()
+			}
+		}()
+		err := next(mine)
+		if err != nil {
+			mine.Error(err) // here, because Echo's own context does not hold what middleware set
+		}
+		return err
+	}
+}
+
+// start hands the connection over to a goroutine of its own. What the Handler keeps of c from here on
+// has no tie to net/http.
+func (u *upgrade) start() {
+	s, c := u.socket, u.context
+	r := c.Request().WithContext(requestContext{s, context.WithoutCancel(c.Request().Context())})
+	r.Body = http.NoBody
+	c.SetRequest(r)
+	gone := echo.NewResponse(goneWriter{c.Response().Header().Clone()}, c.Echo())
+	gone.Status, gone.Committed = http.StatusSwitchingProtocols, true
+	c.SetResponse(gone)
+	go func() {
+		defer s.app.running.Done()
+		s.run(c)
+	}()
+}
+
+// requestContext lives as long as the socket and knows the request's values. It asks for the
+// socket's context only when used, since that one is made on demand.
+type requestContext struct {
+	socket *Socket
+	values context.Context
+}
+
+func (c requestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c requestContext) Done() <-chan struct{}       { return c.socket.Context().Done() }
+func (c requestContext) Err() error                  { return c.socket.Context().Err() }
+
+func (c requestContext) Value(key any) any {
+	if v := c.values.Value(key); v != nil {
+		return v
+	}
+	return c.socket.Context().Value(key)
+}
+
+// goneWriter stands where the connection was: after the upgrade there is no HTTP answer to write.
+type goneWriter struct{ header http.Header }
+
+func (w goneWriter) Header() http.Header       { return w.header }
+func (w goneWriter) WriteHeader(int)           {}
+func (w goneWriter) Write([]byte) (int, error) { return 0, http.ErrHijacked }

@@ -1,0 +1,73 @@
+package ws
+
+import (
+	"iter"
+	"sync"
+)
+
+// Route is one route's sockets.
+type Route struct {
+	app          *App
+	handler      Handler
+	subprotocols []string
+
+	mu      sync.Mutex // guards sockets; held while a broadcast is queued, so all members see one order
+	sockets map[*Socket]struct{}
+}
+
+// Subprotocols names the subprotocols that the route speaks (RFC 6455 section 1.9). The first one of
+// a client's offers that is among them is agreed on. Call it before the server starts.
+func (r *Route) Subprotocols(names ...string) *Route {
+	r.subprotocols = names
+	return r
+}
+
+// Len is the number of the route's open sockets.
+func (r *Route) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sockets)
+}
+
+// Sockets ranges over the route's sockets that are open when the range begins.
+func (r *Route) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		r.mu.Lock()
+		open := make([]*Socket, 0, len(r.sockets))
+		for s := range r.sockets {
+			open = append(open, s)
+		}
+		r.mu.Unlock()
+		for _, s := range open {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Broadcast sends m to every socket of the route, in one order for all of them. It never waits: a
+// socket whose outbox is full, because its peer does not read, is closed with 1013 instead. The error
+// says what is wrong with m, as Send's does.
+func (r *Route) Broadcast(m Message) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.sockets {
+		s.offer(m.Opcode, m.Data)
+	}
+	return nil
+}
+
+// offer queues a frame without waiting and has it written soon.
+func (s *Socket) offer(op Opcode, payload []byte) {
+	switch unwritten, err := s.out.offer(op, payload); {
+	case err == errFull:
+		s.app.dropped.Add(1)
+		s.close(errFull, true)
+	case unwritten:
+		s.app.flusher.add(s)
+	}
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
+)
+
+// Reply tells the page to append a line of text.
+type Reply struct {
+	Append     bool   `json:"append"`
+	ReturnText string `json:"returnText"`
+}
+
+// reply is the first lesson: whatever the page says, it is told to append a line.
+func reply(s *ws.Socket, c echo.Context) error {
+	s.OnMessage(func(m ws.Message) error {
+		slog.Info("message", "id", s.ID(), "got", m)
+		return s.SendJSON(Reply{Append: true, ReturnText: "I am using websockets!"})
+	})
+	return nil
+}
+
+// echoBack sends every message back as it came: text as text, binary as binary.
+func echoBack(s *ws.Socket, c echo.Context) error {
+	s.OnMessage(s.Send)
+	return nil
+}
+
+// broadcast sends every message to all who are connected here, its sender too: the simplest group
+// chat there is.
+func broadcast(s *ws.Socket, c echo.Context) error {
+	s.OnMessage(s.Route().Broadcast)
+	return nil
+}
