@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/labstack/echo/v4 v4.16.0
+	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.62.0
 )
 
