@@ -31,6 +31,9 @@ func serve(t testing.TB, cfg ws.Config, setup func(e *echo.Echo, app *ws.App)) (
 
 func serveOn(t testing.TB, cfg ws.Config, wrap func(net.Listener) net.Listener, setup func(e *echo.Echo, app *ws.App)) (*ws.App, string) {
 	t.Helper()
+	if cfg.PingInterval == 0 {
+		cfg.PingInterval = time.Hour // no pings among what a test expects
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -140,9 +143,12 @@ func (p *peer) next() string {
 	case kind == "":
 		return fmt.Sprintf("frame %08b %q", head[0], payload)
 	case kind == "close " && n >= 2:
-		return strings.TrimSpace(kind + strconv.Itoa(int(binary.BigEndian.Uint16(payload))) + " " + string(payload[2:]))
+		return strings.TrimSuffix(kind+strconv.Itoa(int(binary.BigEndian.Uint16(payload)))+" "+string(payload[2:]), " ")
 	}
-	return strings.TrimSpace(kind + string(payload))
+	if n == 0 {
+		return strings.TrimSuffix(kind, " ")
+	}
+	return kind + string(payload)
 }
 
 func (p *peer) expect(want ...string) {

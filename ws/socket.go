@@ -25,6 +25,7 @@ type Socket struct {
 	app         *App
 	route       *Route
 	number      uint64
+	firstPing   int64 // tick
 	opened      time.Time
 	subprotocol string
 	request     request

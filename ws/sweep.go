@@ -8,8 +8,8 @@ import (
 // sweep keeps all sockets alive, and ends those whose peers are gone: one goroutine for all of them,
 // for as long as there are any.
 //
-// It wakes some thirty times in a ping interval. Each time it pings another share of the sockets, so
-// that the pings are spread over the interval, and looks at the last sign of life of every one.
+// It wakes some thirty times in a ping interval. Each time it looks at the last sign of life of every
+// socket, and pings those whose turn it is.
 func (a *App) sweep(stop <-chan struct{}) {
 	ticker := time.NewTicker(a.tick)
 	defer ticker.Stop()
@@ -35,7 +35,7 @@ func (s *Socket) keepAlive(now int64) {
 	switch every := s.app.ticks; {
 	case now-s.seen.Load() > 2*every:
 		s.abort(&CloseError{CloseAbnormal, fmt.Sprintf("no sign of life for %v", 2*s.app.config.PingInterval)})
-	case (now+int64(s.number))%every == 0:
+	case now >= s.firstPing && (now-s.firstPing)%every == 0:
 		s.ping()
 	}
 }
@@ -45,4 +45,11 @@ func (s *Socket) ping() {
 	if unwritten, err := s.out.offer(opPing, nil); err == nil && unwritten {
 		s.app.flusher.add(s)
 	}
+}
+
+// firstPing is the tick of a new socket's first ping: in the second half of an interval from now, so
+// that the pings of sockets which came together are spread.
+func (a *App) firstPing(number uint64) int64 {
+	half := a.ticks - a.ticks/2
+	return a.clock.Load() + a.ticks/2 + int64(number)%half + 1
 }

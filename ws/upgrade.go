@@ -176,10 +176,12 @@ func (r *Route) accept(c echo.Context, u *upgrade, conn net.Conn, early []byte, 
 
 func (r *Route) newSocket(c echo.Context, conn net.Conn, subprotocol string) *Socket {
 	a := r.app
+	number := a.numbers.Add(1)
 	s := &Socket{
 		app:         a,
 		route:       r,
-		number:      a.numbers.Add(1),
+		number:      number,
+		firstPing:   a.firstPing(number),
 		opened:      time.Now(),
 		subprotocol: subprotocol,
 		request:     keepRequest(c),
