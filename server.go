@@ -190,6 +190,7 @@ const shutdownTime = 4 * time.Second
 type server struct {
 	listener net.Listener
 	http     *http.Server
+	secure   bool // serves https: and wss:
 	app      *ws.App
 	failed   chan error // serving ended by itself; holds one
 }
@@ -207,14 +208,14 @@ func start(set settings) (*server, error) {
 	}))
 	routes(e, app, views.New())
 
-	s := &server{app: app, failed: make(chan error, 1), http: &http.Server{
+	s := &server{app: app, secure: set.tlsCert != "", failed: make(chan error, 1), http: &http.Server{
 		Handler:           e,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10, // a socket keeps its request's header
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	}}
-	if set.tlsCert != "" {
+	if s.secure {
 		pair, err := tls.LoadX509KeyPair(set.tlsCert, set.tlsKey)
 		if err != nil {
 			return nil, fmt.Errorf("certificate (-tls-cert, -tls-key): %w", err)
@@ -229,14 +230,12 @@ func start(set settings) (*server, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w", set.addr, err)
 	}
 	s.listener = listener
-	go func() { // ends with the listener; Close waits for it
-		s.failed <- s.serve()
-	}()
+	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
 	return s, nil
 }
 
 func (s *server) serve() error {
-	if s.http.TLSConfig != nil {
+	if s.secure {
 		return s.http.ServeTLS(s.listener, "", "")
 	}
 	return s.http.Serve(s.listener)
@@ -248,7 +247,7 @@ func (s *server) Addr() *net.TCPAddr { return s.listener.Addr().(*net.TCPAddr) }
 // URL is the first page's, for a browser on this machine.
 func (s *server) URL() string {
 	scheme := "http"
-	if s.http.TLSConfig != nil {
+	if s.secure {
 		scheme = "https"
 	}
 	host := "localhost"

@@ -1,0 +1,410 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/net/websocket"
+
+	"echows/views"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait.
+const patience = 20 * time.Second
+
+// program is the whole server, started as main starts it.
+type program struct {
+	t    *testing.T
+	url  string // http://127.0.0.1:PORT
+	stop context.CancelFunc
+	exit chan int
+	log  *log
+}
+
+// log is what the program writes, to be waited for.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// find waits until the log holds prefix, and returns the word that follows.
+func (l *log) find(t *testing.T, prefix string) string {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		if _, rest, ok := strings.Cut(l.String(), prefix); ok && strings.Contains(rest, "\n") {
+			return strings.Fields(rest + " .")[0]
+		}
+		select {
+		case <-l.more:
+		case <-deadline:
+			t.Fatalf("no %q in the log:\n%s", prefix, l)
+		}
+	}
+}
+
+func startProgram(t *testing.T, args ...string) *program {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p := &program{t, "", stop, make(chan int, 1), &log{more: make(chan struct{}, 1)}}
+	args = append([]string{"-addr", "127.0.0.1:0"}, args...)
+	go func() { p.exit <- run(ctx, args, func(string) string { return "" }, p.log) }()
+	t.Cleanup(func() {
+		p.end()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	p.url = p.log.find(t, "open=")
+	return p
+}
+
+// end stops the program and expects exit code 0.
+func (p *program) end() {
+	p.t.Helper()
+	p.stop()
+	select {
+	case code := <-p.exit:
+		if code != 0 {
+			p.t.Errorf("exit code %d:\n%s", code, p.log)
+		}
+		p.exit <- 0
+	case <-time.After(patience):
+		p.t.Fatal("the program does not end")
+	}
+}
+
+func (p *program) dial(path string) *websocket.Conn {
+	p.t.Helper()
+	conn, err := websocket.Dial("ws"+strings.TrimPrefix(p.url, "http")+path, "", p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+func receive(t *testing.T, conn *websocket.Conn) string {
+	t.Helper()
+	var got string
+	if err := websocket.Message.Receive(conn, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestTheFirstLesson(t *testing.T) {
+	p := startProgram(t)
+	for _, path := range []string{"/ws", "/ws/"} {
+		conn := p.dial(path)
+		for _, message := range []string{`{"loaded":true}`, "anything", ""} {
+			if err := websocket.Message.Send(conn, message); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := receive(t, conn), `{"append":true,"returnText":"I am using websockets!"}`; got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+		conn.Close()
+	}
+	p.log.find(t, `got="{\"loaded\":true}"`)
+	p.log.find(t, `msg="socket opened"`)
+	p.log.find(t, "path=/ws/ code=1000")
+}
+
+func TestEchoKeepsOrder(t *testing.T) {
+	conn := startProgram(t).dial("/ws/echo")
+	go func() {
+		for i := range 1000 {
+			fmt.Fprintf(conn, "message %d", i)
+		}
+	}()
+	for i := range 1000 {
+		if got, want := receive(t, conn), fmt.Sprintf("message %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	binary := []byte{0, 0xff, 0x80}
+	if err := websocket.Message.Send(conn, binary); err != nil {
+		t.Fatal(err)
+	}
+	frame, err := conn.NewFrameReader()
+	if err != nil || frame.PayloadType() != websocket.BinaryFrame {
+		t.Errorf("binary came back as type %d, %v", frame.PayloadType(), err)
+	}
+}
+
+func TestAHundredClients(t *testing.T) {
+	p := startProgram(t)
+	var clients sync.WaitGroup
+	for i := range 100 {
+		clients.Go(func() {
+			conn := p.dial("/ws/echo")
+			for n := range 20 {
+				want := fmt.Sprintf("%d from %d", n, i)
+				fmt.Fprint(conn, want)
+				var got string
+				if err := websocket.Message.Receive(conn, &got); err != nil || got != want {
+					t.Errorf("got %q %v, want %q", got, err, want)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+func TestBroadcastReachesAll(t *testing.T) {
+	p := startProgram(t)
+	var conns []*websocket.Conn
+	for i := range 10 { // a member gets what is sent from its own arrival on
+		conn := p.dial("/ws/broadcast")
+		want := fmt.Sprint("hello from ", i)
+		fmt.Fprint(conn, want)
+		conns = append(conns, conn)
+		for j, member := range conns {
+			if got := receive(t, member); got != want {
+				t.Fatalf("member %d got %q, want %q", j, got, want)
+			}
+		}
+	}
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func TestPagesAndRefusals(t *testing.T) {
+	p := startProgram(t)
+	for _, c := range []struct {
+		path   string
+		status int
+		kind   string
+		body   string
+	}{
+		{"/", 200, "text/html; charset=UTF-8", "Click here to start receiving messages."},
+		{"/", 200, "text/html; charset=UTF-8", `id="websocket-button"`},
+		{"/local.js", 200, "text/javascript; charset=utf-8", "returnText"},
+		{"/connection.js", 200, "text/javascript; charset=utf-8", "onclose"},
+		{"/style.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
+		{"/icon.svg", 200, "image/svg+xml", "<svg"},
+		{"/healthz", 200, "application/json", `{"status":"ok"}`},
+		{"/ws", 426, "application/json", `{"message":"`},
+		{"/ws/echo", 426, "application/json", `{"message":"`},
+		{"/nowhere", 404, "application/json", `{"message":"Not Found"}`},
+		{"/index.html", 404, "application/json", `{"message":"Not Found"}`},
+		{"/views.go", 404, "application/json", `{"message":"Not Found"}`},
+	} {
+		res, body := get(t, p.url+c.path)
+		if res.StatusCode != c.status || res.Header.Get("Content-Type") != c.kind || !strings.Contains(body, c.body) {
+			t.Errorf("%s: %s, %s: %.200s", c.path, res.Status, res.Header.Get("Content-Type"), body)
+		}
+		if got := res.Header.Get("Content-Security-Policy"); got != views.Policy || strings.Contains(got, "unsafe") {
+			t.Errorf("%s: policy %q", c.path, got)
+		}
+	}
+	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.url, "http")+"/ws", "https://foe.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := websocket.DialConfig(config); err == nil {
+		t.Error("a foreign origin was let in")
+	}
+}
+
+func TestForeignOriginsByName(t *testing.T) {
+	p := startProgram(t, "-origins", "https://one.example, https://two.example", "-max-message", "1KiB")
+	conn, err := websocket.Dial("ws"+strings.TrimPrefix(p.url, "http")+"/ws/echo", "", "https://two.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	conn.Write(make([]byte, 1025)) // past -max-message
+	if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("got %d bytes, %v; want the end", n, err)
+	}
+	p.log.find(t, "code=1009")
+}
+
+func TestShutdownClosesSockets(t *testing.T) {
+	p := startProgram(t)
+	conn := p.dial("/ws/echo")
+	fmt.Fprint(conn, "here")
+	receive(t, conn)
+	p.stop()
+	frame, err := conn.NewFrameReader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.ReadAll(frame.HeaderReader())
+	payload, _ := io.ReadAll(frame)
+	if frame.PayloadType() != websocket.CloseFrame || !bytes.HasPrefix(payload, []byte{1012 >> 8, 1012 & 0xff}) {
+		t.Errorf("got type %d, %q; want close 1012", frame.PayloadType(), payload)
+	}
+	conn.Close()
+	p.end()
+	if res, err := http.Get(p.url + "/healthz"); err == nil {
+		t.Errorf("after the end it answers %s", res.Status)
+	}
+}
+
+// certificate writes a self-signed certificate for 127.0.0.1 and its key.
+func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "echows test"},
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	pem1 := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	pem2 := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	if os.WriteFile(cert, pem1, 0o600) != nil || os.WriteFile(key, pem2, 0o600) != nil {
+		t.Fatal("cannot write the certificate")
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem1)
+	return cert, key, pool
+}
+
+func TestOverTLS(t *testing.T) {
+	cert, key, pool := certificate(t)
+	p := startProgram(t, "-tls-cert", cert, "-tls-key", key)
+	config, err := websocket.NewConfig("wss"+strings.TrimPrefix(p.url, "https")+"/ws/echo", p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.TlsConfig = &tls.Config{RootCAs: pool}
+	conn, err := websocket.DialConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	for _, want := range []string{"short", strings.Repeat("long ", 50_000)} {
+		fmt.Fprint(conn, want)
+		if got := receive(t, conn); got != want {
+			t.Errorf("got %d bytes, want %d", len(got), len(want))
+		}
+	}
+}
+
+func TestWhatCanBeMendedIsOneLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cert, key, _ := certificate(t)
+	for _, c := range []struct {
+		name string
+		args string
+		env  map[string]string
+		code int
+		want string
+	}{
+		{"a taken port", "-addr " + taken.Addr().String(), nil, 1, "is in use"},
+		{"an address that is none", "-addr 256.0.0.1:x", nil, 1, "cannot listen"},
+		{"a certificate that is not there", "-tls-cert nowhere.pem -tls-key " + key, nil, 1, "nowhere.pem"},
+		{"a certificate that is none", "-tls-cert " + key + " -tls-key " + key, nil, 1, "certificate"},
+		{"a certificate without its key", "-tls-cert " + cert, nil, 2, "go together"},
+		{"an unknown flag", "-unknown", nil, 2, "-unknown"},
+		{"an argument", "now", nil, 2, `"now"`},
+		{"a size that is none", "-max-message lots", nil, 2, "such as 65536, 64KiB or 1MiB"},
+		{"a size that is too large", "-max-message 2000MiB", nil, 2, "1024MiB"},
+		{"an origin without a scheme", "-origins example.com", nil, 2, "https://example.com"},
+		{"a ping too often", "-ping 1ms", nil, 2, "too short"},
+		{"a bad environment", "", map[string]string{"PING_INTERVAL": "often"}, 2, "PING_INTERVAL"},
+		{"a bad port", "", map[string]string{"PORT": "99999"}, 1, ":99999"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			code := run(context.Background(), strings.Fields(c.args), func(name string) string { return c.env[name] }, &out)
+			if code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("exit code %d, want %d:\n%s", code, c.code, &out)
+			}
+		})
+	}
+}
+
+func TestSettings(t *testing.T) {
+	env := map[string]string{"PORT": "8080", "ALLOWED_ORIGINS": "*", "MAX_MESSAGE": "64KiB", "PING_INTERVAL": "1m", "TLS_CERT": "c", "TLS_KEY": "k"}
+	set, err := readSettings([]string{"-ping", "2s"}, func(name string) string { return env[name] }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings{addr: ":8080", origins: origins{"*"}, tlsCert: "c", tlsKey: "k", maxMessage: 64 << 10, ping: 2 * time.Second}
+	if fmt.Sprint(set) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", set, want)
+	}
+	var help bytes.Buffer
+	if code := run(context.Background(), []string{"-h"}, os.Getenv, &help); code != 0 {
+		t.Errorf("-h exits with %d", code)
+	}
+	for _, word := range []string{"-addr", "PORT", "-origins", "ALLOWED_ORIGINS", "-tls-cert", "TLS_CERT", "-tls-key", "TLS_KEY", "-max-message", "MAX_MESSAGE", "1MiB", "-ping", "PING_INTERVAL", "25s"} {
+		if !strings.Contains(help.String(), word) {
+			t.Errorf("-h lacks %s", word)
+		}
+	}
+}
