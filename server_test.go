@@ -408,3 +408,30 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// What the README says of the smallest program and of the settings is so.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile("lessons/1-first-websocket/smallest/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(program), "package main")
+	if !strings.Contains(string(readme), "```go\npackage main"+code+"```") {
+		t.Error("the README shows another smallest program")
+	}
+	var help bytes.Buffer
+	run(context.Background(), []string{"-h"}, os.Getenv, &help)
+	for line := range strings.Lines(help.String()) {
+		words := strings.Fields(line) // such as: -addr address, PORT
+		if len(words) != 3 || words[0][0] != '-' {
+			continue
+		}
+		if name, variable := words[0], words[2]; !strings.Contains(string(readme), "`"+name+"`") || !strings.Contains(string(readme), "`"+variable+"`") {
+			t.Errorf("the README's settings lack %s, %s", name, variable)
+		}
+	}
+}

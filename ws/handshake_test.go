@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -129,9 +130,14 @@ func TestSubprotocols(t *testing.T) {
 
 // Each of Echo's middleware that people use stands before a socket route.
 func TestUnderEchosMiddleware(t *testing.T) {
-	var logged strings.Builder
+	var logged, requests strings.Builder
 	for name, m := range map[string]echo.MiddlewareFunc{
-		"Logger":         middleware.LoggerWithConfig(middleware.LoggerConfig{Format: "${status}", Output: &logged}),
+		//lint:ignore SA1019 it is deprecated, and everywhere
+		"Logger": middleware.LoggerWithConfig(middleware.LoggerConfig{Format: "${status}", Output: &logged}),
+		"RequestLogger": middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{LogStatus: true, LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
+			fmt.Fprint(&requests, v.Status)
+			return nil
+		}}),
 		"Recover":        middleware.Recover(),
 		"Gzip":           middleware.Gzip(),
 		"CORS":           middleware.CORS(),
@@ -160,10 +166,14 @@ func TestUnderEchosMiddleware(t *testing.T) {
 	if got := logged.String(); got != "101426" {
 		t.Errorf("Logger logged %q, want 101 and 426", got)
 	}
+	if got := requests.String(); !strings.HasPrefix(got, "101") {
+		t.Errorf("RequestLogger logged %q, want 101 first", got)
+	}
 }
 
 func TestMiddlewareTimeoutIsAClearError(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
+		//lint:ignore SA1019 it is deprecated, and this is about those who use it still
 		e.Use(middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute}))
 		echoRoute(e, app)
 	})

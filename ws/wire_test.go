@@ -154,7 +154,7 @@ type behind struct {
 
 func (b behind) Write(p []byte) (int, error) {
 	if strings.HasPrefix(string(p), "GET ") {
-		n, err := b.Conn.Write(append(p, b.more...))
+		n, err := b.Conn.Write([]byte(string(p) + b.more))
 		return min(n, len(p)), err
 	}
 	return b.Conn.Write(p)
