@@ -342,6 +342,13 @@ func TestOverTLS(t *testing.T) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
+	h2 := &http.Client{Transport: &http.Transport{TLSClientConfig: config.TlsConfig, ForceAttemptHTTP2: true}}
+	defer h2.CloseIdleConnections()
+	if res, err := h2.Get(p.url + "/ws"); err != nil || res.ProtoMajor != 2 || res.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("over HTTP/2: %v %v", res, err)
+	} else {
+		res.Body.Close()
+	}
 	for _, want := range []string{"short", strings.Repeat("long ", 50_000)} {
 		fmt.Fprint(conn, want)
 		if got := receive(t, conn); got != want {

@@ -210,7 +210,8 @@ func TestClickStopAndStartAgain(t *testing.T) {
 	b.until(replies + " === 4")
 }
 
-func TestNowButton(t *testing.T) {
+// A wait can be cut short: by the button, and by the network coming back.
+func TestWaitsEndEarly(t *testing.T) {
 	b := open(t, "ERR_CONNECTION_REFUSED", "WebSocket connection to")
 	program := build(t)
 	addr, stop := start(t, program, "127.0.0.1:0")
@@ -221,11 +222,17 @@ func TestNowButton(t *testing.T) {
 	// The longest of all waits, so that only the button can end it.
 	evaluate[bool](b, `Math.random = () => 1e6; true`)
 	b.until(waiting + ` && parseInt(document.querySelector("#connection-seconds").textContent.slice(3)) > 1000`)
-	start(t, program, addr)
+	_, stop = start(t, program, addr)
 	b.do(chromedp.Click("#connection-now"))
 	b.until(connected + " && " + enabled)
 	b.do(chromedp.Click("#websocket-button"))
 	b.until(lastReply + ` === "I am using websockets!"`)
+
+	stop()
+	b.until(waiting)
+	start(t, program, addr)
+	evaluate[bool](b, `dispatchEvent(new Event("online"))`)
+	b.until(connected)
 }
 
 func TestThePageOverTLS(t *testing.T) {

@@ -32,7 +32,7 @@ type Config struct {
 	// WriteTimeout is how long one write may wait for the peer to read; 10 s by default. After it the
 	// connection is ended.
 	WriteTimeout time.Duration
-	// CloseTimeout is how long the peer has to answer a close frame; 3 s by default.
+	// CloseTimeout is how long the peer has to answer a close frame that was written; 3 s by default.
 	CloseTimeout time.Duration
 	// Logger gets one line for each connection opened and closed, and the failures of callbacks;
 	// slog.Default() by default.
@@ -78,6 +78,9 @@ func New(e *echo.Echo, cfg Config) *App {
 			panic(err)
 		}
 	}
+	if cfg.MaxMessage < 0 || cfg.Outbox < 0 || cfg.PingInterval < 0 || cfg.WriteTimeout < 0 || cfg.CloseTimeout < 0 {
+		panic("ws: a size or time in Config is negative; 0 stands for its default")
+	}
 	cfg = cfg.withDefaults()
 	a := &App{echo: e, config: cfg, log: cfg.Logger, sockets: make(map[*Socket]struct{})}
 	a.tick = min(max(cfg.PingInterval/32, 10*time.Millisecond), time.Second)
@@ -91,7 +94,8 @@ func New(e *echo.Echo, cfg Config) *App {
 }
 
 // WS registers h for sockets at path, with and without a slash at its end. Middleware runs before
-// the upgrade, so what it refuses is an ordinary HTTP answer.
+// the upgrade, so what it refuses is an ordinary HTTP answer, and the header it sets goes with the
+// 101. Only functions given to echo.Response's Before and After are not called for an upgrade.
 func (a *App) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, m)
 }

@@ -40,17 +40,7 @@ var errCallback = &CloseError{CloseInternalError, "internal error"}
 // close begins the closing handshake from our side, if nobody began it before, and returns at once.
 // With drop the messages that still wait are given up.
 func (s *Socket) close(why *CloseError, drop bool) {
-	if s.out.seal(closePayload(why.Code, why.Reason), drop) {
-		s.closing(why)
-		s.app.flusher.add(s)
-	}
-}
-
-// closedByPeer answers the peer's close frame, unless it is the answer to ours.
-func (s *Socket) closedByPeer(code CloseCode, reason string) {
-	if s.out.seal(closePayload(code, reason), false) {
-		s.closing(&CloseError{code, reason})
-	}
+	s.out.seal(why, drop)
 }
 
 // abort ends the connection without a closing handshake.
@@ -59,22 +49,22 @@ func (s *Socket) abort(why *CloseError) {
 	s.out.fail(ErrClosed)
 }
 
-// closing notes why, and bounds the time that the peer has to answer.
-func (s *Socket) closing(why *CloseError) {
-	s.setEnd(why)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.timer = time.AfterFunc(s.app.config.CloseTimeout, func() { s.out.fail(ErrClosed) })
-	}
-}
-
 // setEnd keeps the first reason that anyone gives.
 func (s *Socket) setEnd(why *CloseError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.end == nil {
 		s.end = why
+	}
+}
+
+// endContext tells who works for this connection that it is gone, callbacks that still run included.
+func (s *Socket) endContext() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	if s.cancel != nil {
+		s.cancel()
 	}
 }
 
@@ -88,18 +78,13 @@ func (s *Socket) finish(err error) {
 	default:
 		s.abort(s.lost(err))
 	}
-	s.out.settle() // the close frame is written, or the timer above ended the wait for that
+	s.out.settle() // the close frame is written, or the connection is gone
 	lingers := s.out.closeWrite()
 
 	s.app.remove(s)
+	s.endContext()
 	s.mu.Lock()
 	s.ended = true
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	if s.cancel != nil {
-		s.cancel()
-	}
 	end, callbacks := s.end, s.onClose
 	s.onClose = nil
 	s.mu.Unlock()

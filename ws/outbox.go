@@ -25,9 +25,7 @@ const (
 // written by one of them at a time, for all. No goroutine of its own stands by.
 type outbox struct {
 	transport
-	limit   int           // bytes that may wait
-	timeout time.Duration // of one write
-	spawn   func(func())  // runs a function in a goroutine that the App waits for
+	socket *Socket // whose outbox it is
 
 	mu      sync.Mutex
 	queue   *buffer       // whole frames that wait; nil when there are none
@@ -37,6 +35,7 @@ type outbox struct {
 	corked  bool          // the reader has more messages to handle: let the replies gather
 	uncork  *time.Timer   // ends that, when it takes too long
 	sealed  bool          // the close frame is in the queue: nothing comes after (RFC 6455 section 5.5.1)
+	answer  *time.Timer   // ends the wait for the peer's close frame, since ours is written
 	err     error         // set once, when nothing can be written any more
 }
 
@@ -67,36 +66,41 @@ func (o *outbox) send(op Opcode, payload []byte) error {
 	return o.err
 }
 
-// offer queues a frame if there is room, and reports whether somebody has to be found to write it.
-// It never waits.
-func (o *outbox) offer(op Opcode, payload []byte) (unwritten bool, err error) {
+// offer queues a frame if there is room, and has it written soon. It never waits.
+func (o *outbox) offer(op Opcode, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.open(); err != nil {
-		return false, err
+		return err
 	}
 	if o.full(len(payload)) {
-		return false, errFull
+		return errFull
 	}
 	first := o.queue == nil || o.corked
 	o.appendLocked(op, payload)
-	return first && !o.writing, nil
+	if first && !o.writing {
+		o.socket.app.flusher.add(o.socket)
+	}
+	return nil
 }
 
-// seal queues the close frame as the last one and reports whether it was the first to do so. With
-// drop the frames that wait are given up.
-func (o *outbox) seal(payload []byte, drop bool) (first bool) {
+// seal queues the close frame for why as the last one, unless there is one already, and has it
+// written soon. With drop the frames that wait are given up.
+func (o *outbox) seal(why *CloseError, drop bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.open() != nil {
-		return false
+		return
 	}
 	if drop && o.queue != nil {
 		o.queue.p = o.queue.p[:0]
 	}
-	o.appendLocked(opClose, payload)
+	o.appendLocked(opClose, closePayload(why.Code, why.Reason))
 	o.sealed = true
-	return true
+	o.socket.setEnd(why) // under mu, as is the flusher's notice: once it is free, the socket may end
+	if !o.writing {
+		o.socket.app.flusher.add(o.socket)
+	}
 }
 
 // flush writes what is queued, or leaves that to who writes already.
@@ -175,7 +179,7 @@ func (o *outbox) full(n int) bool {
 	if o.queue != nil {
 		waiting += len(o.queue.p)
 	}
-	return waiting > 0 && waiting+n+maxHeader > o.limit
+	return waiting > 0 && waiting+n+maxHeader > o.socket.app.config.Outbox
 }
 
 func (o *outbox) appendLocked(op Opcode, payload []byte) {
@@ -204,11 +208,11 @@ func (o *outbox) drainLocked(wait bool) {
 		n, err := o.tryWrite(buf.p)
 		if err == errWouldBlock {
 			if !wait {
-				o.spawn(func() { o.finishWrite(buf, n) })
+				o.socket.app.running.Go(func() { o.finishWrite(buf, n) })
 				o.mu.Lock()
 				return
 			}
-			err = o.waitWrite(buf.p[n:], o.timeout)
+			err = o.waitWrite(buf.p[n:], o.socket.app.config.WriteTimeout)
 		}
 		o.mu.Lock()
 		o.wroteLocked(buf, err)
@@ -217,7 +221,7 @@ func (o *outbox) drainLocked(wait bool) {
 
 // finishWrite takes over a write of which n bytes are done, and all that is queued meanwhile.
 func (o *outbox) finishWrite(buf *buffer, n int) {
-	err := o.waitWrite(buf.p[n:], o.timeout)
+	err := o.waitWrite(buf.p[n:], o.socket.app.config.WriteTimeout)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.wroteLocked(buf, err)
@@ -229,6 +233,8 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 	o.inHand, o.writing = 0, false
 	if err != nil {
 		o.failLocked(fmt.Errorf("ws: write: %w", err))
+	} else if o.sealed && o.queue == nil && o.answer == nil {
+		o.answer = time.AfterFunc(o.socket.app.config.CloseTimeout, func() { o.fail(ErrClosed) })
 	}
 	o.wakeLocked()
 }
@@ -237,6 +243,7 @@ func (o *outbox) failLocked(err error) {
 	if o.err == nil {
 		o.err = err
 		o.drop() // wakes the reader and the writer
+		o.socket.endContext()
 	}
 	if o.queue != nil {
 		giveBuffer(o.queue)
@@ -244,6 +251,9 @@ func (o *outbox) failLocked(err error) {
 	}
 	if o.uncork != nil {
 		o.uncork.Stop()
+	}
+	if o.answer != nil {
+		o.answer.Stop()
 	}
 	o.wakeLocked()
 }

@@ -3,6 +3,7 @@ package ws
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 )
 
@@ -53,13 +54,12 @@ func (s *Socket) await() error {
 	s.seen.Store(s.app.clock.Load())
 	defer s.seen.Store(awake)
 	if s.out.raw == nil {
-		n, err := s.out.Read(s.in.one[:])
-		if n == 1 {
-			s.in.frames = framesPool.Get().(*frames)
-			s.in.frames.socket, s.in.frames.early = s, s.in.one[:]
-			return nil
+		if _, err := io.ReadFull(s.out.Conn, s.in.one[:]); err != nil {
+			return err
 		}
-		return err
+		s.in.frames = framesPool.Get().(*frames)
+		s.in.frames.socket, s.in.frames.early = s, s.in.one[:]
+		return nil
 	}
 	if err := s.out.raw.Read(s.readable); err != nil {
 		return err
@@ -144,6 +144,7 @@ func (s *Socket) readInPlace(h header) error {
 	if err != nil {
 		return err
 	}
+	p = p[:n:n] // what a callback appends must not reach the bytes behind
 	unmask(h.key, p)
 	if h.opcode == Text {
 		if good, ok := validUTF8(p, 0); !ok || good != n {
@@ -166,10 +167,9 @@ const firstPart = 64 << 10
 func (s *Socket) readFragment(h header) error {
 	m := &s.in
 	for left := int(h.length); left > 0; {
-		if room := cap(m.data) - len(m.data); room == 0 {
-			grown := make([]byte, len(m.data), len(m.data)+min(left, max(len(m.data), firstPart)))
-			copy(grown, m.data)
-			m.data = grown
+		if len(m.data) == cap(m.data) { // doubling, so that tiny fragments cost no more than large ones
+			more := max(min(left, firstPart), len(m.data))
+			m.data = append(make([]byte, 0, min(len(m.data)+more, s.app.config.MaxMessage)), m.data...)
 		}
 		at := len(m.data)
 		n, err := m.frames.Reader.Read(m.data[at:min(cap(m.data), at+left)])
@@ -207,6 +207,7 @@ func (s *Socket) readControl(h header) error {
 	if err != nil {
 		return err
 	}
+	p = p[:n:n]
 	unmask(h.key, p)
 	switch h.opcode {
 	case opPing:
@@ -225,7 +226,7 @@ func (s *Socket) readControl(h header) error {
 		if err != nil {
 			return err
 		}
-		s.closedByPeer(code, reason)
+		s.close(&CloseError{code, reason}, false) // echoes it, unless it answers ours
 		return errPeerClosed
 	}
 	_, err = f.Discard(n)

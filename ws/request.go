@@ -72,6 +72,9 @@ func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			mine.Error(err) // here, because Echo's own context does not hold what middleware set
 		}
+		if c.Response().Committed {
+			return nil
+		}
 		return err
 	}
 }

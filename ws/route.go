@@ -63,11 +63,8 @@ func (r *Route) Broadcast(m Message) error {
 
 // offer queues a frame without waiting and has it written soon.
 func (s *Socket) offer(op Opcode, payload []byte) {
-	switch unwritten, err := s.out.offer(op, payload); {
-	case err == errFull:
+	if s.out.offer(op, payload) == errFull {
 		s.app.dropped.Add(1)
 		s.close(errFull, true)
-	case unwritten:
-		s.app.flusher.add(s)
 	}
 }

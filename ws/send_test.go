@@ -176,7 +176,7 @@ func TestBroadcastNeverWaits(t *testing.T) {
 	const members, stuck, messages = 20, 3, 600
 	handler, ended := endings(func(s *ws.Socket, c echo.Context) error { return nil })
 	var route *ws.Route
-	app, addr := serve(t, ws.Config{CloseTimeout: 50 * time.Millisecond}, func(e *echo.Echo, app *ws.App) { route = app.WS("/", handler) })
+	app, addr := serve(t, ws.Config{WriteTimeout: 2 * time.Second}, func(e *echo.Echo, app *ws.App) { route = app.WS("/", handler) })
 	for range stuck {
 		p := dial(t, addr, "/")
 		p.conn.(*net.TCPConn).SetReadBuffer(4 << 10)

@@ -40,11 +40,11 @@ type Socket struct {
 
 	seen atomic.Int64 // the App's tick when this socket began to wait for bytes; awake while it does not
 
-	mu      sync.Mutex // guards the rest
-	ended   bool
+	mu      sync.Mutex  // guards the rest; taken after the outbox's, never before
+	gone    bool        // the connection is
+	ended   bool        // OnClose's functions run, or ran
 	end     *CloseError // how the connection ends, set by whoever began it
 	onClose []func(CloseCode, string)
-	timer   *time.Timer // drops the connection when the close takes too long
 	ctx     context.Context
 	cancel  context.CancelFunc
 	values  map[any]any
@@ -85,8 +85,9 @@ func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 }
 
 // Send sends a message as it is. It returns when the bytes are written or queued behind others; while
-// the outbox is full it waits, for Config.WriteTimeout at most. The error is ErrClosed once a close
-// has begun, or says what the write failed of. m.Data is free for other use afterwards.
+// the outbox is full it waits for writes to end, of which each has Config.WriteTimeout. The error is
+// ErrClosed once a close has begun, or says what the write failed of. m.Data is free for other use
+// afterwards.
 func (s *Socket) Send(m Message) error {
 	if err := m.check(); err != nil {
 		return err
@@ -123,8 +124,8 @@ func (s *Socket) Ping(data []byte) error {
 func (s *Socket) Flush() { s.out.flush() }
 
 // Close begins the closing handshake (RFC 6455 section 7.1.2) and returns at once: what was sent
-// before goes out first, nothing is sent after, and the connection ends when the peer has answered or
-// Config.CloseTimeout is over; OnClose tells. A code that may not be sent is an error, and closes
+// before goes out first, nothing is sent after, and the connection ends when the peer has answered, or
+// has not within Config.CloseTimeout; OnClose tells. A code that may not be sent is an error, and closes
 // with 1011 instead. A reason longer than 123 bytes is cut.
 func (s *Socket) Close(code CloseCode, reason string) error {
 	if !code.mayBeSent() {
@@ -135,14 +136,14 @@ func (s *Socket) Close(code CloseCode, reason string) error {
 	return nil
 }
 
-// Context is cancelled when the connection has ended. It carries none of the request's values: those
+// Context is cancelled when the connection is gone, also while a callback runs. It carries none of the request's values: those
 // are in the Handler's c.Request().Context().
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx == nil {
 		s.ctx, s.cancel = context.WithCancel(context.Background())
-		if s.ended {
+		if s.gone {
 			s.cancel()
 		}
 	}

@@ -19,10 +19,14 @@ type transport struct {
 
 func newTransport(c net.Conn) transport {
 	t := transport{Conn: c}
-	if sc, ok := c.(syscall.Conn); ok && canTry {
-		if raw, err := sc.SyscallConn(); err == nil {
-			t.raw = raw
-		}
+	switch c := c.(type) { // exactly these: what wraps them may count or change the bytes
+	case *net.TCPConn:
+		t.raw, _ = c.SyscallConn()
+	case *net.UnixConn:
+		t.raw, _ = c.SyscallConn()
+	}
+	if !canTry {
+		t.raw = nil
 	}
 	return t
 }

@@ -52,8 +52,10 @@ func (r *Route) judge(c echo.Context) (subprotocol string, err error) {
 	req, answer := c.Request(), c.Response().Header()
 	switch {
 	case !wantsUpgrade(req):
-		answer.Set("Upgrade", "websocket")
-		answer.Set("Connection", "Upgrade")
+		if req.ProtoMajor == 1 { // HTTP/2 forbids these fields
+			answer.Set("Upgrade", "websocket")
+			answer.Set("Connection", "Upgrade")
+		}
 		return "", echo.NewHTTPError(http.StatusUpgradeRequired,
 			"this is a WebSocket: connect with a WebSocket client, such as new WebSocket(url) in a browser")
 	case req.Header.Get("Sec-Websocket-Version") != websocket.SupportedProtocolVersion:
@@ -187,7 +189,7 @@ func (r *Route) newSocket(c echo.Context, conn net.Conn, subprotocol string) *So
 		request:     keepRequest(c),
 	}
 	s.out.transport = newTransport(conn)
-	s.out.limit, s.out.timeout, s.out.spawn = a.config.Outbox, a.config.WriteTimeout, a.running.Go
+	s.out.socket = s
 	s.readable = s.tryRead
 	s.seen.Store(awake)
 	return s
