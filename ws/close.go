@@ -76,7 +76,7 @@ func (s *Socket) finish(err error) {
 	case errors.As(err, &rule):
 		s.close(rule, false)
 	default:
-		s.abort(s.lost(err))
+		s.abort(lost(err))
 	}
 	s.out.settle() // the close frame is written, or the connection is gone
 	lingers := s.out.closeWrite()
@@ -103,13 +103,8 @@ func (s *Socket) finish(err error) {
 }
 
 // lost describes an end without a close frame.
-func (s *Socket) lost(err error) *CloseError {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	switch {
-	case s.out.err != nil: // a failed write ended reading, too
-		return &CloseError{CloseAbnormal, s.out.err.Error()}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+func lost(err error) *CloseError {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &CloseError{CloseAbnormal, "the peer left without a close frame"}
 	}
 	return &CloseError{CloseAbnormal, fmt.Sprintf("connection lost: %v", err)}

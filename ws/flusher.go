@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// flusher writes what was queued by those who do not wait, in a few goroutines that last as long as
+// flusher writes what was queued by those who do not wait, in goroutines for half of the processors, that last as long as
 // there is something to write. While they are busy, messages gather, and leave together.
 type flusher struct {
 	spawn func(func())
@@ -19,7 +19,7 @@ func (f *flusher) add(s *Socket) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.waiting = append(f.waiting, s)
-	if f.workers < runtime.GOMAXPROCS(0) {
+	if f.workers < (runtime.GOMAXPROCS(0)+1)/2 {
 		f.workers++
 		f.spawn(f.work)
 	}

@@ -66,18 +66,21 @@ func (o *outbox) send(op Opcode, payload []byte) error {
 	return o.err
 }
 
-// offer queues a frame if there is room, and has it written soon. It never waits.
-func (o *outbox) offer(op Opcode, payload []byte) error {
+// offer queues an encoded frame if there is room, and has it written soon. It never waits.
+func (o *outbox) offer(frame []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.open(); err != nil {
 		return err
 	}
-	if o.full(len(payload)) {
+	if o.full(len(frame)) {
 		return errFull
 	}
 	first := o.queue == nil || o.corked
-	o.appendLocked(op, payload)
+	if o.queue == nil {
+		o.queue = takeBuffer()
+	}
+	o.queue.p = append(o.queue.p, frame...)
 	if first && !o.writing {
 		o.socket.app.flusher.add(o.socket)
 	}
@@ -94,6 +97,9 @@ func (o *outbox) seal(why *CloseError, drop bool) {
 	}
 	if drop && o.queue != nil {
 		o.queue.p = o.queue.p[:0]
+	}
+	if drop && o.writing { // a peer that is given up gets no more than this to finish the frame under way
+		o.SetWriteDeadline(time.Now().Add(o.socket.app.config.CloseTimeout))
 	}
 	o.appendLocked(opClose, closePayload(why.Code, why.Reason))
 	o.sealed = true
@@ -134,15 +140,23 @@ func (o *outbox) settle() {
 	}
 }
 
-// cork lets replies gather from now on (they leave within corkTime), or writes those that have.
+// cork lets replies gather, which leave within corkTime, or ends that: the next one, or release,
+// writes those that have.
 func (o *outbox) cork(on bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.corked = on
-	if !on && !o.writing {
-		if o.uncork != nil {
-			o.uncork.Stop()
-		}
+}
+
+// release writes what has gathered.
+func (o *outbox) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = false
+	if o.uncork != nil {
+		o.uncork.Stop()
+	}
+	if !o.writing {
 		o.drainLocked(true)
 	}
 }
@@ -242,7 +256,8 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 func (o *outbox) failLocked(err error) {
 	if o.err == nil {
 		o.err = err
-		o.drop() // wakes the reader and the writer
+		o.socket.setEnd(&CloseError{CloseAbnormal, err.Error()}) // unless it is known why
+		o.drop()                                                 // wakes the reader and the writer
 		o.socket.endContext()
 	}
 	if o.queue != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync"
 )
 
 // reader is the receiving half of a Socket: frames in, messages out.
@@ -12,12 +13,15 @@ type reader struct {
 	frames *frames // lent while there are bytes to read
 	one    [1]byte // what a connection waits with that cannot be asked whether it is readable
 	err    error   // of the wait that brought the frames
-	corked bool
+	corked bool    // replies gather: more messages of the same read are to be handled
+
+	gathered bool // replies may have gathered since the last wait
 
 	// The message whose fragments are being joined.
 	opcode Opcode // opContinuation (0) while there is none
 	data   []byte
-	valid  int // bytes of data known to be UTF-8
+	buf    *[firstPart]byte // where data begins, lent by parts until it outgrows it
+	valid  int              // bytes of data known to be UTF-8
 }
 
 // errPeerClosed ends reading after the peer's close frame: "after receiving a Close frame … discard
@@ -90,10 +94,11 @@ func (s *Socket) waitRead(p []byte) (int, error) {
 	return s.out.Read(p)
 }
 
+// writeReplies writes the replies that have gathered.
 func (s *Socket) writeReplies() {
-	if s.in.corked {
-		s.in.corked = false
-		s.out.cork(false)
+	if s.in.gathered {
+		s.in.corked, s.in.gathered = false, false
+		s.out.release()
 	}
 }
 
@@ -132,9 +137,13 @@ func (s *Socket) readFrame() error {
 	if s.in.opcode == Text && s.in.valid != len(s.in.data) {
 		return errNotUTF8 // it ends within a rune
 	}
-	m := Message{s.in.opcode, s.in.data}
-	s.in.opcode, s.in.data = opContinuation, nil
-	return s.deliver(m)
+	m, buf := Message{s.in.opcode, s.in.data}, s.in.buf
+	s.in.opcode, s.in.data, s.in.buf = opContinuation, nil, nil
+	err = s.deliver(m)
+	if buf != nil {
+		parts.Put(buf)
+	}
+	return err
 }
 
 // readInPlace handles a whole message that lies in the read buffer, where it stays.
@@ -163,13 +172,23 @@ func (s *Socket) readInPlace(h header) error {
 // what arrives: a length is easily declared.
 const firstPart = 64 << 10
 
+var parts = sync.Pool{New: func() any { return new([firstPart]byte) }}
+
 // readFragment appends a frame's payload to the message, and judges a text's bytes as they come.
 func (s *Socket) readFragment(h header) error {
 	m := &s.in
 	for left := int(h.length); left > 0; {
+		if m.buf == nil && m.data == nil {
+			m.buf = parts.Get().(*[firstPart]byte)
+			m.data = m.buf[:0]
+		}
 		if len(m.data) == cap(m.data) { // doubling, so that tiny fragments cost no more than large ones
 			more := max(min(left, firstPart), len(m.data))
 			m.data = append(make([]byte, 0, min(len(m.data)+more, s.app.config.MaxMessage)), m.data...)
+			if m.buf != nil {
+				parts.Put(m.buf)
+				m.buf = nil
+			}
 		}
 		at := len(m.data)
 		n, err := m.frames.Reader.Read(m.data[at:min(cap(m.data), at+left)])
@@ -191,13 +210,11 @@ func (s *Socket) readFragment(h header) error {
 }
 
 // gatherReplies makes the replies to all messages of one read leave in one write: while more is there
-// to be handled they wait.
+// to be handled they wait, and the reply to the last one takes them along.
 func (s *Socket) gatherReplies(more bool) {
-	if more && !s.in.corked {
-		s.in.corked = true
-		s.out.cork(true)
-	} else if !more {
-		s.writeReplies()
+	if more != s.in.corked {
+		s.in.corked, s.in.gathered = more, true
+		s.out.cork(more)
 	}
 }
 

@@ -50,20 +50,36 @@ func (r *Route) Sockets() iter.Seq[*Socket] {
 // socket whose outbox is full, because its peer does not read, is closed with 1013 instead. The error
 // says what is wrong with m, as Send's does.
 func (r *Route) Broadcast(m Message) error {
-	if err := m.check(); err != nil {
+	f, err := NewFrame(m)
+	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.sockets {
-		s.offer(m.Opcode, m.Data)
+		s.Offer(f)
 	}
 	return nil
 }
 
-// offer queues a frame without waiting and has it written soon.
-func (s *Socket) offer(op Opcode, payload []byte) {
-	if s.out.offer(op, payload) == errFull {
+// Frame is a message encoded once, to be offered to many sockets. It may be used by any number of
+// goroutines, and kept.
+type Frame struct{ bytes []byte }
+
+// NewFrame encodes a message. The error says what is wrong with it, as Send's does.
+func NewFrame(m Message) (Frame, error) {
+	if err := m.check(); err != nil {
+		return Frame{}, err
+	}
+	b := appendHeader(make([]byte, 0, maxHeader+len(m.Data)), m.Opcode, len(m.Data))
+	return Frame{append(b, m.Data...)}, nil
+}
+
+// Offer sends a frame without ever waiting. A socket whose outbox is full, because its peer does not
+// read, is closed with 1013, and what waited for it is given up. On a socket that closes already it
+// does nothing.
+func (s *Socket) Offer(f Frame) {
+	if s.out.offer(f.bytes) == errFull {
 		s.app.dropped.Add(1)
 		s.close(errFull, true)
 	}

@@ -53,7 +53,25 @@ type header struct {
 // maxHeader is the longest header, in bytes: 2, 8 of length, 4 of key.
 const maxHeader = 14
 
-// parseHeader reads the header that x/net took off the wire; b is whole.
+// headerLength is how long the header is that b begins with, or 2 while that cannot be told.
+func headerLength(b []byte) int {
+	n := 2
+	if len(b) < n {
+		return n
+	}
+	if b[1]&0x80 != 0 {
+		n += 4
+	}
+	switch b[1] & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	return n
+}
+
+// parseHeader reads a header; b is whole.
 func parseHeader(b []byte) header {
 	h := header{
 		fin:      b[0]&0x80 != 0,
@@ -126,7 +144,10 @@ func (h header) check(joined, limit int) *CloseError {
 	// "… and MUST NOT be fragmented."
 	case h.opcode.isControl() && !h.fin:
 		return errControlSplit
-	// "The minimal number of bytes MUST be used to encode the length" (5.2).
+	// "The minimal number of bytes MUST be used to encode the length", and the most significant bit
+	// MUST be 0 (5.2).
+	case h.length >= 1<<63:
+		return errLength
 	case h.short == 126 && h.length < 126, h.short == 127 && h.length < 1<<16:
 		return errLength
 	case h.opcode.isControl():

@@ -134,9 +134,7 @@ func TestBroadcastToARoute(t *testing.T) {
 		p.expect(fmt.Sprint("text one of ", i+1))
 		peers = append(peers, p)
 	}
-	if app.Len() != 11 {
-		t.Errorf("%d sockets are open", app.Len())
-	}
+	eventually(t, func() bool { return app.Len() == 11 })
 	for i, p := range peers {
 		for n := range 20 {
 			p.send(whole(opText, fmt.Sprintf("%d from %d", n, i)))
@@ -176,7 +174,7 @@ func TestBroadcastNeverWaits(t *testing.T) {
 	const members, stuck, messages = 20, 3, 600
 	handler, ended := endings(func(s *ws.Socket, c echo.Context) error { return nil })
 	var route *ws.Route
-	app, addr := serve(t, ws.Config{WriteTimeout: 2 * time.Second}, func(e *echo.Echo, app *ws.App) { route = app.WS("/", handler) })
+	app, addr := serve(t, ws.Config{WriteTimeout: time.Minute, CloseTimeout: time.Second}, func(e *echo.Echo, app *ws.App) { route = app.WS("/", handler) })
 	for range stuck {
 		p := dial(t, addr, "/")
 		p.conn.(*net.TCPConn).SetReadBuffer(4 << 10)

@@ -163,10 +163,27 @@ func (k Key[T]) String() string { return *k.name }
 func (k Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	k.setLocked(s, v)
+}
+
+func (k Key[T]) setLocked(s *Socket, v T) {
 	if s.values == nil {
 		s.values = make(map[any]any, 1)
 	}
 	s.values[k] = v
+}
+
+// GetOrSet returns the socket's value, or sets it to what make returns, and reports whether it did.
+// make must not call methods of the socket.
+func (k Key[T]) GetOrSet(s *Socket, make func() T) (v T, set bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.values[k].(T); ok {
+		return v, false
+	}
+	v = make()
+	k.setLocked(s, v)
+	return v, true
 }
 
 // Get returns the socket's value, and whether there is one.

@@ -29,6 +29,8 @@ func (a *App) sweep(stop <-chan struct{}) {
 	}
 }
 
+var pingFrame = appendHeader(nil, opPing, 0)
+
 // keepAlive judges the socket at tick now. Any byte from the peer is a sign of life; that it is
 // silent counts only while we wait for it.
 func (s *Socket) keepAlive(now int64) {
@@ -36,7 +38,7 @@ func (s *Socket) keepAlive(now int64) {
 	case now-s.seen.Load() > 2*every:
 		s.abort(&CloseError{CloseAbnormal, fmt.Sprintf("no sign of life for %v", 2*s.app.config.PingInterval)})
 	case now >= s.firstPing && (now-s.firstPing)%every == 0:
-		s.out.offer(opPing, nil) // an outbox that is full needs none: what waits there tells as much
+		s.out.offer(pingFrame) // an outbox that is full needs none: what waits there tells as much
 	}
 }
 

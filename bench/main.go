@@ -1,0 +1,201 @@
+// Command bench measures echows beside its peers: the same client, the same machine, turn by turn.
+//
+//	go run .                     every load, three rounds, a table
+//	go run . -loads small,memory -servers echows,gws -rounds 1
+//
+// Each server is a process of its own, started anew for each measurement, so that its CPU time and its
+// memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		serve(os.Args[2])
+		return
+	}
+	loadNames := flag.String("loads", "small,pipelined,large,broadcast,memory", "`loads` to run")
+	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
+	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
+	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
+	flag.Parse()
+
+	results := map[string]map[string][]result{} // by load and server
+	for round := range *rounds {
+		for _, load := range strings.Split(*loadNames, ",") {
+			for _, name := range strings.Split(*serverNames, ",") {
+				run, ok := loads[load]
+				if !ok {
+					log.Fatalf("no load is called %q", load)
+				}
+				if !servers[name].can(load) {
+					continue
+				}
+				p := start(name)
+				r := run(p, *length)
+				p.stop()
+				if results[load] == nil {
+					results[load] = map[string][]result{}
+				}
+				results[load][name] = append(results[load][name], r)
+				fmt.Fprintf(os.Stderr, "round %d, %s, %s: %v\n", round+1, load, name, r)
+			}
+		}
+	}
+	for _, load := range strings.Split(*loadNames, ",") {
+		table(load, results[load])
+	}
+}
+
+// result is one measurement: server CPU per message in nanoseconds and messages a second, or resident
+// bytes per connection.
+type result struct {
+	cost float64
+	rate float64
+}
+
+func (r result) String() string { return fmt.Sprintf("%.0f, %.0f/s", r.cost, r.rate) }
+
+func table(load string, by map[string][]result) {
+	if len(by) == 0 {
+		return
+	}
+	ours := median(by["echows"])
+	var order []string
+	for name := range by {
+		order = append(order, name)
+	}
+	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(median(by[a]).cost, median(by[b]).cost) })
+	unit := "server CPU per message"
+	if load == "broadcast" {
+		unit = "server CPU per delivery"
+	}
+	if load == "memory" {
+		fmt.Printf("\n%s\n\n| server | resident per connection | echows / server |\n| --- | ---: | ---: |\n", titles[load])
+	} else {
+		fmt.Printf("\n%s\n\n| server | %s | rate | echows / server, CPU |\n| --- | ---: | ---: | ---: |\n", titles[load], unit)
+	}
+	for _, name := range order {
+		m := median(by[name])
+		ratio := "–"
+		if ours.cost > 0 {
+			ratio = fmt.Sprintf("%.2f", ours.cost/m.cost)
+		}
+		if load == "memory" {
+			fmt.Printf("| %s | %.1f KB | %s |\n", name, m.cost/1000, ratio)
+		} else {
+			fmt.Printf("| %s | %.2f µs | %.0f/s | %s |\n", name, m.cost/1000, m.rate, ratio)
+		}
+	}
+}
+
+// median is that of the costs, with its rate.
+func median(rs []result) result {
+	if len(rs) == 0 {
+		return result{}
+	}
+	rs = slices.Clone(rs)
+	slices.SortFunc(rs, func(a, b result) int { return cmp.Compare(a.cost, b.cost) })
+	return rs[len(rs)/2]
+}
+
+// process is a running server.
+type process struct {
+	name string
+	addr string
+	cmd  *exec.Cmd
+}
+
+func start(name string) *process {
+	self, err := os.Executable()
+	if err != nil {
+		log.Fatal(err)
+	}
+	cmd := exec.Command(self, "serve", name)
+	if words := servers[name].command; words != nil {
+		cmd = exec.Command(words[0], words[1:]...)
+	}
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		log.Fatalf("%s: %v", name, err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		log.Fatalf("%s does not say where it listens", name)
+	}
+	return &process{name, lines.Text(), cmd}
+}
+
+func (p *process) stop() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// cpu is the CPU time that the process has taken, in its own code and in the kernel's.
+func (p *process) cpu() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	ticks := 0
+	for _, field := range fields[11:13] { // utime, stime; see proc(5)
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			log.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond // a hundred ticks a second
+}
+
+// resident is the process's resident memory in bytes, after it gave back what it does not use.
+func (p *process) resident() float64 {
+	p.cmd.Process.Signal(syscall.SIGUSR1)
+	time.Sleep(time.Second)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kb, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		log.Fatal(err)
+	}
+	return float64(kb) * 1024
+}
+
+// serve is a server's process.
+func serve(name string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		for range signals {
+			debug.FreeOSMemory()
+			debug.FreeOSMemory() // pools are emptied by the second collection
+		}
+	}()
+	log.Fatal(servers[name].run(func(addr string) { fmt.Println(addr) }))
+}

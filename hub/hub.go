@@ -1,0 +1,195 @@
+// Package hub holds topics: who of this process's sockets is in which room, and one encoded frame for
+// all of them.
+//
+//	h := hub.New()
+//	err := h.Join(s, "lobby")
+//	err = h.Broadcast("lobby", message, s) // to all but s
+//
+// A topic begins with its first member and ends with its last; a membership ends with its socket. A
+// broadcast waits for nobody: a member whose outbox is full is closed with 1013 (see ws.Socket.Offer).
+// Topics know no protocol, and nothing outside this process.
+package hub
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"echows/ws"
+)
+
+// Hub is a set of topics. Its methods may be called from any goroutine, callbacks of sockets included.
+//
+// Locks are taken in this order: a membership's, a topic's, the Hub's. None is held while code of
+// others runs.
+type Hub struct {
+	memberships ws.Key[*membership]
+
+	mu     sync.Mutex // guards topics and each topic's users
+	topics map[string]*topic
+}
+
+// New makes a Hub without topics.
+func New() *Hub {
+	return &Hub{memberships: ws.NewKey[*membership]("hub"), topics: make(map[string]*topic)}
+}
+
+// topic is the members of one topic.
+type topic struct {
+	users int // members and those about to be; guarded by the Hub
+
+	mu      sync.Mutex // held while a broadcast is queued, so that all members see one order
+	members []*ws.Socket
+	place   map[*ws.Socket]int // in members
+}
+
+// membership is the topics of one socket.
+type membership struct {
+	mu     sync.Mutex
+	ended  bool
+	topics map[string]*topic
+}
+
+// Join makes s a member of the topic, which it may be already. On a socket that has ended the error
+// is ws.ErrClosed.
+func (h *Hub) Join(s *ws.Socket, name string) error {
+	m := h.membership(s)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return fmt.Errorf("hub: join %q: %w", name, ws.ErrClosed)
+	}
+	if _, ok := m.topics[name]; ok {
+		return nil
+	}
+	t := h.use(name)
+	m.topics[name] = t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.place[s] = len(t.members)
+	t.members = append(t.members, s)
+	return nil
+}
+
+// Leave ends the membership of s, if it is a member. Nothing that is broadcast afterwards reaches it.
+func (h *Hub) Leave(s *ws.Socket, name string) {
+	m, ok := h.memberships.Get(s)
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t, ok := m.topics[name]; ok {
+		delete(m.topics, name)
+		h.leave(s, name, t)
+	}
+}
+
+// Broadcast sends one message to all members but those excepted, in one order for all of them. The
+// error says what is wrong with m, as ws.Socket.Send's does.
+func (h *Hub) Broadcast(name string, m ws.Message, except ...*ws.Socket) error {
+	f, err := ws.NewFrame(m)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	t := h.topics[name]
+	h.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.members {
+		if len(except) == 0 || !slices.Contains(except, s) {
+			s.Offer(f)
+		}
+	}
+	return nil
+}
+
+// Len is how many members the topic has.
+func (h *Hub) Len(name string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.topics[name]; t != nil {
+		return t.users
+	}
+	return 0
+}
+
+// Topics is how many topics there are.
+func (h *Hub) Topics() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.topics)
+}
+
+// Members ranges over those who are members when the range begins.
+func (h *Hub) Members(name string) iter.Seq[*ws.Socket] {
+	return func(yield func(*ws.Socket) bool) {
+		h.mu.Lock()
+		t := h.topics[name]
+		h.mu.Unlock()
+		if t == nil {
+			return
+		}
+		t.mu.Lock()
+		members := slices.Clone(t.members)
+		t.mu.Unlock()
+		for _, s := range members {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// membership returns that of s, and makes sure that it ends with s.
+func (h *Hub) membership(s *ws.Socket) *membership {
+	m, first := h.memberships.GetOrSet(s, func() *membership { return &membership{topics: make(map[string]*topic)} })
+	if first {
+		s.OnClose(func(ws.CloseCode, string) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.ended = true
+			for name, t := range m.topics {
+				h.leave(s, name, t)
+			}
+			m.topics = nil
+		})
+	}
+	return m
+}
+
+// use returns the topic for one more member, and makes it if there is none.
+func (h *Hub) use(name string) *topic {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[name]
+	if t == nil {
+		t = &topic{place: make(map[*ws.Socket]int, 1)}
+		h.topics[name] = t
+	}
+	t.users++
+	return t
+}
+
+// leave takes s out of the topic; the lock of its membership is held.
+func (h *Hub) leave(s *ws.Socket, name string, t *topic) {
+	t.mu.Lock()
+	i, last := t.place[s], len(t.members)-1
+	t.members[i] = t.members[last]
+	t.place[t.members[i]] = i
+	t.members[last] = nil
+	t.members = t.members[:last]
+	delete(t.place, s)
+	t.mu.Unlock()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.users--; t.users == 0 {
+		delete(h.topics, name)
+	}
+}

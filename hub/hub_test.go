@@ -1,0 +1,333 @@
+//go:build unix
+
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.uber.org/goleak"
+	"golang.org/x/net/websocket"
+
+	"echows/hub"
+	"echows/ws"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait.
+const patience = 30 * time.Second
+
+// server is a real one, whose sockets do what the test does with them.
+type server struct {
+	t       *testing.T
+	hub     *hub.Hub
+	app     *ws.App
+	url     string
+	sockets chan *ws.Socket
+	ended   chan ws.CloseCode
+}
+
+func serve(t *testing.T, cfg ws.Config) *server {
+	s := &server{t, hub.New(), nil, "", make(chan *ws.Socket, 1), make(chan ws.CloseCode, 2000)}
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	e := echo.New()
+	s.app = ws.New(e, cfg)
+	s.app.WS("/", func(socket *ws.Socket, c echo.Context) error {
+		socket.OnClose(func(code ws.CloseCode, reason string) { s.ended <- code })
+		s.sockets <- socket
+		return nil
+	})
+	http := httptest.NewUnstartedServer(e)
+	http.Listener = smallBuffers{http.Listener}
+	http.Start()
+	s.url = "ws" + strings.TrimPrefix(http.URL, "http")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.app.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		http.Close()
+	})
+	return s
+}
+
+// smallBuffers is a listener whose connections hold little in the kernel, so that a peer that does
+// not read is felt soon.
+type smallBuffers struct{ net.Listener }
+
+func (l smallBuffers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+	}
+	return c, err
+}
+
+// connect makes a client and the server's socket for it.
+func (s *server) connect() (*websocket.Conn, *ws.Socket) {
+	s.t.Helper()
+	return s.connectBy(new(net.Dialer))
+}
+
+// lazy dials for clients that do not read: the kernel shall not do it for them.
+var lazy = &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10) })
+}}
+
+func (s *server) connectBy(d *net.Dialer) (*websocket.Conn, *ws.Socket) {
+	s.t.Helper()
+	config, err := websocket.NewConfig(s.url, s.url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	config.Dialer = d
+	conn, err := websocket.DialConfig(config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return conn, wait(s.t, s.sockets)
+}
+
+func wait[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("waited in vain")
+		panic("unreachable")
+	}
+}
+
+func (s *server) join(socket *ws.Socket, topic string) {
+	s.t.Helper()
+	if err := s.hub.Join(socket, topic); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *server) say(topic, text string, except ...*ws.Socket) {
+	s.t.Helper()
+	if err := s.hub.Broadcast(topic, ws.Message{Opcode: ws.Text, Data: []byte(text)}, except...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func expect(t *testing.T, conn *websocket.Conn, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		var got string
+		if err := websocket.Message.Receive(conn, &got); err != nil || got != w {
+			t.Fatalf("got %q %v, want %q", got, err, w)
+		}
+	}
+}
+
+func TestTopics(t *testing.T) {
+	s := serve(t, ws.Config{})
+	a, sa := s.connect()
+	b, sb := s.connect()
+	s.join(sa, "x")
+	s.join(sb, "x")
+	s.join(sb, "x") // once is enough
+	s.join(sb, "y")
+	s.say("x", "to both")
+	s.say("y", "to b")
+	s.say("x", "to a", sb)
+	s.say("none", "to nobody")
+	s.hub.Leave(sb, "x")
+	s.hub.Leave(sb, "never")
+	s.say("x", "to a again")
+	s.say("y", "to b again")
+	expect(t, a, "to both", "to a", "to a again")
+	expect(t, b, "to both", "to b", "to b again")
+
+	if x, y, none, topics := s.hub.Len("x"), s.hub.Len("y"), s.hub.Len("none"), s.hub.Topics(); x != 1 || y != 1 || none != 0 || topics != 2 {
+		t.Errorf("x has %d, y %d, none %d; %d topics", x, y, none, topics)
+	}
+	if got := slices.Collect(s.hub.Members("y")); !slices.Equal(got, []*ws.Socket{sb}) {
+		t.Errorf("y's members are %v", got)
+	}
+	if err := s.hub.Broadcast("x", ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
+		t.Error("text that is not UTF-8 was broadcast")
+	}
+	s.hub.Leave(sa, "x")
+	if s.hub.Topics() != 1 {
+		t.Error("a topic outlived its last member")
+	}
+}
+
+func TestMembershipEndsWithTheSocket(t *testing.T) {
+	s := serve(t, ws.Config{})
+	a, sa := s.connect()
+	_, sb := s.connect()
+	for i := range 100 {
+		s.join(sa, fmt.Sprint("topic ", i))
+	}
+	s.join(sb, "topic 0")
+	a.Close()
+	wait(t, s.ended)
+	deadline := time.After(patience)
+	for s.hub.Topics() != 1 {
+		select {
+		case <-deadline:
+			t.Fatalf("%d topics are left", s.hub.Topics())
+		default:
+			runtime.Gosched()
+		}
+	}
+	if err := s.hub.Join(sa, "late"); !errors.Is(err, ws.ErrClosed) {
+		t.Errorf("joining with a closed socket gives %v", err)
+	}
+	if s.hub.Len("late") != 0 || s.hub.Len("topic 0") != 1 {
+		t.Error("a closed socket is a member")
+	}
+}
+
+// OnClose and everything else of a member may use the hub.
+func TestCallbacksMayUseTheHub(t *testing.T) {
+	s := serve(t, ws.Config{})
+	a, sa := s.connect()
+	b, sb := s.connect()
+	s.join(sa, "x")
+	s.join(sb, "x")
+	sa.OnClose(func(ws.CloseCode, string) {
+		s.say("x", fmt.Sprint("one left, now ", s.hub.Len("x")))
+		s.hub.Leave(sb, "x")
+		s.join(sb, "y")
+		s.say("y", "moved")
+	})
+	a.Close()
+	expect(t, b, "one left, now 1", "moved")
+}
+
+func TestTenThousandTopics(t *testing.T) {
+	s := serve(t, ws.Config{})
+	a, sa := s.connect()
+	for i := range 10_000 {
+		s.join(sa, fmt.Sprint("topic ", i))
+	}
+	s.say("topic 9999", "found")
+	expect(t, a, "found")
+	if s.hub.Topics() != 10_000 {
+		t.Errorf("%d topics", s.hub.Topics())
+	}
+	a.Close()
+	wait(t, s.ended)
+}
+
+func TestSocketsComeAndGoDuringBroadcasts(t *testing.T) {
+	s := serve(t, ws.Config{})
+	stay, ss := s.connect()
+	s.join(ss, "x")
+	done := make(chan struct{})
+	var talking sync.WaitGroup
+	var said int
+	talking.Go(func() {
+		for ; ; said++ {
+			select {
+			case <-done:
+				return
+			default:
+				s.say("x", fmt.Sprint(said))
+				expect(t, stay, fmt.Sprint(said)) // the one that stays misses nothing
+			}
+		}
+	})
+	for i := range 200 {
+		conn, socket := s.connect()
+		s.join(socket, "x")
+		switch i % 3 {
+		case 0:
+			conn.Close()
+		case 1:
+			socket.Close(ws.CloseNormal, "")
+		case 2:
+			s.hub.Leave(socket, "x")
+		}
+	}
+	close(done)
+	talking.Wait()
+}
+
+// Of a thousand members ten never read, and one reads a byte now and then: the others get every
+// message, in order; those eleven are dropped with 1013; and memory comes back.
+func TestAThousandMembersAndElevenThatDoNotRead(t *testing.T) {
+	const members, deaf, messages = 1000, 10, 200
+	s := serve(t, ws.Config{Outbox: 32 << 10, WriteTimeout: time.Minute, CloseTimeout: time.Second})
+	for range deaf {
+		_, socket := s.connectBy(lazy)
+		s.join(socket, "x")
+	}
+	slow, socket := s.connectBy(lazy)
+	s.join(socket, "x")
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() { // a byte, then nothing until the end
+		slow.Read(make([]byte, 1))
+		<-stop
+	})
+	got := make(chan struct{}, members)
+	for range members - deaf - 1 {
+		conn, socket := s.connect()
+		s.join(socket, "x")
+		all.Go(func() {
+			for n := range messages {
+				var text string
+				if err := websocket.Message.Receive(conn, &text); err != nil || !strings.HasPrefix(text, fmt.Sprint(n, " ")) {
+					t.Errorf("got %.20q %v, want message %d", text, err, n)
+					return
+				}
+				got <- struct{}{}
+			}
+		})
+	}
+	if s.hub.Len("x") != members {
+		t.Fatalf("%d members", s.hub.Len("x"))
+	}
+	heap := heapInUse()
+	filler := strings.Repeat("x", 4<<10)
+	for n := range messages {
+		s.say("x", fmt.Sprint(n, " ", filler))
+		for range members - deaf - 1 { // nobody is waited for but those who read
+			wait(t, got)
+		}
+	}
+	for range deaf + 1 {
+		if code := wait(t, s.ended); code != ws.CloseTryAgainLater {
+			t.Errorf("a member that does not read was closed with %d", code)
+		}
+	}
+	close(stop)
+	all.Wait()
+	if s.app.Dropped() != deaf+1 {
+		t.Errorf("%d were counted as dropped", s.app.Dropped())
+	}
+	if after := heapInUse(); after > heap+8<<20 {
+		t.Errorf("the heap was %d MiB before and is %d MiB after", heap>>20, after>>20)
+	}
+}
+
+func heapInUse() uint64 {
+	runtime.GC()
+	runtime.GC() // the second one empties the pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
