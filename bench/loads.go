@@ -213,7 +213,7 @@ func broadcast(p *process, length time.Duration) result {
 
 // memory is what an idle connection costs.
 func memory(p *process, _ time.Duration) result {
-	const connections = 9_900 // a process may open 20,000 files here; two loads' worth of room
+	const connections = 10_000 // files open at once, here and in the server: ulimit -n
 	warm := connect(p, "/echo", 16)
 	defer warm.conn.Close()
 	before := p.resident()

@@ -173,6 +173,7 @@ func (p *process) cpu() time.Duration {
 
 // resident is the process's resident memory in bytes, after it gave back what it does not use.
 func (p *process) resident() float64 {
+	time.Sleep(5 * time.Second) // idle
 	p.cmd.Process.Signal(syscall.SIGUSR1)
 	time.Sleep(time.Second)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

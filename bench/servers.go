@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 
 	coder "github.com/coder/websocket"
@@ -41,6 +42,12 @@ var servers = map[string]server{
 	"gobwas":  {run: withGobwas},
 	"x/net":   {run: withXNet},
 	"tcp":     {run: plainTCP, raw: true},
+}
+
+func init() {
+	if _, err := os.Stat("node/node_modules"); err == nil { // (cd node && npm ci)
+		servers["express-ws"] = server{command: []string{"node", "node/server.mjs"}, broadcasts: true}
+	}
 }
 
 func names() []string {

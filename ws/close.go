@@ -14,7 +14,17 @@ func (s *Socket) run(c echo.Context) {
 	if err := s.guard(func() error { return s.route.handler(s, c) }); err != nil {
 		s.fail(err)
 	}
-	s.finish(s.read())
+	s.live()
+}
+
+// live reads to the connection's end, unless the socket is to rest: then a new goroutine goes on.
+func (s *Socket) live() {
+	err := s.read()
+	if err == errRest {
+		s.rest()
+		return
+	}
+	s.finish(err)
 }
 
 // fail closes the socket because a callback or the Handler returned an error or panicked.

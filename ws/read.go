@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // reader is the receiving half of a Socket: frames in, messages out.
 type reader struct {
 	frames *frames // lent while there are bytes to read
-	one    [1]byte // what a connection waits with that cannot be asked whether it is readable
+	one    [1]byte // what a connection waits with that cannot be asked whether it is readable, or rests
+	rested bool    // this goroutine began with a rest and has read nothing yet
 	err    error   // of the wait that brought the frames
 	corked bool    // replies gather: more messages of the same read are to be handled
 
@@ -57,18 +60,25 @@ func (s *Socket) await() error {
 	s.writeReplies()
 	s.seen.Store(s.app.clock.Load())
 	defer s.seen.Store(awake)
-	if s.out.raw == nil {
+	switch {
+	case s.out.raw == nil:
 		if _, err := io.ReadFull(s.out.Conn, s.in.one[:]); err != nil {
 			return err
 		}
 		s.in.frames = framesPool.Get().(*frames)
 		s.in.frames.socket, s.in.frames.early = s, s.in.one[:]
 		return nil
+	case s.in.rested:
+		return s.awaitRested()
 	}
-	if err := s.out.raw.Read(s.readable); err != nil {
+	switch err := s.out.raw.Read(s.readable); {
+	case err == nil:
+		return s.in.err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errRest
+	default:
 		return err
 	}
-	return s.in.err
 }
 
 // tryRead is called each time the connection might be readable; false waits for the next time.
@@ -91,7 +101,14 @@ func (s *Socket) waitRead(p []byte) (int, error) {
 	s.writeReplies()
 	s.seen.Store(s.app.clock.Load())
 	defer s.seen.Store(awake)
-	return s.out.Read(p)
+	for {
+		n, err := s.out.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		s.out.SetReadDeadline(time.Time{}) // the sweep's wish came too late: there is something to wait for
+		s.resting.Store(false)
+	}
 }
 
 // writeReplies writes the replies that have gathered.

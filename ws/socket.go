@@ -40,6 +40,8 @@ type Socket struct {
 
 	seen atomic.Int64 // the App's tick when this socket began to wait for bytes; awake while it does not
 
+	resting atomic.Bool // the sweep asked for a rest, or the socket rests
+
 	mu      sync.Mutex  // guards the rest; taken after the outbox's, never before
 	gone    bool        // the connection is
 	ended   bool        // OnClose's functions run, or ran

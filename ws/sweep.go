@@ -34,11 +34,15 @@ var pingFrame = appendHeader(nil, opPing, 0)
 // keepAlive judges the socket at tick now. Any byte from the peer is a sign of life; that it is
 // silent counts only while we wait for it.
 func (s *Socket) keepAlive(now int64) {
+	waiting := now - s.seen.Load()
 	switch every := s.app.ticks; {
-	case now-s.seen.Load() > 2*every:
+	case waiting > 2*every:
 		s.abort(&CloseError{CloseAbnormal, fmt.Sprintf("no sign of life for %v", 2*s.app.config.PingInterval)})
 	case now >= s.firstPing && (now-s.firstPing)%every == 0:
 		s.out.offer(pingFrame) // an outbox that is full needs none: what waits there tells as much
+	}
+	if waiting >= restAfter && s.resting.CompareAndSwap(false, true) {
+		s.out.SetReadDeadline(longAgo) // ends the wait, for await to return errRest
 	}
 }
 

@@ -191,6 +191,7 @@ func (r *Route) newSocket(c echo.Context, conn net.Conn, subprotocol string) *So
 	s.out.transport = newTransport(conn)
 	s.out.socket = s
 	s.readable = s.tryRead
+	s.resting.Store(s.out.raw == nil) // such a one cannot
 	s.seen.Store(awake)
 	return s
 }
