@@ -26,6 +26,8 @@ func TestASocketRestsAndReadsOn(t *testing.T) {
 		ws.Tick(s)
 		p.send(message[cut:] + message)
 		p.expect("text Hello", "text Hello")
+		p.send(message) // wide awake again
+		p.expect("text Hello")
 	}
 	ws.Tick(s)
 	eventually(t, s.Rests)
