@@ -58,7 +58,7 @@ var wireCases = []struct {
 	{"ping whose length is 5, but in two bytes", frame("1 000 1001 1 1111110 00000000 00000101", "Hello"), nil, ws.CloseProtocolError},
 	{"length 5 in two bytes", frame("1 000 0001 1 1111110 00000000 00000101", "Hello"), nil, ws.CloseProtocolError},
 	{"length 5 in eight bytes", frame("1 000 0001 1 1111111"+strings.Repeat(" 00000000", 7)+" 00000101", "Hello"), nil, ws.CloseProtocolError},
-	{"length with its highest bit set", frame("1 000 0001 1 1111111 10000000"+strings.Repeat(" 00000000", 5)+" 00000001 00000000", ""), nil, ws.CloseProtocolError},
+	{"length with its highest bit set", frame("1 000 0001 1 1111111 10000000"+strings.Repeat(" 00000000", 4)+" 00000001 00000000 00000000", ""), nil, ws.CloseProtocolError},
 	{"continuation of nothing", whole(opContinuation, "x"), nil, ws.CloseProtocolError},
 	{"continuation after a whole message", whole(opText, "a") + whole(opContinuation, "x"), []string{"text a"}, ws.CloseProtocolError},
 	{"a new message inside one", part(opText, "a") + whole(opText, "b"), nil, ws.CloseProtocolError},
