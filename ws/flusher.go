@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// flusher writes what was queued by those who do not wait, in goroutines for half of the processors, that last as long as
-// there is something to write. While they are busy, messages gather, and leave together.
+// flusher writes what was queued by those who do not wait, in goroutines that last as long as there is
+// something to write. While they are busy, messages gather, and leave together; that is why they take
+// half of the processors only.
 type flusher struct {
 	spawn func(func())
 

@@ -9,10 +9,7 @@ import (
 )
 
 // frame is what we use of x/net's frame reader, whose own name is not exported.
-type frame interface {
-	PayloadType() byte
-	HeaderReader() io.Reader
-}
+type frame interface{ HeaderReader() io.Reader }
 
 // The compiler's word that x/net still has what we build on.
 var _ = func(c *websocket.Conn) (frame, error) { return c.NewFrameReader() }

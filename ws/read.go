@@ -156,11 +156,11 @@ func (s *Socket) readFrame() error {
 	}
 	m, buf := Message{s.in.opcode, s.in.data}, s.in.buf
 	s.in.opcode, s.in.data, s.in.buf = opContinuation, nil, nil
-	err = s.deliver(m)
+	s.deliver(m)
 	if buf != nil {
 		parts.Put(buf)
 	}
-	return err
+	return nil
 }
 
 // readInPlace handles a whole message that lies in the read buffer, where it stays.
@@ -178,9 +178,7 @@ func (s *Socket) readInPlace(h header) error {
 		}
 	}
 	s.gatherReplies(f.Buffered() > n)
-	if err := s.deliver(Message{h.opcode, p}); err != nil {
-		return err
-	}
+	s.deliver(Message{h.opcode, p})
 	_, err = f.Discard(n)
 	return err
 }
@@ -269,14 +267,13 @@ func (s *Socket) readControl(h header) error {
 
 // deliver hands a message to the callback, but for those that come after our close frame. Should the
 // callback fail, reading goes on for the peer's answer to the close.
-func (s *Socket) deliver(m Message) error {
+func (s *Socket) deliver(m Message) {
 	if s.onMessage == nil || !s.out.isOpen() {
-		return nil
+		return
 	}
 	if err := s.guardMessage(m); err != nil {
 		s.fail(err)
 	}
-	return nil
 }
 
 // panicError is a callback's panic.

@@ -34,7 +34,7 @@ type Socket struct {
 
 	// Owned by the socket's goroutine, which runs the Handler and all callbacks but late ones of OnClose.
 	in        reader
-	readable  func(fd uintptr) bool // tryRead, bound once
+	readable  func(fd uintptr) bool // tryRead, or tryByte while the socket rests
 	onMessage func(Message) error
 	onPong    func([]byte)
 
@@ -138,8 +138,8 @@ func (s *Socket) Close(code CloseCode, reason string) error {
 	return nil
 }
 
-// Context is cancelled when the connection is gone, also while a callback runs. It carries none of the request's values: those
-// are in the Handler's c.Request().Context().
+// Context is cancelled when the connection is gone, also while a callback runs. It carries none of the
+// request's values: those are in the Handler's c.Request().Context().
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
