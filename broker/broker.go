@@ -1,0 +1,223 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrUnavailable is what everything returns while the broker cannot be reached, or does not answer in
+// time. What was to be stored may be or not; under the same id it can be tried again.
+var ErrUnavailable = errors.New("broker: not available")
+
+const (
+	connectTime = 5 * time.Second        // for the first connection, and for the embedded server to start
+	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
+	readyTime   = time.Second            // for Ready
+	drainTime   = 2 * time.Second        // for what is under way when Close is called
+	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
+)
+
+// Config says where the broker is.
+type Config struct {
+	// URL is a NATS cluster's, such as nats://one:4222,nats://two:4222. Without one a NATS server runs
+	// inside the process, with no listener, and keeps its files under Dir.
+	URL string
+	// Dir is the data folder of the embedded server; it is made, with mode 0700, where there is none.
+	Dir string
+	// Sync is how often the embedded server's files are synced to disk. With 0, the default, they are
+	// before each acknowledgement; otherwise a power cut loses up to this time.
+	Sync time.Duration
+	// Compare is the time between two comparisons of tails; 3 s by default.
+	Compare time.Duration
+	// Logger gets what the broker has to say; slog.Default() by default.
+	Logger *slog.Logger
+}
+
+// Broker is a connection to NATS, and perhaps the server it connects to. Its methods may be called
+// from any goroutine.
+type Broker struct {
+	config  Config
+	log     *slog.Logger
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	server  *server.Server // nil with a URL
+	unlock  func()
+	closed  chan struct{} // the connection is
+	running sync.WaitGroup
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+
+	mu        sync.Mutex
+	logs      []*Log
+	listeners []*Listener
+}
+
+// Open starts the embedded server, or connects to Config.URL. An error says what a person can do
+// about it. Close ends what Open began.
+func Open(ctx context.Context, cfg Config) (*Broker, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Compare == 0 {
+		cfg.Compare = 3 * time.Second
+	}
+	b := &Broker{config: cfg, log: cfg.Logger, closed: make(chan struct{}), unlock: func() {}}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	if err := b.open(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Broker) open(ctx context.Context) error {
+	options := []nats.Option{
+		nats.Name("echows"),
+		nats.Timeout(connectTime),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnect),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if b.ctx.Err() == nil {
+				b.log.Warn("the broker is gone", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			b.log.Info("the broker is back")
+			b.compare()
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrSlowConsumer) {
+				b.log.Warn("live messages were dropped, and will be read from the stream", "subject", s.Subject)
+				return
+			}
+			b.log.Warn("broker", "error", err)
+		}),
+	}
+	if b.config.URL == "" {
+		if err := b.embed(); err != nil {
+			return err
+		}
+		options = append(options, nats.InProcessServer(b.server))
+	}
+	conn, err := nats.Connect(b.config.URL, options...)
+	if err != nil {
+		close(b.closed)
+		return fmt.Errorf("cannot reach NATS at %s: %w", redacted(b.config.URL), err)
+	}
+	b.conn = conn
+	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTime)); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	if _, err := b.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("the NATS server has no JetStream for us, which keeps what must last (jetstream {} in its configuration): %w", err)
+	}
+	if b.config.URL != "" {
+		b.checkSync()
+	}
+	return nil
+}
+
+// checkSync says whether the cluster syncs before it acknowledges. Only its system account may know.
+func (b *Broker) checkSync() {
+	const advice = "set jetstream { sync_interval: always } on each server, or a power cut can lose what was acknowledged"
+	m, err := b.conn.Request("$SYS.REQ.SERVER.PING.JSZ", nil, time.Second/2)
+	switch {
+	case err != nil || !strings.Contains(string(m.Data), `"config"`):
+		b.log.Warn("whether the cluster syncs always is not ours to see", "advice", advice)
+	case !strings.Contains(string(m.Data), `"sync_always":true`):
+		b.log.Warn("the cluster does not sync always", "advice", advice)
+	}
+}
+
+// Ready says what is missing, or nil. It waits at most a second.
+func (b *Broker) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if !b.conn.IsConnected() {
+		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
+	}
+	b.mu.Lock()
+	logs := b.logs
+	b.mu.Unlock()
+	for _, l := range logs {
+		if err := l.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare makes every Log compare its tails now.
+func (b *Broker) compare() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.logs {
+		l.compareSoon()
+	}
+}
+
+// Close lets what is under way end, within two seconds, and stops the embedded server. It may be
+// called again.
+func (b *Broker) Close() {
+	b.cancel()
+	b.mu.Lock()
+	listeners := b.listeners
+	b.listeners = nil
+	b.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+	b.running.Wait()
+	if b.conn != nil { // before its server: what is published to one that is gone hangs
+		if b.conn.Drain() != nil {
+			b.conn.Close()
+		}
+		select {
+		case <-b.closed:
+		case <-time.After(drainTime):
+			b.conn.Close()
+			<-b.closed
+		}
+	}
+	if b.server != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	}
+	b.unlock()
+	b.unlock = func() {}
+}
+
+// redacted is a list of URLs without their passwords.
+func redacted(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, one := range all {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
+			all[i] = u.Redacted()
+		} else {
+			all[i] = "(not a URL)"
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// ValidTopic reports whether s can be a topic's name: 1 to 64 of a–z, 0–9, - and _. NATS would take
+// more, and read some of it as a wildcard.
+func ValidTopic(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
+}

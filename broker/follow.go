@@ -1,0 +1,258 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	staleWait   = 20 * time.Millisecond // for a copy of the stream that is behind its leader
+	retryWait   = 250 * time.Millisecond
+	compareRoom = 500 // topics whose tails one request compares
+)
+
+// Follower delivers the entries of one topic: in order, each once, none left out.
+//
+// It has no queue. While it fills a gap, live entries only tell it how far the topic has got, and it
+// reads on from the stream until it is there.
+type Follower struct {
+	log     *Log
+	topic   string
+	deliver func(Entry)
+
+	mu      sync.Mutex
+	cursor  uint64 // the last entry delivered, or passed over because it is held no more
+	want    uint64 // the highest sequence that is known to exist
+	filling bool   // a goroutine reads the stream, or Start was not called yet
+	ended   bool
+}
+
+// Follow prepares to deliver what comes after tail, the topic's last sequence, which it returns. Start
+// begins it. deliver is called by one goroutine at a time and must neither wait nor call the Follower.
+// Each topic of a Log can be followed once at a time.
+func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f *Follower, tail uint64, err error) {
+	if !ValidTopic(topic) {
+		return nil, 0, fmt.Errorf("broker: %q is not a topic", topic)
+	}
+	f = &Follower{log: l, topic: topic, deliver: deliver, filling: true}
+	l.mu.Lock()
+	if l.followers[topic] != nil {
+		l.mu.Unlock()
+		return nil, 0, fmt.Errorf("broker: %s is followed already", topic)
+	}
+	l.followers[topic] = f
+	l.mu.Unlock()
+	// First listen, then ask for the tail: what is stored in between is heard of twice, not never.
+	if err = l.live.Add(l.liveSubject(topic)); err == nil {
+		tail, err = l.Tail(ctx, topic)
+	}
+	if err != nil {
+		f.Stop()
+		return nil, 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cursor = tail
+	return f, tail, nil
+}
+
+// Start lets the deliveries begin.
+func (f *Follower) Start() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.filling = false
+	if f.want > f.cursor {
+		f.fillLocked(f.want)
+	}
+}
+
+// Stop ends the deliveries. One that is under way may end after Stop returns.
+func (f *Follower) Stop() {
+	f.mu.Lock()
+	f.ended = true
+	f.mu.Unlock()
+	f.log.live.Remove(f.log.liveSubject(f.topic))
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	delete(f.log.followers, f.topic)
+}
+
+// handOut gives a live message to its follower.
+func (l *Log) handOut(m *nats.Msg) {
+	e, last, ok := entry(m)
+	if !ok {
+		l.broker.log.Warn("a live message without a sequence", "subject", m.Subject)
+		return
+	}
+	l.mu.Lock()
+	l.highest = max(l.highest, e.Seq)
+	f := l.followers[e.Topic]
+	l.mu.Unlock()
+	if f != nil {
+		f.live(e, last)
+	}
+}
+
+// live judges an entry by the one before it. last falls when entries are deleted, so only last beyond
+// the cursor is a gap.
+func (f *Follower) live(e Entry, last uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.ended || e.Seq <= f.cursor:
+	case f.filling || last > f.cursor:
+		f.fillLocked(e.Seq)
+	default:
+		f.cursor = e.Seq
+		f.deliver(e)
+	}
+}
+
+// exists tells the follower of an entry that it should have seen.
+func (f *Follower) exists(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.ended && seq > f.cursor {
+		f.fillLocked(seq)
+	}
+}
+
+func (f *Follower) fillLocked(to uint64) {
+	f.want = max(f.want, to)
+	if !f.filling && f.log.broker.ctx.Err() == nil {
+		f.filling = true
+		f.log.broker.running.Go(f.fill)
+	}
+}
+
+// fill reads the stream until the cursor is where the topic is known to be.
+func (f *Follower) fill() {
+	ctx := f.log.broker.ctx
+	for {
+		f.mu.Lock()
+		cursor, want := f.cursor, f.want
+		if f.ended || cursor >= want || ctx.Err() != nil {
+			f.filling = false
+			f.mu.Unlock()
+			return
+		}
+		f.mu.Unlock()
+		wait := f.fillOnce(ctx, cursor, want)
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// fillOnce delivers what the stream has after cursor, and returns how long to wait before the next try.
+func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
+	entries, err := f.log.Read(ctx, f.topic, cursor)
+	if err != nil {
+		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
+		return retryWait
+	}
+	f.mu.Lock()
+	for _, e := range entries {
+		if !f.ended && e.Seq > f.cursor {
+			f.cursor = e.Seq
+			f.deliver(e)
+		}
+	}
+	f.mu.Unlock()
+	if len(entries) > 0 {
+		return 0
+	}
+	// Nothing there: the copy is behind, or what we look for was deleted since.
+	tail, err := f.log.Tail(ctx, f.topic)
+	switch {
+	case err != nil:
+		return retryWait
+	case tail > cursor:
+		return staleWait
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cursor = max(f.cursor, want)
+	return 0
+}
+
+// compareSoon asks for a comparison now.
+func (l *Log) compareSoon() {
+	select {
+	case l.soon <- struct{}{}:
+	default:
+	}
+}
+
+// compareTails looks, again and again, whether a follower is behind its topic: the live copy of the last
+// entry can be lost, and no later one would tell. And it looks after the stream's own tail.
+func (l *Log) compareTails() {
+	tick := time.NewTicker(l.broker.config.Compare)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.broker.ctx.Done():
+			if l.broker.conn.IsConnected() {
+				l.guard(context.Background()) // the last mark
+			}
+			return
+		case <-tick.C:
+		case <-l.soon:
+		}
+		l.mu.Lock()
+		followers := slices.Collect(maps.Values(l.followers))
+		l.mu.Unlock()
+		for some := range slices.Chunk(followers, compareRoom) {
+			if err := l.compareSome(some); err != nil {
+				break // the next tick is soon enough
+			}
+		}
+		l.guard(l.broker.ctx)
+	}
+}
+
+// guard marks what the stream holds, and complains where it holds less than before.
+func (l *Log) guard(ctx context.Context) {
+	l.mu.Lock()
+	highest := l.highest
+	l.mu.Unlock()
+	s, err := l.state(ctx)
+	if err != nil {
+		return // Ready says so
+	}
+	if s.LastSeq < highest {
+		if time.Since(l.complained) > lostWait {
+			l.complained = time.Now()
+			l.broker.log.Error("what was stored last is lost: restore the stream before anything else is stored",
+				"stream", l.stream, "ends", s.LastSeq, "had", highest)
+		}
+		return
+	}
+	if err := l.setMark(s); err != nil {
+		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
+	}
+}
+
+func (l *Log) compareSome(followers []*Follower) error {
+	byTopic := make(map[string]*Follower, len(followers))
+	subjects := make([]string, len(followers))
+	for i, f := range followers {
+		byTopic[f.topic], subjects[i] = f, l.subject(f.topic)
+	}
+	tails, _, err := l.batch(l.broker.ctx, get{Last: subjects})
+	for _, e := range tails {
+		if f := byTopic[e.Topic]; f != nil {
+			f.exists(e.Seq)
+		}
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package broker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// mark is what a stream held at some moment, kept beside its files. NATS mends a damaged file by
+// dropping what it cannot read, and says nothing that a program can rely on; the mark tells.
+type mark struct {
+	Last     uint64    `json:"last"`     // sequence
+	Messages uint64    `json:"messages"` // how many were held
+	Bytes    uint64    `json:"bytes"`
+	First    time.Time `json:"first"`    // when the oldest of them was stored
+	PerTopic int       `json:"perTopic"` // LogConfig's
+}
+
+func (l *Log) markFile() string {
+	return filepath.Join(l.broker.config.Dir, l.config.Name+".mark")
+}
+
+// setMark writes down what the stream holds, unless that is written already.
+func (l *Log) setMark(s jetstream.StreamState) error {
+	m := mark{s.LastSeq, s.Msgs, s.Bytes, s.FirstTime, l.config.PerTopic}
+	if l.broker.server == nil || m == l.marked || m.Last < l.marked.Last {
+		return nil
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	temporary := l.markFile() + ".new"
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("broker: mark: %w", err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(temporary, l.markFile())
+	}
+	if err != nil {
+		return fmt.Errorf("broker: mark: %w", err)
+	}
+	l.marked = m
+	return nil
+}
+
+// checkMark compares what the stream holds with what it held. What its limits delete is no damage.
+func (l *Log) checkMark(s jetstream.StreamState) error {
+	if l.broker.server == nil {
+		return nil
+	}
+	data, err := os.ReadFile(l.markFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var m mark
+	if err != nil || json.Unmarshal(data, &m) != nil { // a power cut may leave it empty
+		l.broker.log.Warn("what the stream held cannot be compared", "file", l.markFile(), "error", err)
+		return nil
+	}
+	grows := m.PerTopic <= l.config.PerTopic && m.Bytes < uint64(l.config.MaxBytes)/2 &&
+		time.Since(m.First) < l.config.MaxAge // nothing but damage can have made it smaller
+	if s.LastSeq < m.Last || s.Msgs < m.Messages && grows {
+		return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
+			"restore the folder, begin anew with another (-data), or, to go on without what is lost, remove %s",
+			l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
+	}
+	return nil
+}

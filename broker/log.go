@@ -1,0 +1,225 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	attemptTime = 4 * time.Second        // for one attempt to append
+	attemptWait = 100 * time.Millisecond // between two
+	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
+)
+
+// LogConfig says what a Log keeps.
+type LogConfig struct {
+	// Name is the stream's: lower-case letters.
+	Name string
+	// PerTopic is how many messages of a topic are kept.
+	PerTopic int
+	// MaxAge is how long a message is kept.
+	MaxAge time.Duration
+	// MaxBytes is the most that all messages take on disk, in bytes. The oldest go first.
+	MaxBytes int64
+	// Duplicates is for how long an id is remembered.
+	Duplicates time.Duration
+}
+
+// Entry is one message of a Log.
+type Entry struct {
+	Topic string
+	Seq   uint64 // rises within the Log, and so within the topic
+	Data  []byte
+}
+
+// Log is a stream of messages by topic, in one order for everybody. Its methods may be called from any
+// goroutine.
+type Log struct {
+	broker *Broker
+	config LogConfig
+	stream string // its name in NATS
+	live   *Listener
+	soon   chan struct{} // holds one when tails are to be compared now
+
+	// Owned by OpenLog, then by compareTails.
+	marked     mark // what was written down
+	complained time.Time
+
+	mu        sync.Mutex
+	followers map[string]*Follower // by topic
+	highest   uint64               // the last sequence seen
+	failing   error                // what the last Append failed of, where the broker was the reason
+}
+
+// OpenLog makes the stream, or brings it to what cfg says. A Log of a name may be opened once.
+func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
+	l := &Log{
+		broker:    b,
+		config:    cfg,
+		stream:    strings.ToUpper(cfg.Name),
+		soon:      make(chan struct{}, 1),
+		followers: map[string]*Follower{},
+	}
+	want := jetstream.StreamConfig{
+		Name:              l.stream,
+		Subjects:          []string{l.subject("*")},
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld, // so that a full log goes on
+		MaxMsgsPerSubject: int64(cfg.PerTopic),
+		MaxAge:            cfg.MaxAge,
+		MaxBytes:          cfg.MaxBytes,
+		MaxMsgSize:        64 << 10,
+		Duplicates:        cfg.Duplicates,
+		AllowDirect:       true,
+		RePublish:         &jetstream.RePublish{Source: l.subject("*"), Destination: l.liveSubject("{{wildcard(1)}}")},
+	}
+	info, err := b.makeStream(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	if lost := info.State.Lost; lost != nil {
+		return nil, fmt.Errorf("the stream %s is damaged: %d messages (%d bytes) cannot be read; restore its files, or begin anew with another folder (-data)",
+			l.stream, len(lost.Msgs), lost.Bytes)
+	}
+	if err := l.checkMark(info.State); err != nil {
+		return nil, err
+	}
+	if err := l.setMark(info.State); err != nil {
+		return nil, err
+	}
+	l.highest = info.State.LastSeq
+	l.live = b.listen(l.handOut)
+	b.mu.Lock()
+	b.logs = append(b.logs, l)
+	b.mu.Unlock()
+	b.running.Go(l.compareTails)
+	return l, nil
+}
+
+// makeStream creates the stream or updates it: creating alone would hide what a folder holds whose
+// metadata was lost. In a cluster it asks for three copies.
+func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+	want.Replicas = b.replicas()
+	stream, err := b.js.CreateOrUpdateStream(ctx, want)
+	if apiErr := (*jetstream.APIError)(nil); want.Replicas > 1 && errors.As(err, &apiErr) {
+		b.log.Warn("the cluster keeps no three copies of what is stored", "stream", want.Name, "error", err)
+		want.Replicas = 1
+		stream, err = b.js.CreateOrUpdateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the stream %s: %w", want.Name, err)
+	}
+	return stream.CachedInfo(), nil
+}
+
+// replicas is how many copies a cluster can keep: three, as a cluster of three is the least.
+func (b *Broker) replicas() int {
+	if b.conn.ConnectedClusterName() != "" {
+		return 3
+	}
+	return 1
+}
+
+func (l *Log) subject(topic string) string     { return l.config.Name + "." + topic }
+func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name + "." + topic }
+
+// Append stores data under the topic and returns its sequence once that is on disk. The same id within
+// LogConfig.Duplicates returns the first one's sequence and stores nothing: an id is unique over all
+// topics. While the broker is away it tries on, until ctx is over; the error is then ErrUnavailable.
+func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, err error) {
+	if !ValidTopic(topic) {
+		return 0, fmt.Errorf("broker: %q is not a topic", topic)
+	}
+	for {
+		seq, err = l.attempt(ctx, topic, id, data)
+		var refused *jetstream.APIError
+		if err == nil || errors.As(err, &refused) || errors.Is(err, nats.ErrMaxPayload) {
+			break
+		}
+		select {
+		case <-time.After(attemptWait):
+			continue
+		case <-ctx.Done():
+		case <-l.broker.ctx.Done():
+		}
+		break
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failing = err; err != nil {
+		return 0, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
+	}
+	l.highest = max(l.highest, seq)
+	return seq, nil
+}
+
+func (l *Log) attempt(ctx context.Context, topic, id string, data []byte) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	m := &nats.Msg{Subject: l.subject(topic), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {id}}}
+	ack, err := l.broker.js.PublishMsg(ctx, m, jetstream.WithExpectStream(l.stream))
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// State is the first and the last sequence of the whole Log; with first > last it is empty.
+func (l *Log) State(ctx context.Context) (first, last uint64, err error) {
+	s, err := l.state(ctx)
+	return s.FirstSeq, s.LastSeq, err
+}
+
+func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	s, err := l.broker.js.Stream(ctx, l.stream)
+	if err != nil {
+		return jetstream.StreamState{}, fmt.Errorf("%w: state: %w", ErrUnavailable, err)
+	}
+	return s.CachedInfo().State, nil
+}
+
+// ready says why the Log cannot be used, or nil.
+func (l *Log) ready(ctx context.Context) error {
+	_, last, err := l.State(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last < l.highest {
+		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, last, l.highest)
+	}
+	return l.failing
+}
+
+// entry reads a message that the stream answered with, or republished. A publisher's own fields of
+// these names come first, so the last value is the server's.
+func entry(m *nats.Msg) (e Entry, last uint64, ok bool) {
+	field := func(name string) string {
+		if values := m.Header.Values(name); len(values) > 0 {
+			return values[len(values)-1]
+		}
+		return ""
+	}
+	subject := field(jetstream.SubjectHeader)
+	seq, err := strconv.ParseUint(field(jetstream.SequenceHeader), 10, 64)
+	if err != nil || seq == 0 || subject == "" {
+		return Entry{}, 0, false
+	}
+	last, _ = strconv.ParseUint(field(jetstream.LastSequenceHeader), 10, 64)
+	return Entry{Topic: topicOf(subject), Seq: seq, Data: m.Data}, last, true
+}
+
+// topicOf is the last part of a subject.
+func topicOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }

@@ -1,0 +1,208 @@
+package broker
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// batchSize is how many messages one request reads, at most.
+const batchSize = 256
+
+// get asks for messages of the stream (ADR-31, "direct get"). Any server that has a copy answers, so
+// the newest may be missing from the answer for some milliseconds.
+type get struct {
+	Seq   uint64   `json:"seq,omitempty"`
+	Next  string   `json:"next_by_subj,omitempty"`
+	Batch int      `json:"batch,omitempty"`
+	Last  []string `json:"multi_last,omitempty"`
+}
+
+// batch sends one request and gathers its answers. pending is how many messages follow the first one.
+func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	body, err := json.Marshal(g)
+	if err != nil {
+		return nil, 0, fmt.Errorf("broker: %w", err)
+	}
+	inbox, err := l.broker.conn.SubscribeSync(l.broker.conn.NewInbox())
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+	}
+	defer inbox.Unsubscribe()
+	if err := l.broker.conn.PublishRequest("$JS.API.DIRECT.GET."+l.stream, inbox.Subject, body); err != nil {
+		return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+	}
+	var before uint64 // the sequence of the entry before, by the server's count
+	for {
+		m, err := inbox.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+		case strconv.Itoa(http.StatusNoContent): // the end of a batch
+			return entries, pending, nil
+		case strconv.Itoa(http.StatusNotFound):
+			return nil, 0, nil
+		default:
+			return nil, 0, fmt.Errorf("%w: read: %s %s", ErrUnavailable, status, m.Header.Get("Description"))
+		}
+		e, last, ok := entry(m)
+		if !ok || last != before {
+			return nil, 0, fmt.Errorf("%w: read: an answer is missing", ErrUnavailable)
+		}
+		if before = e.Seq; len(entries) == 0 {
+			pending, _ = strconv.Atoi(m.Header.Get("Nats-Num-Pending"))
+		}
+		entries = append(entries, e)
+	}
+}
+
+// Read returns up to 256 entries of the topic after a sequence, oldest first. None means that there
+// are none, or that the copy asked does not have them yet (see Tail).
+func (l *Log) Read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
+	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
+	return entries, err
+}
+
+// Tail is the sequence of the topic's last entry, as the stream's leader knows it, or 0.
+func (l *Log) Tail(ctx context.Context, topic string) (uint64, error) {
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"last_by_subj": l.subject(topic)})
+	if err != nil || m == nil {
+		return 0, err
+	}
+	return m.Seq, nil
+}
+
+// At returns the entry of that sequence, and whether it is still held.
+func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": seq})
+	if err != nil || m == nil {
+		return Entry{}, false, err
+	}
+	return Entry{Topic: topicOf(m.Subject), Seq: m.Seq, Data: m.Data}, true, nil
+}
+
+// Before returns the last entries of the topic below a sequence, oldest first: limit of them, or fewer
+// where no more are held. The stream is not indexed backwards, so the first of them is searched for,
+// by how many follow it.
+func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
+	first, total, err := l.count(ctx, topic, 1)
+	if err != nil || total == 0 || first >= before {
+		return nil, err
+	}
+	_, beyond, err := l.count(ctx, topic, before)
+	if err != nil {
+		return nil, err
+	}
+	// low has at least limit entries between it and before, high has fewer.
+	low, lowCount, high, highCount := first, total-beyond, before, 0
+	slack := limit/2 + 16 // so many more than asked for are cheaper to read than to search away
+	for try := 0; lowCount > limit+slack && low+1 < high; try++ {
+		middle := low + (high-low)/2
+		if try%2 == 0 { // entries are often spread evenly
+			part := float64(limit+slack/2-highCount) / float64(lowCount-highCount)
+			middle = min(max(high-uint64(part*float64(high-low)), low+1), high-1)
+		}
+		at, n, err := l.count(ctx, topic, middle)
+		if err != nil {
+			return nil, err
+		}
+		switch n -= beyond; {
+		case n < limit:
+			high, highCount = middle, max(n, 0)
+		case at == low: // nothing between: where many entries of other topics are
+			low, lowCount = middle, n
+		default:
+			low, lowCount = max(middle, min(at, high-1)), n
+		}
+	}
+	return l.between(ctx, topic, low-1, before, limit)
+}
+
+// between reads what is after a sequence and below another, and returns the last limit entries.
+func (l *Log) between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
+	var found []Entry
+	for {
+		more, err := l.Read(ctx, topic, after)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range more {
+			if after = e.Seq; e.Seq < before {
+				found = append(found, e)
+			}
+		}
+		if len(found) > limit {
+			found = slices.Clone(found[len(found)-limit:])
+		}
+		if len(more) < batchSize || after+1 >= before {
+			return found, nil
+		}
+	}
+}
+
+// count returns the sequence of the topic's first entry from seq on, and how many there are from it on.
+func (l *Log) count(ctx context.Context, topic string, seq uint64) (first uint64, n int, err error) {
+	entries, pending, err := l.batch(ctx, get{Seq: seq, Next: l.subject(topic), Batch: 1})
+	if err != nil || len(entries) == 0 {
+		return 0, 0, err
+	}
+	return entries[0].Seq, pending + 1, nil
+}
+
+// stored is a message as a stream's leader returns it.
+type stored struct {
+	Subject string
+	Seq     uint64
+	Data    []byte
+}
+
+// leaderGet asks a stream's leader, who knows the newest, for one message; nil means there is none.
+func (b *Broker) leaderGet(ctx context.Context, stream string, request map[string]any) (*stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	m, err := b.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: body})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Subject string `json:"subject"`
+			Seq     uint64 `json:"seq"`
+			Header  string `json:"hdrs"`
+			Data    []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, nil
+	case answer.Error != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, answer.Error)
+	case answer.Message == nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errors.New("an empty answer"))
+	}
+	found := &stored{answer.Message.Subject, answer.Message.Seq, answer.Message.Data}
+	if header, err := base64.StdEncoding.DecodeString(answer.Message.Header); err == nil && isRemoval(header) {
+		return nil, nil
+	}
+	return found, nil
+}
