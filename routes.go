@@ -1,26 +1,47 @@
 package main
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
+	"echows/chat"
 	"echows/views"
-	"echows/ws"
 )
 
 // routes is every URL the server answers.
-func routes(e *echo.Echo, app *ws.App, pages *views.Pages) {
+func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	e.GET("/", pages.Show("index")) // the first lesson's page
-	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg
+	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
-	app.WS("/ws", reply)               // the first lesson: answers each message
-	app.WS("/ws/echo", echoBack)       // sends each message back
-	app.WS("/ws/broadcast", broadcast) // sends each message to everyone
+	s.app.WS("/ws", reply)               // the first lesson: answers each message
+	s.app.WS("/ws/echo", echoBack)       // sends each message back
+	s.app.WS("/ws/broadcast", broadcast) // sends each message to everyone
 
-	e.GET("/healthz", healthz) // the process is alive
+	c := s.chat                                                     // the second lesson
+	e.GET("/chat", pages.Show("chat"))                              // room lobby
+	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)      // any room
+	e.POST("/session", c.SignIn, c.LimitSessions())                 // a name gets a session
+	e.GET("/session", c.WhoAmI, c.RequireSession)                   // whose it is
+	e.DELETE("/session", c.SignOut)                                 // its end
+	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession) // a session gets tickets
+	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
+	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.RequireSession)
+
+	e.GET("/healthz", healthz)        // the process is alive
+	e.GET("/readyz", readyz(s.Ready)) // it has what it needs
 }
 
 func healthz(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func readyz(ready func(context.Context) error) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := ready(c.Request().Context()); err != nil {
+			return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "missing": err.Error()})
+		}
+		return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+	}
 }

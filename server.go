@@ -1,29 +1,35 @@
 // Command echows is a WebSocket server to learn from and then keep.
 //
-// This file starts it: it reads the settings, wires the pieces, listens, and shuts down. What the
-// server answers is in routes.go, and the first lesson in ws_handler.go.
+// This file starts it: it wires the pieces, listens, and shuts down. The settings are in settings.go,
+// what the server answers in routes.go, and the first lesson in ws_handler.go.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"golang.org/x/crypto/acme/autocert"
 
+	"echows/broker"
+	"echows/chat"
+	"echows/hub"
 	"echows/views"
 	"echows/ws"
 )
@@ -64,174 +70,154 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	return 0
 }
 
-// settings is what can be set from outside. Each flag has an environment variable of the same meaning.
-type settings struct {
-	addr       string
-	origins    origins
-	tlsCert    string
-	tlsKey     string
-	maxMessage size
-	ping       time.Duration
-}
-
-func readSettings(args []string, getenv func(string) string, out io.Writer) (settings, error) {
-	set := settings{addr: ":3000", maxMessage: 1 << 20, ping: 25 * time.Second}
-	flags := flag.NewFlagSet("echows", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // one line says more than the list of all flags
-	env := map[string]string{}
-	name := func(flag, variable string) string { env[flag] = variable; return flag }
-	flags.StringVar(&set.addr, name("addr", "PORT"), set.addr, "`address` to listen on; in PORT the number alone")
-	flags.Var(&set.origins, name("origins", "ALLOWED_ORIGINS"), "foreign `origins` whose pages may connect, with commas, such as https://example.com; * for all (the same host always may)")
-	flags.StringVar(&set.tlsCert, name("tls-cert", "TLS_CERT"), "", "`file` with the TLS certificate (PEM), to serve https: and wss:")
-	flags.StringVar(&set.tlsKey, name("tls-key", "TLS_KEY"), "", "`file` with its private key (PEM)")
-	flags.Var(&set.maxMessage, name("max-message", "MAX_MESSAGE"), "longest message taken, in `bytes`, or with KiB or MiB")
-	flags.DurationVar(&set.ping, name("ping", "PING_INTERVAL"), set.ping, "`time` between two pings; twice as long without a sign of life ends a connection")
-
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		usage(out, flags, env)
-	}
-	if err != nil {
-		return set, fmt.Errorf("%w (-h lists the settings)", err)
-	}
-	if flags.NArg() > 0 {
-		return set, fmt.Errorf("unexpected argument %q (-h lists the settings)", flags.Arg(0))
-	}
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for flag, variable := range env {
-		value := getenv(variable)
-		if value == "" || given[flag] {
-			continue
-		}
-		if variable == "PORT" {
-			value = ":" + value
-		}
-		if err := flags.Set(flag, value); err != nil {
-			return set, fmt.Errorf("invalid value %q in the environment variable %s: %w", getenv(variable), variable, err)
-		}
-	}
-	switch {
-	case (set.tlsCert == "") != (set.tlsKey == ""):
-		return set, errors.New("-tls-cert and -tls-key go together")
-	case set.ping < time.Second/10:
-		return set, fmt.Errorf("-ping %v is too short; 100ms is the least", set.ping)
-	}
-	return set, nil
-}
-
-func usage(out io.Writer, flags *flag.FlagSet, env map[string]string) {
-	fmt.Fprint(out, "echows is a WebSocket server to learn from and then keep.\n\nSettings, each as a flag or an environment variable:\n")
-	flags.VisitAll(func(f *flag.Flag) {
-		value, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(out, "\n  -%s %s, %s\n      %s", f.Name, value, env[f.Name], text)
-		if f.DefValue != "" {
-			fmt.Fprintf(out, " (default %s)", f.DefValue)
-		}
-		fmt.Fprintln(out)
-	})
-}
-
-// size is a number of bytes that reads as 1048576, 1024KiB or 1MiB.
-type size int
-
-func (s *size) String() string {
-	switch n := int(*s); {
-	case n > 0 && n%(1<<20) == 0:
-		return strconv.Itoa(n>>20) + "MiB"
-	case n > 0 && n%(1<<10) == 0:
-		return strconv.Itoa(n>>10) + "KiB"
-	default:
-		return strconv.Itoa(n)
-	}
-}
-
-// largest is the most a size may be: 1 GiB.
-const largest = 1 << 30
-
-func (s *size) Set(text string) error {
-	unit := 1
-	if number, ok := strings.CutSuffix(text, "KiB"); ok {
-		text, unit = number, 1<<10
-	} else if number, ok := strings.CutSuffix(text, "MiB"); ok {
-		text, unit = number, 1<<20
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil || n < 1 || n > largest/unit {
-		return errors.New("want bytes from 1 to 1024MiB, such as 65536, 64KiB or 1MiB")
-	}
-	*s = size(n * unit)
-	return nil
-}
-
-// origins is a list with commas.
-type origins []string
-
-func (o *origins) String() string { return strings.Join(*o, ",") }
-
-func (o *origins) Set(text string) error {
-	*o = nil
-	for one := range strings.SplitSeq(text, ",") {
-		if one = strings.TrimSpace(one); one == "" {
-			continue
-		}
-		if err := ws.ParseOrigin(one); err != nil {
-			return err
-		}
-		*o = append(*o, one)
-	}
-	return nil
-}
-
 // shutdownTime bounds how long Close waits for sockets and requests.
-const shutdownTime = 4 * time.Second
+const shutdownTime = 3 * time.Second
 
-// server is the running program.
+// startTime bounds the start: a stream of many messages takes a while to be read.
+const startTime = time.Minute
+
+// server is the running program: its pieces, in the order they start.
 type server struct {
-	listener net.Listener
-	http     *http.Server
-	secure   bool // serves https: and wss:
+	broker   *broker.Broker
 	app      *ws.App
+	chat     *chat.Chat
+	http     *http.Server
+	listener net.Listener
+	secure   bool       // serves https: and wss:
 	failed   chan error // serving ended by itself; holds one
 }
 
 // start wires the pieces and listens. Everything that can be wrong with the settings is an error
 // here, before the first connection.
 func start(set settings) (*server, error) {
+	s := &server{failed: make(chan error, 1)}
+	if err := s.start(set); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) start(set settings) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	certificates, err := certificates(set)
+	if err != nil {
+		return err
+	}
+	s.secure = certificates != nil
+	if s.broker, err = broker.Open(ctx, broker.Config{URL: set.nats, Dir: set.data, Sync: time.Duration(set.sync)}); err != nil {
+		return err
+	}
+	secret, err := secret(set)
+	if err != nil {
+		return err
+	}
 	e := echo.New()
-	app := ws.New(e, ws.Config{Origins: set.origins, MaxMessage: int(set.maxMessage), PingInterval: set.ping})
+	e.IPExtractor = clientAddress(set.proxies)
+	s.app = ws.New(e, ws.Config{Origins: set.origins, MaxMessage: int(set.maxMessage), PingInterval: set.ping})
+	s.chat, err = chat.Open(ctx, s.app, hub.New(), s.broker, chat.Config{
+		Secret:   secret,
+		Keep:     set.keepMessages,
+		MaxAge:   set.keepTime,
+		MaxBytes: int64(set.keepBytes),
+		Database: set.database,
+		Limits:   set.limits(),
+	})
+	if err != nil {
+		return err
+	}
 	e.Use(middleware.Recover())
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
 	}))
-	routes(e, app, views.New())
+	routes(e, s, views.New())
 
-	s := &server{app: app, secure: set.tlsCert != "", failed: make(chan error, 1), http: &http.Server{
+	s.http = &http.Server{
 		Handler:           e,
+		TLSConfig:         certificates,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // of a whole request; a socket has deadlines of its own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10, // a socket keeps its request's header
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
-	}}
-	if s.secure {
-		pair, err := tls.LoadX509KeyPair(set.tlsCert, set.tlsKey)
+	}
+	s.listener, err = net.Listen("tcp", set.addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is in use; stop what listens there or choose another with -addr", set.addr)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", set.addr, err)
+	}
+	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
+	return nil
+}
+
+// certificates is how TLS is served, or nil.
+func certificates(set settings) (*tls.Config, error) {
+	switch {
+	case set.tls.domain != "":
+		m := &autocert.Manager{
+			Prompt:     autocert.AcceptTOS,
+			Cache:      autocert.DirCache(filepath.Join(set.data, "certificates")),
+			HostPolicy: autocert.HostWhitelist(set.tls.domain),
+		}
+		return m.TLSConfig(), nil
+	case set.tls.cert != "":
+		pair, err := tls.LoadX509KeyPair(set.tls.cert, set.tls.key)
 		if err != nil {
 			return nil, fmt.Errorf("certificate (-tls-cert, -tls-key): %w", err)
 		}
-		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+		return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
 	}
-	listener, err := net.Listen("tcp", set.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use; stop what listens there or choose another with -addr", set.addr)
+	return nil, nil
+}
+
+// secret is what signs sessions: the one that was set, or the data folder's, made at the first start.
+func secret(set settings) ([]byte, error) {
+	if set.secret != "" {
+		return []byte(set.secret), nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", set.addr, err)
+	if set.nats != "" {
+		slog.Warn("without -secret this node's sessions are good on this node only")
 	}
-	s.listener = listener
-	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
-	return s, nil
+	if err := os.MkdirAll(set.data, 0o700); err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	name := filepath.Join(set.data, "secret")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.WriteString(rand.Text() + rand.Text())
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			os.Remove(name)
+			return nil, fmt.Errorf("secret: %w", err)
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("secret: %w", err)
+	}
+	made, err := os.ReadFile(name)
+	if err == nil && len(made) < 16 {
+		err = fmt.Errorf("%s is too short; remove it, and a new one is made", name)
+	}
+	return made, err
+}
+
+// clientAddress is how an address is found that limits count: the connection's own, unless that is a
+// proxy's we trust.
+func clientAddress(proxies networks) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, proxy := range proxies {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP:   proxy.Addr().AsSlice(),
+			Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
 }
 
 func (s *server) serve() error {
@@ -257,18 +243,34 @@ func (s *server) URL() string {
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, strconv.Itoa(s.Addr().Port)))
 }
 
-// Close accepts no more connections, closes the sockets with 1012 and waits, within shutdownTime,
-// for them and for requests under way.
+// Ready says what is missing for the server to be of use, or nil.
+func (s *server) Ready(ctx context.Context) error {
+	return errors.Join(s.broker.Ready(ctx), s.chat.Ready(ctx))
+}
+
+// Close accepts no more connections, closes the sockets with 1012, waits, within shutdownTime, for them
+// and for requests under way, and then ends the pieces, the last first. It takes a server that started
+// in part.
 func (s *server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
-	sockets := make(chan error, 1)
-	go func() { sockets <- s.app.Shutdown(ctx) }()
-	if err := s.http.Shutdown(ctx); err != nil {
-		slog.Warn("requests did not end in time", "error", err)
-		s.http.Close()
+	if s.app != nil {
+		sockets := make(chan error, 1)
+		go func() { sockets <- s.app.Shutdown(ctx) }()
+		if s.http != nil {
+			if err := s.http.Shutdown(ctx); err != nil {
+				slog.Warn("requests did not end in time", "error", err)
+				s.http.Close()
+			}
+		}
+		if err := <-sockets; err != nil {
+			slog.Warn("sockets did not end in time", "error", err)
+		}
 	}
-	if err := <-sockets; err != nil {
-		slog.Warn("sockets did not end in time", "error", err)
+	if s.chat != nil {
+		s.chat.Close()
+	}
+	if s.broker != nil {
+		s.broker.Close()
 	}
 }

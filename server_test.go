@@ -22,13 +22,23 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/goleak"
 	"golang.org/x/net/websocket"
 
 	"echows/views"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// runAsProgram makes this test's binary the program itself, as a process that can be killed.
+const runAsProgram = "ECHOWS_TEST_RUN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(runAsProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait.
 const patience = 20 * time.Second
@@ -85,7 +95,7 @@ func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t, "", stop, make(chan int, 1), &log{more: make(chan struct{}, 1)}}
-	args = append([]string{"-addr", "127.0.0.1:0"}, args...)
+	args = append([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, args...)
 	go func() { p.exit <- run(ctx, args, func(string) string { return "" }, p.log) }()
 	t.Cleanup(func() {
 		p.end()
@@ -119,6 +129,24 @@ func (p *program) dial(path string) *websocket.Conn {
 	p.t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn
+}
+
+// startNATS runs a NATS server of its own, as a cluster is reached, and returns its URL.
+func startNATS(t *testing.T) string {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("NATS does not start")
+	}
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	return s.ClientURL()
 }
 
 func receive(t *testing.T, conn *websocket.Conn) string {
@@ -379,6 +407,14 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"an unknown flag", "-unknown", nil, 2, "-unknown"},
 		{"an argument", "now", nil, 2, `"now"`},
 		{"a size that is none", "-max-message lots", nil, 2, "such as 65536, 64KiB or 1MiB"},
+		{"a certificate from two places", "-tls-domain example.com -tls-cert " + cert + " -tls-key " + key, nil, 2, "-tls-domain"},
+		{"a sync that is none", "-sync never", nil, 2, "such as 1s"},
+		{"a proxy that is none", "-trusted-proxies here", nil, 2, "10.0.0.0/8"},
+		{"a short secret", "-secret short", nil, 2, "16 bytes"},
+		{"a folder that cannot be", "-data " + cert, nil, 1, "cannot make the data folder"},
+		{"no NATS there", "-nats nats://127.0.0.1:1", nil, 1, "cannot reach NATS"},
+		{"a database URL that is none", "-database mysql://here", nil, 1, "-database"},
+		{"too many messages", "-keep-messages 100000", nil, 2, "10000"},
 		{"a size that is too large", "-max-message 2000MiB", nil, 2, "1024MiB"},
 		{"an origin without a scheme", "-origins example.com", nil, 2, "https://example.com"},
 		{"a ping too often", "-ping 1ms", nil, 2, "too short"},
@@ -387,8 +423,8 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			code := run(context.Background(), strings.Fields(c.args), func(name string) string { return c.env[name] }, &out)
-			if code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1 {
+			code := run(context.Background(), append([]string{"-data", t.TempDir()}, strings.Fields(c.args)...), func(name string) string { return c.env[name] }, &out)
+			if code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1+strings.Count(out.String(), "level=") {
 				t.Errorf("exit code %d, want %d:\n%s", code, c.code, &out)
 			}
 		})
@@ -401,7 +437,10 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := settings{addr: ":8080", origins: origins{"*"}, tlsCert: "c", tlsKey: "k", maxMessage: 64 << 10, ping: 2 * time.Second}
+	want := settings{
+		addr: ":8080", origins: origins{"*"}, tls: tlsSettings{cert: "c", key: "k"}, data: "data", maxMessage: 64 << 10, ping: 2 * time.Second,
+		keepMessages: 1000, keepTime: 720 * time.Hour, keepBytes: 1 << 30, postRate: 20, addressRate: 50, addressSockets: 2000,
+	}
 	if fmt.Sprint(set) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", set, want)
 	}

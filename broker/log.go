@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	attemptTime = 4 * time.Second        // for one attempt to append
+	attemptTime = 2 * time.Second        // for one attempt to append
 	attemptWait = 100 * time.Millisecond // between two
 	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
 )

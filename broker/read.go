@@ -86,6 +86,9 @@ func (l *Log) Tail(ctx context.Context, topic string) (uint64, error) {
 
 // At returns the entry of that sequence, and whether it is still held.
 func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
+	if seq == 0 { // sequences begin with 1
+		return Entry{}, false, nil
+	}
 	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": seq})
 	if err != nil || m == nil {
 		return Entry{}, false, err
@@ -127,11 +130,12 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 			low, lowCount = max(middle, min(at, high-1)), n
 		}
 	}
-	return l.between(ctx, topic, low-1, before, limit)
+	return l.Between(ctx, topic, low-1, before, limit)
 }
 
-// between reads what is after a sequence and below another, and returns the last limit entries.
-func (l *Log) between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
+// Between returns the entries of the topic after a sequence and below another, oldest first: the last
+// limit of them.
+func (l *Log) Between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
 	var found []Entry
 	for {
 		more, err := l.Read(ctx, topic, after)

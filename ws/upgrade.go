@@ -17,6 +17,17 @@ import (
 	"golang.org/x/net/websocket"
 )
 
+// CheckHandshake says, as an *echo.HTTPError, why a request cannot be upgraded, or returns nil. It is for
+// middleware that spends something on an upgrade, such as a ticket; the route checks by itself.
+func (a *App) CheckHandshake(c echo.Context) error {
+	_, err := (&Route{app: a}).judge(c)
+	return err
+}
+
+// CheckOrigin says why pages of the request's origin may not use this server, or returns nil: for other
+// requests that are to follow Config.Origins (RFC 6455 section 10.2).
+func (a *App) CheckOrigin(r *http.Request) error { return a.judgeOrigin(r) }
+
 // serve is the route's Echo handler: it answers what cannot be upgraded, upgrades the rest, and
 // leaves the socket for own to start.
 func (r *Route) serve(c echo.Context) error {

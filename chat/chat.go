@@ -1,0 +1,171 @@
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"echows/broker"
+	"echows/hub"
+	"echows/ws"
+)
+
+// Config holds a Chat's settings. Only Secret has no default.
+type Config struct {
+	// Secret signs sessions: at least 16 bytes, the same on every node.
+	Secret []byte
+	// Keep is how many messages of a room are kept; 1,000 by default, at most MaxKeep.
+	Keep int
+	// MaxAge is how long a message is kept; 30 days by default.
+	MaxAge time.Duration
+	// MaxBytes is the most that all messages take on disk, in bytes; 1 GiB by default. The oldest go first.
+	MaxBytes int64
+	// Database is the URL of a PostgreSQL database that gets a copy of every message; none by default.
+	Database string
+	// Limits bound what one connection and one address may do.
+	Limits Limits
+	// Logger gets what was refused and why; slog.Default() by default.
+	Logger *slog.Logger
+}
+
+// MaxKeep is the most that Config.Keep can be: a history is one message on the wire.
+const MaxKeep = 10_000
+
+// Limits bound what one connection and one address may do. The defaults are such that a class of fifty
+// behind one address is at home.
+type Limits struct {
+	Posts      rate.Limit // messages a second of one connection; 20 by default, in bursts of twice as many
+	Connects   rate.Limit // upgrades, and as many tickets, a second of one address; 50 by default, in bursts of ten times as many
+	Sessions   rate.Limit // sessions a second of one address; 10 by default, in bursts of ten times as many
+	Sockets    int        // connections of one address; 2,000 by default
+	TicketTime time.Duration
+}
+
+func (cfg *Config) setDefaults() {
+	setDefault(&cfg.Keep, 1000)
+	setDefault(&cfg.MaxAge, 30*24*time.Hour)
+	setDefault(&cfg.MaxBytes, 1<<30)
+	setDefault(&cfg.Limits.Posts, 20)
+	setDefault(&cfg.Limits.Connects, 50)
+	setDefault(&cfg.Limits.Sessions, 10)
+	setDefault(&cfg.Limits.Sockets, 2000)
+	setDefault(&cfg.Limits.TicketTime, 30*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+}
+
+func setDefault[T comparable](v *T, to T) {
+	if *v == *new(T) {
+		*v = to
+	}
+}
+
+const (
+	duplicates = 5 * time.Minute  // for so long an id is remembered
+	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader takes some
+	openTime   = 5 * time.Second  // for a room to be opened
+)
+
+// Chat is the rooms of one node. Its methods may be called from any goroutine.
+type Chat struct {
+	config  Config
+	log     *slog.Logger
+	app     *ws.App
+	hub     *hub.Hub
+	broker  *broker.Broker
+	entries *broker.Log
+	tickets *broker.Once
+	archive *archive // nil without a database
+	sockets addresses
+	node    string // this process, among the nodes
+
+	presence *broker.Listener
+	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
+	running  sync.WaitGroup
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+
+	mu    sync.Mutex
+	rooms map[string]*room
+	dirty map[*room]bool
+}
+
+// Open makes a Chat whose messages are kept by b. Close ends it; b is to be closed after.
+func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Config) (*Chat, error) {
+	cfg.setDefaults()
+	if len(cfg.Secret) < 16 {
+		return nil, errors.New("the secret that signs sessions needs at least 16 bytes")
+	}
+	if cfg.Keep < 1 || cfg.Keep > MaxKeep {
+		return nil, fmt.Errorf("a room can keep 1 to %d messages", MaxKeep)
+	}
+	c := &Chat{
+		config:  cfg,
+		log:     cfg.Logger,
+		app:     app,
+		hub:     h,
+		broker:  b,
+		node:    rand.Text(),
+		changed: make(chan struct{}, 1),
+		rooms:   map[string]*room{},
+		dirty:   map[*room]bool{},
+		sockets: addresses{most: cfg.Limits.Sockets},
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	var err error
+	if c.entries, err = b.OpenLog(ctx, broker.LogConfig{
+		Name:       "chat",
+		PerTopic:   cfg.Keep,
+		MaxAge:     cfg.MaxAge,
+		MaxBytes:   cfg.MaxBytes,
+		Duplicates: min(duplicates, cfg.MaxAge),
+	}); err != nil {
+		return nil, err
+	}
+	if c.tickets, err = b.OpenOnce(ctx, "tickets", cfg.Limits.TicketTime); err != nil {
+		return nil, err
+	}
+	if cfg.Database != "" {
+		if c.archive, err = openArchive(ctx, cfg.Database, c.entries, c.log); err != nil {
+			return nil, err
+		}
+		c.running.Go(func() { c.archive.run(c.ctx) })
+	}
+	c.presence = b.Listen(c.heard)
+	c.running.Go(c.keepPresence)
+	return c, nil
+}
+
+// Ready says what is missing of what the chat needs, or nil.
+func (c *Chat) Ready(ctx context.Context) error {
+	if c.archive == nil {
+		return nil
+	}
+	return c.archive.ready(ctx)
+}
+
+// Close ends the rooms and the copy, and waits. Sockets are to be closed before.
+func (c *Chat) Close() {
+	c.cancel()
+	c.running.Wait()
+	c.presence.Close()
+	c.mu.Lock()
+	rooms := c.rooms
+	c.rooms = map[string]*room{}
+	c.mu.Unlock()
+	for _, r := range rooms {
+		if r.opened() {
+			r.follower.Stop()
+		}
+	}
+	if c.archive != nil {
+		c.archive.close()
+	}
+}

@@ -1,0 +1,26 @@
+// Package chat is the second lesson: rooms in which what one person posts reaches everyone, in one
+// order, and nothing that was acknowledged is lost.
+//
+//	c, err := chat.Open(ctx, app, hub, broker, chat.Config{Secret: secret})
+//	e.POST("/session", c.SignIn, c.LimitSessions())
+//	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession)
+//	app.WS("/ws/chat/:room", c.Join, c.RequireRoom, c.LimitUpgrades(), c.RequireTicket)
+//
+// # The way of a message
+//
+// Socket → Join's callback → broker.Log.Append, which is the acknowledgement. What members see comes
+// from the log alone: broker.Follower → room.deliver → hub. So there is one order, and the poster's node
+// is a node like any other.
+//
+// # Who runs what
+//
+// A member's socket has its goroutine (see ws); a post waits in it for the disk, and holds up nobody
+// else. One goroutine keeps the presence of all rooms and closes those that nobody uses. With a database,
+// one copies the log into it. Close ends them and waits.
+//
+// # Files, in reading order
+//
+// chat.go: what there is. member.go: one connection. message.go: what may be said. room.go: one room on
+// this node, and history.go what it remembers. presence.go: who is there. session.go, ticket.go and
+// limits.go: who may come in. archive.go: the copy in PostgreSQL.
+package chat

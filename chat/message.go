@@ -1,0 +1,172 @@
+package chat
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Message is one that was posted, as it is stored and sent.
+type Message struct {
+	Seq  uint64    `json:"seq,omitempty"` // rises within the room; not part of what is stored
+	ID   string    `json:"id"`            // the client's own
+	From string    `json:"from"`          // the display name
+	Text string    `json:"text"`
+	At   time.Time `json:"at"` // when it was posted, UTC
+}
+
+const (
+	maxText = 2000 // characters, as are the following
+	maxID   = 64
+	maxName = 32
+)
+
+// The codes of errors that a client is told of.
+const (
+	codeBadJSON     = "bad_json"
+	codeUnknownType = "unknown_type"
+	codeBadText     = "bad_text"
+	codeBadID       = "bad_id"
+	codeRateLimited = "rate_limited"
+	codeUnavailable = "unavailable"
+)
+
+// refusal is why a message was not taken.
+type refusal struct {
+	Type    string `json:"type"` // error
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	ID      string `json:"id,omitempty"` // of the message, where it has a good one
+}
+
+func refuse(code, message string) *refusal {
+	return &refusal{Type: "error", Code: code, Message: message}
+}
+
+// post is what a client may say.
+type post struct{ id, text string }
+
+// decodePost reads a client's message strictly: an object with the fields of its type, each once and
+// of its type, and nothing after it.
+func decodePost(data []byte) (post, *refusal) {
+	fields, err := decodeFields(data)
+	if err != nil {
+		return post{}, refuse(codeBadJSON, err.Error())
+	}
+	kind, _ := fields["type"].(string)
+	if kind != "post" {
+		return post{}, refuse(codeUnknownType, `the type has to be "post"`)
+	}
+	for name := range fields {
+		if name != "type" && name != "id" && name != "text" {
+			return post{}, refuse(codeBadJSON, fmt.Sprintf("a post has no field %.40q", name))
+		}
+	}
+	var p post
+	var ok bool
+	if p.id, ok = fields["id"].(string); !ok || !validID(p.id) {
+		return post{}, refuse(codeBadID, fmt.Sprintf("the id has to be a string of 1 to %d visible characters", maxID))
+	}
+	if p.text, ok = fields["text"].(string); !ok || !validText(p.text) {
+		r := refuse(codeBadText, fmt.Sprintf("the text has to be a string of 1 to %d characters, not blank, without control characters", maxText))
+		r.ID = p.id
+		return post{}, r
+	}
+	return p, nil
+}
+
+// decodeFields reads a JSON object. encoding/json would take a field twice, and find its name whatever
+// its case.
+func decodeFields(data []byte) (map[string]any, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return nil, fmt.Errorf("a message has to be one JSON object")
+	}
+	fields := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		name, ok := token.(string)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("this is not JSON")
+		}
+		if _, twice := fields[name]; twice {
+			return nil, fmt.Errorf("the field %.40q is there twice", name)
+		}
+		var value any
+		if err := d.Decode(&value); err != nil {
+			return nil, fmt.Errorf("this is not JSON")
+		}
+		fields[name] = value
+	}
+	if _, err := d.Token(); err != nil { // the closing brace
+		return nil, fmt.Errorf("this is not JSON")
+	}
+	if rest := bytes.TrimLeft(data[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return nil, fmt.Errorf("a message has to be one JSON object, and nothing after it")
+	}
+	return fields, nil
+}
+
+func validID(id string) bool {
+	return visible(id) && utf8.RuneCountInString(id) <= maxID && !strings.ContainsFunc(id, unicode.IsControl)
+}
+
+func validText(text string) bool {
+	return visible(text) && utf8.RuneCountInString(text) <= maxText && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
+	})
+}
+
+// visible reports whether there is anything to be seen.
+func visible(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !invisible(r) && !unicode.IsControl(r) })
+}
+
+// invisible is what has no width and no ink, and could make two different names look the same:
+// format characters, and those Unicode calls default-ignorable.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp) || r == '\u2800'
+}
+
+// CleanName normalises a display name (NFC, one space between words, none around), or says what is wrong
+// with it: it has 1 to 32 characters, all of them to be seen. What joins the parts of an emoji, or the
+// letters of scripts that need it, is no character of its own and may be there.
+func CleanName(name string) (string, error) {
+	if !utf8.ValidString(name) {
+		return "", fmt.Errorf("the name is not UTF-8")
+	}
+	clean := norm.NFC.String(strings.Join(strings.Fields(name), " "))
+	runes := []rune(clean)
+	for i, r := range runes {
+		good := unicode.IsPrint(r) && !invisible(r)
+		if i > 0 && i < len(runes)-1 && joins(r) {
+			good = joinable(runes[i-1]) && joinable(runes[i+1])
+		}
+		if i > 0 && r == '\ufe0f' { // shows the character before it as an emoji
+			good = unicode.Is(unicode.So, runes[i-1]) || unicode.Is(unicode.Sm, runes[i-1])
+		}
+		if !good {
+			return "", fmt.Errorf("the name has a character that cannot be seen, %U; use letters, digits, signs or emoji", r)
+		}
+	}
+	if len(runes) == 0 || len(runes) > maxName {
+		return "", fmt.Errorf("the name has to have 1 to %d characters, this one has %d", maxName, len(runes))
+	}
+	return clean, nil
+}
+
+// joins are the zero-width joiner and non-joiner.
+func joins(r rune) bool { return r == '\u200d' || r == '\u200c' }
+
+// joinable are what they may stand between: emoji, and letters of scripts that change their shape.
+func joinable(r rune) bool {
+	return r == '\ufe0f' || unicode.In(r, unicode.So, unicode.Sk, unicode.Arabic, unicode.Syriac, unicode.Devanagari, unicode.Bengali,
+		unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam,
+		unicode.Sinhala, unicode.Khmer, unicode.Mongolian)
+}

@@ -1,0 +1,149 @@
+package chat
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	sessionTime = 12 * time.Hour
+	cookieName  = "echows_session"
+	issuer      = "echows"
+	userKey     = "echows.user" // of an echo.Context, where RequireSession and RequireTicket leave a User
+	maxBody     = 4 << 10       // bytes, of a request's body
+)
+
+// User is who is signed in.
+type User struct {
+	ID   string // random, of one session
+	Name string // for display; others may have the same
+}
+
+// claims are what a session's token says (RFC 7519).
+type claims struct {
+	Name string `json:"name"`
+	jwt.RegisteredClaims
+}
+
+// session is what a client is told of its own.
+type session struct {
+	Token string `json:"token,omitempty"`
+	Name  string `json:"name"`
+}
+
+// SignIn answers POST /session: {"name":"ana"} gets a session, as a cookie for pages and as a token for
+// scripts.
+func (c *Chat) SignIn(ctx echo.Context) error {
+	if err := c.sameOrigin(ctx); err != nil {
+		return err
+	}
+	body := http.MaxBytesReader(ctx.Response(), ctx.Request().Body, maxBody)
+	ctx.Request().Body = body
+	if !strings.HasPrefix(ctx.Request().Header.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
+		return echo.NewHTTPError(http.StatusUnsupportedMediaType, `send JSON, such as {"name":"ana"}, with Content-Type: application/json`)
+	}
+	var asked struct {
+		Name string `json:"name"`
+	}
+	if err := decodeStrictly(body, &asked); err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, `send {"name":"ana"}: `+err.Error())
+	}
+	name, err := CleanName(asked.Name)
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
+	}
+	now := time.Now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{name, jwt.RegisteredClaims{
+		Issuer:    issuer,
+		Subject:   rand.Text(),
+		IssuedAt:  jwt.NewNumericDate(now),
+		ExpiresAt: jwt.NewNumericDate(now.Add(sessionTime)),
+	}}).SignedString(c.config.Secret)
+	if err != nil {
+		return fmt.Errorf("sign a session: %w", err)
+	}
+	ctx.SetCookie(c.cookie(ctx, token, int(sessionTime/time.Second)))
+	return ctx.JSON(http.StatusCreated, session{token, name})
+}
+
+// WhoAmI answers GET /session: pages cannot read the cookie.
+func (c *Chat) WhoAmI(ctx echo.Context) error {
+	return ctx.JSON(http.StatusOK, session{Name: userOf(ctx).Name})
+}
+
+// SignOut answers DELETE /session.
+func (c *Chat) SignOut(ctx echo.Context) error {
+	if err := c.sameOrigin(ctx); err != nil {
+		return err
+	}
+	ctx.SetCookie(c.cookie(ctx, "", -1))
+	return ctx.NoContent(http.StatusNoContent)
+}
+
+func (c *Chat) cookie(ctx echo.Context, token string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name:     cookieName,
+		Value:    token,
+		Path:     "/",
+		MaxAge:   maxAge,
+		HttpOnly: true,
+		Secure:   ctx.Scheme() == "https",
+		SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// sameOrigin refuses what a foreign page sends in a visitor's name.
+func (c *Chat) sameOrigin(ctx echo.Context) error {
+	if err := c.app.CheckOrigin(ctx.Request()); err != nil {
+		return echo.NewHTTPError(http.StatusForbidden, err.Error())
+	}
+	return nil
+}
+
+// RequireSession lets only those pass who are signed in, by cookie or by token.
+func (c *Chat) RequireSession(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(ctx echo.Context) error {
+		user, err := c.signedIn(ctx.Request())
+		if err != nil {
+			return echo.NewHTTPError(http.StatusUnauthorized, "sign in first, with POST /session: "+err.Error())
+		}
+		ctx.Set(userKey, user)
+		return next(ctx)
+	}
+}
+
+func userOf(ctx echo.Context) User {
+	user, _ := ctx.Get(userKey).(User)
+	return user
+}
+
+var errNoSession = errors.New("there is no session")
+
+// signedIn returns whose session a request carries, or errNoSession, or what is wrong with it.
+func (c *Chat) signedIn(r *http.Request) (User, error) {
+	token, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")
+	if !ok {
+		cookie, err := r.Cookie(cookieName)
+		if err != nil {
+			return User{}, errNoSession
+		}
+		token = cookie.Value
+	}
+	var said claims
+	_, err := jwt.ParseWithClaims(token, &said, func(*jwt.Token) (any, error) { return c.config.Secret, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithExpirationRequired())
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return User{}, errors.New("the session is over")
+	case err != nil || said.Subject == "" || said.Name == "":
+		return User{}, errors.New("the session is not one of ours")
+	}
+	return User{said.Subject, said.Name}, nil
+}
