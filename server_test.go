@@ -336,6 +336,7 @@ func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 		Subject:      pkix.Name{CommonName: "echows test"},
 		NotAfter:     time.Now().Add(time.Hour),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:     []string{"chat.example"},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
@@ -479,5 +480,36 @@ func TestReadme(t *testing.T) {
 		if name, variable := words[0], words[2]; !strings.Contains(string(readme), "`"+name+"`") || !strings.Contains(string(readme), "`"+variable+"`") {
 			t.Errorf("the README's settings lack %s, %s", name, variable)
 		}
+	}
+}
+
+// With -tls-domain a certificate comes from the cache in the data folder, and only that domain is served.
+func TestADomainsCertificate(t *testing.T) {
+	cert, key, pool := certificate(t)
+	dir := t.TempDir()
+	both := make([]byte, 0, 4096)
+	for _, name := range []string{key, cert} {
+		part, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, part...)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "certificates"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "certificates", "chat.example"), both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, "-data", dir, "-tls-domain", "chat.example")
+	addr := strings.TrimPrefix(p.url, "https://")
+	conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: pool, ServerName: "chat.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: pool, ServerName: "other.example"}); err == nil {
+		conn.Close()
+		t.Error("another domain is served")
 	}
 }

@@ -149,7 +149,8 @@ func build(t *testing.T) string {
 // start runs the program and returns its address, and what stops it and checks its exit code.
 func start(t *testing.T, program, addr string, args ...string) (string, func()) {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"-addr", addr}, args...)...)
+	data := filepath.Join(filepath.Dir(program), "data") // the same after a restart
+	cmd := exec.Command(program, append([]string{"-addr", addr, "-data", data}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()

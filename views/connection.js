@@ -2,7 +2,9 @@
 //
 //   const connection = connect("/ws", { onState, onOpen, onMessage });
 //
-// onState(name, seconds)  "connecting", "open", or "waiting" with the whole seconds left, each second
+// path                    or a function that returns one, or a promise of one: it is asked before each
+//                         attempt. What it throws counts as a failed attempt; undefined stops, until again()
+// onState(name, seconds)  "connecting", "open", "stopped", or "waiting" with the whole seconds left, each second
 // onOpen()                the connection is open, for the first time or again
 // onMessage(data)         what the server sent: a string, or a Blob
 
@@ -12,27 +14,51 @@ const stableAfter = 5_000; // open for so long, a connection counts as good: the
 
 export function connect(path, { onState, onOpen, onMessage }) {
   let socket;
+  let state;
   let failures = 0; // in a row
   let countdown; // the timer while waiting
+  let atOnce = false; // the next attempt does not wait
 
-  function open() {
+  function show(name, seconds) {
+    state = name;
+    onState(name, seconds);
+  }
+
+  async function open() {
     clearInterval(countdown);
     countdown = undefined;
-    onState("connecting");
+    show("connecting");
+    let where;
+    try {
+      where = typeof path === "function" ? await path() : path;
+    } catch {
+      retry();
+      return;
+    }
+    if (where === undefined) {
+      show("stopped");
+      return;
+    }
     let stable;
-    socket = new WebSocket(address(path));
+    socket = new WebSocket(address(where));
     socket.onopen = () => {
       stable = setTimeout(() => { failures = 0; }, stableAfter);
-      onState("open");
+      show("open");
       onOpen();
     };
     socket.onmessage = (event) => onMessage(event.data);
-    // Every end comes by here, also that of an attempt, so this is the only place that tries again.
+    // Every end comes by here, also that of an attempt.
     socket.onclose = () => {
       clearTimeout(stable);
-      wait(delay(failures));
-      failures += 1;
+      retry();
     };
+  }
+
+  // retry is the only place that tries again by itself.
+  function retry() {
+    wait(atOnce ? 0 : delay(failures));
+    failures += 1;
+    atOnce = false;
   }
 
   function wait(ms) {
@@ -42,11 +68,11 @@ export function connect(path, { onState, onOpen, onMessage }) {
       if (left <= 0) {
         open();
       } else {
-        onState("waiting", Math.ceil(left / 1000));
+        show("waiting", Math.ceil(left / 1000));
       }
     };
     countdown = setInterval(tick, Math.min(ms, 250));
-    onState("waiting", Math.ceil(ms / 1000));
+    show("waiting", Math.ceil(ms / 1000));
   }
 
   // now ends a wait early; at any other time it does nothing.
@@ -56,9 +82,21 @@ export function connect(path, { onState, onOpen, onMessage }) {
     }
   }
 
+  // again ends the connection, if there is one, and makes another at once.
+  function again() {
+    if (state === "stopped") {
+      open();
+    } else if (state === "open") {
+      atOnce = true;
+      socket.close(1000);
+    } else {
+      now();
+    }
+  }
+
   // send reports whether the data was handed over.
   function send(data) {
-    if (socket.readyState !== WebSocket.OPEN) {
+    if (socket?.readyState !== WebSocket.OPEN) {
       return false;
     }
     socket.send(data);
@@ -67,7 +105,7 @@ export function connect(path, { onState, onOpen, onMessage }) {
 
   addEventListener("online", now);
   open();
-  return { send, now };
+  return { send, now, again };
 }
 
 // address makes the WebSocket's URL from the page's: wss: where the page came by https:.

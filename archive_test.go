@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/net/websocket"
+)
+
+// postgres is a PostgreSQL server of the test's own.
+type postgres struct {
+	t    *testing.T
+	bin  string
+	dir  string
+	port int
+	url  string
+}
+
+// startPostgres makes a server, or skips the test where PostgreSQL is not installed. Where
+// ECHOWS_POSTGRES is "required", as in CI, that fails.
+func startPostgres(t *testing.T) *postgres {
+	t.Helper()
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if path, err := exec.LookPath("initdb"); err == nil {
+		found = append(found, path)
+	}
+	if len(found) == 0 {
+		if os.Getenv("ECHOWS_POSTGRES") == "required" {
+			t.Fatal("no PostgreSQL on this machine, and ECHOWS_POSTGRES requires it: apt-get install postgresql")
+		}
+		t.Skip("no PostgreSQL on this machine: apt-get install postgresql")
+	}
+	dir, err := os.MkdirTemp("", "echows-postgres") // a path short enough for a socket, and open to postgres
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	port := freePort(t)
+	p := &postgres{t, filepath.Dir(found[0]), dir, port, fmt.Sprintf("postgres://echows@127.0.0.1:%d/postgres?sslmode=disable", port)}
+	if owner, ok := p.owner(); ok {
+		os.Chown(dir, int(owner.Uid), int(owner.Gid))
+	}
+	p.run("initdb", "--username=echows", "--auth=trust", "--no-sync", "-D", dir+"/data")
+	p.start()
+	t.Cleanup(func() { p.command("pg_ctl", "stop", "-D", dir+"/data", "-m", "immediate").Run() })
+	return p
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// owner is whom PostgreSQL runs as: it refuses to run as root.
+func (p *postgres) owner() (syscall.Credential, bool) {
+	if os.Getuid() != 0 {
+		return syscall.Credential{}, false
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, true
+}
+
+func (p *postgres) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(p.bin, name), args...)
+	cmd.Dir = p.dir
+	if owner, ok := p.owner(); ok {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &owner}
+	}
+	return cmd
+}
+
+func (p *postgres) run(name string, args ...string) {
+	p.t.Helper()
+	if out, err := p.command(name, args...).CombinedOutput(); err != nil {
+		p.t.Fatalf("%s: %v: %s", name, err, out)
+	}
+}
+
+func (p *postgres) start() {
+	p.t.Helper()
+	p.run("pg_ctl", "start", "-w", "-D", p.dir+"/data", "-l", p.dir+"/log", "-o",
+		fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c fsync=off", p.port, p.dir))
+}
+
+func (p *postgres) stop() {
+	p.t.Helper()
+	p.run("pg_ctl", "stop", "-w", "-D", p.dir+"/data", "-m", "immediate")
+}
+
+// row is one of the table.
+type row struct {
+	Seq                    int64
+	Room, ID, Author, Text string
+}
+
+// rows waits until the table has so many, and returns them.
+func (p *postgres) rows(n int) []row {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		rows, err := p.query(ctx)
+		if len(rows) >= n {
+			return rows
+		}
+		select {
+		case <-ctx.Done():
+			p.t.Fatalf("%d rows of %d: %v", len(rows), n, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (p *postgres) query(ctx context.Context) ([]row, error) {
+	conn, err := pgx.Connect(ctx, p.url)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, `SELECT seq, room, id, author, text FROM messages ORDER BY seq`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+}
+
+// equal compares the table with what the stream holds of a room.
+func (p *postgres) equal(who *person, room string, n int) {
+	p.t.Helper()
+	rows := p.rows(n)
+	m, history := who.join(room, "&after=0")
+	m.conn.Close()
+	if len(rows) != n || len(history.Messages) != n {
+		p.t.Fatalf("%d rows, %d messages, want %d", len(rows), len(history.Messages), n)
+	}
+	for i, one := range history.Messages {
+		if got := rows[i]; got.Seq != int64(one.Seq) || got.ID != one.ID || got.Text != one.Text || got.Author != one.From || got.Room != room {
+			p.t.Fatalf("row %d is %+v, the message %+v", i, got, one)
+		}
+	}
+}
+
+// ready waits until /readyz answers with the status, and returns what it says.
+func ready(t *testing.T, url string, status int) string {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		res, body := get(t, url+"/readyz")
+		if res.StatusCode == status {
+			return body
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("/readyz says %s: %s", res.Status, body)
+		}
+		time.Sleep(20 * time.Millisecond) // nothing tells when
+	}
+}
+
+func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
+	db := startPostgres(t)
+	dir := t.TempDir()
+	p := startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
+	ana := signIn(t, p.url, `ana 'o"x`)
+	m, _ := ana.join("lobby", "")
+	n := 0
+	post := func(count int) {
+		t.Helper()
+		for range count {
+			m.post(fmt.Sprint(n), fmt.Sprint("text\n", n, " 😀 \\ '"))
+			m.await("ack")
+			n++
+		}
+	}
+	post(100)
+	db.equal(ana, "lobby", n)
+	ready(t, p.url, http.StatusOK)
+
+	db.stop()
+	post(100) // the chat goes on
+	if body := ready(t, p.url, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
+		t.Errorf("/readyz says %s", body)
+	}
+	p.log.find(t, "not copied into the database")
+	db.start()
+	db.equal(ana, "lobby", n)
+	ready(t, p.url, http.StatusOK)
+	p.end()
+
+	// Away at the start, too.
+	db.stop()
+	p = startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
+	ana.url = p.url
+	m, _ = ana.join("lobby", "")
+	post(50)
+	db.start()
+	db.equal(ana, "lobby", n)
+	p.end()
+
+	// What the stream holds no more comes from the table.
+	p = startProgram(t, "-data", dir, "-database", db.url, "-keep-messages", "20")
+	ana.url = p.url
+	var page struct{ Messages []said }
+	before, got := "", 0
+	for {
+		ana.ask("GET", "/chat/lobby/messages?limit=40"+before, "", http.StatusOK, &page)
+		if len(page.Messages) == 0 {
+			break
+		}
+		got += len(page.Messages)
+		if first := page.Messages[0]; first.ID != fmt.Sprint(n-got) || first.From != `ana 'o"x` || first.At.IsZero() {
+			t.Fatalf("a page begins with %+v, want %d", first, n-got)
+		}
+		before = fmt.Sprint("&before=", page.Messages[0].Seq)
+	}
+	if got != n {
+		t.Errorf("%d of %d messages can be read", got, n)
+	}
+	p.end()
+
+	// A stream that lost its tail would give sequences out again.
+	var out strings.Builder
+	if code := run(context.Background(), []string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-database", db.url}, func(string) string { return "" }, &out); code != 1 || !strings.Contains(out.String(), "do not belong together") {
+		t.Errorf("a new stream with an old table: exit code %d: %s", code, &out)
+	}
+}
+
+func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
+	db := startPostgres(t)
+	dir := t.TempDir()
+	start := func() *process {
+		return startProcess(t, "-data", dir, "-database", db.url, "-secret", strings.Repeat("s", 32), "-post-rate", "100000", "-keep-messages", "10000")
+	}
+	p := start()
+	for round := range 5 {
+		m, _ := signIn(t, p.url, "ana").join("lobby", "")
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := 0; ; i++ {
+				if websocket.JSON.Send(m.conn, map[string]string{"type": "post", "id": fmt.Sprint(round, "-", i), "text": "again"}) != nil {
+					return
+				}
+			}
+		})
+		for range 150 {
+			m.await("ack")
+		}
+		p.kill()
+		m.conn.Close()
+		all.Wait()
+		p = start()
+	}
+	ana := signIn(t, p.url, "ana")
+	m, history := ana.join("lobby", "&after=0")
+	m.conn.Close()
+	db.equal(ana, "lobby", len(history.Messages))
+}
+
+// Two nodes: one copies, and when it ends, the other does.
+func TestOneNodeCopiesAtATime(t *testing.T) {
+	db := startPostgres(t)
+	nats := startNATS(t)
+	secret := strings.Repeat("s", 32)
+	one := startProgram(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
+	two := startProgram(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
+	ana := signIn(t, one.url, "ana")
+	ana.url = two.url
+	m, _ := ana.join("lobby", "")
+	for i := range 20 {
+		m.post(fmt.Sprint(i), "text")
+		m.await("ack")
+	}
+	db.equal(ana, "lobby", 20)
+	one.end()
+	for i := range 20 {
+		m.post(fmt.Sprint(20+i), "text")
+		m.await("ack")
+	}
+	db.equal(ana, "lobby", 40)
+}

@@ -1,0 +1,91 @@
+package chat
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+func FuzzDecodePost(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"post","id":"1","text":"hello"}`, ` {"text":"\ud800","id":"\u0000","type":"post"} `, `{"type":"post","type":"post"}`,
+		`{"type":"post","id":"1","text":"a"}}`, `{"a":{"b":[1,2,{"c":null}]}}`, `[`, ``, `{"type":"post","id":1e999}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, bad := decodePost(data)
+		if bad != nil {
+			if bad.Type != "error" || bad.Code == "" || bad.Message == "" || len(bad.Message) > 500 {
+				t.Errorf("%q is refused as %+v", data, bad)
+			}
+			return
+		}
+		if n := utf8.RuneCountInString(p.text); n < 1 || n > maxText || strings.ContainsRune(p.text, 0) || !utf8.ValidString(p.text) {
+			t.Errorf("a text of %d characters: %q", n, p.text)
+		}
+		if n := utf8.RuneCountInString(p.id); n < 1 || n > maxID {
+			t.Errorf("an id of %d characters: %q", n, p.id)
+		}
+	})
+}
+
+func FuzzCleanName(f *testing.F) {
+	for _, seed := range []string{"ana", " e\u0301va  x ", "👩‍👩‍👧", "❤️", "a\u200db", "\u202ex", "علی\u200cرضا", "\ufe0f", "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		clean, err := CleanName(name)
+		if err != nil {
+			return
+		}
+		if n := utf8.RuneCountInString(clean); n < 1 || n > maxName || !norm.NFC.IsNormalString(clean) || !visible(clean) {
+			t.Errorf("%q became %q", name, clean)
+		}
+		if again, err := CleanName(clean); err != nil || again != clean {
+			t.Errorf("%q became %q, and then %q, %v", name, clean, again, err)
+		}
+	})
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"ana":                     "ana",
+		" e\u0301va \t x\u00a0y ": "éva x y",
+		"👩\u200d👩\u200d👧":         "👩\u200d👩\u200d👧",
+		"❤\ufe0f":                 "❤\ufe0f",
+		"علی\u200cرضا":            "علی\u200cرضا",
+		"नमस्\u200dते":            "नमस्\u200dते",
+		"李小龍":                     "李小龍",
+		"":                        "",
+		"\u200b":                  "",
+		"a\u200db":                "",
+		"a\u200d":                 "",
+		"a\u202eb":                "",
+		"a\u00adb":                "",
+		"a\ufe0f":                 "",
+		"\u3164":                  "",
+		"\u2800":                  "",
+		"a\x00b":                  "",
+		"\xff":                    "",
+		"a\U000e0041":             "",
+	} {
+		got, err := CleanName(name)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%+q became %+q, %v; want %+q", name, got, err, want)
+		}
+	}
+}
+
+// Triples that are nearly alike have ids of their own.
+func TestUniqueIDs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, triple := range [][3]string{{"a", "b", "c"}, {"a", "b", "\x00c"}, {"ab", "", "c"}, {"a", "bc", ""}, {"b", "a", "c"}} {
+		seen[uniqueID(triple[0], triple[1], triple[2])] = true
+	}
+	if len(seen) != 5 {
+		t.Errorf("%d ids for 5 messages", len(seen))
+	}
+}

@@ -1,0 +1,59 @@
+// What may be said in the chat, and what the server may say: functions with no page in sight.
+
+const longestText = 2000; // characters
+
+// characters counts as the server does: by code point.
+export const characters = (text) => [...text].length;
+
+// textProblem says what is wrong with a text, or "".
+export function textProblem(text) {
+  if (!/[^\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)) {
+    return "Write something first.";
+  }
+  if (characters(text) > longestText) {
+    return `A message has at most ${longestText} characters; this one has ${characters(text)}.`;
+  }
+  if (/[^\P{Cc}\n\r\t]/u.test(text)) {
+    return "This has a control character, which cannot be sent.";
+  }
+  return "";
+}
+
+const isString = (value) => typeof value === "string";
+const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
+
+export const isMessage = (m) => isCount(m?.seq) && isString(m.id) && isString(m.from) && isString(m.text) && !Number.isNaN(Date.parse(m.at));
+
+const rules = {
+  history: (m) => Array.isArray(m.messages) && m.messages.every(isMessage) && typeof m.complete === "boolean",
+  message: isMessage,
+  ack: (m) => isString(m.id) && isCount(m.seq),
+  presence: (m) => isCount(m.count),
+  error: (m) => isString(m.code) && isString(m.message) && (m.id === undefined || isString(m.id)),
+};
+
+// parse returns what the server sent, if it is one of the messages that this page knows.
+export function parse(data) {
+  try {
+    const message = JSON.parse(data);
+    return Object.hasOwn(rules, message?.type) && rules[message.type](message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// splitLinks cuts a text into plain parts, and links with their address.
+export function splitLinks(text) {
+  const parts = [];
+  let end = 0;
+  for (const found of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/giu)) {
+    const part = found[0].replace(/[.,;:!?'’)\]}]+$/u, "");
+    if (!URL.canParse(part)) {
+      continue;
+    }
+    parts.push({ part: text.slice(end, found.index) }, { part, link: new URL(part).href });
+    end = found.index + part.length;
+  }
+  parts.push({ part: text.slice(end) });
+  return parts.filter(({ part }) => part !== "");
+}

@@ -1,0 +1,179 @@
+package views_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// said waits until the page shows so many messages, and returns the texts of all.
+func (b *browser) said(n int) []string {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`document.querySelectorAll("#messages > li").length === %d`, n))
+	return evaluate[[]string](b, `[...document.querySelectorAll("#messages .text")].map((p) => p.textContent)`)
+}
+
+// signIn opens the room and gives a name.
+func (b *browser) signIn(url, name string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+	b.until(`!document.querySelector("#sign-in").hidden`)
+	b.do(chromedp.SetValue("#name", name), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+	b.until(connected)
+	b.until(fmt.Sprintf(`document.querySelector("#me").textContent === %q`, name))
+}
+
+const pendingCount = `document.querySelectorAll("#pending > li").length`
+
+func TestTwoChatAndTheServerRestarts(t *testing.T) {
+	expected := []string{"ERR_CONNECTION_REFUSED", "WebSocket connection to", "/ticket", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"}
+	ana, bea := open(t, expected...), open(t, expected...)
+	program := build(t)
+	addr, stop := start(t, program, "127.0.0.1:0")
+	ana.signIn("http://"+addr+"/chat/kitchen", "ana")
+	bea.signIn("http://"+addr+"/chat/kitchen", "Béa 👩‍🍳")
+	ana.until(`document.querySelector("#presence").textContent === "2 here"`)
+
+	ana.do(chromedp.SendKeys("#text", "hello <b>Béa</b>, see https://example.com/a?b=c.\r"))
+	bea.until(`document.querySelector("#messages a")?.href === "https://example.com/a?b=c"`)
+	bea.do(chromedp.SendKeys("#text", "שלום, and a second line\r"))
+	ana.said(2)
+	if got := bea.said(2); got[0] != "hello <b>Béa</b>, see https://example.com/a?b=c." || got[1] != "שלום, and a second line" {
+		t.Errorf("béa sees %q", got)
+	}
+	if evaluate[int](bea, `document.querySelectorAll("#messages b").length`) > 0 {
+		t.Error("markup became markup")
+	}
+	ana.until(pendingCount + " === 0")
+
+	stop()
+	ana.until(waiting)
+	ana.do(chromedp.SendKeys("#text", "said while nobody listened\r"))
+	ana.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent.includes("waits")`)
+	ana.screenshot("chat-waiting")
+	start(t, program, addr)
+	for _, b := range []*browser{ana, bea} {
+		b.until(`document.querySelector("#connection").dataset.state !== "waiting" || (document.querySelector("#connection-now").click(), false)`)
+		b.until(connected)
+		if got := b.said(3); got[2] != "said while nobody listened" {
+			t.Errorf("after the restart: %q", got)
+		}
+	}
+	ana.until(pendingCount + " === 0")
+	ana.until(`document.querySelector("#presence").textContent === "2 here"`)
+	bea.do(chromedp.SendKeys("#text", "welcome back\r"))
+	ana.said(4)
+	bea.screenshot("chat-light")
+
+	dark := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	if _, err := chromedp.Call(ana.ctx, emulation.SetEmulatedMedia, dark); err != nil {
+		t.Fatal(err)
+	}
+	ana.do(chromedp.EmulateViewport(360, 740))
+	ana.screenshot("chat-phone-dark")
+	if evaluate[bool](ana, "document.documentElement.scrollWidth > innerWidth") {
+		t.Error("on a phone the page is wider than the screen")
+	}
+	ana.do(chromedp.Click("#rename"), chromedp.SetValue("#name", "anna"), chromedp.KeyEvent("\r"))
+	ana.until(connected + ` && document.querySelector("#me").textContent === "anna"`)
+	ana.do(chromedp.SendKeys("#text", "I have a new name\r"))
+	bea.until(`[...document.querySelectorAll("#messages bdi")].at(-1).textContent === "anna"`)
+	// A reload keeps what is not sent, and the session.
+	ana.do(chromedp.Reload())
+	ana.until(connected + ` && document.querySelectorAll("#messages > li").length === 5`)
+}
+
+// The page keeps its place while one reads back, and loads what is older.
+func TestReadingBack(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0", "-post-rate", "100000", "-sync", "1s")
+	b.signIn("http://"+addr+"/chat", "ana")
+	post := func(from, to int) {
+		t.Helper()
+		evaluate[bool](b, fmt.Sprintf(`(async () => {
+			const { ticket } = await (await fetch("/ticket", { method: "POST" })).json();
+			const socket = new WebSocket("ws://" + location.host + "/ws/chat/lobby?ticket=" + ticket);
+			await new Promise((open) => { socket.onopen = open; });
+			const done = new Promise((resolve) => {
+				socket.onmessage = (e) => { const m = JSON.parse(e.data); if (m.type === "ack" && m.id === "m%d") resolve(); };
+			});
+			for (let i = %d; i <= %d; i++) socket.send(JSON.stringify({ type: "post", id: "m" + i, text: "message " + i }));
+			await done;
+			socket.close();
+			return true;
+		})()`, to, from, to))
+	}
+	post(1, 180)
+	b.said(180)
+	b.do(chromedp.Reload())
+	b.said(50)
+	const top = `document.querySelector("#scroller").scrollTop`
+	b.until(top + " > 100")
+	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 50; true`)
+	got := b.said(100)
+	if got[0] != "message 81" || got[99] != "message 180" {
+		t.Errorf("older messages from %q to %q", got[0], got[99])
+	}
+	b.until(top + " > 1000") // what was read is still in sight
+	before := evaluate[int](b, top)
+	post(181, 182)
+	b.said(102)
+	if after := evaluate[int](b, top); after != before {
+		t.Errorf("new messages moved the view from %d to %d", before, after)
+	}
+	b.until(`!document.querySelector("#newest").hidden`)
+	b.screenshot("chat-reading-back")
+	b.do(chromedp.Click("#newest"))
+	b.until(`document.querySelector("#newest").hidden`)
+	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0; true`)
+	b.said(152)
+	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0; true`)
+	if got := b.said(182); got[0] != "message 1" || len(got) != 182 {
+		t.Errorf("it begins with %q", got[0])
+	}
+	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0; true`)
+	b.until(`document.querySelector("#older").textContent.includes("begins")`)
+}
+
+// Errors stand by the message they belong to.
+func TestARefusedMessage(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0", "-post-rate", "1")
+	b.signIn("http://"+addr+"/chat", "ana")
+	b.do(chromedp.SendKeys("#text", "   \r"))
+	b.until(`document.querySelector("#problem").textContent.includes("Write something")`)
+	for i := range 3 {
+		b.do(chromedp.SendKeys("#text", fmt.Sprint("message ", i, "\r")))
+	}
+	b.until(`document.querySelector("#pending .state")?.textContent.includes("trying again")`)
+	b.said(3) // and then they get through
+	long := strings.Repeat("x", 2001)
+	evaluate[bool](b, `document.querySelector("#text").value = "`+long+`"; document.querySelector("#composer").requestSubmit(); true`)
+	b.until(`document.querySelector("#problem").textContent.includes("2001")`)
+	if got := evaluate[int](b, `document.querySelector("#text").value.length`); got != 2001 {
+		t.Errorf("%d characters are left to be mended", got)
+	}
+}
+
+func TestChatRules(t *testing.T) {
+	b := open(t)
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	b.do(chromedp.Navigate("http://" + addr))
+	got := evaluate[string](b, `import("/chat-rules.js").then(({ parse, splitLinks, textProblem, characters }) => JSON.stringify([
+		["", "null", "[]", "{", '{"type":"toString"}', '{"type":"ack","id":1,"seq":1}', '{"type":"ack","id":"a","seq":-1}', '{"type":"presence","count":1.5}',
+			'{"type":"message","seq":1,"id":"a","from":"b","text":"c","at":"never"}', '{"type":"history","messages":[{}],"complete":true}',
+			'{"type":"error","code":"a","message":5}'].map((text) => parse(text) === undefined),
+		parse('{"type":"presence","count":3}').count,
+		splitLinks("see https://a.example/x(1), or javascript:alert(1) http://").map(({ part, link }) => [part, link ?? ""]),
+		textProblem("a"), textProblem("\u200b ") !== "", textProblem("a\u0000") !== "", textProblem("x\n\t"), characters("😀é"),
+	]))`)
+	want := `[[true,true,true,true,true,true,true,true,true,true,true],3,` +
+		`[["see ",""],["https://a.example/x(1","https://a.example/x(1"],["), or javascript:alert(1) http://",""]],` +
+		`"",true,true,"",2]`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
