@@ -24,15 +24,23 @@ import (
 // Locks are taken in this order: a membership's, a topic's, the Hub's. None is held while code of
 // others runs.
 type Hub struct {
-	memberships ws.Key[*membership]
+	mu          sync.Mutex // guards what follows and each topic's users
+	memberships map[Member]*membership
+	topics      map[string]*topic
+}
 
-	mu     sync.Mutex // guards topics and each topic's users
-	topics map[string]*topic
+// Member is who can be a member: a *ws.Socket, or what stands for one, or for more than one in turn. It
+// has to be comparable.
+type Member interface {
+	// Offer sends a frame without waiting; see ws.Socket.Offer.
+	Offer(f ws.Frame)
+	// OnClose adds a function to be called when the member has ended; see ws.Socket.OnClose.
+	OnClose(f func(code ws.CloseCode, reason string))
 }
 
 // New makes a Hub without topics.
 func New() *Hub {
-	return &Hub{memberships: ws.NewKey[*membership]("hub"), topics: make(map[string]*topic)}
+	return &Hub{memberships: make(map[Member]*membership), topics: make(map[string]*topic)}
 }
 
 // topic is the members of one topic.
@@ -40,11 +48,11 @@ type topic struct {
 	users int // members and those about to be; guarded by the Hub
 
 	mu      sync.Mutex // held while a broadcast is queued, so that all members see one order
-	members []*ws.Socket
-	place   map[*ws.Socket]int // in members
+	members []Member
+	place   map[Member]int // in members
 }
 
-// membership is the topics of one socket.
+// membership is the topics of one member.
 type membership struct {
 	mu     sync.Mutex
 	ended  bool
@@ -53,7 +61,7 @@ type membership struct {
 
 // Join makes s a member of the topic, which it may be already. On a socket that has ended the error
 // is ws.ErrClosed.
-func (h *Hub) Join(s *ws.Socket, name string) error {
+func (h *Hub) Join(s Member, name string) error {
 	m := h.membership(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,9 +81,11 @@ func (h *Hub) Join(s *ws.Socket, name string) error {
 }
 
 // Leave ends the membership of s, if it is a member. Nothing that is broadcast afterwards reaches it.
-func (h *Hub) Leave(s *ws.Socket, name string) {
-	m, ok := h.memberships.Get(s)
-	if !ok {
+func (h *Hub) Leave(s Member, name string) {
+	h.mu.Lock()
+	m := h.memberships[s]
+	h.mu.Unlock()
+	if m == nil {
 		return
 	}
 	m.mu.Lock()
@@ -88,16 +98,22 @@ func (h *Hub) Leave(s *ws.Socket, name string) {
 
 // Broadcast sends one message to all members but those excepted, in one order for all of them. The
 // error says what is wrong with m, as ws.Socket.Send's does.
-func (h *Hub) Broadcast(name string, m ws.Message, except ...*ws.Socket) error {
+func (h *Hub) Broadcast(name string, m ws.Message, except ...Member) error {
 	f, err := ws.NewFrame(m)
 	if err != nil {
 		return err
 	}
+	h.BroadcastFrame(name, f, except...)
+	return nil
+}
+
+// BroadcastFrame is Broadcast with what is encoded already.
+func (h *Hub) BroadcastFrame(name string, f ws.Frame, except ...Member) {
 	h.mu.Lock()
 	t := h.topics[name]
 	h.mu.Unlock()
 	if t == nil {
-		return nil
+		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +122,6 @@ func (h *Hub) Broadcast(name string, m ws.Message, except ...*ws.Socket) error {
 			s.Offer(f)
 		}
 	}
-	return nil
 }
 
 // Len is how many members the topic has.
@@ -127,8 +142,8 @@ func (h *Hub) Topics() int {
 }
 
 // Members ranges over those who are members when the range begins.
-func (h *Hub) Members(name string) iter.Seq[*ws.Socket] {
-	return func(yield func(*ws.Socket) bool) {
+func (h *Hub) Members(name string) iter.Seq[Member] {
+	return func(yield func(Member) bool) {
 		h.mu.Lock()
 		t := h.topics[name]
 		h.mu.Unlock()
@@ -147,20 +162,34 @@ func (h *Hub) Members(name string) iter.Seq[*ws.Socket] {
 }
 
 // membership returns that of s, and makes sure that it ends with s.
-func (h *Hub) membership(s *ws.Socket) *membership {
-	m, first := h.memberships.GetOrSet(s, func() *membership { return &membership{topics: make(map[string]*topic)} })
+func (h *Hub) membership(s Member) *membership {
+	h.mu.Lock()
+	m := h.memberships[s]
+	first := m == nil
 	if first {
-		s.OnClose(func(ws.CloseCode, string) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.ended = true
-			for name, t := range m.topics {
-				h.leave(s, name, t)
-			}
-			m.topics = nil
-		})
+		m = &membership{topics: make(map[string]*topic)}
+		h.memberships[s] = m
+	}
+	h.mu.Unlock()
+	if first {
+		s.OnClose(func(ws.CloseCode, string) { h.end(s, m) })
 	}
 	return m
+}
+
+// end takes s out of all topics. Who joins from here on finds the membership ended, or gets a new one that
+// ends at once.
+func (h *Hub) end(s Member, m *membership) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = true
+	for name, t := range m.topics {
+		h.leave(s, name, t)
+	}
+	m.topics = nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.memberships, s)
 }
 
 // use returns the topic for one more member, and makes it if there is none.
@@ -169,7 +198,7 @@ func (h *Hub) use(name string) *topic {
 	defer h.mu.Unlock()
 	t := h.topics[name]
 	if t == nil {
-		t = &topic{place: make(map[*ws.Socket]int, 1)}
+		t = &topic{place: make(map[Member]int, 1)}
 		h.topics[name] = t
 	}
 	t.users++
@@ -177,7 +206,7 @@ func (h *Hub) use(name string) *topic {
 }
 
 // leave takes s out of the topic; the lock of its membership is held.
-func (h *Hub) leave(s *ws.Socket, name string, t *topic) {
+func (h *Hub) leave(s Member, name string, t *topic) {
 	t.mu.Lock()
 	i, last := t.place[s], len(t.members)-1
 	t.members[i] = t.members[last]

@@ -122,7 +122,7 @@ func (s *server) join(socket *ws.Socket, topic string) {
 	}
 }
 
-func (s *server) say(topic, text string, except ...*ws.Socket) {
+func (s *server) say(topic, text string, except ...hub.Member) {
 	s.t.Helper()
 	if err := s.hub.Broadcast(topic, ws.Message{Opcode: ws.Text, Data: []byte(text)}, except...); err != nil {
 		s.t.Fatal(err)
@@ -161,7 +161,7 @@ func TestTopics(t *testing.T) {
 	if x, y, none, topics := s.hub.Len("x"), s.hub.Len("y"), s.hub.Len("none"), s.hub.Topics(); x != 1 || y != 1 || none != 0 || topics != 2 {
 		t.Errorf("x has %d, y %d, none %d; %d topics", x, y, none, topics)
 	}
-	if got := slices.Collect(s.hub.Members("y")); !slices.Equal(got, []*ws.Socket{sb}) {
+	if got := slices.Collect(s.hub.Members("y")); !slices.Equal(got, []hub.Member{sb}) {
 		t.Errorf("y's members are %v", got)
 	}
 	if err := s.hub.Broadcast("x", ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {

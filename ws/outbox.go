@@ -44,18 +44,44 @@ type outbox struct {
 func (o *outbox) send(op Opcode, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.full(len(payload)) && o.open() == nil {
+	if err := o.roomLocked(len(payload)); err != nil {
+		return err
+	}
+	first := o.queue == nil
+	o.appendLocked(op, payload)
+	return o.queuedLocked(first)
+}
+
+// sendFrame is send with what is encoded already.
+func (o *outbox) sendFrame(frame []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.roomLocked(len(frame)); err != nil {
+		return err
+	}
+	first := o.queue == nil
+	if first {
+		o.queue = takeBuffer()
+	}
+	o.queue.p = append(o.queue.p, frame...)
+	return o.queuedLocked(first)
+}
+
+// roomLocked waits until n more bytes fit, or nothing can be sent any more.
+func (o *outbox) roomLocked(n int) error {
+	for o.full(n) && o.open() == nil {
 		if o.writing {
 			o.waitLocked()
 		} else {
 			o.drainLocked(true)
 		}
 	}
-	if err := o.open(); err != nil {
-		return err
-	}
-	first := o.queue == nil
-	o.appendLocked(op, payload)
+	return o.open()
+}
+
+// queuedLocked sees to it that what was queued is written: at once, unless somebody writes already or
+// more replies are to come.
+func (o *outbox) queuedLocked(first bool) error {
 	switch {
 	case o.writing: // who writes sees the queue when that write is done
 	case !o.corked || len(o.queue.p) >= corkLimit:

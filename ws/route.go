@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"encoding/binary"
 	"iter"
 	"sync"
 )
@@ -62,18 +63,51 @@ func (r *Route) Broadcast(m Message) error {
 	return nil
 }
 
-// Frame is a message encoded once, to be offered to many sockets. It may be used by any number of
-// goroutines, and kept.
+// Frame is a message encoded once, to be offered to many sockets, or several messages that are to stay
+// together. It may be used by any number of goroutines, and kept.
 type Frame struct{ bytes []byte }
 
-// NewFrame encodes a message. The error says what is wrong with it, as Send's does.
-func NewFrame(m Message) (Frame, error) {
-	if err := m.check(); err != nil {
-		return Frame{}, err
+// NewFrame encodes messages. The error says what is wrong with one, as Send's does.
+func NewFrame(messages ...Message) (Frame, error) {
+	size := 0
+	for _, m := range messages {
+		if err := m.check(); err != nil {
+			return Frame{}, err
+		}
+		size += maxHeader + len(m.Data)
 	}
-	b := appendHeader(make([]byte, 0, maxHeader+len(m.Data)), m.Opcode, len(m.Data))
-	return Frame{append(b, m.Data...)}, nil
+	b := make([]byte, 0, size)
+	for _, m := range messages {
+		b = append(appendHeader(b, m.Opcode, len(m.Data)), m.Data...)
+	}
+	return Frame{b}, nil
 }
+
+// Len is how many bytes the frame has.
+func (f Frame) Len() int { return len(f.bytes) }
+
+// Messages ranges over what was encoded, for those whom it reaches in another way than by a socket. The
+// data is shared, and not to be changed.
+func (f Frame) Messages() iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for rest := f.bytes; len(rest) > 0; {
+			start, n := 2, int(rest[1])
+			switch n {
+			case 126:
+				start, n = 4, int(binary.BigEndian.Uint16(rest[2:]))
+			case 127:
+				start, n = 10, int(binary.BigEndian.Uint64(rest[2:]))
+			}
+			if !yield(Message{Opcode(rest[0] & 0x0f), rest[start : start+n : start+n]}) {
+				return
+			}
+			rest = rest[start+n:]
+		}
+	}
+}
+
+// SendFrame sends a frame; as Send.
+func (s *Socket) SendFrame(f Frame) error { return s.out.sendFrame(f.bytes) }
 
 // Offer sends a frame without ever waiting. A socket whose outbox is full, because its peer does not
 // read, is closed with 1013, and what waited for it is given up. On a socket that closes already it

@@ -1,6 +1,7 @@
 package ws_test
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"runtime"
@@ -243,4 +244,22 @@ func TestBackPressure(t *testing.T) {
 		t.Error("the socket is gone before its write's time")
 	}
 	p.conn.Close()
+}
+
+func TestFramesHoldTheirMessages(t *testing.T) {
+	want := []ws.Message{{Opcode: ws.Text, Data: []byte("text")}, {Opcode: ws.Binary, Data: make([]byte, 300)}, {Opcode: ws.Binary}, {Opcode: ws.Text, Data: bytes.Repeat([]byte("x"), 70_000)}}
+	f, err := ws.NewFrame(want...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ws.Message
+	for m := range f.Messages() {
+		got = append(got, m)
+	}
+	if !slices.EqualFunc(got, want, func(a, b ws.Message) bool { return a.Opcode == b.Opcode && bytes.Equal(a.Data, b.Data) }) {
+		t.Errorf("%d messages came back changed", len(got))
+	}
+	if _, err := ws.NewFrame(ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
+		t.Error("text that is not UTF-8 was encoded")
+	}
 }
