@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 // shutdownTime bounds how long Close waits for sockets and requests.
 const shutdownTime = 3 * time.Second
 
+// bodyTime bounds how long a request's body may take to arrive.
+const bodyTime = 30 * time.Second
+
 // startTime bounds the start: a stream of many messages takes a while to be read.
 const startTime = time.Minute
 
@@ -127,7 +130,7 @@ func (s *server) start(set settings) error {
 	if err != nil {
 		return err
 	}
-	e.Use(middleware.Recover())
+	e.Use(middleware.Recover(), bodyInTime)
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
@@ -139,7 +142,6 @@ func (s *server) start(set settings) error {
 		Handler:           e,
 		TLSConfig:         certificates,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second, // of a whole request; a socket has deadlines of its own
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10, // a socket keeps its request's header
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
@@ -153,6 +155,17 @@ func (s *server) start(set settings) error {
 	}
 	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
 	return nil
+}
+
+// bodyInTime bounds how long a request's body may take. http.Server.ReadTimeout would end a GET that
+// waits, too.
+func bodyInTime(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().ContentLength != 0 {
+			http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(bodyTime)) // where there is one to set
+		}
+		return next(c)
+	}
 }
 
 // certificates is how TLS is served, or nil.

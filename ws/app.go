@@ -93,6 +93,9 @@ func New(e *echo.Echo, cfg Config) *App {
 	return a
 }
 
+// Echo is the server that the App belongs to.
+func (a *App) Echo() *echo.Echo { return a.echo }
+
 // WS registers h for sockets at path, with and without a slash at its end. Middleware runs before
 // the upgrade, so what it refuses is an ordinary HTTP answer, and the header it sets goes with the
 // 101. Only functions given to echo.Response's Before and After are not called for an upgrade.

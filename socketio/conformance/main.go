@@ -1,0 +1,95 @@
+// Command conformance serves what the official test suites of Engine.IO and Socket.IO drive:
+//
+//	go run ./socketio/conformance -addr 127.0.0.1:3000
+//
+// The suites are docs/engine.io-protocol/v4-test-suite and docs/socket.io-protocol/v5-test-suite of
+// github.com/socketio/socket.io.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/hub"
+	"echows/socketio"
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:3000", "`address` to listen on")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, addr string, out io.Writer) error {
+	e := echo.New()
+	quiet := slog.New(slog.DiscardHandler)
+	app := ws.New(e, ws.Config{Origins: []string{"*"}, Logger: quiet})
+	engine := engineio.Config{
+		PingInterval: 300 * time.Millisecond,
+		PingTimeout:  200 * time.Millisecond,
+		MaxPayload:   1_000_000,
+		Origins:      []string{"*"},
+		Logger:       quiet,
+	}
+	sessions := engineio.New(app, "/engine.io/", engine, func(s *engineio.Session) { s.OnMessage(s.Send) })
+	sockets := socketio.New(app, hub.New(), socketio.Config{Engine: engine, ConnectTimeout: time.Second, Logger: quiet})
+	sockets.OnConnect(answer)
+	sockets.Of("/custom").OnConnect(greet)
+
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "listening on", listener.Addr())
+	server := &http.Server{Handler: e, ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	sessions.Close()
+	sockets.Close()
+	closing, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	server.Shutdown(closing)
+	app.Shutdown(closing)
+	return err
+}
+
+// greet tells the client what it sent with CONNECT.
+func greet(s *socketio.Socket) error { return s.Emit("auth", s.Handshake().Auth) }
+
+// answer serves the namespace "/".
+func answer(s *socketio.Socket) error {
+	s.On("message", func(e socketio.Event) error { return s.Emit("message-back", anys(e.Args)...) })
+	s.On("message-with-ack", func(e socketio.Event) error { return e.Ack(anys(e.Args)...) })
+	return greet(s)
+}
+
+func anys(args []socketio.Arg) []any {
+	all := make([]any, len(args))
+	for i, arg := range args {
+		all[i] = arg
+	}
+	return all
+}

@@ -1,0 +1,164 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// kind is a packet's type, as the protocol numbers it.
+type kind byte
+
+const (
+	kindConnect kind = iota
+	kindDisconnect
+	kindEvent
+	kindAck
+	kindConnectError
+	kindBinaryEvent
+	kindBinaryAck
+)
+
+// The limits of what a client may send, beside engineio.Config.MaxPayload.
+const (
+	maxAttachments = 10        // of one packet
+	maxNamespace   = 256       // bytes of a namespace's name
+	maxID          = 1<<53 - 1 // of an acknowledgement: what every client can count to
+)
+
+// packet is one Socket.IO packet (protocol revision 5) without its attachments.
+type packet struct {
+	kind        kind
+	namespace   string // begins with /
+	id          uint64 // where hasID
+	hasID       bool
+	data        []byte // JSON, or nil
+	attachments int    // how many binary messages follow
+}
+
+var (
+	errType        = errors.New("a packet is of an unknown type")
+	errAttachments = errors.New("a packet's number of attachments is not one from 1 to 10")
+	errNamespace   = errors.New("a packet's namespace is too long")
+	errID          = errors.New("a packet's id is too large")
+	errPayload     = errors.New("a packet's payload is not that of its type")
+)
+
+// decode reads a packet. It accepts what the protocol's grammar and the types' rules allow, and nothing else.
+func decode(text []byte) (packet, error) {
+	p := packet{namespace: "/"}
+	if len(text) == 0 || text[0] < '0' || text[0] > '6' {
+		return p, errType
+	}
+	p.kind = kind(text[0] - '0')
+	rest := text[1:]
+	if p.kind == kindBinaryEvent || p.kind == kindBinaryAck {
+		number, after, ok := bytes.Cut(rest, []byte("-"))
+		n, err := strconv.ParseUint(string(number[:min(len(number), 4)]), 10, 8)
+		if !ok || err != nil || len(number) > 3 || n < 1 || n > maxAttachments {
+			return p, errAttachments
+		}
+		p.attachments, rest = int(n), after
+	}
+	if len(rest) > 0 && rest[0] == '/' {
+		name, after, _ := bytes.Cut(rest, []byte(",")) // the comma may be missing at the end
+		if len(name) > maxNamespace {
+			return p, errNamespace
+		}
+		p.namespace, rest = string(name), after
+	}
+	digits := 0
+	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+		digits++
+	}
+	if digits > 0 {
+		id, err := strconv.ParseUint(string(rest[:min(digits, 20)]), 10, 64)
+		if err != nil || digits > 16 || id > maxID {
+			return p, errID
+		}
+		p.id, p.hasID, rest = id, true, rest[digits:]
+	}
+	if len(rest) > 0 {
+		p.data = rest
+	}
+	return p, p.check()
+}
+
+// check judges a packet's payload by its type.
+func (p packet) check() error {
+	first := byte(0)
+	if len(p.data) > 0 {
+		if !json.Valid(p.data) {
+			return errPayload
+		}
+		first = bytes.TrimLeft(p.data, " \t\r\n")[0]
+	}
+	ok := false
+	switch p.kind {
+	case kindConnect:
+		ok = (p.data == nil || first == '{') && !p.hasID
+	case kindDisconnect:
+		ok = p.data == nil
+	case kindConnectError:
+		ok = first == '{' || first == '"'
+	case kindEvent, kindBinaryEvent:
+		ok = first == '[' && validEvent(p.data)
+	case kindAck, kindBinaryAck:
+		ok = first == '[' && p.hasID
+	}
+	if !ok {
+		return errPayload
+	}
+	return nil
+}
+
+// reserved are the names that events of an application may not have.
+var reserved = map[string]bool{
+	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
+}
+
+// validEvent reports whether an array begins with an event's name.
+func validEvent(array []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(array))
+	d.Token() // the bracket
+	token, err := d.Token()
+	name, ok := token.(string)
+	return err == nil && ok && !reserved[name]
+}
+
+// encode writes a packet.
+func (p packet) encode() []byte {
+	b := make([]byte, 0, 32+len(p.namespace)+len(p.data))
+	b = append(b, '0'+byte(p.kind))
+	if p.attachments > 0 {
+		b = append(strconv.AppendInt(b, int64(p.attachments), 10), '-')
+	}
+	if p.namespace != "/" {
+		b = append(append(b, p.namespace...), ',')
+	}
+	if p.hasID {
+		b = strconv.AppendUint(b, p.id, 10)
+	}
+	return append(b, p.data...)
+}
+
+// binary is the type of the same packet with attachments.
+func (k kind) binary() kind {
+	switch k {
+	case kindEvent:
+		return kindBinaryEvent
+	case kindAck:
+		return kindBinaryAck
+	}
+	return k
+}
+
+// validName reports whether s can be a namespace's name.
+func validName(s string) bool {
+	return strings.HasPrefix(s, "/") && len(s) <= maxNamespace && !strings.ContainsAny(s, ",?")
+}
+
+func (k kind) String() string { return fmt.Sprintf("type %d", byte(k)) }
