@@ -29,6 +29,10 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.RequireSession)
 
+	e.GET("/rooms", pages.Show("rooms")) // the third lesson; its socket is /socket.io/
+	visitors(s.io.Of("/"))               // events, announcements, counts, rooms
+	visitors(s.io.Of("/garden"))         // the same beside it: namespaces do not hear each other
+
 	e.GET("/healthz", healthz)        // the process is alive
 	e.GET("/readyz", readyz(s.Ready)) // it has what it needs
 }

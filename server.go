@@ -30,6 +30,8 @@ import (
 	"echows/broker"
 	"echows/chat"
 	"echows/hub"
+	"echows/socketio"
+	"echows/socketio/engineio"
 	"echows/views"
 	"echows/ws"
 )
@@ -73,6 +75,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 // shutdownTime bounds how long Close waits for sockets and requests.
 const shutdownTime = 3 * time.Second
 
+// recoveryTime is how long a Socket.IO client that lost its connection can come back as the same one.
+const recoveryTime = 2 * time.Minute
+
+// maxPayload is what Socket.IO clients expect to be able to send, in bytes.
+const maxPayload = 1_000_000
+
 // bodyTime bounds how long a request's body may take to arrive.
 const bodyTime = 30 * time.Second
 
@@ -84,6 +92,7 @@ type server struct {
 	broker   *broker.Broker
 	app      *ws.App
 	chat     *chat.Chat
+	io       *socketio.Server
 	http     *http.Server
 	listener net.Listener
 	secure   bool       // serves https: and wss:
@@ -119,7 +128,8 @@ func (s *server) start(set settings) error {
 	e := echo.New()
 	e.IPExtractor = clientAddress(set.proxies)
 	s.app = ws.New(e, ws.Config{Origins: set.origins, MaxMessage: int(set.maxMessage), PingInterval: set.ping})
-	s.chat, err = chat.Open(ctx, s.app, hub.New(), s.broker, chat.Config{
+	h := hub.New()
+	s.chat, err = chat.Open(ctx, s.app, h, s.broker, chat.Config{
 		Secret:   secret,
 		Keep:     set.keepMessages,
 		MaxAge:   set.keepTime,
@@ -130,6 +140,10 @@ func (s *server) start(set settings) error {
 	if err != nil {
 		return err
 	}
+	s.io = socketio.New(s.app, h, socketio.Config{
+		Engine:   engineio.Config{PingInterval: set.ping, MaxPayload: min(int(set.maxMessage), maxPayload), Origins: set.origins},
+		Recovery: recoveryTime,
+	})
 	e.Use(middleware.Recover(), bodyInTime)
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
@@ -267,6 +281,9 @@ func (s *server) Ready(ctx context.Context) error {
 func (s *server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
+	if s.io != nil {
+		s.io.Close() // first: GETs that wait are answered, and clients told
+	}
 	if s.app != nil {
 		sockets := make(chan error, 1)
 		go func() { sockets <- s.app.Shutdown(ctx) }()

@@ -54,10 +54,10 @@ type pattern struct {
 	like  *Namespace
 }
 
-// client is the browser's script.
+// scripts are the browser's client, and the same as a module.
 //
-//go:embed socket.io.js
-var client embed.FS
+//go:embed *.js
+var scripts embed.FS
 
 // New mounts a server on the App's Echo: the transports at cfg.Path, and the browser's script at
 // socket.io.js below it. Topics of h whose names begin with "socket.io" are its own.
@@ -79,14 +79,16 @@ func New(app *ws.App, h *hub.Hub, cfg Config) *Server {
 	}
 	s := &Server{config: cfg, hub: h, log: cfg.Logger, namespaces: map[string]*Namespace{}}
 	s.Namespace = s.Of("/")
-	app.Echo().GET(cfg.Path+"socket.io.js", func(c echo.Context) error {
-		script, err := client.ReadFile("socket.io.js")
-		if err != nil {
-			return err
-		}
-		c.Response().Header().Set("Cache-Control", "no-cache")
-		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", script)
-	})
+	for _, name := range []string{"socket.io.js", "socket.io.esm.js"} {
+		app.Echo().GET(cfg.Path+name, func(c echo.Context) error {
+			script, err := scripts.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			c.Response().Header().Set("Cache-Control", "no-cache")
+			return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", script)
+		})
+	}
 	s.engine = engineio.New(app, cfg.Path, cfg.Engine, s.accept)
 	return s
 }

@@ -64,7 +64,7 @@ type Server struct {
 	app       *ws.App
 	config    Config
 	onSession func(*Session)
-	running   sync.WaitGroup // callbacks of sessions that end
+	running   sync.WaitGroup // sessions, and their callbacks
 
 	mu       sync.Mutex
 	sessions map[string]*Session
@@ -250,6 +250,7 @@ func (s *Server) add(one *Session) error {
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "no more sessions at the moment; try again soon")
 	}
 	s.sessions[one.id] = one
+	s.running.Add(1) // until the session has ended, and its callbacks with it
 	return nil
 }
 

@@ -324,13 +324,12 @@ func (s *Session) endLocked(reason string, why error) {
 	}
 	callbacks := s.onClose
 	s.onClose = nil
-	if len(callbacks) > 0 {
-		s.server.running.Go(func() {
-			for _, f := range callbacks {
-				f(reason)
-			}
-		})
-	}
+	go func() {
+		defer s.server.running.Done()
+		for _, f := range callbacks {
+			f(reason)
+		}
+	}()
 }
 
 // lingerLocked lets the client fetch what is left, with what tells it that this is the end: with its GET

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/time/rate"
+
+	"echows/broker"
+	"echows/chat"
+	"echows/socketio"
+)
+
+// The third lesson: events, announcements, a count, namespaces and rooms, as the page /rooms shows them.
+
+const (
+	mostRooms = 10   // that one visitor may be in
+	longest   = 1000 // characters of a message
+	perSecond = 20   // events of one visitor; in bursts of twice as many
+)
+
+// Announcement tells who came and who went.
+type Announcement struct {
+	Text string `json:"text"`
+}
+
+// Stats are told to everyone, each time they change.
+type Stats struct {
+	Clients int `json:"clients"`
+}
+
+// Said is a message to a namespace, or to a room of it.
+type Said struct {
+	From string `json:"from"`
+	Room string `json:"room,omitempty"`
+	Text string `json:"text"`
+}
+
+// Answer is every acknowledgement: what went wrong, or nothing.
+type Answer struct {
+	OK    bool     `json:"ok"`
+	Error string   `json:"error,omitempty"`
+	Rooms []string `json:"rooms,omitempty"` // those the visitor is in now
+}
+
+// visitors serves one namespace. Two of them do not hear each other.
+func visitors(n *socketio.Namespace) {
+	n.OnConnect(func(s *socketio.Socket) error {
+		var who struct{ Name string }
+		if err := s.Auth(&who); err != nil {
+			return errors.New("connect with {\"name\": …}")
+		}
+		name, err := chat.CleanName(who.Name)
+		if err != nil {
+			return err
+		}
+		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond), rooms: map[string]bool{}}
+		socketio.On(s, "message", v.limited(v.say))
+		socketio.On(s, "join", v.limited(v.join))
+		socketio.On(s, "leave", v.limited(v.leave))
+		socketio.On(s, "room message", v.limited(v.sayInRoom))
+		s.On("round trip", func(e socketio.Event) error { return e.Ack(Answer{OK: true}) })
+		s.OnDisconnect(func(string) {
+			n.Emit("announcements", Announcement{name + " left"})
+			n.Emit("stats", Stats{n.Len()})
+		})
+		s.Broadcast().Emit("announcements", Announcement{name + " joined"}) // to all but this one
+		return n.Emit("stats", Stats{n.Len()})                              // to all
+	})
+}
+
+// visitor is one socket of the page. Its fields are its callbacks'.
+type visitor struct {
+	socket *socketio.Socket
+	name   string
+	events *rate.Limiter
+	rooms  map[string]bool
+}
+
+// asked is what a visitor's events carry.
+type asked struct {
+	Room string `json:"room"`
+	Text string `json:"text"`
+}
+
+// limited answers an event with what f says, or with its error.
+func (v *visitor) limited(f func(asked) error) func(socketio.Event, asked) error {
+	return func(e socketio.Event, a asked) error {
+		err := errors.New("too many events; wait a moment")
+		if v.events.Allow() {
+			err = f(a)
+		}
+		if err != nil {
+			return e.Ack(Answer{Error: err.Error()})
+		}
+		answer := Answer{OK: true}
+		for room := range v.rooms {
+			answer.Rooms = append(answer.Rooms, room)
+		}
+		return e.Ack(answer)
+	}
+}
+
+func (v *visitor) say(a asked) error {
+	if err := checkText(a.Text); err != nil {
+		return err
+	}
+	return v.socket.Namespace().Emit("message", Said{From: v.name, Text: a.Text})
+}
+
+func (v *visitor) join(a asked) error {
+	switch {
+	case !broker.ValidTopic(a.Room):
+		return errors.New("a room's name has 1 to 64 of a–z, 0–9, - and _")
+	case len(v.rooms) >= mostRooms && !v.rooms[a.Room]:
+		return fmt.Errorf("nobody can be in more than %d rooms", mostRooms)
+	}
+	v.rooms[a.Room] = true
+	return v.socket.Join(a.Room)
+}
+
+func (v *visitor) leave(a asked) error {
+	delete(v.rooms, a.Room)
+	v.socket.Leave(a.Room)
+	return nil
+}
+
+func (v *visitor) sayInRoom(a asked) error {
+	if !v.rooms[a.Room] {
+		return errors.New("only members can speak in a room; join it first")
+	}
+	if err := checkText(a.Text); err != nil {
+		return err
+	}
+	return v.socket.Namespace().To(a.Room).Emit("room message", Said{From: v.name, Room: a.Room, Text: a.Text})
+}
+
+func checkText(text string) error {
+	if strings.TrimFunc(text, unicode.IsSpace) == "" || utf8.RuneCountInString(text) > longest {
+		return fmt.Errorf("a message has 1 to %d characters", longest)
+	}
+	return nil
+}
