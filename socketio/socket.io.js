@@ -97,7 +97,10 @@
     constructor(url, options) {
       this.#url = url;
       this.options = options;
-      globalThis.addEventListener?.("online", () => this.#retry !== undefined && this.connect());
+      addEventListener("online", () => this.#retry !== undefined && this.connect());
+      // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+      addEventListener("pagehide", () => this.#ws?.close(1000));
+      addEventListener("pageshow", (event) => event.persisted && this.#closed("transport close"));
     }
 
     connect() {

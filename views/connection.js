@@ -104,6 +104,9 @@ export function connect(path, { onState, onOpen, onMessage }) {
   }
 
   addEventListener("online", now);
+  // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+  addEventListener("pagehide", () => socket?.close(1000));
+  addEventListener("pageshow", (event) => event.persisted && again());
   open();
   return { send, now, again };
 }

@@ -33,7 +33,7 @@ function show(namespace, title) {
   log.setAttribute("aria-label", `What is said in ${title}`);
   document.querySelector("#namespaces").append(card);
 
-  const socket = io(namespace, { auth: { name }, transports: ["websocket"] });
+  const socket = io(namespace, { auth: { name }, transports: ["websocket"], closeOnBeforeunload: true });
 
   socket.on("connect", () => {
     if (!socket.recovered) { // a socket that is not the one it was is in no room

@@ -1,0 +1,160 @@
+package views_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// card is a selector within a namespace's card.
+func card(namespace, selector string) string {
+	return fmt.Sprintf(`[data-namespace="%s"] %s`, namespace, selector)
+}
+
+// enter fills an input, and sends its form.
+func (b *browser) enter(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.SetValue(selector, text), chromedp.Focus(selector), chromedp.KeyEvent("\r"))
+}
+
+// shows waits until an element's text has a part.
+func (b *browser) shows(selector, part string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`document.querySelector(%q)?.innerText.includes(%q)`, selector, part))
+}
+
+// hides checks that it has not.
+func (b *browser) hides(selector, part string) {
+	b.t.Helper()
+	if strings.Contains(evaluate[string](b, fmt.Sprintf(`document.querySelector(%q).innerText`, selector)), part) {
+		b.t.Errorf("%s shows %q", selector, part)
+	}
+}
+
+func TestThreeTabsOfRooms(t *testing.T) {
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	threeTabs(t, "http://"+addr+"/rooms")
+}
+
+// The same page with the official client, which a proxy puts beside it.
+func TestThreeTabsWithTheOfficialClient(t *testing.T) {
+	const dist = "../socketio/official/node_modules/socket.io-client/dist"
+	if _, err := os.Stat(dist); err != nil {
+		if os.Getenv("ECHOWS_NODE") == "required" {
+			t.Fatal("the official client is missing: cd socketio/official && npm ci")
+		}
+		t.Skip("the official client is missing: cd socketio/official && npm ci")
+	}
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	mux := http.NewServeMux()
+	mux.Handle("/official/", http.StripPrefix("/official/", http.FileServer(http.Dir(dist))))
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr}))
+	proxy := httptest.NewServer(mux)
+	defer proxy.Close()
+	threeTabs(t, proxy.URL+"/rooms?client=official")
+}
+
+func threeTabs(t *testing.T, page string) {
+	one, two, three := open(t), open(t), open(t)
+	for i, b := range []*browser{one, two, three} {
+		b.do(chromedp.Navigate(page))
+		b.until(connected)
+		one.shows(card("/", ".clients"), fmt.Sprint(i+1, " connected"))
+		one.shows(card("/garden", ".clients"), fmt.Sprint(i+1, " connected"))
+	}
+	one.shows(card("/", ".log"), "joined")
+	name := evaluate[string](one, `document.querySelector("#me").textContent`)
+
+	one.enter(card("/", ".say input"), "hello <b>hall</b>")
+	for _, b := range []*browser{one, two, three} {
+		b.shows(card("/", ".log"), name+": hello <b>hall</b>")
+		b.hides(card("/garden", ".log"), "hello")
+	}
+	one.enter(card("/", ".join input"), "Not A Room")
+	one.shows(card("/", ".problem"), "1 to 64")
+	for _, b := range []*browser{one, two} {
+		b.enter(card("/", ".join input"), "kitchen")
+		b.until(fmt.Sprintf(`document.querySelector(%q) !== null`, card("/", `[data-room="kitchen"]`)))
+	}
+	two.enter(card("/", `[data-room="kitchen"] input`), "only for cooks")
+	for _, b := range []*browser{one, two} {
+		b.shows(card("/", ".log"), "kitchen · ")
+		b.shows(card("/", ".log"), "only for cooks")
+	}
+	three.enter(card("/", ".say input"), "after")
+	three.shows(card("/", ".log"), "after")
+	three.hides(card("/", ".log"), "only for cooks")
+
+	one.do(chromedp.Click(card("/garden", ".trip button")))
+	one.shows(card("/garden", ".trip output"), " ms")
+	one.do(chromedp.Click(card("/", `[data-room="kitchen"] .leave`)))
+	one.until(fmt.Sprintf(`document.querySelector(%q) === null`, card("/", `[data-room="kitchen"]`)))
+	two.enter(card("/", `[data-room="kitchen"] input`), "alone")
+	two.shows(card("/", ".log"), "alone")
+	two.enter(card("/", ".say input"), "all hear")
+	one.shows(card("/", ".log"), "all hear")
+	one.hides(card("/", ".log"), "alone")
+	one.screenshot("rooms-light")
+	dark := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+	if _, err := chromedp.Call(two.ctx, emulation.SetEmulatedMedia, dark); err != nil {
+		t.Fatal(err)
+	}
+	two.do(chromedp.EmulateViewport(360, 740))
+	two.screenshot("rooms-phone-dark")
+	if evaluate[bool](two, "document.documentElement.scrollWidth > innerWidth") {
+		t.Error("on a phone the page is wider than the screen")
+	}
+	three.do(chromedp.Navigate("about:blank")) // leaves
+	one.shows(card("/", ".clients"), "2 connected")
+	one.shows(card("/", ".log"), "left")
+}
+
+// Our client, by itself: what the page does not use.
+func TestTheSmallClient(t *testing.T) {
+	b := open(t, "WebSocket connection to", "ERR_CONNECTION_REFUSED")
+	program := build(t)
+	addr, stop := start(t, program, "127.0.0.1:0")
+	b.do(chromedp.Navigate("http://" + addr + "/rooms"))
+	b.until(connected)
+	got := evaluate[string](b, `(async () => {
+		const { io } = await import("/socket.io/socket.io.esm.js");
+		const log = [];
+		const refused = io("/", { forceNew: true, auth: { name: "" } });
+		log.push(await new Promise((done) => refused.on("connect_error", (error) => done(error.message))));
+		const unknown = io("/nowhere", { forceNew: true });
+		log.push(await new Promise((done) => unknown.on("connect_error", (error) => done(error.message))));
+		const socket = io("/", { forceNew: true, auth: (cb) => cb({ name: "tester" }) });
+		log.push(await socket.timeout(10_000).emitWithAck("join", { room: "a" }).then(JSON.stringify));
+		log.push(await socket.timeout(100).emitWithAck("nobody answers").catch((error) => error.message));
+		log.push(await new Promise((done) => {
+			socket.once("error", ({ event }) => done(event));
+			socket.emit("join", 5);
+		}));
+		try { socket.emit("connect"); } catch (error) { log.push(error.message); }
+		socket.disconnect();
+		log.push(socket.connected, socket.active);
+		window.again = io("/garden", { forceNew: true, auth: { name: "comes back" } });
+		await new Promise((done) => window.again.once("connect", done));
+		window.states = [];
+		window.again.on("disconnect", (reason) => window.states.push(reason));
+		window.again.on("connect", () => window.states.push("connect"));
+		return log.join("|");
+	})()`)
+	want := `the name has to have 1 to 32 characters, this one has 0|Invalid namespace|{"ok":true,"rooms":["a"]}|operation has timed out|join|"connect" is a reserved event name|false|false`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	stop()
+	b.until(`window.states.length === 1`)
+	start(t, program, addr)
+	b.until(`window.states.at(-1) === "connect"`)
+	b.until(connected)
+}
