@@ -104,6 +104,7 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	for _, one := range sessions {
 		one.end(ShuttingDown, nil)
+		one.drop()
 	}
 	s.running.Wait()
 }

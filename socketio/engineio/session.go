@@ -352,3 +352,12 @@ func (s *Session) lingerLocked(reason string) {
 	s.queue = nil
 	s.server.remove(s)
 }
+
+// drop gives up what a client that polls has not fetched.
+func (s *Session) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer.Stop()
+	s.queue = nil
+	s.server.remove(s)
+}
