@@ -283,7 +283,7 @@ func TestAwayAndBack(t *testing.T) {
 		for range n {
 			id := fmt.Sprint(len(seqs))
 			m.post(id, "number "+id)
-			seqs = append(seqs, m.await("ack").Seq)
+			seqs = append(seqs, m.await("ack").Seq) // and what is acknowledged is in every history
 		}
 	}
 	back := func(after uint64, wantFirst, wantN int, complete bool) {
@@ -493,11 +493,17 @@ func TestTooManyMessages(t *testing.T) {
 func TestTheAddressHasLimits(t *testing.T) {
 	p := startProgram(t, "-address-rate", "1", "-address-sockets", "3")
 	ana := signIn(t, p.url, "ana")
+	var first *member
 	for range 3 {
-		ana.join("lobby", "")
+		first, _ = ana.join("lobby", "")
 	}
 	if got := upgradeStatus(t, p, "lobby?ticket="+ana.ticket(), nil); got != http.StatusTooManyRequests {
 		t.Errorf("the fourth connection: %d", got)
+	}
+	first.conn.Close()
+	p.log.find(t, `msg="socket closed"`)
+	if got := upgradeStatus(t, p, "lobby?ticket="+ana.ticket(), nil); got != http.StatusSwitchingProtocols {
+		t.Errorf("when one has left: %d", got)
 	}
 	var status int
 	for range 20 {
@@ -685,8 +691,13 @@ func TestSessions(t *testing.T) {
 	foreign, _ := http.NewRequest("POST", p.url+"/session", strings.NewReader(`{"name":"ana"}`))
 	foreign.Header.Set("Origin", "https://foe.example")
 	foreign.Header.Set("Content-Type", "application/json")
-	if res, err := http.DefaultClient.Do(foreign); err != nil || res.StatusCode != http.StatusForbidden {
-		t.Errorf("a foreign page signs in: %v %v", res, err)
+	res, err = http.DefaultClient.Do(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Errorf("a foreign page signs in: %s", res.Status)
 	}
 	nobody.ask("DELETE", "/session", "", http.StatusNoContent, nil)
 }

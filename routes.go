@@ -23,11 +23,11 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	e.GET("/chat", pages.Show("chat"))                              // room lobby
 	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)      // any room
 	e.POST("/session", c.SignIn, c.LimitSessions())                 // a name gets a session
-	e.GET("/session", c.WhoAmI, c.RequireSession)                   // whose it is
+	e.GET("/session", c.WhoAmI, c.LimitReads(), c.RequireSession)   // whose it is
 	e.DELETE("/session", c.SignOut)                                 // its end
 	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.RequireSession)
+	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession)
 
 	e.GET("/rooms", pages.Show("rooms")) // the third lesson; its socket is /socket.io/
 	visitors(s.io.Of("/"))               // events, announcements, counts, rooms

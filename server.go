@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 }
 
 // shutdownTime bounds how long Close waits for sockets and requests.
-const shutdownTime = 3 * time.Second
+const shutdownTime = 2500 * time.Millisecond
 
 // recoveryTime is how long a Socket.IO client that lost its connection can come back as the same one.
 const recoveryTime = 2 * time.Minute

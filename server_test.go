@@ -415,6 +415,8 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a folder that cannot be", "-data " + cert, nil, 1, "cannot make the data folder"},
 		{"no NATS there", "-nats nats://127.0.0.1:1", nil, 1, "cannot reach NATS"},
 		{"a database URL that is none", "-database mysql://here", nil, 1, "-database"},
+		{"a rate that is no number", "-post-rate NaN", nil, 2, "-post-rate"},
+		{"a rate without end", "-address-rate Inf", nil, 2, "-address-rate"},
 		{"too many messages", "-keep-messages 100000", nil, 2, "10000"},
 		{"a size that is too large", "-max-message 2000MiB", nil, 2, "1024MiB"},
 		{"an origin without a scheme", "-origins example.com", nil, 2, "https://example.com"},

@@ -123,11 +123,14 @@ func (set *settings) check() error {
 		return fmt.Errorf("-keep-time %v is too short; 1s is the least", set.keepTime)
 	case set.keepBytes < 1<<20:
 		return fmt.Errorf("-keep-bytes %v is too little; 1MiB is the least", &set.keepBytes)
-	case set.postRate <= 0 || set.addressRate <= 0 || set.addressSockets < 1:
-		return errors.New("-post-rate, -address-rate and -address-sockets have to be more than 0")
+	case !isRate(set.postRate) || !isRate(set.addressRate) || set.addressSockets < 1:
+		return errors.New("-post-rate and -address-rate have to be more than 0 and at most a million, -address-sockets 1 or more")
 	}
 	return nil
 }
+
+// isRate reports whether f can be a limit; what is no number is none.
+func isRate(f float64) bool { return f > 0 && f <= 1e6 }
 
 // limits are the chat's.
 func (set *settings) limits() chat.Limits {

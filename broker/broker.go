@@ -23,7 +23,8 @@ const (
 	connectTime = 5 * time.Second        // for the first connection, and for the embedded server to start
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
 	readyTime   = time.Second            // for Ready
-	drainTime   = 2 * time.Second        // for what is under way when Close is called
+	drainTime   = time.Second            // for what is under way when Close is called
+	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
 
@@ -59,6 +60,7 @@ type Broker struct {
 
 	mu        sync.Mutex
 	logs      []*Log
+	onces     []*Once
 	listeners []*Listener
 }
 
@@ -85,6 +87,7 @@ func (b *Broker) open(ctx context.Context) error {
 		nats.Name("echows"),
 		nats.Timeout(connectTime),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // or it would give up after two
 		nats.ReconnectWait(reconnect),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -148,10 +151,15 @@ func (b *Broker) Ready(ctx context.Context) error {
 		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
 	}
 	b.mu.Lock()
-	logs := b.logs
+	logs, onces := b.logs, b.onces
 	b.mu.Unlock()
 	for _, l := range logs {
 		if err := l.ready(ctx); err != nil {
+			return err
+		}
+	}
+	for _, o := range onces {
+		if err := o.ready(ctx); err != nil {
 			return err
 		}
 	}
@@ -167,7 +175,7 @@ func (b *Broker) compare() {
 	}
 }
 
-// Close lets what is under way end, within two seconds, and stops the embedded server. It may be
+// Close lets what is under way end, within a second, and stops the embedded server. It may be
 // called again.
 func (b *Broker) Close() {
 	b.cancel()

@@ -146,6 +146,10 @@ func TestAServerThatRestarts(t *testing.T) {
 	one, two := openBroker(t, Config{URL: url}), openBroker(t, Config{URL: url})
 	from, to := openLog(t, one, chatLog), openLog(t, two, chatLog)
 	got, _, _ := follow(t, to, "lobby")
+	once, err := one.OpenOnce(testContext(t), "tickets", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
 	appendTo(t, from, "lobby", "0")
 	got.wait(t, 1)
 	port := s.Addr().(*net.TCPAddr).Port
@@ -166,6 +170,27 @@ func TestAServerThatRestarts(t *testing.T) {
 		t.Errorf("got %v", ids)
 	}
 	if err := one.Ready(context.Background()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	// What was kept in memory only is made anew.
+	if err := once.Put(testContext(t), "key", []byte("value")); err != nil {
+		t.Errorf("put: %v", err)
+	}
+	if ok, err := once.Take(testContext(t), "key", func([]byte) bool { return true }); !ok || err != nil {
+		t.Errorf("take: %v %v", ok, err)
+	}
+}
+
+// Who gives up an append says nothing of the broker.
+func TestACancelledAppend(t *testing.T) {
+	b := openBroker(t, Config{})
+	l := openLog(t, b, chatLog)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := l.Append(ctx, "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("append: %v", err)
+	}
+	if err := b.Ready(context.Background()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
 }

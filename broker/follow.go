@@ -49,7 +49,7 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	l.followers[topic] = f
 	l.mu.Unlock()
 	// First listen, then ask for the tail: what is stored in between is heard of twice, not never.
-	if err = l.live.Add(l.liveSubject(topic)); err == nil {
+	if err = l.live.Add(ctx, l.liveSubject(topic)); err == nil {
 		tail, err = l.Tail(ctx, topic)
 	}
 	if err != nil {
@@ -202,7 +202,9 @@ func (l *Log) compareTails() {
 		select {
 		case <-l.broker.ctx.Done():
 			if l.broker.conn.IsConnected() {
-				l.guard(context.Background()) // the last mark
+				ctx, cancel := context.WithTimeout(context.Background(), lastTime)
+				l.guard(ctx) // the last mark
+				cancel()
 			}
 			return
 		case <-tick.C:

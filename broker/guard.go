@@ -68,10 +68,14 @@ func (l *Log) checkMark(s jetstream.StreamState) error {
 	}
 	grows := m.PerTopic <= l.config.PerTopic && m.Bytes < uint64(l.config.MaxBytes)/2 &&
 		time.Since(m.First) < l.config.MaxAge // nothing but damage can have made it smaller
-	if s.LastSeq < m.Last || s.Msgs < m.Messages && grows {
-		return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
-			"restore the folder, begin anew with another (-data), or, to go on without what is lost, remove %s",
-			l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
+	if s.LastSeq >= m.Last && (s.Msgs >= m.Messages || !grows) {
+		return nil
 	}
-	return nil
+	if l.broker.config.Sync > 0 { // which allows a power cut to take the newest
+		l.broker.log.Error("messages were lost, as Sync allows", "stream", l.stream, "had", m.Messages, "up to", m.Last, "has", s.Msgs, "now up to", s.LastSeq)
+		return nil
+	}
+	return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
+		"restore the folder, begin anew with another (-data), or, to go on without what is lost, remove %s",
+		l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -62,23 +63,26 @@ func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 	return l
 }
 
-// Add begins to listen to a subject. When it returns, the server has heard of it.
-func (l *Listener) Add(subject string) error {
+// Add begins to listen to a subject. When it returns without an error, the server has heard of it.
+func (l *Listener) Add(ctx context.Context, subject string) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.subs[subject] != nil {
-		return nil
-	}
-	sub, err := l.broker.conn.ChanSubscribe(subject, l.queue)
-	if err == nil {
-		if err = l.broker.conn.FlushTimeout(requestTime); err != nil {
-			sub.Unsubscribe()
+	var err error
+	if l.subs[subject] == nil {
+		var sub *nats.Subscription
+		if sub, err = l.broker.conn.ChanSubscribe(subject, l.queue); err == nil {
+			l.subs[subject] = sub
 		}
 	}
+	l.mu.Unlock()
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, requestTime)
+		defer cancel()
+		err = l.broker.conn.FlushWithContext(ctx)
+	}
 	if err != nil {
+		l.Remove(subject)
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	l.subs[subject] = sub
 	return nil
 }
 

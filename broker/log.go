@@ -17,6 +17,7 @@ const (
 	attemptTime = 2 * time.Second        // for one attempt to append
 	attemptWait = 100 * time.Millisecond // between two
 	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
+	failingTime = 10 * time.Second       // for so long a failure counts, unless something is stored: nobody may try
 )
 
 // LogConfig says what a Log keeps.
@@ -56,7 +57,8 @@ type Log struct {
 	mu        sync.Mutex
 	followers map[string]*Follower // by topic
 	highest   uint64               // the last sequence seen
-	failing   error                // what the last Append failed of, where the broker was the reason
+	failing   error                // what an Append failed of, where the broker was the reason
+	failed    time.Time            // when
 }
 
 // OpenLog makes the stream, or brings it to what cfg says. A Log of a name may be opened once.
@@ -110,7 +112,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
 	want.Replicas = b.replicas()
 	stream, err := b.js.CreateOrUpdateStream(ctx, want)
-	if apiErr := (*jetstream.APIError)(nil); want.Replicas > 1 && errors.As(err, &apiErr) {
+	if want.Replicas > 1 && tooFewServers(err) {
 		b.log.Warn("the cluster keeps no three copies of what is stored", "stream", want.Name, "error", err)
 		want.Replicas = 1
 		stream, err = b.js.CreateOrUpdateStream(ctx, want)
@@ -119,6 +121,14 @@ func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig) (*
 		return nil, fmt.Errorf("cannot open the stream %s: %w", want.Name, err)
 	}
 	return stream.CachedInfo(), nil
+}
+
+// tooFewServers reports whether a cluster is too small for the copies asked for. Whatever else went wrong
+// is no reason to keep fewer.
+func tooFewServers(err error) bool {
+	const noPeers, notClustered = 10005, 10074
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && (refused.ErrorCode == noPeers || refused.ErrorCode == notClustered)
 }
 
 // replicas is how many copies a cluster can keep: three, as a cluster of three is the least.
@@ -155,9 +165,13 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failing = err; err != nil {
+	if err != nil {
+		if !errors.Is(ctx.Err(), context.Canceled) { // who gave up says nothing of the broker
+			l.failing, l.failed = err, time.Now()
+		}
 		return 0, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
 	}
+	l.failing = nil
 	l.highest = max(l.highest, seq)
 	return seq, nil
 }
@@ -191,16 +205,20 @@ func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
 
 // ready says why the Log cannot be used, or nil.
 func (l *Log) ready(ctx context.Context) error {
-	_, last, err := l.State(ctx)
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if last < l.highest {
-		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, last, l.highest)
+	highest := l.highest // before the stream is asked: it may grow meanwhile
+	failing, failed := l.failing, l.failed
+	l.mu.Unlock()
+	_, last, err := l.State(ctx)
+	switch {
+	case err != nil:
+		return err
+	case last < highest:
+		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, last, highest)
+	case failing != nil && time.Since(failed) < failingTime:
+		return fmt.Errorf("%w: messages cannot be stored", ErrUnavailable)
 	}
-	return l.failing
+	return nil
 }
 
 // entry reads a message that the stream answered with, or republished. A publisher's own fields of

@@ -170,7 +170,7 @@ func TestLostLiveCopiesAreFilledFromTheStream(t *testing.T) {
 			for i := range 600 {
 				appendTo(t, l, "lobby", fmt.Sprint(i+1))
 			}
-			if err := l.live.Add("live.chat.lobby"); err != nil {
+			if err := l.live.Add(testContext(t), "live.chat.lobby"); err != nil {
 				t.Fatal(err)
 			}
 			want := 601
@@ -198,7 +198,7 @@ func TestAGapThatWasDeletedIsPassedOver(t *testing.T) {
 	for i := range 20 {
 		appendTo(t, l, "lobby", fmt.Sprint(i+1))
 	}
-	if err := l.live.Add("live.chat.lobby"); err != nil {
+	if err := l.live.Add(testContext(t), "live.chat.lobby"); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, l, "lobby", "last")
@@ -218,7 +218,7 @@ func TestAGapThatWasDeletedIsPassedOver(t *testing.T) {
 	if err := stream.Purge(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.live.Add("live.chat.lobby"); err != nil {
+	if err := l.live.Add(testContext(t), "live.chat.lobby"); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, l, "lobby", "after the purge")
@@ -283,6 +283,44 @@ func TestBefore(t *testing.T) {
 	if entries, err := l.Before(ctx, "nobody", 1<<40, 10); err != nil || len(entries) != 0 {
 		t.Errorf("an empty topic has %d entries, %v", len(entries), err)
 	}
+}
+
+// Entries that come while it searches do not hide others.
+func TestBeforeWhileBusy(t *testing.T) {
+	l := openLog(t, openBroker(t, Config{Sync: time.Second}), chatLog)
+	for i := range 300 {
+		appendTo(t, l, fmt.Sprint("topic-", i%3), fmt.Sprint(i))
+	}
+	stop := make(chan struct{})
+	var writers sync.WaitGroup
+	for w := range 2 {
+		writers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id := fmt.Sprint("busy-", w, "-", i)
+				if _, err := l.Append(testContext(t), "topic-0", id, []byte(id)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 100 {
+		tail, err := l.Tail(testContext(t), "topic-0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, err := l.Before(testContext(t), "topic-0", tail+1, 50)
+		if err != nil || len(entries) != 50 || entries[49].Seq != tail {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+	}
+	close(stop)
+	writers.Wait()
 }
 
 func TestTopicsAreNames(t *testing.T) {
@@ -389,7 +427,7 @@ func TestListener(t *testing.T) {
 	got := make(chan string, 10)
 	l := b.Listen(func(subject string, data []byte) { got <- subject + " " + string(data) })
 	for range 2 {
-		if err := l.Add("presence.lobby"); err != nil {
+		if err := l.Add(testContext(t), "presence.lobby"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,9 @@ import (
 // ends with the broker.
 type Once struct {
 	broker *Broker
+	config jetstream.KeyValueConfig
+
+	mu     sync.Mutex
 	bucket jetstream.KeyValue
 }
 
@@ -22,32 +26,76 @@ const onceBytes = 64 << 20
 
 // OpenOnce makes the place, or brings it to what is said here. Values live for ttl.
 func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (*Once, error) {
-	config := jetstream.KeyValueConfig{
+	o := &Once{broker: b, config: jetstream.KeyValueConfig{
 		Bucket:   name,
 		TTL:      ttl,
 		MaxBytes: onceBytes,
 		Storage:  jetstream.MemoryStorage,
 		Replicas: b.replicas(),
-	}
-	bucket, err := b.js.CreateOrUpdateKeyValue(ctx, config)
-	if apiErr := (*jetstream.APIError)(nil); config.Replicas > 1 && errors.As(err, &apiErr) {
-		config.Replicas = 1
-		bucket, err = b.js.CreateOrUpdateKeyValue(ctx, config)
-	}
-	if err != nil {
+	}}
+	if err := o.open(ctx); err != nil {
 		return nil, fmt.Errorf("cannot open the bucket %s: %w", name, err)
 	}
-	return &Once{b, bucket}, nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.onces = append(b.onces, o)
+	return o, nil
+}
+
+// open makes the bucket. A server that restarts has lost it, so this may be called again.
+func (o *Once) open(ctx context.Context) error {
+	bucket, err := o.broker.js.CreateOrUpdateKeyValue(ctx, o.config)
+	if o.config.Replicas > 1 && tooFewServers(err) {
+		o.config.Replicas = 1
+		bucket, err = o.broker.js.CreateOrUpdateKeyValue(ctx, o.config)
+	}
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bucket = bucket
+	return nil
+}
+
+// again calls f, and where that fails, once more on a bucket made anew.
+func (o *Once) again(ctx context.Context, f func(jetstream.KeyValue) error) error {
+	o.mu.Lock()
+	bucket := o.bucket
+	o.mu.Unlock()
+	err := f(bucket)
+	if err == nil {
+		return nil
+	}
+	if openErr := o.open(ctx); openErr != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, openErr)
+	}
+	o.mu.Lock()
+	bucket = o.bucket
+	o.mu.Unlock()
+	if err = f(bucket); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	o.broker.log.Warn("a bucket was lost and is made anew", "bucket", o.config.Bucket)
+	return nil
+}
+
+// ready says why the place cannot be used, or nil.
+func (o *Once) ready(ctx context.Context) error {
+	return o.again(ctx, func(bucket jetstream.KeyValue) error {
+		_, err := bucket.Status(ctx)
+		return err
+	})
 }
 
 // Put leaves a value under a key: letters, digits, - and _.
 func (o *Once) Put(ctx context.Context, key string, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	if _, err := o.bucket.Create(ctx, key, value); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return o.again(ctx, func(bucket jetstream.KeyValue) error {
+		_, err := bucket.Create(ctx, key, value)
+		return err
+	})
 }
 
 // Take returns the value of the key and removes it, if accept agrees. Of all who take one value, on
@@ -55,19 +103,21 @@ func (o *Once) Put(ctx context.Context, key string, value []byte) error {
 func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	name := o.bucket.Bucket()
-	found, err := o.broker.leaderGet(ctx, "KV_"+name, map[string]any{"last_by_subj": "$KV." + name + "." + key})
-	if err != nil || found == nil || !accept(found.Data) {
-		return false, err
-	}
-	err = o.bucket.Delete(ctx, key, jetstream.LastRevision(found.Seq))
-	if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) {
-		return false, nil // another took it in between
-	}
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return true, nil
+	name := o.config.Bucket
+	taken := false
+	err := o.again(ctx, func(bucket jetstream.KeyValue) error {
+		found, err := o.broker.leaderGet(ctx, "KV_"+name, map[string]any{"last_by_subj": "$KV." + name + "." + key})
+		if err != nil || found == nil || !accept(found.Data) {
+			return err
+		}
+		err = bucket.Delete(ctx, key, jetstream.LastRevision(found.Seq))
+		if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) {
+			return nil // another took it in between
+		}
+		taken = err == nil
+		return err
+	})
+	return taken, err
 }
 
 // isRemoval reports whether a message of a bucket says that its key is gone.

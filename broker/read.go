@@ -130,7 +130,17 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 			low, lowCount = max(middle, min(at, high-1)), n
 		}
 	}
-	return l.Between(ctx, topic, low-1, before, limit)
+	entries, err := l.Between(ctx, topic, low-1, before, limit)
+	if err == nil && len(entries) < limit && low > first { // entries that came meanwhile were counted
+		return l.Between(ctx, topic, first-1, before, limit)
+	}
+	return entries, err
+}
+
+// First is the sequence of the topic's oldest entry, or 0.
+func (l *Log) First(ctx context.Context, topic string) (uint64, error) {
+	first, _, err := l.count(ctx, topic, 1)
+	return first, err
 }
 
 // Between returns the entries of the topic after a sequence and below another, oldest first: the last

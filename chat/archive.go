@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	archiveTime  = 5 * time.Second         // for one statement, and for a connection
-	archiveReady = time.Second             // for ready
-	archiveRetry = time.Second             // before the next try, when the database is away
-	archiveTurn  = 2 * time.Second         // before the next look, when another node copies
-	archiveLock  = int64(0x6563686f777301) // the advisory lock: who has it copies
+	archiveTime    = 5 * time.Second         // for one statement, and for a connection
+	archiveReady   = time.Second             // for ready
+	archiveRetry   = time.Second             // before the next try, when the database is away
+	archiveTurn    = 2 * time.Second         // before the next look, when another node copies
+	archiveGoodbye = 300 * time.Millisecond  // for the end of a connection
+	archiveLock    = int64(0x6563686f777301) // the advisory lock: who has it copies
 )
 
 // migrations make the schema, each once and in this order.
@@ -70,7 +71,7 @@ func openArchive(ctx context.Context, url string, source *broker.Log, log *slog.
 	conn, err := pgx.ConnectConfig(ctx, a.config)
 	if err == nil {
 		_, err = a.prepare(ctx, conn)
-		conn.Close(context.Background())
+		disconnect(conn)
 	}
 	if errors.Is(err, errBehind) {
 		pool.Close()
@@ -82,8 +83,27 @@ func openArchive(ctx context.Context, url string, source *broker.Log, log *slog.
 	return a, nil
 }
 
-// close ends the connections for reading; run has ended by then.
-func (a *archive) close() { a.pool.Close() }
+// close ends the connections for reading, and waits for a moment; run has ended by then. A database that
+// does not answer would have it wait for longer.
+func (a *archive) close() {
+	closed := make(chan struct{})
+	go func() {
+		a.pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(archiveGoodbye):
+		a.log.Warn("the database does not let go of its connections")
+	}
+}
+
+// disconnect says goodbye, if the database listens.
+func disconnect(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), archiveGoodbye)
+	defer cancel()
+	conn.Close(ctx)
+}
 
 // failed notes why nothing is copied, and says so once.
 func (a *archive) failed(err error) {
@@ -107,8 +127,11 @@ func (a *archive) ready(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err != nil {
-		return fmt.Errorf("database: %w", a.err)
+	if errors.Is(a.err, errBehind) {
+		return fmt.Errorf("database: %w", errBehind)
+	}
+	if a.err != nil { // which may have names and addresses, and is in the log
+		return errors.New("database: messages are not copied at the moment")
 	}
 	return nil
 }
@@ -136,7 +159,7 @@ func (a *archive) copy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.Background()) // which gives the lock back
+	defer disconnect(conn) // which gives the lock back
 	var mine bool
 	if err := conn.QueryRow(connecting, `SELECT pg_try_advisory_lock($1)`, archiveLock).Scan(&mine); err != nil {
 		return fmt.Errorf("lock: %w", err)

@@ -27,12 +27,18 @@ type window struct {
 	bytes    int
 }
 
-// add puts the newest message in, and the oldest out when there are more than keep.
-func (w *window) add(m remembered, keep int) {
+// add puts the newest message in, and the oldest out when there are more than are kept.
+func (w *window) add(m remembered, cfg Config) {
 	w.messages = append(w.messages, m)
 	w.bytes += len(m.json)
+	w.trim(cfg)
+}
+
+// trim drops the messages that are too many, or too old.
+func (w *window) trim(cfg Config) {
 	drop := 0
-	for w.bytes > windowBytes || len(w.messages)-drop > keep {
+	for drop < len(w.messages) &&
+		(w.bytes > windowBytes || len(w.messages)-drop > cfg.Keep || time.Since(w.messages[drop].at) > cfg.MaxAge) {
 		w.from = w.messages[drop].seq
 		w.bytes -= len(w.messages[drop].json)
 		drop++
@@ -49,24 +55,63 @@ func (w *window) after(seq uint64) []remembered {
 }
 
 // firstWindow is set from the newest entries up to tail.
-func (r *room) firstWindow(ctx context.Context, entries []broker.Entry, tail uint64) error {
-	from, complete := uint64(0), uint64(0)
-	if len(entries) == newest {
-		from = entries[0].Seq - 1
-		complete = from
-	} else {
-		var err error
-		if complete, err = r.bottom(ctx, r.decodeAll(entries)); err != nil {
+func (r *room) firstWindow(ctx context.Context, tail uint64) error {
+	entries, err := r.newestUpTo(ctx, tail)
+	if err != nil {
+		return err
+	}
+	w := window{cursor: tail}
+	whole := len(entries) == 0
+	if !whole {
+		w.from = entries[0].Seq - 1
+		w.complete = w.from
+		first, err := r.chat.entries.First(ctx, r.name)
+		if err != nil {
+			return err
+		}
+		whole = first == entries[0].Seq
+	}
+	messages := r.decodeAll(entries)
+	if whole { // nothing is held below
+		w.from = 0
+		if w.complete, err = r.bottom(ctx, messages); err != nil {
 			return err
 		}
 	}
+	for _, m := range messages {
+		w.add(m, r.chat.config)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held = window{cursor: tail, from: from, complete: complete}
-	for _, m := range r.decodeAll(entries) {
-		r.held.add(m, r.chat.config.Keep)
-	}
+	r.held = w
 	return nil
+}
+
+// newestUpTo returns the newest entries up to tail, which the stream's leader knows: the copy that is read
+// may not have them all yet.
+func (r *room) newestUpTo(ctx context.Context, tail uint64) ([]broker.Entry, error) {
+	for {
+		entries, err := r.chat.entries.Before(ctx, r.name, tail+1, newest)
+		if err != nil || tail == 0 || len(entries) > 0 && entries[len(entries)-1].Seq == tail {
+			return entries, err
+		}
+		if _, held, err := r.chat.entries.At(ctx, tail); err != nil || !held { // deleted meanwhile
+			return entries, err
+		}
+		if err := pause(ctx, reachPoll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits, or says that there is no time for it.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", broker.ErrUnavailable, ctx.Err())
+	}
 }
 
 // bottom is the sequence after which nothing of the room was discarded, given all that is held of it.
@@ -102,7 +147,11 @@ func (r *room) history(ctx context.Context, after uint64, hasAfter bool) (messag
 			return messages, false, upTo, err
 		}
 	}
+	if err := r.catchUp(ctx); err != nil {
+		return nil, false, 0, err
+	}
 	r.mu.Lock()
+	r.held.trim(r.chat.config)
 	w := r.held
 	messages = w.after(after)
 	r.mu.Unlock()
@@ -110,7 +159,9 @@ func (r *room) history(ctx context.Context, after uint64, hasAfter bool) (messag
 	case !hasAfter && len(messages) > newest:
 		return messages[len(messages)-newest:], false, w.cursor, nil
 	case !hasAfter:
-		return messages, w.from == 0 && len(messages) < r.chat.config.Keep, w.cursor, nil
+		// With an archive there may be more than the stream holds.
+		complete = w.from == 0 && len(messages) < r.chat.config.Keep && (r.chat.archive == nil || w.complete == 0)
+		return messages, complete, w.cursor, nil
 	case after >= w.from:
 		return messages, after >= w.complete, w.cursor, nil
 	}
@@ -120,32 +171,40 @@ func (r *room) history(ctx context.Context, after uint64, hasAfter bool) (messag
 // reach waits until this node has seen a sequence that another may have shown already, and reports
 // whether there is such a one.
 func (r *room) reach(ctx context.Context, seq uint64) (bool, error) {
+	if r.seen(seq) {
+		return true, nil
+	}
+	tail, err := r.chat.entries.Tail(ctx, r.name)
+	if err != nil || seq > tail {
+		return false, err
+	}
+	return true, r.awaitSeen(ctx, seq)
+}
+
+// catchUp waits for what was acknowledged on this node: who was told so expects it in a history.
+func (r *room) catchUp(ctx context.Context) error {
+	r.mu.Lock()
+	stored := r.stored
+	r.mu.Unlock()
+	return r.awaitSeen(ctx, stored)
+}
+
+func (r *room) seen(seq uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return seq <= r.held.cursor
+}
+
+// awaitSeen waits for the follower.
+func (r *room) awaitSeen(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
-	asked := false
-	for {
-		r.mu.Lock()
-		cursor := r.held.cursor
-		r.mu.Unlock()
-		if seq <= cursor {
-			return true, nil
-		}
-		if !asked {
-			asked = true
-			tail, err := r.chat.entries.Tail(ctx, r.name)
-			if err != nil {
-				return false, err
-			}
-			if seq > tail {
-				return false, nil
-			}
-		}
-		select {
-		case <-time.After(reachPoll):
-		case <-ctx.Done():
-			return false, fmt.Errorf("%w: sequence %d was not reached", broker.ErrUnavailable, seq)
+	for wait := time.Millisecond; !r.seen(seq); wait = min(2*wait, reachPoll) {
+		if err := pause(ctx, wait); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // extend reads what the window lacks after a sequence: once for all who ask, if the window can hold it.
@@ -166,7 +225,7 @@ func (r *room) extend(ctx context.Context, after uint64) (messages []remembered,
 	if !ok || e.Topic != r.name {
 		from = 0
 	}
-	entries, err := r.chat.entries.Between(ctx, r.name, from, w.from+1, r.chat.config.Keep)
+	entries, err := r.olderThan(ctx, w, from)
 	if err != nil {
 		return nil, false, 0, err
 	}
@@ -177,20 +236,46 @@ func (r *room) extend(ctx context.Context, after uint64) (messages []remembered,
 			return nil, false, 0, err
 		}
 	}
-	bytes := 0
+	together := window{w.cursor, from, bottom, slices.Concat(older, w.messages), w.bytes}
 	for _, m := range older {
-		bytes += len(m.json)
+		together.bytes += len(m.json)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held.from > w.from { // what came meanwhile pushed some out of the window
-		return nil, false, 0, fmt.Errorf("%w: the room is too busy", broker.ErrUnavailable)
-	}
-	together := window{r.held.cursor, from, bottom, slices.Concat(older, r.held.messages), bytes + r.held.bytes}
-	if together.bytes <= windowBytes && len(together.messages) <= r.chat.config.Keep {
+	if r.held.from == w.from && together.bytes <= windowBytes && len(together.messages) <= r.chat.config.Keep {
+		for _, m := range r.held.after(w.cursor) { // came meanwhile
+			together.messages = append(together.messages, m)
+			together.bytes += len(m.json)
+		}
+		together.cursor = r.held.cursor
 		r.held = together
 	}
 	return together.after(after), after >= bottom, together.cursor, nil
+}
+
+// olderThan reads what the stream holds after a sequence and before a window.
+func (r *room) olderThan(ctx context.Context, w window, from uint64) ([]broker.Entry, error) {
+	next := w.from + 1
+	if len(w.messages) > 0 {
+		next = w.messages[0].seq
+	}
+	for {
+		// The window's own first is read as well: a copy that has it has all before it.
+		entries, err := r.chat.entries.Between(ctx, r.name, from, next+1, r.chat.config.Keep+1)
+		if err != nil {
+			return nil, err
+		}
+		n := len(entries)
+		if n > 0 && entries[n-1].Seq == next {
+			return entries[:n-1], nil
+		}
+		if e, held, err := r.chat.entries.At(ctx, next); err != nil || !held || e.Topic != r.name {
+			return entries, err
+		}
+		if err := pause(ctx, reachPoll); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // admit makes s a member that has been sent everything up to a sequence. What came meanwhile it gets

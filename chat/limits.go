@@ -23,6 +23,9 @@ func (c *Chat) LimitSessions() echo.MiddlewareFunc { return c.limit(c.config.Lim
 // LimitTickets bounds the tickets that one address may ask for.
 func (c *Chat) LimitTickets() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
 
+// LimitReads bounds what one address may read by requests.
+func (c *Chat) LimitReads() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
+
 // LimitUpgrades bounds the upgrades of one address, and its connections.
 func (c *Chat) LimitUpgrades() echo.MiddlewareFunc {
 	limit := c.limit(c.config.Limits.Connects)

@@ -139,6 +139,9 @@ func (m *member) receive(message ws.Message) error {
 	if err != nil {
 		return err
 	}
+	m.room.mu.Lock()
+	m.room.stored = max(m.room.stored, seq)
+	m.room.mu.Unlock()
 	return m.socket.SendJSON(ack{"ack", p.id, seq})
 }
 
@@ -193,7 +196,7 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	}
 	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
 	if err != nil {
-		return unavailable(err)
+		return c.unavailable(err)
 	}
 	return ctx.JSON(http.StatusOK, struct {
 		Messages []Message `json:"messages"`

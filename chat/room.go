@@ -31,6 +31,7 @@ type room struct {
 
 	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
 	held   window
+	stored uint64           // the last sequence that a member here was told is stored
 	others map[string]count // other nodes' connections, by node
 }
 
@@ -113,12 +114,9 @@ func (r *room) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	entries, err := r.chat.entries.Before(ctx, r.name, tail+1, newest)
+	err = r.firstWindow(ctx, tail)
 	if err == nil {
-		err = r.firstWindow(ctx, entries, tail)
-	}
-	if err == nil {
-		err = r.chat.presence.Add(presenceSubject(r.name))
+		err = r.chat.presence.Add(ctx, presenceSubject(r.name))
 	}
 	if err != nil {
 		follower.Stop()
@@ -139,7 +137,7 @@ func (r *room) deliver(e broker.Entry) {
 	if err != nil {
 		return // and said
 	}
-	r.held.add(m, r.chat.config.Keep)
+	r.held.add(m, r.chat.config)
 	if err := r.chat.hub.Broadcast(r.topic(), m.frame()); err != nil {
 		r.chat.log.Error("broadcast", "room", r.name, "seq", e.Seq, "error", err)
 	}
@@ -148,6 +146,7 @@ func (r *room) deliver(e broker.Entry) {
 // remembered is a message as it stands in a history.
 type remembered struct {
 	seq  uint64
+	at   time.Time
 	json []byte
 }
 
@@ -160,7 +159,7 @@ func (c *Chat) decode(e broker.Entry) (remembered, error) {
 		return remembered{}, err
 	}
 	data, err := json.Marshal(m)
-	return remembered{e.Seq, data}, err
+	return remembered{e.Seq, m.At, data}, err
 }
 
 func decodeStored(e broker.Entry) (Message, error) {

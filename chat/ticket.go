@@ -19,10 +19,9 @@ import (
 // cookie alone would let in any page that gets past the origin check; so who has a session asks for a
 // ticket, and pays with it.
 type ticket struct {
-	User    User      `json:"user"`
-	Origin  string    `json:"origin"` // of the page that asked; "" for a script
-	Address string    `json:"address"`
-	Expires time.Time `json:"expires"`
+	User    User   `json:"user"`
+	Origin  string `json:"origin"` // of the page that asked; "" for a script
+	Address string `json:"address"`
 }
 
 // Ticket answers POST /ticket. RequireSession comes before it.
@@ -32,12 +31,12 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	}
 	lives := c.config.Limits.TicketTime
 	name := rand.Text()
-	value, err := json.Marshal(ticket{userOf(ctx), ctx.Request().Header.Get("Origin"), ctx.RealIP(), time.Now().Add(lives)})
+	value, err := json.Marshal(ticket{userOf(ctx), ctx.Request().Header.Get("Origin"), ctx.RealIP()})
 	if err != nil {
 		return fmt.Errorf("ticket: %w", err)
 	}
 	if err := c.tickets.Put(ctx.Request().Context(), ticketKey(name), value); err != nil {
-		return unavailable(err)
+		return c.unavailable(err)
 	}
 	return ctx.JSON(http.StatusCreated, struct {
 		Ticket    string `json:"ticket"`
@@ -68,13 +67,13 @@ func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 		var t ticket
 		ok, err := c.tickets.Take(ctx.Request().Context(), ticketKey(name), func(value []byte) bool {
 			origin := ctx.Request().Header.Get("Origin")
-			return json.Unmarshal(value, &t) == nil && time.Now().Before(t.Expires) &&
+			return json.Unmarshal(value, &t) == nil &&
 				t.Address == ctx.RealIP() &&
 				(t.Origin == "" || t.Origin == origin) && // a script's has none, and its WebSocket library may send one
 				(!signedIn || session.ID == t.User.ID)
 		})
 		if err != nil {
-			return unavailable(err)
+			return c.unavailable(err)
 		}
 		if !ok {
 			return refused
@@ -95,7 +94,8 @@ func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // unavailable is the answer while the broker or the database is away.
-func unavailable(err error) error {
+func (c *Chat) unavailable(err error) error {
+	c.log.Warn("not available", "error", err)
 	return echo.NewHTTPError(http.StatusServiceUnavailable, "not available at the moment; try again soon").SetInternal(err)
 }
 

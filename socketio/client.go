@@ -33,6 +33,11 @@ var (
 	errDirection    = errors.New("CONNECT_ERROR is the server's to send")
 )
 
+// invalidNamespace is an error in the protocol's own words.
+type invalidNamespace struct{}
+
+func (invalidNamespace) Error() string { return "Invalid namespace" }
+
 // accept is called with each new session.
 func (s *Server) accept(session *engineio.Session) {
 	c := &conn{server: s, session: session, sockets: map[string]*Socket{}}
@@ -108,7 +113,7 @@ func (c *conn) dispatch(p packet, attachments [][]byte) error {
 func (c *conn) connect(p packet) error {
 	n := c.server.find(p.namespace)
 	if n == nil {
-		return c.refuse(p.namespace, errors.New("Invalid namespace"))
+		return c.refuse(p.namespace, invalidNamespace{})
 	}
 	s := n.newSocket(c, p.data)
 	err := c.admit(s)

@@ -27,6 +27,7 @@ let allShown = false; // there are none older
 let loading = false;
 let unread = 0;
 const pending = new Map(); // id → {text, item, state}: what is not known to be stored
+let retry; // timer, while the server takes nothing: what is posted meanwhile waits behind
 
 // ---- the connection
 
@@ -66,7 +67,9 @@ function showState(name, seconds) {
   if (name !== "open") {
     $("#presence").textContent = "";
     for (const one of pending.values()) {
-      setPending(one, "waiting", "waits for the connection");
+      if (one.state !== "refused" && one.state !== "stored") {
+        setPending(one, "waiting", "waits for the connection");
+      }
     }
   }
 }
@@ -89,7 +92,10 @@ const handlers = {
       allShown = m.complete;
     }
     settle(follow, before !== undefined ? m.messages.length : 0);
-    pending.forEach(transmit);
+    transmitAll();
+    if (scroller.scrollHeight <= scroller.clientHeight) { // nothing to scroll up to
+      loadOlder();
+    }
   },
   message: (m) => {
     const follow = atEnd();
@@ -113,7 +119,7 @@ const handlers = {
       problem(m.message);
     } else if (retryCodes.includes(m.code)) {
       setPending(one, "waiting", `${m.message} (trying again)`);
-      setTimeout(() => pending.has(m.id) && transmit(one, m.id), retryAfter);
+      retry ??= setTimeout(transmitAll, retryAfter);
     } else {
       setPending(one, "refused", m.message);
     }
@@ -149,11 +155,15 @@ function append(m) {
 // settle puts the view right after messages were added: at the end it stays there.
 function settle(follow, added) {
   $("#empty").hidden = list.childElementCount + pending.size > 0;
-  while (follow && list.childElementCount > mostMessages) {
+  const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+  while (list.childElementCount > (follow ? mostMessages : 5 * mostMessages)) {
     list.firstElementChild.remove();
     firstSeq = Number(list.firstElementChild.dataset.seq);
     allShown = false;
     group(list.firstElementChild, null);
+    if (!follow) {
+      scroller.scrollTop = scroller.scrollHeight - fromEnd;
+    }
   }
   if (follow) {
     scroller.scrollTop = scroller.scrollHeight;
@@ -301,9 +311,11 @@ document.addEventListener("visibilitychange", () => {
 
 const store = `pending:${room}`; // of this tab: a reload loses nothing either
 
+// savePending also keeps how far the room was seen: what was stored since shows up when the page is back,
+// and is not sent again.
 function savePending() {
   const waiting = [...pending].map(([id, one]) => [id, one.text]);
-  sessionStorage.setItem(store, JSON.stringify(waiting));
+  sessionStorage.setItem(store, JSON.stringify({ since: lastSeq, waiting }));
 }
 
 function addPending(id, content) {
@@ -343,9 +355,19 @@ function setPending(one, state, note) {
   }
 }
 
+function transmitAll() {
+  clearTimeout(retry);
+  retry = undefined;
+  pending.forEach(transmit);
+}
+
 // transmit sends a pending message, for the first time or again.
 function transmit(one, id) {
   if (one.state === "refused" || one.state === "stored") {
+    return;
+  }
+  if (retry !== undefined) {
+    setPending(one, "waiting", "waits for the one before it");
     return;
   }
   const sent = connection.send(JSON.stringify({ type: "post", id, text: one.text }));
@@ -441,6 +463,10 @@ signIn.addEventListener("submit", async (event) => {
 });
 
 $("#rename").addEventListener("click", () => {
+  if (pending.size > 0) { // it is sent in the name that it was written in
+    problem("Your messages are still on their way; change your name when they have arrived.");
+    return;
+  }
   $("#name").value = $("#me").textContent;
   askName();
   $("#name").select();
@@ -451,14 +477,21 @@ $("#room-form").addEventListener("submit", (event) => {
   location.assign(`/chat/${$("#room-input").value}`);
 });
 
-for (const [id, content] of parsePending()) {
-  setPending(addPending(id, content), "waiting", "waits for the connection");
-}
+restore();
 
-function parsePending() {
+// restore brings back what a reload interrupted.
+function restore() {
+  let kept;
   try {
-    return JSON.parse(sessionStorage.getItem(store)) ?? [];
+    kept = JSON.parse(sessionStorage.getItem(store));
   } catch {
-    return [];
+    // of an older page
+  }
+  if (Array.isArray(kept?.waiting) && kept.waiting.length > 0) {
+    if (kept.since !== undefined) {
+      lastSeq = kept.since;
+      firstSeq = kept.since + 1;
+    }
+    kept.waiting.forEach(([id, content]) => setPending(addPending(id, content), "waiting", "waits for the connection"));
   }
 }

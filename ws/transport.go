@@ -69,14 +69,22 @@ var tryWrites = sync.Pool{New: func() any {
 	return w
 }}
 
-// waitWrite writes all of p, waiting up to timeout for the peer to make room. It comes after
-// tryWrite, since the deadline it sets costs as much as a small write.
+// writeChunk is how many bytes a peer has the timeout to make room for: more than an outbox holds by
+// default, so that only what is larger than that has longer.
+const writeChunk = 256 << 10
+
+// waitWrite writes all of p, waiting up to timeout for the peer to make room for each chunk. It comes
+// after tryWrite, since the deadline it sets costs as much as a small write.
 func (t transport) waitWrite(p []byte, timeout time.Duration) error {
-	if err := t.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
-	if _, err := t.Write(p); err != nil {
-		return err
+	for len(p) > 0 {
+		if err := t.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		n, err := t.Write(p[:min(len(p), writeChunk)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
 	}
 	return t.SetWriteDeadline(time.Time{}) // an old deadline would fail the next try
 }

@@ -1,0 +1,45 @@
+package chat
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func TestSessionsOfOthers(t *testing.T) {
+	c := &Chat{config: Config{Secret: []byte("sixteen bytes at least")}}
+	good := claims{"ana", jwt.RegisteredClaims{Issuer: issuer, Subject: "id", ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour))}}
+	with := func(change func(*claims)) claims {
+		changed := good
+		change(&changed)
+		return changed
+	}
+	for name, c2 := range map[string]struct {
+		claims claims
+		secret string
+		method jwt.SigningMethod
+		ok     bool
+	}{
+		"a good one":              {good, "sixteen bytes at least", jwt.SigningMethodHS256, true},
+		"another secret":          {good, "another secret of ours", jwt.SigningMethodHS256, false},
+		"another algorithm":       {good, "sixteen bytes at least", jwt.SigningMethodHS512, false},
+		"an old one":              {with(func(c *claims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(-time.Second)) }), "sixteen bytes at least", jwt.SigningMethodHS256, false},
+		"one without an end":      {with(func(c *claims) { c.ExpiresAt = nil }), "sixteen bytes at least", jwt.SigningMethodHS256, false},
+		"another issuer's":        {with(func(c *claims) { c.Issuer = "foe" }), "sixteen bytes at least", jwt.SigningMethodHS256, false},
+		"one without a name":      {with(func(c *claims) { c.Name = "" }), "sixteen bytes at least", jwt.SigningMethodHS256, false},
+		"one without a user's id": {with(func(c *claims) { c.Subject = "" }), "sixteen bytes at least", jwt.SigningMethodHS256, false},
+	} {
+		token, err := jwt.NewWithClaims(c2.method, c2.claims).SignedString([]byte(c2.secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := http.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		user, err := c.signedIn(r)
+		if (err == nil) != c2.ok || c2.ok && user != (User{"id", "ana"}) {
+			t.Errorf("%s: %v, %v", name, user, err)
+		}
+	}
+}
