@@ -2,7 +2,8 @@ package main
 
 import (
 	"bufio"
-	"encoding/binary"
+	"bytes"
+	be "encoding/binary"
 	"fmt"
 	"io"
 	"log"
@@ -19,6 +20,13 @@ var titles = map[string]string{
 	"large":     "One 64 KiB message in flight on each of 8 connections, echoed",
 	"broadcast": "A stream of 128-byte messages to 1,000 members, up to 64 in flight",
 	"memory":    "10,000 idle connections, each of which has echoed one message",
+
+	"events":           "One event with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
+	"events16":         "Sixteen events with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
+	"events-broadcast": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets, up to 64 in flight",
+
+	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
+	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 }
 
 var loads = map[string]func(*process, time.Duration) result{
@@ -27,6 +35,13 @@ var loads = map[string]func(*process, time.Duration) result{
 	"large":     func(p *process, d time.Duration) result { return echoes(p, d, 8, 64<<10, 1) },
 	"broadcast": broadcast,
 	"memory":    memory,
+
+	"events":           func(p *process, d time.Duration) result { return events(p, d, 1) },
+	"events16":         func(p *process, d time.Duration) result { return events(p, d, 16) },
+	"events-broadcast": eventBroadcast,
+
+	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
+	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },
 }
 
 // client is one connection of the load.
@@ -54,55 +69,104 @@ func connect(p *process, path string, buffer int) *client {
 	return c
 }
 
-// frame is a client's binary frame.
-func frame(size int) []byte {
-	b := []byte{0x82}
+// The first byte of a frame: the last of a message, and what it is.
+const (
+	text   = 0x81
+	binary = 0x82
+	ping   = 0x89
+	pong   = 0x8a
+)
+
+// frame is a client's frame.
+func frame(first byte, payload []byte) []byte {
+	b, size := []byte{first}, len(payload)
 	switch {
 	case size < 126:
 		b = append(b, 0x80|byte(size))
 	case size < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(size))
+		b = be.BigEndian.AppendUint16(append(b, 0x80|126), uint16(size))
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(size))
+		b = be.BigEndian.AppendUint64(append(b, 0x80|127), uint64(size))
 	}
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	b = append(b, key[:]...)
-	for i := range size {
-		b = append(b, 'x'^key[i%4])
+	for i, c := range payload {
+		b = append(b, c^key[i%4])
 	}
 	return b
 }
 
-// receive reads one frame, or as many bytes as were sent, and returns the payload's length.
+// some is a payload.
+func some(size int) []byte { return bytes.Repeat([]byte{'x'}, size) }
+
+// receive reads one message, or as many bytes as were sent, and returns the payload's length.
 func (c *client) receive(sent int) (int, error) {
 	if c.raw {
 		return c.r.Discard(sent)
 	}
+	n, err := c.header()
+	if err != nil {
+		return 0, err
+	}
+	return c.r.Discard(n)
+}
+
+// message reads one message, which is valid until the next is read.
+func (c *client) message() ([]byte, error) {
+	n, err := c.header()
+	if err != nil {
+		return nil, err
+	}
+	return c.payload(n)
+}
+
+func (c *client) payload(n int) ([]byte, error) {
+	b, err := c.r.Peek(n)
+	if err == nil {
+		_, err = c.r.Discard(n)
+	}
+	return b, err
+}
+
+// header reads the next message's header, answers pings before it, and returns the payload's length.
+func (c *client) header() (int, error) {
 	for {
 		head, err := c.r.Peek(2)
 		if err != nil {
 			return 0, err
 		}
-		opcode, n, skip := head[0]&0xf, int(head[1]), 2
+		first, n, skip := head[0], int(head[1]), 2
 		switch n {
 		case 126:
 			if head, err = c.r.Peek(4); err != nil {
 				return 0, err
 			}
-			n, skip = int(binary.BigEndian.Uint16(head[2:])), 4
+			n, skip = int(be.BigEndian.Uint16(head[2:])), 4
 		case 127:
 			if head, err = c.r.Peek(10); err != nil {
 				return 0, err
 			}
-			n, skip = int(binary.BigEndian.Uint64(head[2:])), 10
+			n, skip = int(be.BigEndian.Uint64(head[2:])), 10
 		}
-		if _, err := c.r.Discard(skip + n); err != nil {
+		if _, err := c.r.Discard(skip); err != nil {
 			return 0, err
 		}
-		switch opcode {
-		case 1, 2:
+		switch first {
+		case text, binary:
 			return n, nil
-		case 8:
+		case ping:
+			data, err := c.payload(n)
+			if err == nil {
+				_, err = c.conn.Write(frame(pong, data))
+			}
+			if err != nil {
+				return 0, err
+			}
+		case pong:
+			if _, err := c.r.Discard(n); err != nil {
+				return 0, err
+			}
+		default:
 			return 0, io.EOF
 		}
 	}
@@ -110,15 +174,23 @@ func (c *client) receive(sent int) (int, error) {
 
 // echoes keeps some messages in flight on each connection.
 func echoes(p *process, length time.Duration, connections, size, inFlight int) result {
-	one := frame(size)
-	var batch []byte
-	for range inFlight {
-		batch = append(batch, one...)
-	}
+	one := frame(binary, some(size))
 	clients := make([]*client, connections)
 	for i := range clients {
 		clients[i] = connect(p, "/echo", 64<<10)
 	}
+	return exchange(p, length, clients, one, inFlight, func(c *client) error {
+		n, err := c.receive(len(one))
+		if err == nil && !c.raw && n != size {
+			err = fmt.Errorf("got %d bytes back", n)
+		}
+		return err
+	})
+}
+
+// exchange has each client send one some times, and again when it has received as many answers.
+func exchange(p *process, length time.Duration, clients []*client, one []byte, inFlight int, receive func(*client) error) result {
+	batch := bytes.Repeat(one, inFlight)
 	var stop atomic.Bool
 	var messages atomic.Int64
 	var all sync.WaitGroup
@@ -129,9 +201,8 @@ func echoes(p *process, length time.Duration, connections, size, inFlight int) r
 					log.Fatalf("%s: %v", p.name, err)
 				}
 				for range inFlight {
-					n, err := c.receive(len(one))
-					if err != nil || !c.raw && n != size {
-						log.Fatalf("%s: got %d bytes back, %v", p.name, n, err)
+					if err := receive(c); err != nil {
+						log.Fatalf("%s: %v", p.name, err)
 					}
 				}
 				messages.Add(int64(inFlight))
@@ -156,13 +227,27 @@ func measure(p *process, length time.Duration, messages *atomic.Int64) result {
 	return result{cost: float64(used) / n, rate: n / time.Since(begin).Seconds()}
 }
 
-// broadcast lets one member send, as far ahead of what all got as the window is wide.
+const (
+	audience = 1000 // members of a broadcast
+	said     = 128  // bytes of each message
+)
+
 func broadcast(p *process, length time.Duration) result {
-	const members, size, window = 1000, 128, 64
-	clients := make([]*client, members)
+	clients := make([]*client, audience)
 	for i := range clients {
 		clients[i] = connect(p, "/broadcast", 8<<10)
 	}
+	return stream(p, length, clients, frame(binary, some(said)), func(c *client) (int, error) {
+		n, err := c.receive(0)
+		return (n + 1) / (said + 1), err // gorilla's hub joins messages with newlines
+	})
+}
+
+// stream lets the first client send one to all, as far ahead of what they got as the window is wide.
+// receive returns how many arrived.
+func stream(p *process, length time.Duration, clients []*client, one []byte, receive func(*client) (int, error)) result {
+	const window = 64
+	members := int64(len(clients))
 	var deliveries atomic.Int64
 	var stop atomic.Bool
 	complete, stopped := make(chan struct{}, 1), make(chan struct{})
@@ -170,14 +255,14 @@ func broadcast(p *process, length time.Duration) result {
 	for _, c := range clients {
 		all.Go(func() {
 			for {
-				n, err := c.receive(0)
+				n, err := receive(c)
 				if err != nil {
 					if !stop.Load() {
 						log.Fatalf("%s: a member was lost: %v", p.name, err)
 					}
 					return
 				}
-				k := int64((n + 1) / (size + 1)) // gorilla's hub joins messages with newlines
+				k := int64(n)
 				if now := deliveries.Add(k); now/members != (now-k)/members {
 					select {
 					case complete <- struct{}{}:
@@ -187,7 +272,6 @@ func broadcast(p *process, length time.Duration) result {
 			}
 		})
 	}
-	one := frame(size)
 	all.Go(func() {
 		for sent := int64(0); !stop.Load(); sent++ {
 			for sent-deliveries.Load()/members >= window && !stop.Load() {
@@ -217,7 +301,7 @@ func memory(p *process, _ time.Duration) result {
 	warm := connect(p, "/echo", 16)
 	defer warm.conn.Close()
 	before := p.resident()
-	one := frame(64)
+	one := frame(binary, some(64))
 	for range connections {
 		c := connect(p, "/echo", 4096)
 		if _, err := c.conn.Write(one); err != nil {

@@ -3,6 +3,9 @@
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
+// There are three sorts of loads, and of servers: messages over WebSockets, the events of Socket.IO, and a
+// chat's posts. A load runs on the servers of its sort.
+//
 // Each server is a process of its own, started anew for each measurement, so that its CPU time and its
 // memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
 package main
@@ -30,7 +33,7 @@ func main() {
 		serve(os.Args[2])
 		return
 	}
-	loadNames := flag.String("loads", "small,pipelined,large,broadcast,memory", "`loads` to run")
+	loadNames := flag.String("loads", "small,pipelined,large,broadcast,memory,events,events16,events-broadcast,chat-100,chat-1000", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
@@ -44,7 +47,11 @@ func main() {
 				if !ok {
 					log.Fatalf("no load is called %q", load)
 				}
-				if !servers[name].can(load) {
+				server, ok := servers[name]
+				if !ok {
+					log.Fatalf("no server is called %q", name)
+				}
+				if !server.can(load) {
 					continue
 				}
 				p := start(name)
@@ -64,10 +71,12 @@ func main() {
 }
 
 // result is one measurement: server CPU per message in nanoseconds and messages a second, or resident
-// bytes per connection.
+// bytes per connection, or the nanoseconds in which half of a chat's posts reach the last member and how
+// many a second it takes.
 type result struct {
 	cost float64
 	rate float64
+	chat waits
 }
 
 func (r result) String() string { return fmt.Sprintf("%.0f, %.0f/s", r.cost, r.rate) }
@@ -76,20 +85,28 @@ func table(load string, by map[string][]result) {
 	if len(by) == 0 {
 		return
 	}
-	ours := median(by["echows"])
+	if sort(load) == sortChat {
+		chatTable(load, by)
+		return
+	}
+	us := map[string]string{sortMessages: "echows", sortEvents: "echows-io"}[sort(load)]
+	ours := median(by[us])
 	var order []string
 	for name := range by {
 		order = append(order, name)
 	}
 	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(median(by[a]).cost, median(by[b]).cost) })
 	unit := "server CPU per message"
-	if load == "broadcast" {
+	switch load {
+	case "broadcast", "events-broadcast":
 		unit = "server CPU per delivery"
+	case "events", "events16":
+		unit = "server CPU per event"
 	}
 	if load == "memory" {
-		fmt.Printf("\n%s\n\n| server | resident per connection | echows / server |\n| --- | ---: | ---: |\n", titles[load])
+		fmt.Printf("\n%s\n\n| server | resident per connection | %s / server |\n| --- | ---: | ---: |\n", titles[load], us)
 	} else {
-		fmt.Printf("\n%s\n\n| server | %s | rate | echows / server, CPU |\n| --- | ---: | ---: | ---: |\n", titles[load], unit)
+		fmt.Printf("\n%s\n\n| server | %s | rate | %s / server, CPU |\n| --- | ---: | ---: | ---: |\n", titles[load], unit, us)
 	}
 	for _, name := range order {
 		m := median(by[name])
@@ -120,6 +137,7 @@ type process struct {
 	name string
 	addr string
 	cmd  *exec.Cmd
+	temp string
 }
 
 func start(name string) *process {
@@ -131,6 +149,11 @@ func start(name string) *process {
 	if words := servers[name].command; words != nil {
 		cmd = exec.Command(words[0], words[1:]...)
 	}
+	temp, err := os.MkdirTemp("", "echows-bench-") // what a server writes goes with it
+	if err != nil {
+		log.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
@@ -144,12 +167,13 @@ func start(name string) *process {
 	if !lines.Scan() {
 		log.Fatalf("%s does not say where it listens", name)
 	}
-	return &process{name, lines.Text(), cmd}
+	return &process{name, lines.Text(), cmd, temp}
 }
 
 func (p *process) stop() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
+	os.RemoveAll(p.temp)
 }
 
 // cpu is the CPU time that the process has taken, in its own code and in the kernel's.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	coder "github.com/coder/websocket"
 	gobwas "github.com/gobwas/ws"
@@ -20,17 +22,34 @@ import (
 	"echows/ws"
 )
 
-// server is one that can be measured. Each answers /echo, and /broadcast if it says so, the way its
-// own documentation shows.
+// server is one that can be measured. Each answers /echo, and /broadcast if it says so, or what events.go
+// and chats.go ask for, the way its own documentation shows.
 type server struct {
 	run        func(listening func(addr string)) error
 	command    []string // instead of run: another program, which prints its address
+	sort       string   // of loads
 	raw        bool     // plain TCP, the floor
 	broadcasts bool
 }
 
+// The sorts of loads and servers.
+const (
+	sortMessages = ""
+	sortEvents   = "events"
+	sortChat     = "chat"
+)
+
+func sort(load string) string {
+	for _, s := range []string{sortEvents, sortChat} {
+		if strings.HasPrefix(load, s) {
+			return s
+		}
+	}
+	return sortMessages
+}
+
 func (s server) can(load string) bool {
-	return (load != "broadcast" || s.broadcasts) && (load != "memory" || s.command == nil)
+	return sort(load) == s.sort && (load != "broadcast" || s.broadcasts) && (load != "memory" || s.command == nil)
 }
 
 var servers = map[string]server{
@@ -42,11 +61,19 @@ var servers = map[string]server{
 	"gobwas":  {run: withGobwas},
 	"x/net":   {run: withXNet},
 	"tcp":     {run: plainTCP, raw: true},
+
+	"echows-io": {run: oursIO, sort: sortEvents},
+	"zishang":   {run: withZishang, sort: sortEvents},
+
+	"echows-chat":      {run: ourChat(0), sort: sortChat},
+	"echows-chat-1s":   {run: ourChat(time.Second), sort: sortChat},
+	"echows-chat-live": {run: liveChat, sort: sortChat},
 }
 
 func init() {
 	if _, err := os.Stat("node/node_modules"); err == nil { // (cd node && npm ci)
 		servers["express-ws"] = server{command: []string{"node", "node/server.mjs"}, broadcasts: true}
+		servers["socket.io"] = server{command: []string{"node", "node/socket.io.mjs"}, sort: sortEvents}
 	}
 }
 
