@@ -702,6 +702,44 @@ func TestSessions(t *testing.T) {
 	nobody.ask("DELETE", "/session", "", http.StatusNoContent, nil)
 }
 
+// Who vanishes without a goodbye is missed when its pings are not answered.
+func TestOneThatVanishes(t *testing.T) {
+	p := startProgram(t, "-ping", "200ms")
+	stays, _ := signIn(t, p.url, "ana").join("lobby", "")
+	signIn(t, p.url, "bea").join("lobby", "") // and reads nothing more, so that its library answers no ping
+	stays.awaitCount(2)
+	stays.awaitCount(1)
+}
+
+func TestAForeignPageGetsNoTicket(t *testing.T) {
+	p := startProgram(t)
+	ana := signIn(t, p.url, "ana")
+	for _, method := range []string{"POST /ticket", "DELETE /session"} {
+		verb, path, _ := strings.Cut(method, " ")
+		req, _ := http.NewRequest(verb, p.url+path, nil)
+		req.Header.Set("Authorization", "Bearer "+ana.token)
+		req.Header.Set("Origin", "https://foe.example")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %s", method, res.Status)
+		}
+	}
+}
+
+// Without a proxy that is trusted, what a client says of its address is not believed.
+func TestAnAddressIsNotSaid(t *testing.T) {
+	p := startProgram(t)
+	ticket := signIn(t, p.url, "ana").ticket()
+	header := map[string]string{"X-Forwarded-For": "203.0.113.9", "X-Real-Ip": "203.0.113.9"}
+	if got := upgradeStatus(t, p, "lobby?ticket="+ticket, header); got != http.StatusSwitchingProtocols {
+		t.Errorf("%d", got)
+	}
+}
+
 // A session and a room outlive a restart; a member that comes back misses nothing.
 func TestARestart(t *testing.T) {
 	dir := t.TempDir()

@@ -378,6 +378,14 @@ func TestOverTLS(t *testing.T) {
 	} else {
 		res.Body.Close()
 	}
+	res, err := h2.Post(p.url+"/session", "application/json", strings.NewReader(`{"name":"ana"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if cookies := res.Cookies(); len(cookies) != 1 || !cookies[0].Secure {
+		t.Errorf("the session's cookie is not for https alone: %v", cookies)
+	}
 	for _, want := range []string{"short", strings.Repeat("long ", 50_000)} {
 		fmt.Fprint(conn, want)
 		if got := receive(t, conn); got != want {

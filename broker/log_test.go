@@ -422,6 +422,23 @@ func TestTakenOnce(t *testing.T) {
 	}
 }
 
+func TestValuesEnd(t *testing.T) {
+	o, err := openBroker(t, Config{}).OpenOnce(testContext(t), "tickets", 200*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := testContext(t)
+	if err := o.Put(ctx, "key", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	for there := true; there; {
+		there = false
+		if _, err := o.Take(ctx, "key", func([]byte) bool { there = true; return false }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestListener(t *testing.T) {
 	b := openBroker(t, Config{})
 	got := make(chan string, 10)
