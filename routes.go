@@ -34,6 +34,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	visitors(s.io.Of("/garden"))         // the same beside it: namespaces do not hear each other
 
 	e.GET("/healthz", healthz)        // the process is alive
+	e.GET("/metrics", metrics(s))     // numbers for Prometheus
 	e.GET("/readyz", readyz(s.Ready)) // it has what it needs
 }
 

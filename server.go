@@ -91,6 +91,7 @@ const startTime = time.Minute
 type server struct {
 	broker   *broker.Broker
 	app      *ws.App
+	hub      *hub.Hub
 	chat     *chat.Chat
 	io       *socketio.Server
 	http     *http.Server
@@ -128,8 +129,8 @@ func (s *server) start(set settings) error {
 	e := echo.New()
 	e.IPExtractor = clientAddress(set.proxies)
 	s.app = ws.New(e, ws.Config{Origins: set.origins, MaxMessage: int(set.maxMessage), PingInterval: set.ping})
-	h := hub.New()
-	s.chat, err = chat.Open(ctx, s.app, h, s.broker, chat.Config{
+	s.hub = hub.New()
+	s.chat, err = chat.Open(ctx, s.app, s.hub, s.broker, chat.Config{
 		Secret:   secret,
 		Keep:     set.keepMessages,
 		MaxAge:   set.keepTime,
@@ -140,7 +141,7 @@ func (s *server) start(set settings) error {
 	if err != nil {
 		return err
 	}
-	s.io = socketio.New(s.app, h, socketio.Config{
+	s.io = socketio.New(s.app, s.hub, socketio.Config{
 		Engine:   engineio.Config{PingInterval: set.ping, MaxPayload: min(int(set.maxMessage), maxPayload), Origins: set.origins},
 		Recovery: recoveryTime,
 	})

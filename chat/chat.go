@@ -151,6 +151,13 @@ func (c *Chat) Ready(ctx context.Context) error {
 	return c.archive.ready(ctx)
 }
 
+// Rooms is how many rooms are open on this node.
+func (c *Chat) Rooms() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.rooms)
+}
+
 // Close ends the rooms and the copy, and waits. Sockets are to be closed before.
 func (c *Chat) Close() {
 	c.cancel()

@@ -156,6 +156,9 @@ func (s *Server) release(n *Namespace) {
 	}
 }
 
+// Sessions is the number of connections, by long-polling or WebSocket.
+func (s *Server) Sessions() int { return s.engine.Len() }
+
 // Close refuses new connections and ends all there are.
 func (s *Server) Close() {
 	s.engine.Close()
