@@ -27,6 +27,12 @@ func (a Arg) Decode(v any) error {
 		return nil
 	}
 	raw := a.raw
+	if to, ok := v.(*string); ok {
+		if text, ok := plainString(raw); ok {
+			*to = string(text)
+			return nil
+		}
+	}
 	if len(a.attachments) > 0 {
 		var err error
 		raw, err = replacePlaceholders(raw, func(dst []byte, num int) ([]byte, error) {
@@ -49,52 +55,94 @@ func (a Arg) Decode(v any) error {
 // JSON is the argument as it came. What is binary in it stands as {"_placeholder":true,"num":0}.
 func (a Arg) JSON() []byte { return a.raw }
 
-// decodeArgs splits an array.
-func decodeArgs(array []byte, attachments [][]byte) ([]Arg, error) {
-	var raws []json.RawMessage
-	if err := json.Unmarshal(array, &raws); err != nil {
-		return nil, errPayload
+// decodeArgs splits an array, which is valid JSON.
+func decodeArgs(array []byte, attachments [][]byte) []Arg {
+	args := make([]Arg, 0, 2)
+	for i := skipSpace(array, 0) + 1; ; i++ {
+		i = skipSpace(array, i)
+		end := valueEnd(array, i)
+		if end == i {
+			return args // the array is over
+		}
+		args = append(args, Arg{array[i:end:end], attachments})
+		i = skipSpace(array, end)
 	}
-	args := make([]Arg, len(raws))
-	for i, raw := range raws {
-		args[i] = Arg{raw, attachments}
-	}
-	return args, nil
 }
 
-// encodeArgs writes an array of what an application sends: []byte, at the top or inside map[string]any
-// and []any, becomes an attachment; an Arg stays what it was; everything else is JSON.
-func encodeArgs(args []any) (array []byte, attachments [][]byte, err error) {
-	var b bytes.Buffer
-	b.WriteByte('[')
+// firstOf is the first value of an array, which is valid JSON.
+func firstOf(array []byte) []byte {
+	i := skipSpace(array, skipSpace(array, 0)+1)
+	return array[i:valueEnd(array, i)]
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// valueEnd is where the value that begins at i is over, in valid JSON.
+func valueEnd(b []byte, i int) int {
+	for depth := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i = stringEnd(b, i) - 1
+			if depth == 0 {
+				return i + 1
+			}
+		case '[', '{':
+			depth++
+		case ']', '}':
+			if depth == 0 { // of what the value is in
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return i
+}
+
+// appendArgs writes an array of an event's name, unless that is "", and of what an application sends:
+// []byte, at the top or inside map[string]any and []any, becomes an attachment; an Arg stays what it was;
+// everything else is JSON.
+func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][]byte, err error) {
+	dst = append(dst, '[')
+	if event != "" {
+		if dst, _, err = appendArg(dst, event, nil); err != nil {
+			return dst, nil, err
+		}
+	}
 	for i, arg := range args {
-		if i > 0 {
-			b.WriteByte(',')
+		if i > 0 || event != "" {
+			dst = append(dst, ',')
 		}
-		if attachments, err = encodeArg(&b, arg, attachments); err != nil {
-			return nil, nil, err
+		if dst, attachments, err = appendArg(dst, arg, attachments); err != nil {
+			return dst, nil, err
 		}
 	}
-	b.WriteByte(']')
 	if len(attachments) > maxAttachments {
-		return nil, nil, fmt.Errorf("socketio: %d binary values in one packet; %d are the most", len(attachments), maxAttachments)
+		return dst, nil, fmt.Errorf("socketio: %d binary values in one packet; %d are the most", len(attachments), maxAttachments)
 	}
-	return b.Bytes(), attachments, nil
+	return append(dst, ']'), attachments, nil
 }
 
-func encodeArg(b *bytes.Buffer, arg any, attachments [][]byte) ([][]byte, error) {
+func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, error) {
 	switch v := arg.(type) {
 	case string:
 		if plain(v) {
-			b.WriteByte('"')
-			b.WriteString(v)
-			b.WriteByte('"')
-			return attachments, nil
+			dst = append(append(dst, '"'), v...)
+			return append(dst, '"'), attachments, nil
 		}
 	case Arg:
 		if len(v.attachments) == 0 {
-			b.Write(v.raw)
-			return attachments, nil
+			return append(dst, v.raw...), attachments, nil
 		}
 		raw, err := replacePlaceholders(v.raw, func(dst []byte, num int) ([]byte, error) {
 			if num < 0 || num >= len(v.attachments) {
@@ -103,33 +151,39 @@ func encodeArg(b *bytes.Buffer, arg any, attachments [][]byte) ([][]byte, error)
 			attachments = append(attachments, v.attachments[num])
 			return appendPlaceholder(dst, len(attachments)-1), nil
 		})
-		b.Write(raw)
-		return attachments, err
+		return append(dst, raw...), attachments, err
 	case []byte:
-		b.Write(appendPlaceholder(nil, len(attachments)))
-		return append(attachments, v), nil
+		return appendPlaceholder(dst, len(attachments)), append(attachments, v), nil
 	case []any, map[string]any:
 		if hasBinary(v) {
 			arg, attachments = withPlaceholders(v, attachments)
 		}
 	}
-	e := json.NewEncoder(b)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(arg); err != nil {
-		return nil, fmt.Errorf("socketio: encode: %w", err)
+		return dst, nil, fmt.Errorf("socketio: encode: %w", err)
 	}
-	b.Truncate(b.Len() - 1) // the encoder's newline
-	return attachments, nil
+	return append(dst, b.Bytes()[:b.Len()-1]...), attachments, nil // without the encoder's newline
 }
 
-// plain reports whether a string is JSON as it stands, between quotes.
-func plain(s string) bool {
-	for _, c := range []byte(s) {
-		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+// plain reports whether a text is JSON as it stands, between quotes.
+func plain[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			return false
 		}
 	}
 	return true
+}
+
+// plainString is the text of a JSON string that is written without escapes.
+func plainString(raw []byte) ([]byte, bool) {
+	if n := len(raw); n >= 2 && raw[0] == '"' && plain(raw[1:n-1]) {
+		return raw[1 : n-1], true
+	}
+	return nil, false
 }
 
 // placeholder stands for an attachment.

@@ -86,10 +86,14 @@ func (e Emitter) deliver(f ws.Frame) {
 // newEvent makes an event's packet, with its attachments beside it.
 func newEvent(namespace, event string, args []any) (packet, [][]byte, error) {
 	if reserved[event] {
-		return packet{}, nil, fmt.Errorf("socketio: %q is a reserved event name", event)
+		return packet{}, nil, errReserved(event)
 	}
-	data, attachments, err := encodeArgs(slices.Concat([]any{event}, args))
+	data, attachments, err := appendArgs(nil, event, args)
 	return packet{kind: kindEvent, namespace: namespace, data: data}, attachments, err
+}
+
+func errReserved(event string) error {
+	return fmt.Errorf("socketio: %q is a reserved event name", event)
 }
 
 // encodeFrame encodes a packet and its attachments as messages that stay together.

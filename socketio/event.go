@@ -40,34 +40,39 @@ func (e Event) Ack(args ...any) error {
 	if e.ack == nil || e.ack.given.Swap(true) {
 		return nil
 	}
-	data, attachments, err := encodeArgs(args)
-	if err != nil {
-		return err
+	return e.Socket.write(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true}, "", args)
+}
+
+// handler finds what is to be called with an event of that name, or nil.
+func (s *Socket) handler(name Arg, to *string) func(Event) error {
+	if text, ok := plainString(name.raw); ok {
+		if h, ok := s.handlers[string(text)]; ok {
+			*to = h.event
+			return h.call
+		}
 	}
-	return e.Socket.send(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true, data: data}, attachments)
+	if name.Decode(to) != nil {
+		return nil // which decode does not let pass
+	}
+	if h, ok := s.handlers[*to]; ok {
+		return h.call
+	}
+	return s.onAny
 }
 
 // dispatch calls the handler of an event.
 func (s *Socket) dispatch(p packet, attachments [][]byte) error {
-	args, err := decodeArgs(slices.Clone(p.data), attachments)
-	if err != nil {
-		return err
-	}
+	args := decodeArgs(slices.Clone(p.data), attachments)
 	e := Event{Socket: s, Args: args[1:]}
-	if err := args[0].Decode(&e.Name); err != nil {
-		return err
-	}
 	if p.hasID {
 		e.ack = &pendingAck{id: p.id}
 	}
-	f := s.handlers[e.Name]
-	if f == nil {
-		f = s.onAny
-	}
-	if f == nil {
+	h := s.handler(args[0], &e.Name)
+	if h == nil {
 		return nil
 	}
-	switch err = f(e); {
+	err := h(e)
+	switch {
 	case errors.Is(err, ErrArguments):
 		s.namespace.server.log.Info("an event was refused", "sid", s.id, "event", e.Name, "error", err)
 		err = s.Emit("error", map[string]string{"event": e.Name, "message": err.Error()})

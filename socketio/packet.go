@@ -94,7 +94,7 @@ func (p packet) check() error {
 		if !json.Valid(p.data) {
 			return errPayload
 		}
-		first = bytes.TrimLeft(p.data, " \t\r\n")[0]
+		first = p.data[skipSpace(p.data, 0)]
 	}
 	ok := false
 	switch p.kind {
@@ -105,7 +105,7 @@ func (p packet) check() error {
 	case kindConnectError:
 		ok = first == '{' || first == '"'
 	case kindEvent, kindBinaryEvent:
-		ok = first == '[' && validEvent(p.data)
+		ok = first == '[' && validName(firstOf(p.data))
 	case kindAck, kindBinaryAck:
 		ok = first == '[' && p.hasID
 	}
@@ -120,18 +120,22 @@ var reserved = map[string]bool{
 	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
 }
 
-// validEvent reports whether an array begins with an event's name.
-func validEvent(array []byte) bool {
-	d := json.NewDecoder(bytes.NewReader(array))
-	d.Token() // the bracket
-	token, err := d.Token()
-	name, ok := token.(string)
-	return err == nil && ok && !reserved[name]
+// validName reports whether a JSON value can be an event's name.
+func validName(raw []byte) bool {
+	if name, ok := plainString(raw); ok {
+		return !reserved[string(name)]
+	}
+	var name string
+	return json.Unmarshal(raw, &name) == nil && len(raw) > 1 && raw[0] == '"' && !reserved[name]
 }
 
 // encode writes a packet.
 func (p packet) encode() []byte {
-	b := make([]byte, 0, 32+len(p.namespace)+len(p.data))
+	return append(p.appendHead(make([]byte, 0, 32+len(p.namespace)+len(p.data))), p.data...)
+}
+
+// appendHead writes what comes before a packet's payload.
+func (p packet) appendHead(b []byte) []byte {
 	b = append(b, '0'+byte(p.kind))
 	if p.attachments > 0 {
 		b = append(strconv.AppendInt(b, int64(p.attachments), 10), '-')
@@ -142,7 +146,7 @@ func (p packet) encode() []byte {
 	if p.hasID {
 		b = strconv.AppendUint(b, p.id, 10)
 	}
-	return append(b, p.data...)
+	return b
 }
 
 // binary is the type of the same packet with attachments.
@@ -156,8 +160,8 @@ func (k kind) binary() kind {
 	return k
 }
 
-// validName reports whether s can be a namespace's name.
-func validName(s string) bool {
+// validNamespace reports whether s can be a namespace's name.
+func validNamespace(s string) bool {
 	return strings.HasPrefix(s, "/") && len(s) <= maxNamespace && !strings.ContainsAny(s, ",?")
 }
 

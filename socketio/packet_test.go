@@ -74,12 +74,18 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !bytes.Equal(again.encode(), encoded) {
 			t.Errorf("%q is encoded as %q: %v", text, encoded, err)
 		}
-		if p.kind == kindBinaryEvent && checkPlaceholders(p.data, p.attachments) == nil {
-			args, err := decodeArgs(p.data, slices.Repeat([][]byte{{1}}, p.attachments))
-			if err != nil {
-				t.Errorf("%q has no arguments: %v", text, err)
+		if p.kind == kindEvent || p.kind == kindAck { // is split as encoding/json does
+			var want []json.RawMessage
+			if err := json.Unmarshal(p.data, &want); err != nil {
+				t.Fatal(err)
 			}
-			for _, arg := range args {
+			got := decodeArgs(p.data, nil)
+			if !slices.EqualFunc(got, want, func(a Arg, b json.RawMessage) bool { return bytes.Equal(a.raw, b) }) {
+				t.Errorf("%q is split as %q", text, got)
+			}
+		}
+		if p.kind == kindBinaryEvent && checkPlaceholders(p.data, p.attachments) == nil {
+			for _, arg := range decodeArgs(p.data, slices.Repeat([][]byte{{1}}, p.attachments)) {
 				var v any
 				if err := arg.Decode(&v); err != nil {
 					t.Errorf("%q: %v", text, err)
@@ -91,7 +97,7 @@ func FuzzDecode(f *testing.F) {
 
 func TestArguments(t *testing.T) {
 	one, two := []byte("one"), []byte("two")
-	array, attachments, err := encodeArgs([]any{"plain", "quo\"te <&> \u2028", one, map[string]any{"deep": []any{two, 1}}, []byte(nil), nil, 1.5, struct{ A int }{1}})
+	array, attachments, err := appendArgs(nil, "", []any{"plain", "quo\"te <&> \u2028", one, map[string]any{"deep": []any{two, 1}}, []byte(nil), nil, 1.5, struct{ A int }{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,10 +105,7 @@ func TestArguments(t *testing.T) {
 	if string(array) != want || len(attachments) != 3 || string(attachments[1]) != "two" {
 		t.Errorf("got  %s with %q\nwant %s", array, attachments, want)
 	}
-	args, err := decodeArgs(array, attachments)
-	if err != nil {
-		t.Fatal(err)
-	}
+	args := decodeArgs(array, attachments)
 	var bytesBack []byte
 	var deep struct{ Deep []json.RawMessage }
 	if err := args[2].Decode(&bytesBack); err != nil || string(bytesBack) != "one" {
@@ -115,14 +118,14 @@ func TestArguments(t *testing.T) {
 		t.Error("a string is an int")
 	}
 	// Sent on, in another order, the attachments go along.
-	array, attachments, err = encodeArgs([]any{args[3], args[2]})
+	array, attachments, err = appendArgs(nil, "", []any{args[3], args[2]})
 	if want := `[{"deep":[{"_placeholder":true,"num":0},1]},{"_placeholder":true,"num":1}]`; err != nil || string(array) != want || string(attachments[0]) != "two" || string(attachments[1]) != "one" {
 		t.Errorf("got %s with %q, %v", array, attachments, err)
 	}
-	if _, _, err := encodeArgs([]any{func() {}}); err == nil {
+	if _, _, err := appendArgs(nil, "", []any{func() {}}); err == nil {
 		t.Error("a function was encoded")
 	}
-	if _, _, err := encodeArgs(slices.Repeat([]any{one}, maxAttachments+1)); err == nil {
+	if _, _, err := appendArgs(nil, "", slices.Repeat([]any{one}, maxAttachments+1)); err == nil {
 		t.Error("too many attachments were encoded")
 	}
 	// What looks like a placeholder in a text is text.

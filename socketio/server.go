@@ -99,7 +99,7 @@ func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
-	if !validName(name) {
+	if !validNamespace(name) {
 		panic("socketio: " + name + " cannot be a namespace's name")
 	}
 	s.mu.Lock()
@@ -132,7 +132,7 @@ func (s *Server) find(name string) *Namespace {
 		n.users++
 		return n
 	}
-	if !validName(name) {
+	if !validNamespace(name) {
 		return nil
 	}
 	for _, p := range s.patterns {

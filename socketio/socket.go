@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"echows/socketio/engineio"
 	"echows/ws"
 )
 
@@ -41,7 +42,7 @@ type Socket struct {
 	recovered bool
 
 	// Set before the socket is connected; then read by its callbacks.
-	handlers map[string]func(Event) error
+	handlers map[string]handler
 	onAny    func(Event) error
 
 	mu           sync.Mutex
@@ -55,6 +56,12 @@ type Socket struct {
 	lastAck      uint64
 	onDisconnect []func(reason string)
 	onClose      []func(ws.CloseCode, string)
+}
+
+// handler is what is called with an event, and the event's name.
+type handler struct {
+	event string
+	call  func(Event) error
 }
 
 // Handshake is what a client said when it connected to the namespace.
@@ -101,7 +108,7 @@ func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
 		namespace: n,
 		handshake: Handshake{slices.Clone(auth), c.session.Request(), time.Now()},
 		id:        rand.Text()[:20],
-		handlers:  map[string]func(Event) error{},
+		handlers:  map[string]handler{},
 		rooms:     map[string]bool{},
 		acks:      map[uint64]chan []Arg{},
 	}
@@ -142,7 +149,9 @@ func (s *Socket) Transport() string { return s.conn.session.Transport() }
 
 // On registers what is called with each event of a name. An ErrArguments from f is told the client, by an
 // event "error"; any other error ends the connection.
-func (s *Socket) On(event string, f func(Event) error) { s.handlers[event] = f }
+func (s *Socket) On(event string, f func(Event) error) {
+	s.handlers[event] = handler{event, f}
+}
 
 // OnAny registers what is called with each event that On knows nothing of.
 func (s *Socket) OnAny(f func(Event) error) { s.onAny = f }
@@ -208,14 +217,17 @@ func (s *Socket) Rooms() []string {
 
 // Emit sends an event to this client. While its connection's outbox is full it waits; see ws.Socket.Send.
 func (s *Socket) Emit(event string, args ...any) error {
-	p, attachments, err := newEvent(s.namespace.name, event, args)
-	if err != nil {
-		return err
-	}
 	if r := s.namespace.recovery; r != nil {
+		p, attachments, err := newEvent(s.namespace.name, event, args)
+		if err != nil {
+			return err
+		}
 		return r.emit(s.namespace.To(s.id), p, attachments)
 	}
-	return s.send(p, attachments)
+	if reserved[event] {
+		return errReserved(event)
+	}
+	return s.write(packet{kind: kindEvent, namespace: s.namespace.name}, event, args)
 }
 
 // Broadcast begins an emission to all sockets of the namespace but this one.
@@ -277,20 +289,43 @@ func (s *Socket) acked(p packet, attachments [][]byte) error {
 	if answer == nil {
 		return nil
 	}
-	args, err := decodeArgs(slices.Clone(p.data), attachments)
-	if err == nil {
-		answer <- args
+	answer <- decodeArgs(slices.Clone(p.data), attachments)
+	return nil
+}
+
+// wires are buffers for packets on their way out.
+var wires = sync.Pool{New: func() any { return new([]byte) }}
+
+const wireKeep = 16 << 10 // larger ones are left to the garbage collector
+
+// write sends a packet with a payload of an event's name, unless that is "", and arguments. Most have no
+// attachments, and are encoded in one go.
+func (s *Socket) write(p packet, event string, args []any) error {
+	wire := wires.Get().(*[]byte)
+	head := p.appendHead(engineio.AppendType((*wire)[:0]))
+	b, attachments, err := appendArgs(head, event, args)
+	if err == nil && len(attachments) == 0 && s.isConnected() {
+		err = s.conn.session.SendTyped(b)
+	} else if err == nil {
+		p.data = slices.Clone(b[len(head):])
+		err = s.send(p, attachments)
+	}
+	if cap(b) <= wireKeep {
+		*wire = b
+		wires.Put(wire)
 	}
 	return err
+}
+
+func (s *Socket) isConnected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connected && !s.ended
 }
 
 // send sends a packet of this socket, or has it wait for the answer to CONNECT.
 func (s *Socket) send(p packet, attachments [][]byte) error {
 	s.mu.Lock()
-	if s.connected && !s.ended && len(attachments) == 0 {
-		s.mu.Unlock()
-		return s.conn.session.Send(ws.Message{Opcode: ws.Text, Data: p.encode()})
-	}
 	if s.ended {
 		s.mu.Unlock()
 		return ErrClosed

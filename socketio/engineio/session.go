@@ -154,6 +154,21 @@ func (s *Session) Send(m ws.Message) error {
 	return s.queueLocked(f)
 }
 
+// AppendType begins the text of a message for SendTyped.
+func AppendType(dst []byte) []byte { return append(dst, packetMessage) }
+
+// SendTyped is Send for text that AppendType began, which saves a copy.
+func (s *Session) SendTyped(text []byte) error {
+	s.mu.Lock()
+	if s.transport != websocket || s.ended {
+		s.mu.Unlock()
+		return s.Send(ws.Message{Opcode: ws.Text, Data: text[1:]})
+	}
+	socket := s.socket
+	s.mu.Unlock()
+	return socket.Send(ws.Message{Opcode: ws.Text, Data: text})
+}
+
 // SendFrame sends messages that NewFrame encoded; as Send.
 func (s *Session) SendFrame(f ws.Frame) error {
 	s.mu.Lock()
