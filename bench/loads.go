@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	be "encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -69,12 +70,14 @@ func connect(p *process, path string, buffer int) *client {
 	return c
 }
 
-// The first byte of a frame: the last of a message, and what it is.
+// The first byte of a frame.
 const (
-	text   = 0x81
-	binary = 0x82
-	ping   = 0x89
-	pong   = 0x8a
+	final   = 0x80 // of a message's last, or only one
+	text    = final | 1
+	binary  = final | 2
+	closing = final | 8
+	ping    = final | 9
+	pong    = final | 10
 )
 
 // frame is a client's frame.
@@ -104,16 +107,23 @@ func (c *client) receive(sent int) (int, error) {
 	if c.raw {
 		return c.r.Discard(sent)
 	}
-	n, err := c.header()
-	if err != nil {
-		return 0, err
+	for all := 0; ; {
+		n, last, err := c.header()
+		if err == nil {
+			_, err = c.r.Discard(n)
+		}
+		if all += n; err != nil || last {
+			return all, err
+		}
 	}
-	return c.r.Discard(n)
 }
 
-// message reads one message, which is valid until the next is read.
+// message reads one message, which is valid until the next is read. None is so long that it comes in parts.
 func (c *client) message() ([]byte, error) {
-	n, err := c.header()
+	n, last, err := c.header()
+	if err == nil && !last {
+		err = errors.New("a message in parts")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,46 +138,47 @@ func (c *client) payload(n int) ([]byte, error) {
 	return b, err
 }
 
-// header reads the next message's header, answers pings before it, and returns the payload's length.
-func (c *client) header() (int, error) {
+// header reads the header of a message, or of the next part of one, and answers pings before it. It
+// returns the payload's length, and whether this is the last part.
+func (c *client) header() (n int, last bool, err error) {
 	for {
 		head, err := c.r.Peek(2)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		first, n, skip := head[0], int(head[1]), 2
 		switch n {
 		case 126:
 			if head, err = c.r.Peek(4); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			n, skip = int(be.BigEndian.Uint16(head[2:])), 4
 		case 127:
 			if head, err = c.r.Peek(10); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			n, skip = int(be.BigEndian.Uint64(head[2:])), 10
 		}
 		if _, err := c.r.Discard(skip); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		switch first {
-		case text, binary:
-			return n, nil
 		case ping:
 			data, err := c.payload(n)
 			if err == nil {
 				_, err = c.conn.Write(frame(pong, data))
 			}
 			if err != nil {
-				return 0, err
+				return 0, false, err
 			}
 		case pong:
 			if _, err := c.r.Discard(n); err != nil {
-				return 0, err
+				return 0, false, err
 			}
+		case closing:
+			return 0, false, io.EOF
 		default:
-			return 0, io.EOF
+			return n, first&final != 0, nil
 		}
 	}
 }

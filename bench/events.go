@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	zishang "github.com/zishang520/socket.io/servers/socket/v3"
+
+	"echows/hub"
+	"echows/socketio"
+	"echows/ws"
+)
+
+// Socket.IO, over WebSockets only. Each server sends the event "echo" back to who emitted it, and emits
+// "broadcast" to all; both have one argument, a string. Settings are the defaults.
+
+func oursIO(listening func(string)) error {
+	e := echo.New()
+	quiet := slog.New(slog.DiscardHandler)
+	io := socketio.New(ws.New(e, ws.Config{Logger: quiet}), hub.New(), socketio.Config{Logger: quiet})
+	io.OnConnect(func(s *socketio.Socket) error {
+		socketio.On(s, "echo", func(_ socketio.Event, text string) error { return s.Emit("echo", text) })
+		socketio.On(s, "broadcast", func(_ socketio.Event, text string) error { return io.Emit("broadcast", text) })
+		return nil
+	})
+	return listen(listening, e)
+}
+
+func withZishang(listening func(string)) error {
+	io := zishang.NewServer(nil, nil)
+	io.On("connection", func(clients ...any) {
+		s := clients[0].(*zishang.Socket)
+		s.On("echo", func(args ...any) { s.Emit("echo", args...) })
+		s.On("broadcast", func(args ...any) { io.Emit("broadcast", args...) })
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io.ServeHandler(nil))
+	return listen(listening, mux)
+}
+
+// enter connects clients to the namespace "/". All have their open packet before the first says CONNECT:
+// zishang sends that packet before it listens, and would lose an answer as quick as ours.
+func enter(p *process, connections, buffer int) []*client {
+	clients := make([]*client, connections)
+	for i := range clients {
+		clients[i] = connect(p, "/socket.io/?EIO=4&transport=websocket", buffer)
+		clients[i].await(p, "0{")
+	}
+	time.Sleep(100 * time.Millisecond)
+	for _, c := range clients {
+		if _, err := c.conn.Write(frame(text, []byte("40"))); err != nil {
+			log.Fatalf("%s: %v", p.name, err)
+		}
+		c.await(p, `40{"sid":`)
+	}
+	return clients
+}
+
+// await reads a packet that begins as it should.
+func (c *client) await(p *process, begin string) {
+	if b, err := c.packet(); err != nil || !bytes.HasPrefix(b, []byte(begin)) {
+		log.Fatalf("%s: got %q instead of %s…, %v", p.name, b, begin, err)
+	}
+}
+
+// packet reads one packet, and answers Engine.IO's pings before it.
+func (c *client) packet() ([]byte, error) {
+	for {
+		b, err := c.message()
+		if err != nil || string(b) != "2" {
+			return b, err
+		}
+		if _, err := c.conn.Write(frame(text, []byte("3"))); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// event reads a packet that has to be the one expected.
+func (c *client) event(expected []byte) error {
+	b, err := c.packet()
+	if err == nil && !bytes.Equal(b, expected) {
+		err = fmt.Errorf("got %q instead of %q", b, expected)
+	}
+	return err
+}
+
+// eventPacket is an event with so many bytes of text.
+func eventPacket(name string, size int) []byte {
+	return fmt.Appendf(nil, `42["%s","%s"]`, name, some(size))
+}
+
+// events keeps some events in flight on each connection.
+func events(p *process, length time.Duration, inFlight int) result {
+	one := eventPacket("echo", 64)
+	clients := enter(p, 50, 64<<10)
+	return exchange(p, length, clients, frame(text, one), inFlight, func(c *client) error { return c.event(one) })
+}
+
+func eventBroadcast(p *process, length time.Duration) result {
+	one := eventPacket("broadcast", said)
+	clients := enter(p, audience, 8<<10)
+	return stream(p, length, clients, frame(text, one), func(c *client) (int, error) { return 1, c.event(one) })
+}
