@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,7 +58,7 @@ func visitors(n *socketio.Namespace) {
 		if err != nil {
 			return err
 		}
-		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond), rooms: map[string]bool{}}
+		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond)}
 		socketio.On(s, "message", v.limited(v.say))
 		socketio.On(s, "join", v.limited(v.join))
 		socketio.On(s, "leave", v.limited(v.leave))
@@ -72,12 +73,16 @@ func visitors(n *socketio.Namespace) {
 	})
 }
 
-// visitor is one socket of the page. Its fields are its callbacks'.
+// visitor is one socket of the page.
 type visitor struct {
 	socket *socketio.Socket
 	name   string
 	events *rate.Limiter
-	rooms  map[string]bool
+}
+
+// rooms are those the visitor is in; a socket that came back is in them already.
+func (v *visitor) rooms() []string {
+	return slices.DeleteFunc(v.socket.Rooms(), func(room string) bool { return room == v.socket.ID() })
 }
 
 // asked is what a visitor's events carry.
@@ -96,11 +101,7 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event, asked) error
 		if err != nil {
 			return e.Ack(Answer{Error: err.Error()})
 		}
-		answer := Answer{OK: true}
-		for room := range v.rooms {
-			answer.Rooms = append(answer.Rooms, room)
-		}
-		return e.Ack(answer)
+		return e.Ack(Answer{OK: true, Rooms: v.rooms()})
 	}
 }
 
@@ -115,21 +116,22 @@ func (v *visitor) join(a asked) error {
 	switch {
 	case !broker.ValidTopic(a.Room):
 		return errors.New("a room's name has 1 to 64 of a–z, 0–9, - and _")
-	case len(v.rooms) >= mostRooms && !v.rooms[a.Room]:
+	case len(v.rooms()) >= mostRooms && !v.socket.In(a.Room):
 		return fmt.Errorf("nobody can be in more than %d rooms", mostRooms)
 	}
-	v.rooms[a.Room] = true
 	return v.socket.Join(a.Room)
 }
 
 func (v *visitor) leave(a asked) error {
-	delete(v.rooms, a.Room)
+	if !broker.ValidTopic(a.Room) { // not even the one that has its id
+		return errors.New("there is no such room")
+	}
 	v.socket.Leave(a.Room)
 	return nil
 }
 
 func (v *visitor) sayInRoom(a asked) error {
-	if !v.rooms[a.Room] {
+	if !broker.ValidTopic(a.Room) || !v.socket.In(a.Room) {
 		return errors.New("only members can speak in a room; join it first")
 	}
 	if err := checkText(a.Text); err != nil {

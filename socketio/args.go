@@ -52,6 +52,13 @@ func (a Arg) Decode(v any) error {
 	return nil
 }
 
+// MarshalJSON writes what the client sent as binary in base64, as encoding/json does with a []byte.
+func (a Arg) MarshalJSON() ([]byte, error) {
+	var v json.RawMessage
+	err := a.Decode(&v)
+	return v, err
+}
+
 // JSON is the argument as it came. What is binary in it stands as {"_placeholder":true,"num":0}.
 func (a Arg) JSON() []byte { return a.raw }
 
@@ -201,6 +208,8 @@ func hasBinary(v any) bool {
 	switch v := v.(type) {
 	case []byte:
 		return true
+	case Arg:
+		return len(v.attachments) > 0
 	case []any:
 		for _, one := range v {
 			if hasBinary(one) {
@@ -222,6 +231,9 @@ func withPlaceholders(v any, attachments [][]byte) (any, [][]byte) {
 	switch v := v.(type) {
 	case []byte:
 		return placeholder{true, len(attachments)}, append(attachments, v)
+	case Arg:
+		raw, attachments, _ := appendArg(nil, v, attachments) // whose placeholders were checked when it came
+		return json.RawMessage(raw), attachments
 	case []any:
 		copied := make([]any, len(v))
 		for i, one := range v {
@@ -297,10 +309,12 @@ func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 	return *p.Num, i + length, true
 }
 
-// checkPlaceholders reports whether all placeholders of a packet have an attachment.
+// checkPlaceholders reports whether all placeholders of a packet have an attachment. There are no more of
+// them than there may be attachments: each stands for bytes that are copied when it is decoded.
 func checkPlaceholders(array []byte, attachments int) error {
+	n := 0
 	_, err := replacePlaceholders(array, func(dst []byte, num int) ([]byte, error) {
-		if num < 0 || num >= attachments {
+		if n++; num < 0 || num >= attachments || n > maxAttachments {
 			return nil, errAttachments
 		}
 		return dst, nil

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -116,15 +117,21 @@ func (c *conn) connect(p packet) error {
 		return c.refuse(p.namespace, invalidNamespace{})
 	}
 	s := n.newSocket(c, p.data)
-	err := c.admit(s)
-	if err != nil {
-		s.end(serverDisconnect)
+	admitted := false
+	defer func() {
+		if !admitted { // also when a callback panics
+			c.remove(s)
+			s.end(cmp.Or(c.endReason(), serverDisconnect))
+		}
+	}()
+	if err := c.admit(s); err != nil {
 		return c.refuse(p.namespace, err)
 	}
-	return nil
+	admitted = true
+	return s.open()
 }
 
-// admit runs what a new socket has to pass, and connects it.
+// admit runs what a new socket has to pass.
 func (c *conn) admit(s *Socket) error {
 	n := s.namespace
 	use, onConnect := n.handlers()
@@ -149,11 +156,17 @@ func (c *conn) admit(s *Socket) error {
 	}
 	for _, f := range onConnect {
 		if err := f(s); err != nil {
-			c.remove(s)
 			return err
 		}
 	}
-	return s.open()
+	return nil
+}
+
+// endReason is why the connection has ended, or "".
+func (c *conn) endReason() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
 }
 
 // remove takes a socket out, so that its namespace can be connected again.

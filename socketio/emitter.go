@@ -37,7 +37,7 @@ func (e Emitter) Emit(event string, args ...any) error {
 		return err
 	}
 	if r := e.namespace.recovery; r != nil {
-		return r.emit(e, p, attachments)
+		return r.emit(e, p, attachments, e.deliver)
 	}
 	f, err := encodeFrame(p, attachments)
 	if err != nil {
@@ -56,8 +56,15 @@ func (e Emitter) deliver(f ws.Frame) {
 	if e.but != nil {
 		but = []hub.Member{e.but.member}
 	}
-	if len(e.except) == 0 && len(e.rooms) <= 1 {
-		h.BroadcastFrame(n.topic(slices.Concat(e.rooms, []string{""})[0]), f, but...)
+	topics := []string{n.everyone()}
+	if len(e.rooms) > 0 {
+		topics = topics[:0]
+	}
+	for _, room := range e.rooms {
+		topics = append(topics, n.topic(room))
+	}
+	if len(e.except) == 0 && len(topics) == 1 {
+		h.BroadcastFrame(topics[0], f, but...)
 		return
 	}
 	seen := map[hub.Member]bool{}
@@ -69,12 +76,8 @@ func (e Emitter) deliver(f ws.Frame) {
 			seen[m] = true
 		}
 	}
-	rooms := e.rooms
-	if len(rooms) == 0 {
-		rooms = []string{""}
-	}
-	for _, room := range rooms {
-		for m := range h.Members(n.topic(room)) {
+	for _, topic := range topics {
+		for m := range h.Members(topic) {
 			if !seen[m] {
 				seen[m] = true
 				m.Offer(f)

@@ -25,7 +25,7 @@ type Namespace struct {
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name, sockets: map[string]*Socket{}}
 	if s.config.Recovery > 0 {
-		n.recovery = newRecovery(s.config)
+		n.recovery = newRecovery(s.config, func() { s.drop(n) })
 	}
 	return n
 }
@@ -61,22 +61,17 @@ func (n *Namespace) handlers() (use, onConnect []func(*Socket) error) {
 }
 
 // Len is how many sockets are connected.
-func (n *Namespace) Len() int { return n.server.hub.Len(n.topic("")) }
+func (n *Namespace) Len() int { return n.server.hub.Len(n.everyone()) }
 
 // Sockets ranges over those that are connected when the range begins.
-func (n *Namespace) Sockets() iter.Seq[*Socket] { return n.in("") }
+func (n *Namespace) Sockets() iter.Seq[*Socket] { return n.in(n.everyone()) }
 
 // In ranges over the members of a room when the range begins.
-func (n *Namespace) In(room string) iter.Seq[*Socket] {
-	if room == "" {
-		return func(func(*Socket) bool) {}
-	}
-	return n.in(room)
-}
+func (n *Namespace) In(room string) iter.Seq[*Socket] { return n.in(n.topic(room)) }
 
-func (n *Namespace) in(room string) iter.Seq[*Socket] {
+func (n *Namespace) in(topic string) iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
-		for m := range n.server.hub.Members(n.topic(room)) {
+		for m := range n.server.hub.Members(topic) {
 			if one, ok := m.(*member); ok && !yield(one.socket) {
 				return
 			}
@@ -94,10 +89,11 @@ func (n *Namespace) Socket(id string) *Socket {
 	return n.sockets[id]
 }
 
-// topic is a room's in the hub; no room is the whole namespace. A namespace's name has no comma.
-func (n *Namespace) topic(room string) string {
-	return "socket.io" + n.server.config.Path + n.name + "," + room
-}
+// everyone is the topic in the hub that all sockets are members of. A namespace's name has no comma.
+func (n *Namespace) everyone() string { return "socket.io" + n.server.config.Path + n.name + "," }
+
+// topic is a room's.
+func (n *Namespace) topic(room string) string { return n.everyone() + "room " + room }
 
 // Emit sends an event to all sockets of the namespace. The error says what is wrong with the arguments.
 func (n *Namespace) Emit(event string, args ...any) error { return n.emitter().Emit(event, args...) }

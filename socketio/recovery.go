@@ -14,24 +14,32 @@ import (
 // that was emitted: who comes back gets what it missed. Each event carries, as one more argument, the
 // offset by which its client says how far it got.
 type recovery struct {
-	time     time.Duration
-	maxBytes int
+	time      time.Duration
+	maxBytes  int
+	maxMissed int // bytes that one socket can have missed: a client that polls can have no more queued
+
+	onEmpty func() // called without mu, when there is nothing left
 
 	mu       sync.Mutex // held while an event is delivered, and while a socket is restored, so that neither falls between
 	first    uint64     // the offset of events[0]
 	events   []remembered
+	gone     int // of events, which are not in use any more
 	bytes    int
 	sessions map[string]session // by the private id
+	leaving  []string           // the keys of sessions, in the order in which their time is over
 	timer    *time.Timer        // for the next look at what is too old; nil while there is nothing
 	stopped  bool
 }
 
 // remembered is an event and whom it was for.
 type remembered struct {
-	at    time.Time
-	to    Emitter
-	frame ws.Frame
+	at            time.Time
+	rooms, except []string
+	but           string // the id of who emitted it to the others
+	frame         ws.Frame
 }
+
+const rememberedSize = 128 // bytes, about, that an event takes beside its frame
 
 // session is a socket that lost its connection.
 type session struct {
@@ -40,12 +48,19 @@ type session struct {
 	until time.Time
 }
 
-func newRecovery(cfg Config) *recovery {
-	return &recovery{time: cfg.Recovery, maxBytes: cfg.RecoveryBytes, first: 1, sessions: map[string]session{}}
+func newRecovery(cfg Config, onEmpty func()) *recovery {
+	maxMissed := cfg.Engine.MaxQueue
+	if maxMissed == 0 {
+		maxMissed = 1 << 20
+	}
+	return &recovery{
+		time: cfg.Recovery, maxBytes: cfg.RecoveryBytes, maxMissed: maxMissed, onEmpty: onEmpty,
+		first: 1, sessions: map[string]session{},
+	}
 }
 
-// emit remembers an event and delivers it.
-func (r *recovery) emit(to Emitter, p packet, attachments [][]byte) error {
+// emit remembers an event and has it delivered.
+func (r *recovery) emit(to Emitter, p packet, attachments [][]byte, deliver func(ws.Frame)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	offset := r.first + uint64(len(r.events))
@@ -55,10 +70,14 @@ func (r *recovery) emit(to Emitter, p packet, attachments [][]byte) error {
 	if err != nil {
 		return err
 	}
-	r.events = append(r.events, remembered{time.Now(), to, f})
-	r.bytes += f.Len()
+	e := remembered{at: time.Now(), rooms: to.rooms, except: to.except, frame: f}
+	if to.but != nil {
+		e.but = to.but.id
+	}
+	r.events = append(r.events, e)
+	r.bytes += f.Len() + rememberedSize
 	r.forgetLocked()
-	to.deliver(f)
+	deliver(f)
 	return nil
 }
 
@@ -75,6 +94,7 @@ func (r *recovery) keep(s *Socket, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sessions[s.private] = session{s.id, s.Rooms(), time.Now().Add(r.time)}
+	r.leaving = append(r.leaving, s.private)
 	r.forgetLocked()
 }
 
@@ -93,52 +113,82 @@ func (r *recovery) restore(s *Socket) bool {
 	r.forgetLocked()
 	was, ok := r.sessions[said.PID]
 	delete(r.sessions, said.PID) // it comes back once
-	if !ok || offset+1 < r.first || offset >= r.first+uint64(len(r.events)) {
+	if !ok || offset+1 < r.first+uint64(r.gone) || offset >= r.first+uint64(len(r.events)) {
 		return false
 	}
-	s.id, s.private, s.recovered = was.id, said.PID, true
+	var missed []ws.Frame
+	bytes := 0
 	for _, e := range r.events[offset+1-r.first:] {
-		if e.to.wants(s.id, was.rooms) {
-			s.waiting = append(s.waiting, e.frame)
+		if e.isFor(was.id, was.rooms) {
+			missed = append(missed, e.frame)
+			bytes += e.frame.Len()
 		}
 	}
+	if bytes > r.maxMissed {
+		return false
+	}
+	s.id, s.private, s.recovered, s.waiting = was.id, said.PID, true, missed
 	s.namespace.add(s)
 	s.Join(was.rooms...)
 	return true
 }
 
-// wants reports whether an emission is for a socket.
-func (e Emitter) wants(id string, rooms []string) bool {
+// isFor reports whether an event was for a socket.
+func (e remembered) isFor(id string, rooms []string) bool {
 	in := func(list []string) bool {
 		return slices.ContainsFunc(list, func(room string) bool { return slices.Contains(rooms, room) })
 	}
-	return (e.but == nil || e.but.id != id) && (len(e.rooms) == 0 || in(e.rooms)) && !in(e.except)
+	return e.but != id && (len(e.rooms) == 0 || in(e.rooms)) && !in(e.except)
 }
 
 // forgetLocked drops what is too old or too much, and sees to it that it is called again.
 func (r *recovery) forgetLocked() {
 	now := time.Now()
-	drop := 0
-	for drop < len(r.events) && (r.bytes > r.maxBytes || now.Sub(r.events[drop].at) > r.time) {
-		r.bytes -= r.events[drop].frame.Len()
-		drop++
+	for r.gone < len(r.events) && (r.bytes > r.maxBytes || now.Sub(r.events[r.gone].at) > r.time) {
+		r.bytes -= r.events[r.gone].frame.Len() + rememberedSize
+		r.events[r.gone] = remembered{}
+		r.gone++
 	}
-	r.events = slices.Delete(r.events, 0, drop)
-	r.first += uint64(drop)
-	for id, one := range r.sessions {
-		if now.After(one.until) {
-			delete(r.sessions, id)
+	if r.gone > len(r.events)/2 { // so that each event is moved once, about
+		r.first += uint64(r.gone)
+		r.events = append([]remembered(nil), r.events[r.gone:]...)
+		r.gone = 0
+	}
+	for len(r.leaving) > 0 {
+		one, ok := r.sessions[r.leaving[0]]
+		if ok && now.Before(one.until) {
+			break
 		}
+		delete(r.sessions, r.leaving[0])
+		r.leaving = r.leaving[1:]
 	}
-	empty := len(r.events) == 0 && len(r.sessions) == 0
-	if r.timer == nil && !empty && !r.stopped {
-		r.timer = time.AfterFunc(r.time/2, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.timer = nil
-			r.forgetLocked()
-		})
+	if r.timer == nil && !r.emptyLocked() && !r.stopped {
+		r.timer = time.AfterFunc(r.time/2+time.Millisecond, r.look)
 	}
+}
+
+// look drops what is too old.
+func (r *recovery) look() {
+	r.mu.Lock()
+	r.timer = nil
+	r.forgetLocked()
+	empty := r.emptyLocked()
+	r.mu.Unlock()
+	if empty {
+		r.onEmpty()
+	}
+}
+
+func (r *recovery) emptyLocked() bool { return len(r.events) == r.gone && len(r.sessions) == 0 }
+
+// empty reports whether nobody can come back, or recovery is off.
+func (r *recovery) empty() bool {
+	if r == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions) == 0
 }
 
 // stop ends the timer. A nil recovery has none.

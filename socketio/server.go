@@ -120,7 +120,8 @@ func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	like := newNamespace(s, match.String())
-	s.patterns = append(s.patterns, pattern{match, like})
+	whole := regexp.MustCompile("^(?:" + match.String() + ")$") // which alternatives find, too
+	s.patterns = append(s.patterns, pattern{whole, like})
 	return like
 }
 
@@ -136,7 +137,7 @@ func (s *Server) find(name string) *Namespace {
 		return nil
 	}
 	for _, p := range s.patterns {
-		if found := p.match.FindString(name); found == name {
+		if p.match.MatchString(name) {
 			n := newNamespace(s, name)
 			n.like = p.like
 			n.users++
@@ -150,8 +151,17 @@ func (s *Server) find(name string) *Namespace {
 // release ends one use of a namespace, and the namespace with the last, if it was made by a pattern.
 func (s *Server) release(n *Namespace) {
 	s.mu.Lock()
+	n.users--
+	s.mu.Unlock()
+	s.drop(n)
+}
+
+// drop ends a namespace that was made by a pattern, when nobody uses it or may come back to it.
+func (s *Server) drop(n *Namespace) {
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n.users--; n.users == 0 && !n.lasts {
+	if n.users == 0 && !n.lasts && n.recovery.empty() && s.namespaces[n.name] == n {
+		n.recovery.stop()
 		delete(s.namespaces, n.name)
 	}
 }

@@ -493,3 +493,127 @@ func TestRecoveryHasLimits(t *testing.T) {
 		t.Error("came back with a hole")
 	}
 }
+
+func TestAPlaceholderBomb(t *testing.T) {
+	s := start(t, socketio.Config{})
+	s.io.OnConnect(echoAll)
+	p, _ := s.connect()
+	p.send(`451-["a",` + strings.Repeat(`{"_placeholder":true,"num":0},`, 1000) + `0]`)
+	websocket.Message.Send(p.conn, make([]byte, 900_000))
+	p.expectClosed()
+}
+
+func TestDisconnectInOnConnect(t *testing.T) {
+	s := start(t, socketio.Config{})
+	reasons := make(chan string, 2)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.OnDisconnect(func(reason string) { reasons <- reason })
+		one.Emit("goodbye")
+		one.Disconnect(false)
+		return nil
+	})
+	p, _ := s.connect()
+	p.expect(`42["goodbye"]`, `41`)
+	if got := <-reasons; got != "server namespace disconnect" {
+		t.Errorf("ended with %q", got)
+	}
+	p.send("40") // the connection is still there
+	p.sid("40")
+}
+
+// Who leaves while OnConnect runs has been there, and is said to have left.
+func TestTheConnectionEndsInOnConnect(t *testing.T) {
+	s := start(t, socketio.Config{})
+	entered, gone, reasons := make(chan bool), make(chan bool), make(chan string, 1)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.OnDisconnect(func(reason string) { reasons <- reason })
+		close(entered)
+		<-gone
+		return nil
+	})
+	p := s.dial()
+	p.send("40")
+	<-entered
+	s.io.Sockets()(func(one *socketio.Socket) bool { one.Disconnect(true); return false })
+	p.conn.Close()
+	close(gone)
+	select {
+	case <-reasons:
+	case <-time.After(patience):
+		t.Error("nobody is told")
+	}
+	for s.io.Len() > 0 {
+		time.Sleep(time.Millisecond) // its last steps
+	}
+}
+
+func TestTheRoomWithoutAName(t *testing.T) {
+	s := start(t, socketio.Config{})
+	s.io.OnConnect(echoAll)
+	p, id := s.connect()
+	s.io.Socket(id).Leave("")
+	if s.io.Len() != 1 {
+		t.Error("leaving a room left the namespace")
+	}
+	s.io.To("").Emit("to nobody")
+	s.io.Emit("to all")
+	p.expect(`42["to all"]`)
+}
+
+func TestNamespacesOfAPatternEnd(t *testing.T) {
+	s := start(t, socketio.Config{})
+	made := make(chan *socketio.Namespace, 10)
+	s.io.OfMatch(regexp.MustCompile(`/a|/ab`)).OnConnect(func(one *socketio.Socket) error { made <- one.Namespace(); return nil })
+	p := s.dial()
+	var first [2]*socketio.Namespace
+	for i := range 2 {
+		p.send("40/ab")
+		p.sid("40/ab,")
+		first[i] = <-made
+		p.send("41/ab", "40/nowhere")
+		p.expect(`44/nowhere,{"message":"Invalid namespace"}`)
+	}
+	if first[0] == first[1] {
+		t.Error("a namespace outlives its last socket")
+	}
+}
+
+func TestAPanicEndsItsConnectionOnly(t *testing.T) {
+	s := start(t, socketio.Config{})
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.On("panic", func(socketio.Event) error { panic("bug") })
+		one.OnDisconnect(func(string) { panic("another") })
+		return nil
+	})
+	other, _ := s.connect()
+	p, _ := s.connect()
+	p.send(`42["panic"]`)
+	p.expectClosed()
+	s.io.Emit("still here")
+	other.expect(`42["still here"]`)
+}
+
+// With recovery, too, a handler that emits much waits for its client to read.
+func TestEmitWaitsWhereRecoveryIsOn(t *testing.T) {
+	s := start(t, socketio.Config{Recovery: time.Minute})
+	row := strings.Repeat("x", 1000)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.On("rows", func(socketio.Event) error {
+			for range 3000 {
+				if err := one.Emit("row", row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return nil
+	})
+	p := s.dial()
+	p.send("40", `42["rows"]`)
+	p.read()
+	for i := range 3000 {
+		if got := p.read(); !strings.HasPrefix(got, `42["row",`) {
+			t.Fatalf("row %d is %.50s", i, got)
+		}
+	}
+}

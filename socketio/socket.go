@@ -45,11 +45,17 @@ type Socket struct {
 	handlers map[string]handler
 	onAny    func(Event) error
 
+	emitting sync.Mutex // held by Emit where recovery is on; taken before all others
+
 	mu           sync.Mutex
-	connected    bool // CONNECT was answered
+	opened       bool // OnConnect's functions have passed it
+	connected    bool // CONNECT was answered, and what waited for that is sent
+	flushing     bool // Emit sends what waits, in order
+	leaving      bool // Disconnect was called before it was connected
+	leavingAll   bool // and for all namespaces
 	ended        bool // and why:
 	reason       string
-	waiting      []ws.Frame // emitted before it was connected
+	waiting      []ws.Frame // emitted before it was connected, or while it is flushing
 	waitingBytes int
 	rooms        map[string]bool
 	acks         map[uint64]chan []Arg
@@ -78,12 +84,12 @@ func (m *member) Offer(f ws.Frame) {
 	s := m.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.connected && !s.ended {
-		s.waitLocked(f)
-		return
-	}
-	if !s.ended {
+	switch {
+	case s.ended:
+	case s.connected && !s.flushing:
 		s.conn.session.Offer(f)
+	case s.waitLocked(f) != nil: // a hole in what it hears would be worse
+		s.conn.session.Close()
 	}
 }
 
@@ -124,7 +130,7 @@ func (n *Namespace) add(s *Socket) {
 	n.mu.Lock()
 	n.sockets[s.id] = s
 	n.mu.Unlock()
-	n.server.hub.Join(s.member, n.topic("")) // fails only for a socket that has ended
+	n.server.hub.Join(s.member, n.everyone()) // fails only for a socket that has ended
 	s.Join(s.id)
 }
 
@@ -169,11 +175,18 @@ func On[T any](s *Socket, event string, f func(e Event, v T) error) {
 }
 
 // OnDisconnect adds a function to be called, once, when the socket has ended, with the reason in the words
-// of the reference: "transport close", "ping timeout", "client namespace disconnect" and so on.
+// of the reference: "transport close", "ping timeout", "client namespace disconnect" and so on. It is not
+// called for a socket that OnConnect's functions refuse.
 func (s *Socket) OnDisconnect(f func(reason string)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onDisconnect = append(s.onDisconnect, f)
+	if !s.ended || !s.opened {
+		s.onDisconnect = append(s.onDisconnect, f)
+		s.mu.Unlock()
+		return
+	}
+	reason := s.reason
+	s.mu.Unlock()
+	f(reason)
 }
 
 // Join makes the socket a member of rooms. A room begins with its first member and ends with its last.
@@ -203,6 +216,13 @@ func (s *Socket) Leave(room string) {
 	s.namespace.server.hub.Leave(s.member, s.namespace.topic(room))
 }
 
+// In reports whether the socket is in a room.
+func (s *Socket) In(room string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms[room]
+}
+
 // Rooms are those that the socket is in.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
@@ -222,7 +242,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 		if err != nil {
 			return err
 		}
-		return r.emit(s.namespace.To(s.id), p, attachments)
+		return s.emitRemembered(r, p, attachments)
 	}
 	if reserved[event] {
 		return errReserved(event)
@@ -352,7 +372,60 @@ func (s *Socket) waitLocked(f ws.Frame) error {
 	return nil
 }
 
-// open answers CONNECT, and sends what waited for that.
+// emitRemembered sends an event that is remembered, in the order in which events are, and waits as Emit
+// does: what is broadcast meanwhile queues up behind it.
+func (s *Socket) emitRemembered(r *recovery, p packet, attachments [][]byte) error {
+	s.emitting.Lock()
+	defer s.emitting.Unlock()
+	var refused error
+	err := r.emit(s.namespace.To(s.id), p, attachments, func(f ws.Frame) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.ended:
+			refused = ErrClosed
+		case s.connected:
+			s.flushing = true
+			s.waiting = append(s.waiting, f)
+		default:
+			refused = s.waitLocked(f)
+		}
+	})
+	if err != nil || refused != nil {
+		return errors.Join(err, refused)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.connected {
+		return nil
+	}
+	err = s.flushLocked()
+	s.flushing = false
+	return err
+}
+
+// flushLocked sends what waits, and what joins it meanwhile; mu is free while it sends.
+func (s *Socket) flushLocked() error {
+	for len(s.waiting) > 0 && !s.ended {
+		frames := s.waiting
+		s.waiting, s.waitingBytes = nil, 0
+		s.mu.Unlock()
+		var err error
+		for _, f := range frames {
+			if err = s.conn.session.SendFrame(f); err != nil {
+				break
+			}
+		}
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open answers CONNECT, and sends what waited for that. A socket that ended meanwhile, or was told to, ends
+// for its callbacks only now.
 func (s *Socket) open() error {
 	data, err := json.Marshal(struct {
 		SID string `json:"sid"`
@@ -361,33 +434,39 @@ func (s *Socket) open() error {
 	if err != nil {
 		return err
 	}
-	f, err := encodeFrame(packet{kind: kindConnect, namespace: s.namespace.name, data: data}, nil)
-	if err != nil {
-		return err
-	}
-	if err := s.conn.session.SendFrame(f); err != nil && !errors.Is(err, ErrClosed) {
-		return err
-	}
+	s.conn.send(packet{kind: kindConnect, namespace: s.namespace.name, data: data})
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.waiting) > 0 { // and what joins it meanwhile
-		frames := s.waiting
-		s.waiting, s.waitingBytes = nil, 0
+	s.opened = true
+	if err := s.flushLocked(); err != nil && !errors.Is(err, ErrClosed) {
 		s.mu.Unlock()
-		for _, f := range frames {
-			if s.conn.session.SendFrame(f) != nil {
-				break // the connection has ended
-			}
-		}
-		s.mu.Lock()
+		return err
 	}
 	s.connected = true
+	ended, reason, leaving, all := s.ended, s.reason, s.leaving, s.leavingAll
+	var late []func(string)
+	if ended {
+		late, s.onDisconnect = s.onDisconnect, nil
+	}
+	s.mu.Unlock()
+	for _, f := range late {
+		f(reason)
+	}
+	if leaving && !ended {
+		s.Disconnect(all)
+	}
 	return nil
 }
 
 // Disconnect ends the socket: the client is told, and does not come back by itself. The connection stays
 // for its other namespaces, unless all is set.
 func (s *Socket) Disconnect(all bool) {
+	s.mu.Lock()
+	if !s.connected && !s.ended {
+		s.leaving, s.leavingAll = true, s.leavingAll || all
+		s.mu.Unlock()
+		return // open sees to it
+	}
+	s.mu.Unlock()
 	sockets := []*Socket{s}
 	if all {
 		s.conn.mu.Lock()
@@ -415,22 +494,23 @@ func (s *Socket) end(reason string) {
 		s.mu.Unlock()
 		return
 	}
-	connected := s.connected
-	n := s.namespace
-	if n.recovery != nil && connected {
-		s.mu.Unlock()
-		n.recovery.keep(s, reason)
-		s.mu.Lock()
-	}
 	s.ended, s.reason = true, reason
 	for _, answer := range s.acks {
 		close(answer)
 	}
 	clear(s.acks)
 	s.waiting = nil
-	onDisconnect, onClose := s.onDisconnect, s.onClose
-	s.onDisconnect, s.onClose = nil, nil
+	n, comesBack := s.namespace, s.connected || s.recovered
+	onClose := s.onClose
+	var onDisconnect []func(string)
+	if s.opened {
+		onDisconnect, s.onDisconnect = s.onDisconnect, nil
+	}
+	s.onClose = nil
 	s.mu.Unlock()
+	if n.recovery != nil && comesBack {
+		n.recovery.keep(s, reason)
+	}
 	for _, f := range onClose { // the hub's: it leaves all rooms
 		f(ws.CloseNormal, reason)
 	}
@@ -440,9 +520,7 @@ func (s *Socket) end(reason string) {
 	}
 	n.mu.Unlock()
 	n.server.release(n)
-	if connected {
-		for _, f := range onDisconnect {
-			f(reason)
-		}
+	for _, f := range onDisconnect {
+		f(reason)
 	}
 }

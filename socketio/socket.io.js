@@ -139,17 +139,20 @@
     }
 
     #receive(data) {
+      let packet;
       try {
-        if (typeof data !== "string") {
-          this.#attach(data);
-        } else {
-          this.#control(data[0], data.slice(1));
-        }
+        packet = typeof data === "string" ? this.#control(data[0], data.slice(1)) : this.#attach(data);
       } catch (error) {
         console.warn("socket.io: the server sent what cannot be read:", error);
         this.#closed("parse error");
+        return;
+      }
+      if (packet !== undefined) {
+        this.sockets.get(packet.nsp)?.received(packet);
       }
     }
+
+    // control handles a packet of Engine.IO, and returns one of Socket.IO if it is that.
 
     #control(type, data) {
       switch (type) {
@@ -160,26 +163,28 @@
           this.#failures = 0;
           this.#listen(this.#patience);
           this.sockets.forEach((socket) => socket.active && socket.opened());
-          break;
+          return undefined;
         }
         case "1":
           this.#closed("transport close");
-          break;
+          return undefined;
         case "2":
           this.#ws.send("3");
           this.#listen(this.#patience);
-          break;
+          return undefined;
         case "4": {
           if (this.#partial !== undefined) {
             throw new Error("text instead of an attachment");
           }
           const packet = decode(data);
-          if (packet.attachments > 0) {
-            this.#partial = { ...packet, type: packet.type - 3, buffers: [] };
-          } else {
-            this.sockets.get(packet.nsp)?.received(packet);
+          if (packet.attachments === 0) {
+            return packet;
           }
+          this.#partial = { ...packet, type: packet.type - 3, buffers: [] };
+          return undefined;
         }
+        default:
+          return undefined;
       }
     }
 
@@ -189,10 +194,11 @@
         throw new Error("an attachment of nothing");
       }
       packet.buffers.push(buffer);
-      if (packet.buffers.length === packet.attachments) {
-        this.#partial = undefined;
-        this.sockets.get(packet.nsp)?.received({ ...packet, data: putBinary(packet.data, packet.buffers) });
+      if (packet.buffers.length < packet.attachments) {
+        return undefined;
       }
+      this.#partial = undefined;
+      return { ...packet, data: putBinary(packet.data, packet.buffers) };
     }
 
     // listen gives the server so much time for its next sign of life.
@@ -209,8 +215,15 @@
       this.#ws = this.#partial = undefined;
       this.#open = false;
       ws?.close();
-      this.sockets.forEach((socket) => socket.active && (wasOpen ? socket.closed(reason) : socket.failed(reason)));
-      if (this.options.reconnection !== false && [...this.sockets.values()].some((socket) => socket.active)) {
+      const again = this.options.reconnection !== false;
+      this.sockets.forEach((socket) => {
+        socket.forgotten();
+        if (socket.active) {
+          socket.active = again;
+          socket[wasOpen ? "closed" : "failed"](reason);
+        }
+      });
+      if (again && [...this.sockets.values()].some((socket) => socket.active)) {
         // Random over the whole length, so that the clients of a server that restarts do not all come at once.
         const wait = Math.random() * Math.min(longestDelay, firstDelay * 2 ** this.#failures);
         this.#failures += 1;
@@ -234,6 +247,8 @@
     #lastAck = 0;
     #pid; // by which it can be recovered
     #offset; // of the last event
+    #attempt = 0; // number of the connection that it asks, or asked, for its namespace
+    #asked = false; // CONNECT was sent, and neither refused nor taken back
 
     constructor(manager, nsp, options) {
       this.#manager = manager;
@@ -264,7 +279,7 @@
     disconnect() {
       if (this.active) {
         if (this.connected) {
-          this.#manager.write({ type: DISCONNECT, nsp: this.#nsp });
+          this.#leave();
         }
         this.active = false;
         this.#gone("io client disconnect");
@@ -303,7 +318,9 @@
 
     // emitWithAck returns a promise of the acknowledgement.
     emitWithAck(event, ...args) {
-      return new Promise((resolve) => this.#send(event, args, resolve));
+      return new Promise((resolve, reject) => {
+        this.#send(event, args, Object.assign((answer) => resolve(answer), { lost: reject }));
+      });
     }
 
     // timeout makes acknowledgements fail after so many ms: callbacks get an Error first, or null.
@@ -315,13 +332,14 @@
           this.#buffer = this.#buffer.filter((packet) => packet.id !== id);
           done(new Error("operation has timed out"));
         }, ms);
-        this.#send(event, args, (...answer) => {
+        const finish = (...answer) => {
           clearTimeout(timer);
-          done(null, ...answer);
-        });
+          done(...answer);
+        };
+        this.#send(event, args, Object.assign((...answer) => finish(null, ...answer), { lost: finish }));
       };
       return {
-        emit: (event, ...args) => send(event, args, args.pop()),
+        emit: (event, ...args) => send(event, args, typeof args.at(-1) === "function" ? args.pop() : () => {}),
         emitWithAck: (event, ...args) => new Promise((resolve, reject) => {
           send(event, args, (error, answer) => (error === null ? resolve(answer) : reject(error)));
         }),
@@ -346,19 +364,37 @@
       return this;
     }
 
+    // dispatch calls the listeners. What one throws is the page's own, as with any event.
     #dispatch(event, ...args) {
-      this.#listeners.get(event)?.forEach((listener) => listener(...args));
+      this.#listeners.get(event)?.forEach((listener) => {
+        try {
+          listener(...args);
+        } catch (error) {
+          reportError(error);
+        }
+      });
     }
 
     // The rest is the manager's to call.
 
     // opened: the connection is there; ask for the namespace.
     opened() {
-      const ask = (auth) => this.#manager.write({
-        type: CONNECT,
-        nsp: this.#nsp,
-        data: this.#pid === undefined ? auth : { pid: this.#pid, offset: this.#offset, ...auth },
-      });
+      if (this.#asked) {
+        return; // by a connect before: its answer will do
+      }
+      this.#attempt += 1;
+      const attempt = this.#attempt;
+      const ask = (auth) => {
+        if (attempt !== this.#attempt || !this.active) {
+          return; // the answer came too late
+        }
+        this.#asked = true;
+        this.#manager.write({
+          type: CONNECT,
+          nsp: this.#nsp,
+          data: this.#pid === undefined ? auth : { pid: this.#pid, offset: this.#offset, ...auth },
+        });
+      };
       if (typeof this.auth === "function") {
         this.auth(ask);
       } else {
@@ -367,6 +403,14 @@
     }
 
     received({ type, id, data }) {
+      if (!this.active) { // it was on its way when disconnect was called
+        if (type === CONNECT) {
+          this.#leave();
+        } else if (type === CONNECT_ERROR) {
+          this.#asked = false;
+        }
+        return;
+      }
       switch (type) {
         case CONNECT: {
           this.recovered = this.#pid !== undefined && this.#pid === data.pid;
@@ -381,6 +425,7 @@
         }
         case CONNECT_ERROR: {
           this.active = false; // it was refused: to try again is the application's to decide
+          this.#asked = false;
           const error = new Error(data.message);
           error.data = data.data;
           this.#dispatch("connect_error", error);
@@ -388,6 +433,7 @@
           break;
         }
         case DISCONNECT:
+          this.#asked = false;
           this.active = false;
           this.#gone("io server disconnect");
           this.#manager.leave();
@@ -403,7 +449,11 @@
         case ACK: {
           const ack = this.#acks.get(id);
           this.#acks.delete(id);
-          ack?.(...data);
+          try {
+            ack?.(...data);
+          } catch (error) {
+            reportError(error);
+          }
         }
       }
     }
@@ -418,10 +468,28 @@
       this.#dispatch("connect_error", new Error(`websocket error: ${reason}`));
     }
 
+    // forgotten: the connection is gone, and with it the answer to what was asked.
+    forgotten() {
+      this.#asked = false;
+    }
+
+    #leave() {
+      this.#manager.write({ type: DISCONNECT, nsp: this.#nsp });
+      this.#asked = false;
+    }
+
     #gone(reason) {
       const was = this.connected;
       this.connected = false;
+      this.#attempt += 1;
       this.id = undefined;
+      const kept = new Set(this.#buffer.map((packet) => packet.id));
+      this.#acks.forEach((ack, id) => { // what was sent is not answered any more
+        if (!kept.has(id)) {
+          this.#acks.delete(id);
+          ack.lost?.(new Error("socket has been disconnected"));
+        }
+      });
       if (was) {
         this.#dispatch("disconnect", reason);
       }
@@ -440,7 +508,10 @@
     const query = new URLSearchParams({ ...options.query, EIO: 4, transport: "websocket" });
     const at = `${url.protocol.replace("http", "ws")}//${url.host}${(options.path ?? "/socket.io").replace(/\/$/, "")}/?${query}`;
     let manager = managers.get(at);
-    if (manager === undefined || options.forceNew || manager.sockets.has(nsp)) {
+    const known = manager?.sockets.get(nsp);
+    if (known !== undefined && !known.active && !options.forceNew) {
+      manager.sockets.delete(nsp); // its place is free
+    } else if (manager === undefined || options.forceNew || known !== undefined) {
       manager = new Manager(at, options);
       managers.set(at, manager);
     }

@@ -78,6 +78,10 @@ function show(namespace, title) {
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (!socket.connected) {
+        problem("Not connected at the moment; try again soon.");
+        return;
+      }
       problem("");
       f(form.elements);
     });

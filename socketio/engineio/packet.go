@@ -58,7 +58,7 @@ func decodePacket(text []byte) (packet, error) {
 
 // decodePayload reads the packets of one polling request: all, or those before the error.
 func decodePayload(body []byte) ([]packet, error) {
-	packets := make([]packet, 0, 1+bytes.Count(body, []byte{separator}))
+	packets := make([]packet, 0, 1+min(bytes.Count(body, []byte{separator}), 64))
 	for text := range bytes.SplitSeq(body, []byte{separator}) {
 		p, err := decodePacket(text)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -67,12 +68,15 @@ type Session struct {
 func (s *Server) newSession(r *http.Request, socket *ws.Socket) (*Session, error) {
 	one := &Session{server: s, id: rand.Text()[:20], request: r}
 	cfg := s.config
+	one.mu.Lock()
 	one.deadline = time.Now().Add(cfg.PingInterval + cfg.PingTimeout)
+	one.timer = time.AfterFunc(cfg.PingInterval, one.tick)
 	if err := s.add(one); err != nil {
+		one.ended = true
+		one.timer.Stop()
+		one.mu.Unlock()
 		return nil, err
 	}
-	one.mu.Lock()
-	one.timer = time.AfterFunc(cfg.PingInterval, one.tick)
 	if socket != nil {
 		one.transport, one.socket = websocket, socket
 		one.controlLocked(one.handshake())
@@ -275,10 +279,11 @@ func (s *Session) receive(p packet) bool {
 		if s.onMessage == nil {
 			return true
 		}
-		if err := s.onMessage(m); err != nil {
-			s.end(ForcedClose, err)
-			return false
-		}
+		s.guard(func() {
+			if err := s.onMessage(m); err != nil {
+				s.end(ForcedClose, err)
+			}
+		})
 		return true
 	}
 	switch p.kind {
@@ -342,9 +347,21 @@ func (s *Session) endLocked(reason string, why error) {
 	go func() {
 		defer s.server.running.Done()
 		for _, f := range callbacks {
-			f(reason)
+			s.guard(func() { f(reason) })
 		}
 	}()
+}
+
+// guard calls a function of the application. A panic ends the session, as one of a ws callback does its
+// socket, and not the process.
+func (s *Session) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.server.config.Logger.Error("a callback panicked", "sid", s.id, "panic", p, "stack", string(debug.Stack()))
+			s.end(ForcedClose, nil)
+		}
+	}()
+	f()
 }
 
 // lingerLocked lets the client fetch what is left, with what tells it that this is the end: with its GET
