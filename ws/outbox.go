@@ -27,16 +27,18 @@ type outbox struct {
 	transport
 	socket *Socket // whose outbox it is
 
+	// What a broadcast touches comes first, in one line of the cache.
 	mu      sync.Mutex
 	queue   *buffer       // whole frames that wait; nil when there are none
 	inHand  int           // bytes of the write that is under way
-	writing bool          // someone writes for all
-	room    chan struct{} // closed when the write under way ends; made by who waits for that
-	corked  bool          // the reader has more messages to handle: let the replies gather
-	uncork  *time.Timer   // ends that, when it takes too long
-	sealed  bool          // the close frame is in the queue: nothing comes after (RFC 6455 section 5.5.1)
-	answer  *time.Timer   // ends the wait for the peer's close frame, since ours is written
+	limit   int           // Config.Outbox
 	err     error         // set once, when nothing can be written any more
+	writing bool          // someone writes for all
+	corked  bool          // the reader has more messages to handle: let the replies gather
+	sealed  bool          // the close frame is in the queue: nothing comes after (RFC 6455 section 5.5.1)
+	room    chan struct{} // closed when the write under way ends; made by who waits for that
+	uncork  *time.Timer   // ends the corking, when it takes too long
+	answer  *time.Timer   // ends the wait for the peer's close frame, since ours is written
 }
 
 // send queues a frame and writes it, unless somebody writes already or more replies are to come.
@@ -95,7 +97,12 @@ func (o *outbox) queuedLocked(first bool) error {
 // offer queues an encoded frame if there is room, and has it written soon. It never waits.
 func (o *outbox) offer(frame []byte) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	err := o.offerLocked(frame)
+	o.mu.Unlock() // by hand: this runs once for each member of each broadcast
+	return err
+}
+
+func (o *outbox) offerLocked(frame []byte) error {
 	if err := o.open(); err != nil {
 		return err
 	}
@@ -219,7 +226,7 @@ func (o *outbox) full(n int) bool {
 	if o.queue != nil {
 		waiting += len(o.queue.p)
 	}
-	return waiting > 0 && waiting+n+maxHeader > o.socket.app.config.Outbox
+	return waiting > 0 && waiting+n+maxHeader > o.limit
 }
 
 func (o *outbox) appendLocked(op Opcode, payload []byte) {

@@ -200,7 +200,7 @@ func (r *Route) newSocket(c echo.Context, conn net.Conn, subprotocol string) *So
 		request:     keepRequest(c),
 	}
 	s.out.transport = newTransport(conn)
-	s.out.socket = s
+	s.out.socket, s.out.limit = s, a.config.Outbox
 	s.readable = s.tryRead
 	s.resting.Store(s.out.raw == nil) // such a one cannot
 	s.seen.Store(awake)
