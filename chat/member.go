@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -228,5 +229,5 @@ func (c *Chat) older(ctx context.Context, room string, before uint64, limit int)
 	if err != nil { // the next page will say so
 		c.log.Warn("older messages cannot be read from the database", "error", err)
 	}
-	return append(archived, messages...), nil
+	return slices.Concat([]Message{}, archived, messages), nil // an array on the wire, also where it is empty
 }

@@ -136,6 +136,23 @@ func TestReadingBack(t *testing.T) {
 	}
 	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0; true`)
 	b.until(`document.querySelector("#older").textContent.includes("begins")`)
+
+	// A message that was stored, but not acknowledged before the page was left, is not sent again.
+	evaluate[bool](b, `(() => {
+		const seq = Number(document.querySelector("#messages > li:last-child").dataset.seq);
+		sessionStorage.setItem("pending:lobby", JSON.stringify({ since: seq - 1, waiting: [["m182", "message 182"]] }));
+		return true;
+	})()`)
+	b.do(chromedp.Reload())
+	got = b.said(51) // the one since then, and a page of older ones
+	if got[50] != "message 182" || got[49] != "message 181" {
+		t.Errorf("after the reload: %q", got[48:])
+	}
+	b.until(pendingCount + " === 0")
+	post(183, 183)
+	if got := b.said(52); got[51] != "message 183" || got[50] != "message 182" {
+		t.Errorf("and then: %q", got[49:])
+	}
 }
 
 // Errors stand by the message they belong to.
