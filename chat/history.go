@@ -22,6 +22,7 @@ const (
 type window struct {
 	cursor   uint64       // the last sequence seen; the window reaches up to here
 	from     uint64       // whatever the stream holds after this sequence is in messages
+	whole    bool         // so is whatever it holds before it: the stream discards what the window does
 	complete uint64       // nothing after this sequence was discarded from the stream
 	messages []remembered // oldest first
 	bytes    int
@@ -40,6 +41,10 @@ func (w *window) trim(cfg Config) {
 	for drop < len(w.messages) &&
 		(w.bytes > windowBytes || len(w.messages)-drop > cfg.Keep || time.Since(w.messages[drop].at) > cfg.MaxAge) {
 		w.from = w.messages[drop].seq
+		w.whole = w.whole && w.bytes <= windowBytes
+		if w.whole {
+			w.complete = max(w.complete, w.from)
+		}
 		w.bytes -= len(w.messages[drop].json)
 		drop++
 	}
@@ -73,7 +78,7 @@ func (r *room) firstWindow(ctx context.Context, tail uint64) error {
 	}
 	messages := r.decodeAll(entries)
 	if whole { // nothing is held below
-		w.from = 0
+		w.from, w.whole = 0, true
 		if w.complete, err = r.bottom(ctx, messages); err != nil {
 			return err
 		}
@@ -160,9 +165,9 @@ func (r *room) history(ctx context.Context, after uint64, hasAfter bool) (messag
 		return messages[len(messages)-newest:], false, w.cursor, nil
 	case !hasAfter:
 		// With an archive there may be more than the stream holds.
-		complete = w.from == 0 && len(messages) < r.chat.config.Keep && (r.chat.archive == nil || w.complete == 0)
+		complete = w.whole && len(messages) < r.chat.config.Keep && (r.chat.archive == nil || w.complete == 0)
 		return messages, complete, w.cursor, nil
-	case after >= w.from:
+	case after >= w.from || w.whole:
 		return messages, after >= w.complete, w.cursor, nil
 	}
 	return r.extend(ctx, after)
@@ -214,7 +219,7 @@ func (r *room) extend(ctx context.Context, after uint64) (messages []remembered,
 	r.mu.Lock()
 	w := r.held
 	r.mu.Unlock()
-	if after >= w.from { // another has read it meanwhile
+	if after >= w.from || w.whole { // another has read it meanwhile
 		return w.after(after), after >= w.complete, w.cursor, nil
 	}
 	e, ok, err := r.chat.entries.At(ctx, after)
@@ -236,21 +241,21 @@ func (r *room) extend(ctx context.Context, after uint64) (messages []remembered,
 			return nil, false, 0, err
 		}
 	}
-	together := window{w.cursor, from, bottom, slices.Concat(older, w.messages), w.bytes}
+	together := window{w.cursor, from, from == 0, bottom, slices.Concat(older, w.messages), w.bytes}
 	for _, m := range older {
 		together.bytes += len(m.json)
 	}
+	messages = together.after(after)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.held.from == w.from && together.bytes <= windowBytes && len(together.messages) <= r.chat.config.Keep {
+	if r.held.from == w.from && together.bytes <= windowBytes {
 		for _, m := range r.held.after(w.cursor) { // came meanwhile
-			together.messages = append(together.messages, m)
-			together.bytes += len(m.json)
+			together.add(m, r.chat.config)
 		}
 		together.cursor = r.held.cursor
 		r.held = together
 	}
-	return together.after(after), after >= bottom, together.cursor, nil
+	return messages, after >= bottom, w.cursor, nil
 }
 
 // olderThan reads what the stream holds after a sequence and before a window.
