@@ -406,10 +406,13 @@ func TestUpgrade(t *testing.T) {
 		if noop := <-polled; noop != "6" {
 			t.Fatalf("the GET that waited got %q", noop)
 		}
+		for i := range 500 { // wait to be polled, and then for the upgrade
+			one.Send(text(100 + i))
+		}
 		var sending sync.WaitGroup
 		sending.Go(func() {
-			for i := range 200 {
-				one.Send(text(100 + i))
+			for i := range 500 {
+				one.Send(text(600 + i))
 			}
 		})
 		websocket.Message.Send(conn, "5")
@@ -418,7 +421,7 @@ func TestUpgrade(t *testing.T) {
 				t.Fatalf("packet %d of the GET is %q", i, one)
 			}
 		}
-		for i := range 200 {
+		for i := range 1000 {
 			expect(t, conn, fmt.Sprint("4", 100+i))
 		}
 		sending.Wait()
