@@ -461,3 +461,20 @@ func TestListener(t *testing.T) {
 		t.Errorf("got %q too", <-got)
 	}
 }
+
+// A copy that comes late, when the stream was read already, is not delivered again.
+func TestLateCopies(t *testing.T) {
+	l := openLog(t, openBroker(t, Config{Compare: time.Hour}), chatLog)
+	s, f, _ := follow(t, l, "lobby")
+	for i := range 3 {
+		appendTo(t, l, "lobby", fmt.Sprint(i))
+	}
+	s.wait(t, 3)
+	for seq := range uint64(3) {
+		f.live(Entry{Topic: "lobby", Seq: seq + 1, Data: []byte("again")}, seq)
+	}
+	appendTo(t, l, "lobby", "3")
+	if ids := s.wait(t, 4); fmt.Sprint(ids) != "[0 1 2 3]" {
+		t.Errorf("got %v", ids)
+	}
+}
