@@ -10,7 +10,7 @@ import (
 	"echows/views"
 )
 
-// routes is every URL the server answers.
+// routes is every URL the server answers, but for those below /socket.io/, which socketio.New mounts.
 func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	e.GET("/", pages.Show("index")) // the first lesson's page
 	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
@@ -24,7 +24,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)      // any room
 	e.POST("/session", c.SignIn, c.LimitSessions())                 // a name gets a session
 	e.GET("/session", c.WhoAmI, c.LimitReads(), c.RequireSession)   // whose it is
-	e.DELETE("/session", c.SignOut)                                 // its end
+	e.DELETE("/session", c.SignOut)                                 // the cookie goes
 	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession)

@@ -14,7 +14,7 @@ import (
 const (
 	staleWait   = 20 * time.Millisecond // for a copy of the stream that is behind its leader
 	retryWait   = 250 * time.Millisecond
-	compareRoom = 500 // topics whose tails one request compares
+	compareSize = 500 // topics whose tails one request asks for
 )
 
 // Follower delivers the entries of one topic: in order, each once, none left out.
@@ -213,7 +213,7 @@ func (l *Log) compareTails() {
 		l.mu.Lock()
 		followers := slices.Collect(maps.Values(l.followers))
 		l.mu.Unlock()
-		for some := range slices.Chunk(followers, compareRoom) {
+		for some := range slices.Chunk(followers, compareSize) {
 			if err := l.compareSome(some); err != nil {
 				break // the next tick is soon enough
 			}

@@ -29,7 +29,7 @@ type member struct {
 	patience *rate.Limiter // with posts past the limit
 }
 
-// Join is the chat's socket: RequireRoom and RequireTicket come before it.
+// Join is the chat's socket: RequireRoom, RequireAfter and RequireTicket come before it.
 func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	address := addressOf(ctx)
 	if !c.sockets.take(address) {
@@ -121,21 +121,21 @@ func (m *member) receive(message ws.Message) error {
 		if p, bad := decodePost(message.Data); bad == nil {
 			r.ID = p.id
 		}
-		return m.refuse(r)
+		return m.tell(r)
 	}
 	if !message.IsText() {
-		return m.refuse(refuse(codeBadJSON, "a message has to be text"))
+		return m.tell(refuse(codeBadJSON, "a message has to be text"))
 	}
 	p, bad := decodePost(message.Data)
 	if bad != nil {
-		return m.refuse(bad)
+		return m.tell(bad)
 	}
 	seq, err := m.post(p)
 	if errors.Is(err, broker.ErrUnavailable) {
 		m.chat.log.Warn("a message could not be stored", "id", m.socket.ID(), "error", err)
 		r := refuse(codeUnavailable, "the message could not be stored; send it again")
 		r.ID = p.id
-		return m.refuse(r)
+		return m.tell(r)
 	}
 	if err != nil {
 		return err
@@ -152,8 +152,8 @@ type ack struct {
 	Seq  uint64 `json:"seq"`
 }
 
-// refuse tells the member why its message was not taken. The connection stays open.
-func (m *member) refuse(r *refusal) error {
+// tell tells the member why its message was not taken. The connection stays open.
+func (m *member) tell(r *refusal) error {
 	m.chat.log.Info("refused", "id", m.socket.ID(), "room", m.room.name, "code", r.Code, "message", r.Message)
 	return m.socket.SendJSON(r)
 }

@@ -71,7 +71,7 @@ func decodePost(data []byte) (post, *refusal) {
 	var p post
 	var ok bool
 	if p.id, ok = fields["id"].(string); !ok || !validID(p.id) {
-		return post{}, refuse(codeBadID, fmt.Sprintf("the id has to be a string of 1 to %d visible characters", maxID))
+		return post{}, refuse(codeBadID, fmt.Sprintf("the id has to be a string of 1 to %d characters, not blank, without control characters", maxID))
 	}
 	if p.text, ok = fields["text"].(string); !ok || !validText(p.text) {
 		r := refuse(codeBadText, fmt.Sprintf("the text has to be a string of 1 to %d characters, not blank, without control characters", maxText))

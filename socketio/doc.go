@@ -22,7 +22,7 @@
 // # Files, in reading order
 //
 // packet.go and args.go: the encoding, with no connection in sight. server.go and namespace.go: what an
-// application sets up. client.go: a connection, and which packet is for whom. socket.go, send.go, life.go and event.go: what
+// application sets up. conn.go: a connection, and which packet is for whom. socket.go, send.go, life.go and event.go: what
 // callbacks use. emitter.go: rooms, and the one place where packets for many leave. recovery.go: sockets
 // that come back. Below is engineio, which can be used alone.
 package socketio

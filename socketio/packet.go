@@ -44,6 +44,7 @@ var (
 	errAttachments = errors.New("a packet's number of attachments is not one from 1 to 10")
 	errNamespace   = errors.New("a packet's namespace is too long")
 	errID          = errors.New("a packet's id is too large")
+	errName        = errors.New("an event has a name that is reserved, or none")
 	errPayload     = errors.New("a packet's payload is not that of its type")
 )
 
@@ -105,7 +106,9 @@ func (p packet) check() error {
 	case kindConnectError:
 		ok = first == '{' || first == '"'
 	case kindEvent, kindBinaryEvent:
-		ok = first == '[' && validName(firstOf(p.data))
+		if ok = first == '['; ok && !validName(firstOf(p.data)) {
+			return errName
+		}
 	case kindAck, kindBinaryAck:
 		ok = first == '[' && p.hasID
 	}

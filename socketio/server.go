@@ -125,8 +125,8 @@ func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 	return like
 }
 
-// find returns the namespace that a client asks for, or nil.
-func (s *Server) find(name string) *Namespace {
+// use returns the namespace that a client asks for, for one more user, or nil. release ends the use.
+func (s *Server) use(name string) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := s.namespaces[name]; n != nil {

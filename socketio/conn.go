@@ -112,7 +112,7 @@ func (c *conn) dispatch(p packet, attachments [][]byte) error {
 
 // connect answers a CONNECT: with CONNECT, or CONNECT_ERROR.
 func (c *conn) connect(p packet) error {
-	n := c.server.find(p.namespace)
+	n := c.server.use(p.namespace)
 	if n == nil {
 		return c.refuse(p.namespace, invalidNamespace{})
 	}
