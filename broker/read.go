@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,7 +198,7 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 		Message *struct {
 			Subject string `json:"subject"`
 			Seq     uint64 `json:"seq"`
-			Header  string `json:"hdrs"`
+			Header  []byte `json:"hdrs"`
 			Data    []byte `json:"data"`
 		} `json:"message"`
 	}
@@ -214,9 +213,8 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 	case answer.Message == nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errors.New("an empty answer"))
 	}
-	found := &stored{answer.Message.Subject, answer.Message.Seq, answer.Message.Data}
-	if header, err := base64.StdEncoding.DecodeString(answer.Message.Header); err == nil && isRemoval(header) {
+	if isRemoval(answer.Message.Header) {
 		return nil, nil
 	}
-	return found, nil
+	return &stored{answer.Message.Subject, answer.Message.Seq, answer.Message.Data}, nil
 }

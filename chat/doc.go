@@ -4,7 +4,7 @@
 //	c, err := chat.Open(ctx, app, hub, broker, chat.Config{Secret: secret})
 //	e.POST("/session", c.SignIn, c.LimitSessions())
 //	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession)
-//	app.WS("/ws/chat/:room", c.Join, c.RequireRoom, c.LimitUpgrades(), c.RequireTicket)
+//	app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 //
 // # The way of a message
 //

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -167,5 +166,3 @@ func (k kind) binary() kind {
 func validNamespace(s string) bool {
 	return strings.HasPrefix(s, "/") && len(s) <= maxNamespace && !strings.ContainsAny(s, ",?")
 }
-
-func (k kind) String() string { return fmt.Sprintf("type %d", byte(k)) }

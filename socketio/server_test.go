@@ -271,6 +271,7 @@ func TestReasons(t *testing.T) {
 
 func TestRoomsAndCounts(t *testing.T) {
 	s := start(t, socketio.Config{})
+	left := disconnects(s.io.Namespace)
 	s.io.OnConnect(func(s *socketio.Socket) error {
 		socketio.On(s, "join", func(e socketio.Event, room string) error { s.Join(room); return e.Ack(s.Rooms()) })
 		socketio.On(s, "leave", func(e socketio.Event, room string) error { s.Leave(room); return e.Ack() })
@@ -316,10 +317,8 @@ func TestRoomsAndCounts(t *testing.T) {
 	a.send(`422["leave","x"]`)
 	a.expect(`432[]`)
 	b.conn.Close()
-	for s.io.RoomLen("x") > 0 || s.io.Len() > 2 {
-		time.Sleep(time.Millisecond) // the goodbye arrives by another way
-	}
-	if s.io.Socket(bID) != nil {
+	<-left
+	if s.io.RoomLen("x") != 0 || s.io.Len() != 2 || s.io.Socket(bID) != nil {
 		t.Error("who left is still there")
 	}
 	if err := s.io.Emit("disconnect"); err == nil {
@@ -451,7 +450,7 @@ func TestScripts(t *testing.T) {
 
 func TestRecoveryHasLimits(t *testing.T) {
 	s := start(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: 500})
-	s.io.OnConnect(func(*socketio.Socket) error { return nil })
+	left := disconnects(s.io.Namespace)
 	connect := func(auth string) (p *peer, sid, pid string, missed []string) {
 		p = s.dial()
 		p.send("40" + auth)
@@ -467,9 +466,7 @@ func TestRecoveryHasLimits(t *testing.T) {
 	json.Unmarshal([]byte(p.read()[2:]), &event)
 	auth := fmt.Sprintf(`{"pid":%q,"offset":%q}`, pid, event[1])
 	p.conn.Close()
-	for s.io.Len() > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-left
 	s.io.Emit("missed")
 	p, again, _, _ := connect(auth)
 	if got := p.read(); again != sid || !strings.HasPrefix(got, `42["missed",`) {
@@ -485,9 +482,7 @@ func TestRecoveryHasLimits(t *testing.T) {
 		}
 	}
 	p.conn.Close()
-	for s.io.Socket(sid) != nil {
-		time.Sleep(time.Millisecond)
-	}
+	<-left
 	s.io.Emit(strings.Repeat("x", 600)) // more than is kept
 	if _, other, _, _ := connect(auth); other == sid {
 		t.Error("came back with a hole")
@@ -541,9 +536,6 @@ func TestTheConnectionEndsInOnConnect(t *testing.T) {
 	case <-reasons:
 	case <-time.After(patience):
 		t.Error("nobody is told")
-	}
-	for s.io.Len() > 0 {
-		time.Sleep(time.Millisecond) // its last steps
 	}
 }
 

@@ -90,20 +90,15 @@ func encodePayload(packets []packet) []byte {
 	return body
 }
 
-// frame is what messages are on a WebSocket: text with its type before it, bytes as they are.
-func frame(messages ...ws.Message) (ws.Frame, error) {
-	if len(messages) == 1 {
-		return ws.NewFrame(onWire(messages[0]))
-	}
+// NewFrame encodes messages for Session.Offer, once for all who get them, as they are on a WebSocket: text
+// with its type before it, bytes as they are. They stay together.
+func NewFrame(messages ...ws.Message) (ws.Frame, error) {
 	wire := make([]ws.Message, len(messages))
 	for i, m := range messages {
 		wire[i] = onWire(m)
 	}
 	return ws.NewFrame(wire...)
 }
-
-// NewFrame encodes messages for Session.Offer: once for all who get them. They stay together.
-func NewFrame(messages ...ws.Message) (ws.Frame, error) { return frame(messages...) }
 
 func onWire(m ws.Message) ws.Message {
 	if m.IsText() {

@@ -151,7 +151,7 @@ func (s *Session) Send(m ws.Message) error {
 		return socket.Send(onWire(m))
 	}
 	defer s.mu.Unlock()
-	f, err := frame(m)
+	f, err := NewFrame(m)
 	if err != nil {
 		return err
 	}
