@@ -20,7 +20,7 @@ func metrics(s *server) echo.HandlerFunc {
 	gauge("echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", s.io.Sessions)
 	r.MustRegister(prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "echows_sockets_dropped_total", Help: "Sockets closed with 1013, because they did not read what was broadcast."},
-		func() float64 { return float64(s.app.Dropped()) },
+		func() float64 { return float64(s.app.Stats().Dropped) },
 	))
 	return echo.WrapHandler(promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
 }

@@ -8,6 +8,7 @@ import (
 
 	"echows/chat"
 	"echows/views"
+	"echows/ws"
 )
 
 // routes is every URL the server answers, but for those below /socket.io/, which socketio.New mounts.
@@ -15,9 +16,10 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	e.GET("/", pages.Show("index")) // the first lesson's page
 	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
-	s.app.WS("/ws", reply)               // the first lesson: answers each message
-	s.app.WS("/ws/echo", echoBack)       // sends each message back
-	s.app.WS("/ws/broadcast", broadcast) // sends each message to everyone
+	paced := ws.RouteConfig{MessageRate: s.messageRate}
+	s.app.WSWithConfig("/ws", reply, paced)               // the first lesson: answers each message
+	s.app.WS("/ws/echo", echoBack)                        // sends each message back
+	s.app.WSWithConfig("/ws/broadcast", broadcast, paced) // sends each message to everyone
 
 	c := s.chat                                                     // the second lesson
 	e.GET("/chat", pages.Show("chat"))                              // room lobby

@@ -96,8 +96,11 @@ type server struct {
 	io       *socketio.Server
 	http     *http.Server
 	listener net.Listener
-	secure   bool       // serves https: and wss:
-	failed   chan error // serving ended by itself; holds one
+	secure   bool // serves https: and wss:
+
+	messageRate float64 // a second, of one connection to the first lesson's routes; 0 for no limit
+
+	failed chan error // serving ended by itself; holds one
 }
 
 // start wires the pieces and listens. Everything that can be wrong with the settings is an error
@@ -128,7 +131,17 @@ func (s *server) start(set settings) error {
 	}
 	e := echo.New()
 	e.IPExtractor = clientAddress(set.proxies)
-	s.app = ws.New(e, ws.Config{Origins: set.origins, MaxMessage: int(set.maxMessage), PingInterval: set.ping})
+	s.app = ws.New(e, ws.Config{
+		Origins:           set.origins,
+		Hosts:             set.hosts,
+		TrustedProxies:    set.proxies,
+		MaxSockets:        set.sockets,
+		MaxAddressSockets: set.addressSockets,
+		MaxMessage:        int(set.maxMessage),
+		Compression:       compression(set.compress),
+		PingInterval:      set.ping,
+	})
+	s.messageRate = set.messageRate
 	s.hub = hub.New()
 	s.chat, err = chat.Open(ctx, s.app, s.hub, s.broker, chat.Config{
 		Secret:   secret,
@@ -170,6 +183,14 @@ func (s *server) start(set settings) error {
 	}
 	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
 	return nil
+}
+
+// compression is what -compress says.
+func compression(on bool) ws.Compression {
+	if on {
+		return ws.CompressionOn
+	}
+	return ws.CompressionOff
 }
 
 // bodyInTime bounds how long a request's body may take. http.Server.ReadTimeout would end a GET that

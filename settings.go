@@ -36,7 +36,11 @@ type settings struct {
 	keepBytes      size
 	postRate       float64
 	addressRate    float64
+	sockets        int
 	addressSockets int
+	messageRate    float64
+	hosts          hosts
+	compress       bool
 }
 
 // tlsSettings say where a certificate comes from.
@@ -49,7 +53,7 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	set := settings{
 		addr: ":3000", data: "data", maxMessage: 1 << 20, ping: 25 * time.Second,
 		keepMessages: 1000, keepTime: 30 * 24 * time.Hour, keepBytes: 1 << 30,
-		postRate: 20, addressRate: 50, addressSockets: 2000,
+		postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000,
 	}
 	flags := flag.NewFlagSet("echows", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line says more than the list of all flags
@@ -57,7 +61,8 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	name := func(flag, variable string) string { env[flag] = variable; return flag }
 	flags.StringVar(&set.addr, name("addr", "PORT"), set.addr, "`address` to listen on; in PORT the number alone")
 	flags.Var(&set.origins, name("origins", "ALLOWED_ORIGINS"), "foreign `origins` whose pages may connect, with commas, such as https://example.com; * for all (the same host always may)")
-	flags.Var(&set.proxies, name("trusted-proxies", "TRUSTED_PROXIES"), "`networks` of proxies whose X-Forwarded-For is believed, with commas, such as 10.0.0.0/8")
+	flags.Var(&set.hosts, name("hosts", "HOSTS"), "the server's own `hosts`, with commas, such as example.com: pages of others are foreign then, whatever host their requests name")
+	flags.Var(&set.proxies, name("trusted-proxies", "TRUSTED_PROXIES"), "`networks` of proxies whose X-Forwarded-For, -Proto and -Host are believed, with commas, such as 10.0.0.0/8")
 	flags.StringVar(&set.tls.cert, name("tls-cert", "TLS_CERT"), "", "`file` with the TLS certificate (PEM), to serve https: and wss:")
 	flags.StringVar(&set.tls.key, name("tls-key", "TLS_KEY"), "", "`file` with its private key (PEM)")
 	flags.StringVar(&set.tls.domain, name("tls-domain", "TLS_DOMAIN"), "", "`domain` to get a certificate for, from Let's Encrypt; needs -addr :443")
@@ -73,7 +78,10 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.Var(&set.keepBytes, name("keep-bytes", "KEEP_BYTES"), "`bytes` that all messages take on disk, or with KiB, MiB, GiB; the oldest go first")
 	flags.Float64Var(&set.postRate, name("post-rate", "POST_RATE"), set.postRate, "`messages` a second that one chat connection may post, in bursts of twice as many")
 	flags.Float64Var(&set.addressRate, name("address-rate", "ADDRESS_RATE"), set.addressRate, "`connections` a second that one address may open to the chat, and tickets and reads, each counted by itself; in bursts of ten times as many")
-	flags.IntVar(&set.addressSockets, name("address-sockets", "ADDRESS_SOCKETS"), set.addressSockets, "`number` of connections to the chat that one address may have")
+	flags.IntVar(&set.sockets, name("sockets", "SOCKETS"), set.sockets, "`number` of connections in all, over all routes, clients that poll included; 0 for no limit")
+	flags.IntVar(&set.addressSockets, name("address-sockets", "ADDRESS_SOCKETS"), set.addressSockets, "`number` of them that one address may have; 0 for no limit")
+	flags.Float64Var(&set.messageRate, name("message-rate", "MESSAGE_RATE"), set.messageRate, "`messages` a second that are taken of one connection to /ws and /ws/broadcast, in bursts of twice as many; one that sends more is read more slowly; 0 for no limit")
+	flags.BoolVar(&set.compress, name("compress", "COMPRESS"), false, "`whether` WebSockets agree on permessage-deflate")
 
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -123,8 +131,12 @@ func (set *settings) check() error {
 		return fmt.Errorf("-keep-time %v is too short; 1s is the least", set.keepTime)
 	case set.keepBytes < 1<<20:
 		return fmt.Errorf("-keep-bytes %v is too little; 1MiB is the least", &set.keepBytes)
-	case !isRate(set.postRate) || !isRate(set.addressRate) || set.addressSockets < 1:
-		return errors.New("-post-rate and -address-rate have to be more than 0 and at most a million, -address-sockets 1 or more")
+	case !isRate(set.postRate) || !isRate(set.addressRate):
+		return errors.New("-post-rate and -address-rate have to be more than 0 and at most a million")
+	case set.sockets < 0 || set.addressSockets < 0:
+		return errors.New("-sockets and -address-sockets have to be 0, for no limit, or more")
+	case set.messageRate != 0 && !isRate(set.messageRate):
+		return errors.New("-message-rate has to be 0, for no limit, or up to a million")
 	}
 	return nil
 }
@@ -137,7 +149,6 @@ func (set *settings) limits() chat.Limits {
 	return chat.Limits{
 		Posts:    rate.Limit(set.postRate),
 		Connects: rate.Limit(set.addressRate),
-		Sockets:  set.addressSockets,
 	}
 }
 
@@ -241,21 +252,38 @@ func (n *networks) Set(text string) error {
 	return nil
 }
 
+// hosts is a list with commas.
+type hosts []string
+
+func (h *hosts) String() string { return strings.Join(*h, ",") }
+
+func (h *hosts) Set(text string) error {
+	all, err := list(text, ws.ParseHost)
+	*h = all
+	return err
+}
+
+// list splits text at commas, and has each part checked.
+func list(text string, check func(string) error) (all []string, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if err := check(one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
 // origins is a list with commas.
 type origins []string
 
 func (o *origins) String() string { return strings.Join(*o, ",") }
 
 func (o *origins) Set(text string) error {
-	*o = nil
-	for one := range strings.SplitSeq(text, ",") {
-		if one = strings.TrimSpace(one); one == "" {
-			continue
-		}
-		if err := ws.ParseOrigin(one); err != nil {
-			return err
-		}
-		*o = append(*o, one)
-	}
-	return nil
+	all, err := list(text, ws.ParseOrigin)
+	*o = all
+	return err
 }

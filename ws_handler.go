@@ -2,8 +2,10 @@ package main
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"echows/ws"
 )
@@ -14,10 +16,13 @@ type Reply struct {
 	ReturnText string `json:"returnText"`
 }
 
+// logged keeps one client from filling the log: it gets the first messages, and then twenty a second.
+var logged = rate.Sometimes{First: 100, Interval: time.Second / 20}
+
 // reply is the first lesson: whatever the page says, it is told to append a line.
 func reply(s *ws.Socket, c echo.Context) error {
 	s.OnMessage(func(m ws.Message) error {
-		slog.Info("message", "id", s.ID(), "got", m)
+		logged.Do(func() { slog.Info("message", "id", s.ID(), "got", m) })
 		return s.SendJSON(Reply{Append: true, ReturnText: "I am using websockets!"})
 	})
 	return nil
@@ -30,8 +35,8 @@ func echoBack(s *ws.Socket, c echo.Context) error {
 }
 
 // broadcast sends every message to all who are connected here, its sender too: the simplest group
-// chat there is.
+// chat there is. One that sends faster than the others read is slowed down.
 func broadcast(s *ws.Socket, c echo.Context) error {
-	s.OnMessage(s.Route().Broadcast)
+	s.OnMessage(s.Broadcast)
 	return nil
 }

@@ -43,7 +43,6 @@ type Limits struct {
 	Posts      rate.Limit // messages a second of one connection; 20 by default, in bursts of twice as many
 	Connects   rate.Limit // upgrades, and as many tickets, a second of one address; 50 by default, in bursts of ten times as many
 	Sessions   rate.Limit // sessions a second of one address; 10 by default, in bursts of ten times as many
-	Sockets    int        // connections of one address; 2,000 by default
 	TicketTime time.Duration
 }
 
@@ -54,7 +53,6 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.Limits.Posts, 20)
 	setDefault(&cfg.Limits.Connects, 50)
 	setDefault(&cfg.Limits.Sessions, 10)
-	setDefault(&cfg.Limits.Sockets, 2000)
 	setDefault(&cfg.Limits.TicketTime, 30*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -83,8 +81,7 @@ type Chat struct {
 	entries *broker.Log
 	tickets *broker.Once
 	archive *archive // nil without a database
-	sockets addresses
-	node    string // this process, among the nodes
+	node    string   // this process, among the nodes
 
 	presence *broker.Listener
 	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
@@ -116,7 +113,6 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		changed: make(chan struct{}, 1),
 		rooms:   map[string]*room{},
 		dirty:   map[*room]bool{},
-		sockets: addresses{most: cfg.Limits.Sockets},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error

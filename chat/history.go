@@ -300,7 +300,7 @@ func (r *room) admit(s *ws.Socket, upTo uint64) error {
 		if bytes <= catchUp {
 			defer r.mu.Unlock()
 			for _, m := range missed {
-				f, err := ws.NewFrame(m.frame())
+				f, err := ws.Prepare(m.frame())
 				if err != nil {
 					return err
 				}

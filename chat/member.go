@@ -31,12 +31,6 @@ type member struct {
 
 // Join is the chat's socket: RequireRoom, RequireAfter and RequireTicket come before it.
 func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
-	address := addressOf(ctx)
-	if !c.sockets.take(address) {
-		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: "this address has as many connections as it may"}
-	}
-	s.OnClose(func(ws.CloseCode, string) { c.sockets.give(address) })
-
 	after, hasAfter, err := afterOf(ctx)
 	if err != nil {
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: err.Error()}

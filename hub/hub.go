@@ -33,7 +33,7 @@ type Hub struct {
 // has to be comparable.
 type Member interface {
 	// Offer sends a frame without waiting; see ws.Socket.Offer.
-	Offer(f ws.Frame)
+	Offer(f *ws.Prepared)
 	// OnClose adds a function to be called when the member has ended; see ws.Socket.OnClose.
 	OnClose(f func(code ws.CloseCode, reason string))
 }
@@ -99,16 +99,16 @@ func (h *Hub) Leave(s Member, name string) {
 // Broadcast sends one message to all members but those excepted, in one order for all of them. The
 // error says what is wrong with m, as ws.Socket.Send's does.
 func (h *Hub) Broadcast(name string, m ws.Message, except ...Member) error {
-	f, err := ws.NewFrame(m)
+	f, err := ws.Prepare(m)
 	if err != nil {
 		return err
 	}
-	h.BroadcastFrame(name, f, except...)
+	h.BroadcastPrepared(name, f, except...)
 	return nil
 }
 
-// BroadcastFrame is Broadcast with what is encoded already.
-func (h *Hub) BroadcastFrame(name string, f ws.Frame, except ...Member) {
+// BroadcastPrepared is Broadcast with what is encoded already.
+func (h *Hub) BroadcastPrepared(name string, f *ws.Prepared, except ...Member) {
 	h.mu.Lock()
 	t := h.topics[name]
 	h.mu.Unlock()

@@ -50,7 +50,7 @@ func (e Emitter) Emit(event string, args ...any) error {
 // deliver is the one place where packets for many leave. To reach the members on other nodes, publish the
 // frame here, with the emitter's rooms, and call deliver there with what arrives: nothing above it knows
 // where members are.
-func (e Emitter) deliver(f ws.Frame) {
+func (e Emitter) deliver(f *ws.Prepared) {
 	h, n := e.namespace.server.hub, e.namespace
 	var but []hub.Member
 	if e.but != nil {
@@ -64,7 +64,7 @@ func (e Emitter) deliver(f ws.Frame) {
 		topics = append(topics, n.topic(room))
 	}
 	if len(e.except) == 0 && len(topics) == 1 {
-		h.BroadcastFrame(topics[0], f, but...)
+		h.BroadcastPrepared(topics[0], f, but...)
 		return
 	}
 	seen := map[hub.Member]bool{}
@@ -100,7 +100,7 @@ func errReserved(event string) error {
 }
 
 // encodeFrame encodes a packet and its attachments as messages that stay together.
-func encodeFrame(p packet, attachments [][]byte) (ws.Frame, error) {
+func encodeFrame(p packet, attachments [][]byte) (*ws.Prepared, error) {
 	if p.attachments = len(attachments); p.attachments > 0 {
 		p.kind = p.kind.binary()
 	}
@@ -109,5 +109,5 @@ func encodeFrame(p packet, attachments [][]byte) (ws.Frame, error) {
 	for _, data := range attachments {
 		messages = append(messages, ws.Message{Opcode: ws.Binary, Data: data})
 	}
-	return engineio.NewFrame(messages...)
+	return engineio.Prepare(messages...)
 }

@@ -36,7 +36,7 @@ type remembered struct {
 	at            time.Time
 	rooms, except []string
 	but           string // the id of who emitted it to the others
-	frame         ws.Frame
+	frame         *ws.Prepared
 }
 
 const rememberedSize = 128 // bytes, about, that an event takes beside its frame
@@ -60,7 +60,7 @@ func newRecovery(cfg Config, onEmpty func()) *recovery {
 }
 
 // emit remembers an event and has it delivered.
-func (r *recovery) emit(to Emitter, p packet, attachments [][]byte, deliver func(ws.Frame)) error {
+func (r *recovery) emit(to Emitter, p packet, attachments [][]byte, deliver func(*ws.Prepared)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	offset := r.first + uint64(len(r.events))
@@ -116,7 +116,7 @@ func (r *recovery) restore(s *Socket) bool {
 	if !ok || offset+1 < r.first+uint64(r.gone) || offset >= r.first+uint64(len(r.events)) {
 		return false
 	}
-	var missed []ws.Frame
+	var missed []*ws.Prepared
 	bytes := 0
 	for _, e := range r.events[offset+1-r.first:] {
 		if e.isFor(was.id, was.rooms) {

@@ -136,10 +136,10 @@ func (s *Socket) send(p packet, attachments [][]byte) error {
 	if err != nil {
 		return err
 	}
-	return s.conn.session.SendFrame(f)
+	return s.conn.session.SendPrepared(f)
 }
 
-func (s *Socket) waitLocked(f ws.Frame) error {
+func (s *Socket) waitLocked(f *ws.Prepared) error {
 	if s.waitingBytes+f.Len() > maxWaiting {
 		return fmt.Errorf("socketio: more than %d bytes wait for a socket to be connected", maxWaiting)
 	}
@@ -154,7 +154,7 @@ func (s *Socket) emitRemembered(r *recovery, p packet, attachments [][]byte) err
 	s.emitting.Lock()
 	defer s.emitting.Unlock()
 	var refused error
-	err := r.emit(s.namespace.To(s.id), p, attachments, func(f ws.Frame) {
+	err := r.emit(s.namespace.To(s.id), p, attachments, func(f *ws.Prepared) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		switch {
@@ -188,7 +188,7 @@ func (s *Socket) flushLocked() error {
 		s.mu.Unlock()
 		var err error
 		for _, f := range frames {
-			if err = s.conn.session.SendFrame(f); err != nil {
+			if err = s.conn.session.SendPrepared(f); err != nil {
 				break
 			}
 		}

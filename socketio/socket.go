@@ -52,7 +52,7 @@ type Socket struct {
 	leavingAll   bool // and for all namespaces
 	ended        bool // and why:
 	reason       string
-	waiting      []ws.Frame // emitted before it was connected, or while it is flushing
+	waiting      []*ws.Prepared // emitted before it was connected, or while it is flushing
 	waitingBytes int
 	rooms        map[string]bool
 	acks         map[uint64]chan []Arg
@@ -77,7 +77,7 @@ type Handshake struct {
 // member is a socket as the hub sees it.
 type member struct{ socket *Socket }
 
-func (m *member) Offer(f ws.Frame) {
+func (m *member) Offer(f *ws.Prepared) {
 	s := m.socket
 	s.mu.Lock()
 	defer s.mu.Unlock()

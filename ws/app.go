@@ -3,29 +3,51 @@ package ws
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/ws/internal/conn"
 )
 
-// Config holds an App's settings. The zero value is ready for use.
+// Config holds an App's settings. The zero value is ready for use. What is also in RouteConfig can be set for
+// each route.
 type Config struct {
 	// Origins are the foreign origins whose pages may connect, such as "https://example.com", or "*"
 	// for all. Pages of the server's own host always may, and so may clients that send no Origin.
 	Origins []string
+	// Hosts are the server's own hosts, such as "example.com" or "localhost:3000". A page of any other has to be
+	// among Origins then, also where the request names its host: that is what DNS rebinding does. Without Hosts,
+	// the host that a request names is taken for the server's own.
+	Hosts []string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-Proto and X-Forwarded-Host are believed.
+	TrustedProxies []netip.Prefix
+
+	// MaxSockets is how many connections there may be at a time, and MaxAddressSockets how many of one address,
+	// as AddressOf tells it; 0 is no limit. Past them a handshake is answered with 503, or 429.
+	MaxSockets, MaxAddressSockets int
+	// MaxBuffered is how many bytes all connections together may hold of messages that have arrived in part, and of
+	// frames that wait to be sent; 256 MiB by default. Past it, a connection that wants more is closed with 1013.
+	MaxBuffered int64
+
 	// MaxMessage is the longest message taken, in bytes over all its fragments; 1 MiB by default.
 	// A longer one ends its connection with 1009.
 	MaxMessage int
-	// Outbox is how many bytes may wait to be sent to one socket; 256 KiB by default.
-	Outbox int
+	// SendBuffer is how many bytes may wait to be sent to one socket before sending to it waits; by default as
+	// many as MaxMessage, and 256 KiB at least. See Socket.Offer for those who do not wait.
+	SendBuffer int
+	// Compression says whether permessage-deflate (RFC 7692) is agreed on; CompressionOff by default.
+	Compression Compression
+	// MessageRate is how many messages a second are taken of one connection, in bursts of twice as many. One that
+	// sends more is read more slowly. 0 is no limit.
+	MessageRate float64
+
 	// PingInterval is the time between two pings; 25 s by default. A connection that gives no sign of
 	// life for twice as long is ended.
 	PingInterval time.Duration
@@ -34,61 +56,84 @@ type Config struct {
 	WriteTimeout time.Duration
 	// CloseTimeout is how long the peer has to answer a close frame that was written; 3 s by default.
 	CloseTimeout time.Duration
-	// Logger gets one line for each connection opened and closed, and the failures of callbacks;
-	// slog.Default() by default.
+	// MessageTimeout is how long a message may take to arrive, from its first byte; 1 minute by default. A slower
+	// one ends its connection with 1008.
+	MessageTimeout time.Duration
+	// Logger gets a line for each connection opened and closed, for the failures of callbacks, and, once a
+	// second at most, for what was refused; slog.Default() by default.
 	Logger *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
+	c.MaxBuffered = cmp.Or(c.MaxBuffered, 256<<20)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 1<<20)
-	c.Outbox = cmp.Or(c.Outbox, 256<<10)
 	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
 	c.CloseTimeout = cmp.Or(c.CloseTimeout, 3*time.Second)
+	c.MessageTimeout = cmp.Or(c.MessageTimeout, time.Minute)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
 }
 
+// leastSendBuffer is the least that SendBuffer is by default, in bytes.
+const leastSendBuffer = 256 << 10
+
+// check says what is wrong with the settings.
+func (c Config) check() error {
+	for _, o := range c.Origins {
+		if err := ParseOrigin(o); err != nil {
+			return err
+		}
+	}
+	for _, h := range c.Hosts {
+		if err := ParseHost(h); err != nil {
+			return err
+		}
+	}
+	if c.MaxSockets < 0 || c.MaxAddressSockets < 0 || c.MaxBuffered < 0 || c.MaxMessage < 0 || c.SendBuffer < 0 || c.MessageRate < 0 ||
+		c.PingInterval < 0 || c.WriteTimeout < 0 || c.CloseTimeout < 0 || c.MessageTimeout < 0 {
+		return fmt.Errorf("ws: a number, size or time in Config is negative; 0 stands for its default")
+	}
+	return nil
+}
+
+// Compression is whether, and how, permessage-deflate (RFC 7692) is agreed on.
+type Compression int
+
+const (
+	// CompressionDefault is CompressionOff in a Config, and the App's in a RouteConfig.
+	CompressionDefault Compression = iota
+	// CompressionOff declines compression.
+	CompressionOff
+	// CompressionOn compresses each message by itself. An idle connection holds nothing for it.
+	CompressionOn
+	// CompressionContext lets messages refer to earlier ones, which makes small ones that are alike smaller. A
+	// connection holds up to 8 KiB for it to send, and up to 32 KiB, as the peer's window is, to receive.
+	CompressionContext
+)
+
 // App gives an Echo server WebSocket routes. Its methods may be called from any goroutine.
 type App struct {
-	echo    *echo.Echo
-	config  Config
-	log     *slog.Logger
-	name    string // random, the first half of every socket's ID
-	tick    time.Duration
-	ticks   int64 // in a ping interval
-	flusher flusher
-	clock   atomic.Int64 // ticks since the start
-	numbers atomic.Uint64
-	dropped atomic.Uint64
+	base
+	echo     *echo.Echo
+	config   Config
+	admitted admission
+	refusals seldom // log lines
 
-	running sync.WaitGroup // every goroutine of the App
-
-	mu        sync.Mutex // guards the rest
-	closing   bool
-	sockets   map[*Socket]struct{}
-	stopSweep chan struct{} // closed when the last socket leaves
+	mu      sync.Mutex // guards closing
+	closing bool
 }
 
 // New gives e WebSocket routes, with middleware that is to run before all other: call it before
 // e.Pre. It panics where cfg is nonsense, such as an origin without a scheme.
 func New(e *echo.Echo, cfg Config) *App {
-	for _, o := range cfg.Origins {
-		if _, err := parseOrigin(o); err != nil && o != "*" {
-			panic(err)
-		}
-	}
-	if cfg.MaxMessage < 0 || cfg.Outbox < 0 || cfg.PingInterval < 0 || cfg.WriteTimeout < 0 || cfg.CloseTimeout < 0 {
-		panic("ws: a size or time in Config is negative; 0 stands for its default")
+	if err := cfg.check(); err != nil {
+		panic(err)
 	}
 	cfg = cfg.withDefaults()
-	a := &App{echo: e, config: cfg, log: cfg.Logger, sockets: make(map[*Socket]struct{})}
-	a.tick = min(max(cfg.PingInterval/32, 10*time.Millisecond), time.Second)
-	a.ticks = max(int64(cfg.PingInterval/a.tick), 1)
-	a.flusher.spawn = a.running.Go
-	var id [3]byte
-	rand.Read(id[:])
-	a.name = hex.EncodeToString(id[:])
+	a := &App{base: newBase(cfg.PingInterval, cfg.Logger), echo: e, config: cfg}
+	a.engine.Buffers.Limit = cfg.MaxBuffered
+	a.admitted = admission{most: cfg.MaxSockets, ofAddress: cfg.MaxAddressSockets, addresses: make(map[string]int)}
 	e.Pre(a.own)
 	return a
 }
@@ -100,7 +145,12 @@ func (a *App) Echo() *echo.Echo { return a.echo }
 // the upgrade, so what it refuses is an ordinary HTTP answer, and the header it sets goes with the
 // 101. Only functions given to echo.Response's Before and After are not called for an upgrade.
 func (a *App) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
-	return a.add(a.echo, path, h, m)
+	return a.add(a.echo, path, h, RouteConfig{}, m)
+}
+
+// WSWithConfig is WS with settings of the route's own. It panics where they are nonsense.
+func (a *App) WSWithConfig(path string, h Handler, cfg RouteConfig, m ...echo.MiddlewareFunc) *Route {
+	return a.add(a.echo, path, h, cfg, m)
 }
 
 // Group makes a group of routes with a common prefix and middleware, as echo.Group does.
@@ -116,7 +166,12 @@ type Group struct {
 
 // WS is App.WS within the group.
 func (g *Group) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
-	return g.app.add(g.echo, path, h, m)
+	return g.app.add(g.echo, path, h, RouteConfig{}, m)
+}
+
+// WSWithConfig is App.WSWithConfig within the group.
+func (g *Group) WSWithConfig(path string, h Handler, cfg RouteConfig, m ...echo.MiddlewareFunc) *Route {
+	return g.app.add(g.echo, path, h, cfg, m)
 }
 
 // Group makes a group within the group.
@@ -130,8 +185,8 @@ type router interface {
 	GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route
 }
 
-func (a *App) add(to router, path string, h Handler, m []echo.MiddlewareFunc) *Route {
-	r := &Route{app: a, handler: h, sockets: make(map[*Socket]struct{})}
+func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.MiddlewareFunc) *Route {
+	r := newRoute(a, h, cfg)
 	path = strings.TrimSuffix(path, "/")
 	to.GET(path, r.serve, m...)
 	if !strings.HasSuffix(path, "*") {
@@ -141,80 +196,56 @@ func (a *App) add(to router, path string, h Handler, m []echo.MiddlewareFunc) *R
 }
 
 // Len is the number of open sockets.
-func (a *App) Len() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.sockets)
-}
+func (a *App) Len() int { return a.engine.Len() }
 
 // Sockets ranges over the sockets that are open when the range begins.
 func (a *App) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
-		for _, s := range a.list(nil) {
-			if !yield(s) {
+		for _, c := range a.engine.Conns() {
+			if !yield(socketOf(c)) {
 				return
 			}
 		}
 	}
 }
 
-// Dropped is how many sockets were closed with 1013, because they did not read what was broadcast.
-func (a *App) Dropped() uint64 { return a.dropped.Load() }
-
-func (a *App) list(into []*Socket) []*Socket {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for s := range a.sockets {
-		into = append(into, s)
-	}
-	return into
+// Stats are numbers of an App since its start.
+type Stats struct {
+	Sockets  int    // open now
+	Dropped  uint64 // sockets closed with 1013, because their peers did not read
+	Refused  uint64 // handshakes refused because of MaxSockets or MaxAddressSockets
+	Slowed   uint64 // messages that waited because of MessageRate
+	Buffered int64  // bytes that count for MaxBuffered now
+	Full     uint64 // times that MaxBuffered was reached
 }
 
-var errShuttingDown = errors.New("the server is shutting down; connect again in a moment")
+// Stats returns the App's numbers.
+func (a *App) Stats() Stats {
+	return Stats{
+		Sockets:  a.Len(),
+		Dropped:  a.engine.Dropped(),
+		Refused:  a.admitted.refused.Load(),
+		Slowed:   a.slowed.Load(),
+		Buffered: a.engine.Buffers.Used(),
+		Full:     a.engine.Buffers.Refused(),
+	}
+}
 
 // enter takes the place of a connection to come, unless the App is shutting down.
-func (a *App) enter() error {
+func (a *App) enter() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closing {
-		return errShuttingDown
+	if !a.closing {
+		a.engine.Hold()
 	}
-	a.running.Add(1)
-	return nil
+	return !a.closing
 }
 
-// open makes s one of the App's sockets. The first of them sets the sweep going.
-func (a *App) open(s *Socket) {
-	a.mu.Lock()
-	a.sockets[s] = struct{}{}
-	if len(a.sockets) == 1 {
-		a.stopSweep = make(chan struct{})
-		stop := a.stopSweep
-		a.running.Go(func() { a.sweep(stop) })
-	}
-	closing := a.closing
-	a.mu.Unlock()
-	s.route.mu.Lock()
-	s.route.sockets[s] = struct{}{}
-	s.route.mu.Unlock()
-	if closing { // Shutdown may have missed it
-		s.close(errRestart, false)
-	}
-}
-
-func (a *App) remove(s *Socket) {
-	s.route.mu.Lock()
-	delete(s.route.sockets, s)
-	s.route.mu.Unlock()
+func (a *App) isClosing() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.sockets, s)
-	if len(a.sockets) == 0 {
-		close(a.stopSweep)
-	}
+	return a.closing
 }
-
-var errRestart = &CloseError{CloseServiceRestart, "service restart"}
 
 // spread is the time over which Shutdown closes many sockets, so that they do not all come back at once.
 const spread = time.Second
@@ -227,15 +258,29 @@ func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends with the last socket, whose Handler this cannot force to return
-		a.running.Wait()
+		a.engine.Wait()
 		close(done)
 	}()
-	open := a.list(nil)
+	a.closeSpread(ctx, a.engine.Conns())
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range a.engine.Conns() {
+		c.Drop(wireError(errRestart))
+	}
+	return context.Cause(ctx)
+}
+
+var errRestart = &CloseError{CloseServiceRestart, "service restart"}
+
+func (a *App) closeSpread(ctx context.Context, open []*conn.Conn) {
 	pause := time.NewTicker(10 * time.Millisecond)
 	defer pause.Stop()
 	batch := max(100, len(open)*int(10*time.Millisecond)/int(spread))
-	for i, s := range open {
-		s.close(errRestart, false)
+	for i, c := range open {
+		c.Close(errRestart.Code, errRestart.Reason)
 		if i%batch == batch-1 && ctx.Err() == nil {
 			select {
 			case <-pause.C:
@@ -243,13 +288,4 @@ func (a *App) Shutdown(ctx context.Context) error {
 			}
 		}
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	for s := range a.Sockets() {
-		s.abort(errRestart)
-	}
-	return context.Cause(ctx)
 }

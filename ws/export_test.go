@@ -1,18 +1,14 @@
 package ws
 
-// Stuck reports whether bytes wait behind a write that waits for the peer, and 64 KiB more would have to wait to be queued.
-func (s *Socket) Stuck() bool {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return s.out.writing && s.out.queue != nil && s.out.full(64<<10)
-}
+// Stuck reports whether so many bytes wait that sending waits.
+func (s *Socket) Stuck() bool { return s.Buffered() >= s.route.config.SendBuffer }
 
-// Rests reports whether the socket rests, or is about to.
-func (s *Socket) Rests() bool { return s.resting.Load() }
+// Rests reports whether the socket waits without a goroutine of its own.
+func (s *Socket) Rests() bool { return s.conn.IsParked() }
 
-// Tick lets the App's time go on until a socket that waits is asked to rest, or may be.
+// Tick lets the App's time go on until a socket that waits is asked to park.
 func Tick(s *Socket) {
-	for range restAfter + 1 {
-		s.keepAlive(s.app.clock.Add(1))
+	for range 4 {
+		s.base.engine.Step()
 	}
 }

@@ -103,7 +103,7 @@ func TestAnswersBeforeTheUpgrade(t *testing.T) {
 func TestSubprotocols(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/none", echoBack)
-		app.WS("/two", func(s *ws.Socket, c echo.Context) error { return s.SendText(s.Subprotocol()) }).Subprotocols("v1", "v2")
+		app.WSWithConfig("/two", func(s *ws.Socket, c echo.Context) error { return s.SendText(s.Subprotocol()) }, ws.RouteConfig{Subprotocols: []string{"v1", "v2"}})
 	})
 	for _, c := range []struct {
 		name, path, want string

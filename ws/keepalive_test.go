@@ -107,7 +107,7 @@ func TestASilentConnectionIsEnded(t *testing.T) {
 
 // Any frame is a sign of life, and so is a part of one that takes long.
 func TestLifeWithoutPongs(t *testing.T) {
-	bubble(t, ws.Config{}, echoBack, func(t *testing.T, app *ws.App, l pipes) {
+	bubble(t, ws.Config{MessageTimeout: time.Hour}, echoBack, func(t *testing.T, app *ws.App, l pipes) {
 		p := l.dial(t, "/")
 		go func() {
 			for {

@@ -7,6 +7,16 @@ import (
 	"log/slog"
 	"strings"
 	"unicode/utf8"
+
+	"echows/ws/internal/wire"
+)
+
+// Opcode is what a message is (RFC 6455 section 5.2).
+type Opcode = wire.Opcode
+
+const (
+	Text   Opcode = wire.Text   // a message of UTF-8 text
+	Binary Opcode = wire.Binary // a message of bytes
 )
 
 // Message is one message of a peer, all its fragments joined, and text proven to be UTF-8.

@@ -117,10 +117,14 @@ func TestContextOfADroppedConnection(t *testing.T) {
 // What was sent before Close arrives, however slowly it is read; the time to answer begins after it.
 func TestASlowReaderGetsAllBeforeTheClose(t *testing.T) {
 	const messages = 200
-	_, addr := serve(t, ws.Config{CloseTimeout: time.Millisecond, Outbox: 64 << 20}, func(e *echo.Echo, app *ws.App) {
+	_, addr := serve(t, ws.Config{CloseTimeout: time.Millisecond, SendBuffer: 64 << 20}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/", func(s *ws.Socket, c echo.Context) error {
+			p, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, 64<<10)})
+			if err != nil {
+				return err
+			}
 			for range messages {
-				s.Route().Broadcast(ws.Message{Opcode: ws.Binary, Data: make([]byte, 64<<10)})
+				s.Offer(p)
 			}
 			return s.Close(ws.CloseNormal, "")
 		})

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/ws/internal/wire"
 )
 
 // handshakeFields are of no use after the upgrade.
@@ -18,6 +21,16 @@ var handshakeFields = map[string]bool{
 	"Sec-Websocket-Key":        true,
 	"Sec-Websocket-Version":    true,
 	"Sec-Websocket-Extensions": true,
+}
+
+// request is what is kept of the HTTP request: its head as text, in some hundred bytes, since a live
+// http.Request with its headers in a map takes thousands.
+type request struct {
+	head   string
+	remote string
+	path   string
+	names  []string // of the route's parameters; the router's own slice
+	params []string
 }
 
 func keepRequest(c echo.Context) request {
@@ -61,7 +74,10 @@ func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		u := new(upgrade)
 		mine := a.echo.NewContext(c.Request(), c.Response().Writer)
-		mine.SetResponse(c.Response()) // whose state Echo looks at afterwards
+		mine.SetResponse(c.Response())      // whose state Echo looks at afterwards
+		for _, key := range storedKeys(c) { // by middleware that was given to e.Pre before
+			mine.Set(key, c.Get(key))
+		}
 		mine.Set(upgradeKey, u)
 		defer func() {
 			if u.socket != nil {
@@ -89,10 +105,28 @@ func (u *upgrade) start() {
 	gone := echo.NewResponse(goneWriter{c.Response().Header().Clone()}, c.Echo())
 	gone.Status, gone.Committed = http.StatusSwitchingProtocols, true
 	c.SetResponse(gone)
-	go func() {
-		defer s.app.running.Done()
-		s.run(c)
-	}()
+	s.conn.Serve(func() *wire.CloseError {
+		s.route.join(s)
+		defer s.route.admit(s)
+		return s.guard(func() error { return s.route.handler(s, c) })
+	})
+}
+
+// storedKeys returns the keys of what was Set on c. echo.Context has no method for that; a context that is not
+// Echo's own gives none.
+func storedKeys(c echo.Context) (keys []string) {
+	v := reflect.ValueOf(c)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	store := v.Elem().FieldByName("store")
+	if store.Kind() != reflect.Map || store.Type().Key().Kind() != reflect.String {
+		return nil
+	}
+	for _, key := range store.MapKeys() {
+		keys = append(keys, key.String())
+	}
+	return keys
 }
 
 // requestContext lives as long as the socket and knows the request's values. It asks for the

@@ -1,26 +1,69 @@
 package ws
 
 import (
-	"encoding/binary"
+	"cmp"
+	"fmt"
 	"iter"
 	"sync"
+
+	"echows/ws/internal/conn"
 )
 
-// Route is one route's sockets.
+// RouteConfig holds the settings of one route. Where a field is zero, the App's Config counts.
+type RouteConfig struct {
+	// Subprotocols are those that the route speaks (RFC 6455 section 1.9). The first one of a client's offers that
+	// is among them is agreed on.
+	Subprotocols []string
+	// Origins, MaxMessage, SendBuffer and Compression are those of Config, for this route.
+	Origins     []string
+	MaxMessage  int
+	SendBuffer  int
+	Compression Compression
+	// MessageRate is that of Config; a negative one is no limit.
+	MessageRate float64
+}
+
+// Route is one route's sockets. Its methods may be called from any goroutine.
 type Route struct {
-	app          *App
-	handler      Handler
-	subprotocols []string
+	app      *App
+	handler  Handler
+	settings RouteConfig
+	config   *conn.Config
 
 	mu      sync.Mutex // guards sockets; held while a broadcast is queued, so all members see one order
 	sockets map[*Socket]struct{}
 }
 
-// Subprotocols names the subprotocols that the route speaks (RFC 6455 section 1.9). The first one of
-// a client's offers that is among them is agreed on. Call it before the server starts.
-func (r *Route) Subprotocols(names ...string) *Route {
-	r.subprotocols = names
-	return r
+func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
+	for _, o := range cfg.Origins {
+		if err := ParseOrigin(o); err != nil {
+			panic(err)
+		}
+	}
+	if cfg.MaxMessage < 0 || cfg.SendBuffer < 0 {
+		panic(fmt.Errorf("ws: a size in RouteConfig is negative; 0 stands for the App's"))
+	}
+	if cfg.Origins == nil {
+		cfg.Origins = a.config.Origins
+	}
+	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, a.config.MaxMessage)
+	cfg.SendBuffer = cmp.Or(cfg.SendBuffer, a.config.SendBuffer, max(cfg.MaxMessage, leastSendBuffer))
+	cfg.Compression = cmp.Or(cfg.Compression, a.config.Compression, CompressionOff)
+	cfg.MessageRate = cmp.Or(cfg.MessageRate, a.config.MessageRate)
+	return &Route{
+		app:      a,
+		handler:  h,
+		settings: cfg,
+		config: &conn.Config{
+			MaxMessage:     cfg.MaxMessage,
+			SendBuffer:     cfg.SendBuffer,
+			PingInterval:   a.config.PingInterval,
+			WriteTimeout:   a.config.WriteTimeout,
+			CloseTimeout:   a.config.CloseTimeout,
+			MessageTimeout: a.config.MessageTimeout,
+		},
+		sockets: make(map[*Socket]struct{}),
+	}
 }
 
 // Len is the number of the route's open sockets.
@@ -33,13 +76,7 @@ func (r *Route) Len() int {
 // Sockets ranges over the route's sockets that are open when the range begins.
 func (r *Route) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
-		r.mu.Lock()
-		open := make([]*Socket, 0, len(r.sockets))
-		for s := range r.sockets {
-			open = append(open, s)
-		}
-		r.mu.Unlock()
-		for _, s := range open {
+		for _, s := range r.list() {
 			if !yield(s) {
 				return
 			}
@@ -47,74 +84,115 @@ func (r *Route) Sockets() iter.Seq[*Socket] {
 	}
 }
 
-// Broadcast sends m to every socket of the route, in one order for all of them. It never waits: a
-// socket whose outbox is full, because its peer does not read, is closed with 1013 instead. The error
-// says what is wrong with m, as Send's does.
-func (r *Route) Broadcast(m Message) error {
-	f, err := NewFrame(m)
+func (r *Route) list() []*Socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*Socket, 0, len(r.sockets))
+	for s := range r.sockets {
+		all = append(all, s)
+	}
+	return all
+}
+
+// opening is what is broadcast to a socket whose Handler has not returned: it gets that afterwards, so that what
+// the Handler sends comes first, and nothing is missed.
+type opening struct {
+	held  []*Prepared
+	bytes int
+}
+
+// join makes s, whose Handler is about to run, one of the route's sockets.
+func (r *Route) join(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.opening = new(opening)
+	r.sockets[s] = struct{}{}
+}
+
+// admit sends s what was held for it; its Handler has returned.
+func (r *Route) admit(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := s.opening.held
+	s.opening = nil
+	for _, p := range held {
+		s.Offer(p)
+	}
+}
+
+// offerLocked is s.Offer for a socket that may be opening.
+func (r *Route) offerLocked(s *Socket, p *Prepared) {
+	o := s.opening
+	switch {
+	case o == nil:
+		s.Offer(p)
+	case o.bytes >= r.settings.SendBuffer:
+		s.conn.Close(CloseTryAgainLater, "too much was broadcast before the connection was ready")
+	default:
+		o.held = append(o.held, p)
+		o.bytes += p.Len()
+	}
+}
+
+func (r *Route) leave(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sockets, s)
+}
+
+// Broadcast sends m to every socket of the route but those excepted, in one order for all of them. It never
+// waits, so a socket whose peer does not read is closed with 1013; see Socket.Offer. In a callback, use
+// Socket.Broadcast, which slows down who sends too fast. The error says what is wrong with m, as Send's does.
+func (r *Route) Broadcast(m Message, except ...*Socket) error {
+	p, err := Prepare(m)
 	if err != nil {
 		return err
 	}
+	r.offer(p, except)
+	return nil
+}
+
+// BroadcastIf is Broadcast to the sockets for which to reports true. It calls to for each once.
+func (r *Route) BroadcastIf(m Message, to func(*Socket) bool) error {
+	p, err := Prepare(m)
+	if err != nil {
+		return err
+	}
+	var chosen []*Socket
+	for s := range r.Sockets() {
+		if to(s) { // not with mu held
+			chosen = append(chosen, s)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range r.sockets {
-		s.Offer(f)
+	for _, s := range chosen {
+		r.offerLocked(s, p)
 	}
 	return nil
 }
 
-// Frame is a message encoded once, to be offered to many sockets, or several messages that are to stay
-// together. It may be used by any number of goroutines, and kept.
-type Frame struct{ bytes []byte }
-
-// NewFrame encodes messages. The error says what is wrong with one, as Send's does.
-func NewFrame(messages ...Message) (Frame, error) {
-	size := 0
-	for _, m := range messages {
-		if err := m.check(); err != nil {
-			return Frame{}, err
-		}
-		size += maxHeader + len(m.Data)
-	}
-	b := make([]byte, 0, size)
-	for _, m := range messages {
-		b = append(appendHeader(b, m.Opcode, len(m.Data)), m.Data...)
-	}
-	return Frame{b}, nil
-}
-
-// Len is how many bytes the frame has.
-func (f Frame) Len() int { return len(f.bytes) }
-
-// Messages ranges over what was encoded, for those whom it reaches in another way than by a socket. The
-// data is shared, and not to be changed.
-func (f Frame) Messages() iter.Seq[Message] {
-	return func(yield func(Message) bool) {
-		for rest := f.bytes; len(rest) > 0; {
-			start, n := 2, int(rest[1])
-			switch n {
-			case 126:
-				start, n = 4, int(binary.BigEndian.Uint16(rest[2:]))
-			case 127:
-				start, n = 10, int(binary.BigEndian.Uint64(rest[2:]))
+func (r *Route) offer(p *Prepared, except []*Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+next:
+	for s := range r.sockets {
+		for _, other := range except {
+			if s == other {
+				continue next
 			}
-			if !yield(Message{Opcode(rest[0] & 0x0f), rest[start : start+n : start+n]}) {
-				return
-			}
-			rest = rest[start+n:]
 		}
+		r.offerLocked(s, p)
 	}
 }
 
-// SendFrame sends a frame; as Send.
-func (s *Socket) SendFrame(f Frame) error { return s.out.sendFrame(f.bytes) }
-
-// Offer sends a frame without ever waiting. A socket whose outbox is full, because its peer does not
-// read, is closed with 1013, and what waited for it is given up. On a socket that closes already it
-// does nothing.
-func (s *Socket) Offer(f Frame) {
-	if s.out.offer(f.bytes) == errFull {
-		s.app.dropped.Add(1)
-		s.close(errFull, true)
+// Close closes every socket of the route, as Socket.Close does.
+func (r *Route) Close(code CloseCode, reason string) error {
+	if !code.MayBeSent() {
+		return errBadCloseCode
 	}
+	for s := range r.Sockets() {
+		s.Close(code, reason)
+	}
+	return nil
 }

@@ -124,7 +124,7 @@ func TestBroadcastToARoute(t *testing.T) {
 	app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		echoRoute(e, app)
 		app.WS("/all", func(s *ws.Socket, c echo.Context) error {
-			s.OnMessage(s.Route().Broadcast)
+			s.OnMessage(s.Broadcast)
 			return s.SendText(fmt.Sprint("one of ", s.Route().Len()))
 		})
 	})
@@ -210,8 +210,8 @@ func TestBroadcastNeverWaits(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	}
-	if app.Dropped() != stuck {
-		t.Errorf("%d were counted as dropped", app.Dropped())
+	if app.Stats().Dropped != stuck {
+		t.Errorf("%d were counted as dropped", app.Stats().Dropped)
 	}
 }
 
@@ -248,7 +248,7 @@ func TestBackPressure(t *testing.T) {
 
 func TestFramesHoldTheirMessages(t *testing.T) {
 	want := []ws.Message{{Opcode: ws.Text, Data: []byte("text")}, {Opcode: ws.Binary, Data: make([]byte, 300)}, {Opcode: ws.Binary}, {Opcode: ws.Text, Data: bytes.Repeat([]byte("x"), 70_000)}}
-	f, err := ws.NewFrame(want...)
+	f, err := ws.Prepare(want...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func TestFramesHoldTheirMessages(t *testing.T) {
 	if !slices.EqualFunc(got, want, func(a, b ws.Message) bool { return a.Opcode == b.Opcode && bytes.Equal(a.Data, b.Data) }) {
 		t.Errorf("%d messages came back changed", len(got))
 	}
-	if _, err := ws.NewFrame(ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
+	if _, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
 		t.Error("text that is not UTF-8 was encoded")
 	}
 }

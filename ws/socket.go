@@ -2,16 +2,31 @@ package ws
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"echows/ws/internal/conn"
+	"echows/ws/internal/wire"
 )
+
+// ErrClosed is what sending on a socket returns once its close has begun. It is net.ErrClosed, so
+// that errors.Is knows it under either name.
+var ErrClosed = conn.ErrClosed
+
+// ErrFull is what TrySend returns while Config.SendBuffer bytes wait to be sent.
+var ErrFull = conn.ErrFull
 
 // Handler runs once for each new connection, after the upgrade, and says with OnMessage and its kin
 // what is to happen; then the App reads. c is the request's context and may be kept by the callbacks:
@@ -21,46 +36,48 @@ type Handler func(s *Socket, c echo.Context) error
 // Socket is one connection. Its methods may be called from any goroutine at any time, except those
 // that register a callback: these belong in the Handler, or in a callback of this socket.
 type Socket struct {
+	conn conn.Conn
+
 	// Static once the socket is open.
-	app         *App
-	route       *Route
+	base        *base
+	route       *Route // nil for a dialed one
 	number      uint64
-	firstPing   int64 // tick
 	opened      time.Time
 	subprotocol string
+	address     string // as the App's admission counts it
+	realIP      string
 	request     request
+	rate        *rate.Limiter // nil without a limit
 
-	out outbox // guards itself
-
-	// Owned by the socket's goroutine, which runs the Handler and all callbacks but late ones of OnClose.
-	in        reader
-	readable  func(fd uintptr) bool // tryRead, or tryByte while the socket rests
+	// Owned by the socket's goroutine, which runs the Handler and all callbacks.
 	onMessage func(Message) error
 	onPong    func([]byte)
 
-	seen atomic.Int64 // the App's tick when this socket began to wait for bytes; awake while it does not
+	opening *opening // nil once the Handler has returned; guarded by the route
 
-	resting atomic.Bool // the sweep asked for a rest, or the socket rests
+	unsettled atomic.Int64 // bytes broadcast since all members had room
 
-	mu      sync.Mutex  // guards the rest; taken after the outbox's, never before
-	gone    bool        // the connection is
-	ended   bool        // OnClose's functions run, or ran
-	end     *CloseError // how the connection ends, set by whoever began it
+	mu      sync.Mutex // guards the rest
+	ended   *CloseError
 	onClose []func(CloseCode, string)
-	ctx     context.Context
-	cancel  context.CancelFunc
 	values  map[any]any
 }
 
+// socketOf returns the socket that c is the connection of.
+func socketOf(c *conn.Conn) *Socket { return (*Socket)(c.Handler().(*events)) }
+
 // ID names the connection in logs. It is unique among those of one App, and random enough to tell
 // restarts and nodes apart.
-func (s *Socket) ID() string { return fmt.Sprintf("%s-%d", s.app.name, s.number) }
+func (s *Socket) ID() string { return fmt.Sprintf("%s-%d", s.base.name, s.number) }
 
-// Route is the route the connection came in by.
+// Route is the route the connection came in by; nil for one that was dialed.
 func (s *Socket) Route() *Route { return s.route }
 
 // Subprotocol is the one agreed on, or "".
 func (s *Socket) Subprotocol() string { return s.subprotocol }
+
+// IsCompressed reports whether permessage-deflate was agreed on.
+func (s *Socket) IsCompressed() bool { return s.conn.IsCompressed() }
 
 // OnMessage registers what is called with each message, one at a time and in order. An error from f
 // closes the socket: with the code of a *CloseError, otherwise with 1011.
@@ -72,36 +89,36 @@ func (s *Socket) OnPong(f func(data []byte)) { s.onPong = f }
 // OnClose adds a function to be called, once, when the connection has ended: with the code and reason
 // of whichever side closed it first. CloseNoStatus (1005) stands for a close frame without a code,
 // CloseAbnormal (1006) for an end without a close frame. Functions run in the order they were added,
-// after the socket left its route; on a socket that has ended already, f runs at once.
+// after the socket left its route; on a socket whose functions have run, f runs at once.
 // It may be called from any goroutine.
 func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 	s.mu.Lock()
-	if !s.ended {
+	end := s.ended
+	if end == nil {
 		s.onClose = append(s.onClose, f)
-		s.mu.Unlock()
-		return
 	}
-	end := s.end
 	s.mu.Unlock()
-	f(end.Code, end.Reason)
+	if end != nil {
+		s.guard(func() error { f(end.Code, end.Reason); return nil })
+	}
 }
 
 // Send sends a message as it is. It returns when the bytes are written or queued behind others; while
-// the outbox is full it waits for writes to end, of which each has Config.WriteTimeout. The error is
+// Config.SendBuffer bytes wait, it waits for writes to end, of which each has Config.WriteTimeout. The error is
 // ErrClosed once a close has begun, or says what the write failed of. m.Data is free for other use
 // afterwards.
 func (s *Socket) Send(m Message) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	return s.out.send(m.Opcode, m.Data)
+	return s.conn.Send(m.Opcode, m.Data)
 }
 
 // SendText sends text, which must be UTF-8; as Send.
 func (s *Socket) SendText(text string) error { return s.Send(Message{Text, []byte(text)}) }
 
 // SendBinary sends bytes; as Send.
-func (s *Socket) SendBinary(data []byte) error { return s.out.send(Binary, data) }
+func (s *Socket) SendBinary(data []byte) error { return s.Send(Message{Binary, data}) }
 
 // SendJSON sends v as JSON in a text message; as Send.
 func (s *Socket) SendJSON(v any) error {
@@ -109,102 +126,97 @@ func (s *Socket) SendJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("ws: send: %w", err)
 	}
-	return s.out.send(Text, data)
+	return s.conn.Send(Text, data)
 }
+
+// SendContext is Send that waits no longer than ctx lives, and then returns its error. It does not wait for its
+// own write either: what the peer makes wait is written later.
+func (s *Socket) SendContext(ctx context.Context, m Message) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	return s.conn.SendContext(ctx, m.Opcode, m.Data)
+}
+
+// TrySend is Send that never waits: while Config.SendBuffer bytes wait to be sent, the error is ErrFull, and
+// nothing is sent.
+func (s *Socket) TrySend(m Message) error {
+	p, err := Prepare(m)
+	if err != nil {
+		return err
+	}
+	return s.conn.TrySend(p.Prepared)
+}
+
+// SendPrepared sends what is encoded already; as Send.
+func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.Prepared) }
+
+// Offer sends without waiting, for those who send to many. What counts is what waits already: a socket for which
+// Config.SendBuffer bytes wait, and whose peer took none for a second, is closed with 1013, and what waited is given
+// up; so is one for which four times as many wait. On a socket that is closing it does nothing.
+func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.Prepared) }
+
+// Broadcast sends m to every socket of the route, this one too, as Route.Broadcast does. One that broadcasts
+// faster than the others read is slowed down: its Broadcast waits until they have room, but for no peer that has
+// stopped to read. It is for the socket's own callbacks.
+func (s *Socket) Broadcast(m Message) error {
+	p, err := Prepare(m)
+	if err != nil {
+		return err
+	}
+	if s.unsettled.Load() >= broadcastWindow {
+		for member := range s.route.Sockets() {
+			if err := member.conn.WaitForRoom(s.Context(), member.route.config.SendBuffer/2); err != nil {
+				return ErrClosed
+			}
+		}
+		s.unsettled.Store(0)
+	}
+	s.unsettled.Add(int64(p.Len()))
+	s.route.offer(p, nil)
+	return nil
+}
+
+// broadcastWindow is how many bytes a socket may broadcast before it looks whether the others have room.
+const broadcastWindow = 64 << 10
+
+// Buffered is how many bytes wait to be sent.
+func (s *Socket) Buffered() int { return s.conn.Buffered() }
 
 // Ping sends a ping with up to 125 bytes, which the peer's pong returns to OnPong. The App pings by
 // itself to keep the connection alive.
 func (s *Socket) Ping(data []byte) error {
-	if len(data) > maxControl {
-		return errControlLong
+	if len(data) > wire.MaxControl {
+		return errLongPing
 	}
-	return s.out.send(opPing, data)
+	return s.conn.Send(wire.Ping, data)
 }
+
+var errLongPing = errors.New("ws: a ping carries at most 125 bytes")
 
 // Flush writes replies that wait for those to the other messages of the same read. They never wait
 // longer than a millisecond.
-func (s *Socket) Flush() { s.out.flush() }
+func (s *Socket) Flush() { s.conn.Flush() }
 
 // Close begins the closing handshake (RFC 6455 section 7.1.2) and returns at once: what was sent
 // before goes out first, nothing is sent after, and the connection ends when the peer has answered, or
 // has not within Config.CloseTimeout; OnClose tells. A code that may not be sent is an error, and closes
 // with 1011 instead. A reason longer than 123 bytes is cut.
 func (s *Socket) Close(code CloseCode, reason string) error {
-	if !code.mayBeSent() {
-		s.close(&CloseError{CloseInternalError, reason}, false)
+	if !code.MayBeSent() {
+		s.conn.Close(CloseInternalError, reason)
 		return errBadCloseCode
 	}
-	s.close(&CloseError{code, reason}, false)
+	s.conn.Close(code, reason)
 	return nil
 }
 
-// Context is cancelled when the connection is gone, also while a callback runs. It carries none of the
-// request's values: those are in the Handler's c.Request().Context().
-func (s *Socket) Context() context.Context {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancel(context.Background())
-		if s.gone {
-			s.cancel()
-		}
-	}
-	return s.ctx
-}
+// Context is cancelled when the connection is gone; that the peer has left is noticed within two seconds also while
+// a callback runs. It carries none of the request's values: those are in the Handler's c.Request().Context().
+func (s *Socket) Context() context.Context { return s.conn.Context() }
 
-// A Key is a place for a value of type T on every socket: declare one as a package variable with
-// NewKey, and keep what belongs to a connection under it.
-type Key[T any] struct{ name *string }
-
-// NewKey makes a Key that is different from all others; name is for people.
-func NewKey[T any](name string) Key[T] { return Key[T]{&name} }
-
-func (k Key[T]) String() string { return *k.name }
-
-// Set keeps v on the socket for as long as the connection lives.
-func (k Key[T]) Set(s *Socket, v T) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k.setLocked(s, v)
-}
-
-func (k Key[T]) setLocked(s *Socket, v T) {
-	if s.values == nil {
-		s.values = make(map[any]any, 1)
-	}
-	s.values[k] = v
-}
-
-// GetOrSet returns the socket's value, or sets it to what make returns, and reports whether it did.
-// make must not call methods of the socket.
-func (k Key[T]) GetOrSet(s *Socket, make func() T) (v T, set bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v, ok := s.values[k].(T); ok {
-		return v, false
-	}
-	v = make()
-	k.setLocked(s, v)
-	return v, true
-}
-
-// Get returns the socket's value, and whether there is one.
-func (k Key[T]) Get(s *Socket) (T, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, ok := s.values[k].(T)
-	return v, ok
-}
-
-// request is what is kept of the HTTP request: its head as text, in some hundred bytes, since a live
-// http.Request with its headers in a map takes thousands.
-type request struct {
-	head   string
-	remote string
-	path   string
-	names  []string // of the route's parameters; the router's own slice
-	params []string
-}
+// Done is closed when the connection is gone, as Context is cancelled.
+func (s *Socket) Done() <-chan struct{} { return s.Context().Done() }
 
 // Request returns the request that was upgraded, made anew at each call from what is kept: URL and
 // query, header (but for the handshake's own fields), cookies, host, remote address.
@@ -226,6 +238,141 @@ func (s *Socket) Path() string { return s.request.path }
 // RemoteAddr is the peer's address and port, as the server saw it.
 func (s *Socket) RemoteAddr() string { return s.request.remote }
 
+// RealIP is the peer's address as the Echo server's IPExtractor tells it, which may be behind a proxy.
+func (s *Socket) RealIP() string { return s.realIP }
+
+// LocalAddr is this end's address.
+func (s *Socket) LocalAddr() net.Addr { return s.conn.NetConn().LocalAddr() }
+
+// TLS returns the state of the connection's TLS, or nil where it has none.
+func (s *Socket) TLS() *tls.ConnectionState {
+	c, ok := s.conn.NetConn().(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return nil
+	}
+	state := c.ConnectionState()
+	return &state
+}
+
 func (s *Socket) String() string {
 	return strings.Join([]string{"socket", s.ID(), "from", s.RemoteAddr(), "on", s.Path()}, " ")
+}
+
+// events are a socket as its connection calls it back.
+type events Socket
+
+func (e *events) Message(op wire.Opcode, data []byte) *wire.CloseError {
+	s := (*Socket)(e)
+	if s.onMessage == nil {
+		return nil
+	}
+	if s.rate != nil {
+		s.pace()
+	}
+	return s.guardMessage(Message{op, data})
+}
+
+func (e *events) Pong(data []byte) *wire.CloseError {
+	s := (*Socket)(e)
+	if s.onPong == nil {
+		return nil
+	}
+	return s.guard(func() error { s.onPong(data); return nil })
+}
+
+func (e *events) Closed(code wire.CloseCode, reason string) {
+	s := (*Socket)(e)
+	if s.route != nil {
+		s.route.leave(s)
+		s.route.app.admitted.give(s.address)
+	}
+	s.runOnClose(&CloseError{code, reason})
+	s.base.log.Info("socket closed", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(),
+		"code", int(code), "reason", reason, "time", time.Since(s.opened).Round(time.Millisecond).String())
+}
+
+// runOnClose calls OnClose's functions in their order, those too that are added meanwhile.
+func (s *Socket) runOnClose(end *CloseError) {
+	for {
+		s.mu.Lock()
+		if len(s.onClose) == 0 {
+			s.ended = end
+			s.mu.Unlock()
+			return
+		}
+		f := s.onClose[0]
+		s.onClose = s.onClose[1:]
+		s.mu.Unlock()
+		func() {
+			returned := false
+			defer func() {
+				if !returned { // it called runtime.Goexit
+					s.runOnClose(end)
+				}
+			}()
+			s.guard(func() error { f(end.Code, end.Reason); return nil })
+			returned = true
+		}()
+	}
+}
+
+// pace waits until the next message may be taken.
+func (s *Socket) pace() {
+	wait := s.rate.Reserve().Delay()
+	if wait <= 0 {
+		return
+	}
+	s.base.slowed.Add(1)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Done():
+	}
+}
+
+// guardMessage is guard for the callback that runs for each message: it allocates nothing.
+func (s *Socket) guardMessage(m Message) (why *wire.CloseError) {
+	returned := false
+	defer s.recoverTo(&why, &returned)
+	err := s.onMessage(m)
+	returned = true
+	return s.reasonFor(err)
+}
+
+// guard calls f, and returns how to close if it fails, panics, or ends its goroutine.
+func (s *Socket) guard(f func() error) (why *wire.CloseError) {
+	returned := false
+	defer s.recoverTo(&why, &returned)
+	err := f()
+	returned = true
+	return s.reasonFor(err)
+}
+
+func (s *Socket) recoverTo(why **wire.CloseError, returned *bool) {
+	if *returned {
+		return
+	}
+	if v := recover(); v != nil {
+		s.base.log.Error("socket callback panicked", "id", s.ID(), "path", s.Path(), "panic", v, "stack", string(debug.Stack()))
+	} else {
+		s.base.log.Error("socket callback called runtime.Goexit", "id", s.ID(), "path", s.Path())
+	}
+	*why = errCallback
+}
+
+var errCallback = &wire.CloseError{Code: CloseInternalError, Reason: "internal error"}
+
+// reasonFor is how to close for a callback's error.
+func (s *Socket) reasonFor(err error) *wire.CloseError {
+	var code *CloseError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &code) && code.Code.MayBeSent():
+		return wireError(code)
+	case s.conn.IsOpen(): // otherwise it failed because the socket closes
+		s.base.log.Error("socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
+	}
+	return errCallback // details are for the log, not for the peer
 }

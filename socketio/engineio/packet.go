@@ -90,14 +90,14 @@ func encodePayload(packets []packet) []byte {
 	return body
 }
 
-// NewFrame encodes messages for Session.Offer, once for all who get them, as they are on a WebSocket: text
+// Prepare encodes messages for Session.Offer, once for all who get them, as they are on a WebSocket: text
 // with its type before it, bytes as they are. They stay together.
-func NewFrame(messages ...ws.Message) (ws.Frame, error) {
+func Prepare(messages ...ws.Message) (*ws.Prepared, error) {
 	wire := make([]ws.Message, len(messages))
 	for i, m := range messages {
 		wire[i] = onWire(m)
 	}
-	return ws.NewFrame(wire...)
+	return ws.Prepare(wire...)
 }
 
 func onWire(m ws.Message) ws.Message {

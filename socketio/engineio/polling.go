@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/ws"
 )
 
 // pendingPoll is a GET that waits. Its answer is sent at most once.
@@ -19,10 +21,16 @@ type answer struct {
 
 // openPolling begins a session with a GET.
 func (s *Server) openPolling(c echo.Context) error {
-	session, err := s.newSession(keep(c.Request()), nil)
-	if err != nil {
+	address := ws.AddressOf(c)
+	if err := s.app.Admit(address); err != nil {
 		return err
 	}
+	session, err := s.newSession(keep(c.Request()), nil)
+	if err != nil {
+		s.app.Dismiss(address)
+		return err
+	}
+	session.OnClose(func(string) { s.app.Dismiss(address) })
 	return respond(c, appendPacket(nil, session.handshake("websocket")))
 }
 

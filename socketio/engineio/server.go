@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -191,6 +192,9 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if socket {
 			if err := s.app.CheckHandshake(c); err != nil {
+				if he := new(echo.HTTPError); errors.As(err, &he) && (he.Code == http.StatusTooManyRequests || he.Code == http.StatusServiceUnavailable) {
+					return err
+				}
 				return errRequest.answer(c)
 			}
 			c.Set(sessionKey, session)

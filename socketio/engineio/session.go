@@ -151,7 +151,7 @@ func (s *Session) Send(m ws.Message) error {
 		return socket.Send(onWire(m))
 	}
 	defer s.mu.Unlock()
-	f, err := NewFrame(m)
+	f, err := Prepare(m)
 	if err != nil {
 		return err
 	}
@@ -173,21 +173,21 @@ func (s *Session) SendTyped(text []byte) error {
 	return socket.Send(ws.Message{Opcode: ws.Text, Data: text})
 }
 
-// SendFrame sends messages that NewFrame encoded; as Send.
-func (s *Session) SendFrame(f ws.Frame) error {
+// SendPrepared sends messages that Prepare encoded; as Send.
+func (s *Session) SendPrepared(f *ws.Prepared) error {
 	s.mu.Lock()
 	if s.transport == websocket && !s.ended {
 		socket := s.socket
 		s.mu.Unlock()
-		return socket.SendFrame(f)
+		return socket.SendPrepared(f)
 	}
 	defer s.mu.Unlock()
 	return s.queueLocked(f)
 }
 
-// Offer sends messages that NewFrame encoded, and waits for nothing: a client that does not read, or
+// Offer sends messages that Prepare encoded, and waits for nothing: a client that does not read, or
 // poll, loses its session.
-func (s *Session) Offer(f ws.Frame) {
+func (s *Session) Offer(f *ws.Prepared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.transport == websocket && !s.ended {
@@ -198,7 +198,7 @@ func (s *Session) Offer(f ws.Frame) {
 }
 
 // queueLocked has messages wait to be polled.
-func (s *Session) queueLocked(f ws.Frame) error {
+func (s *Session) queueLocked(f *ws.Prepared) error {
 	if s.ended {
 		return ErrClosed
 	}
@@ -221,7 +221,7 @@ func (s *Session) queueLocked(f ws.Frame) error {
 // control sends a packet of the protocol's own.
 func (s *Session) controlLocked(p packet) {
 	if s.transport == websocket {
-		if f, err := ws.NewFrame(ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}); err == nil {
+		if f, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}); err == nil {
 			s.socket.Offer(f)
 		}
 		return

@@ -138,9 +138,9 @@ func (s *Session) goOver(socket *ws.Socket) error {
 		}
 		s.queue, s.queued = nil, 0
 		s.mu.Unlock()
-		f, err := ws.NewFrame(messages...)
+		f, err := ws.Prepare(messages...)
 		if err == nil {
-			err = socket.SendFrame(f)
+			err = socket.SendPrepared(f)
 		}
 		s.mu.Lock()
 		if err != nil {

@@ -1,13 +1,13 @@
-package ws
+package wire
 
 import (
 	"encoding/binary"
 	"math/bits"
 )
 
-// unmask undoes the client's mask on p in place (RFC 6455 section 5.3), eight bytes at a time, and
+// Mask masks p in place, or undoes that (RFC 6455 section 5.3), eight bytes at a time, and
 // returns the key turned to where the payload's next byte goes on.
-func unmask(key [4]byte, p []byte) [4]byte {
+func Mask(key [4]byte, p []byte) [4]byte {
 	k := binary.LittleEndian.Uint32(key[:])
 	kk := uint64(k)<<32 | uint64(k)
 	for len(p) >= 32 {

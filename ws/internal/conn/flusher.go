@@ -1,26 +1,25 @@
-package ws
+package conn
 
-import (
-	"runtime"
-	"sync"
-)
+import "sync"
 
 // flusher writes what was queued by those who do not wait, in goroutines that last as long as there is
-// something to write. While they are busy, messages gather, and leave together; that is why they take
-// half of the processors only.
+// something to write. Each turn of a connection is one write, so that a busy one does not keep the others
+// waiting. While all are busy, frames gather, and leave together; that is why there are no more of them than
+// half of the processors.
 type flusher struct {
 	spawn func(func())
+	most  int
 
 	mu      sync.Mutex
-	waiting []*Socket // each once: only an empty outbox that is filled asks for a flush
+	waiting []*outbox // each once; see outbox.scheduled
 	workers int
 }
 
-func (f *flusher) add(s *Socket) {
+func (f *flusher) add(o *outbox) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.waiting = append(f.waiting, s)
-	if f.workers < (runtime.GOMAXPROCS(0)+1)/2 {
+	f.waiting = append(f.waiting, o)
+	if f.workers < f.most {
 		f.workers++
 		f.spawn(f.work)
 	}
@@ -35,10 +34,10 @@ func (f *flusher) work() {
 			f.mu.Unlock()
 			return
 		}
-		s := f.waiting[0]
+		o := f.waiting[0]
 		f.waiting[0] = nil
 		f.waiting = f.waiting[1:]
 		f.mu.Unlock()
-		s.out.tryFlush()
+		o.turn()
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package ws
+package conn
 
 import (
 	"io"
@@ -27,18 +27,13 @@ func readNow(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// writeNow writes to a non-blocking descriptor.
-func writeNow(fd uintptr, p []byte) (int, error) {
+// isReadable reports whether a read from a non-blocking descriptor would not wait.
+func isReadable(fd uintptr) bool {
+	var one [1]byte
 	for {
-		n, err := syscall.Write(int(fd), p)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return 0, errWouldBlock
-		case err != nil:
-			return 0, err
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err != syscall.EAGAIN
 		}
-		return n, nil
 	}
 }

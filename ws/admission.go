@@ -1,0 +1,109 @@
+package ws
+
+import (
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+)
+
+// admission counts connections, in all and by address.
+type admission struct {
+	most, ofAddress int // 0 for no limit
+	refused         atomic.Uint64
+
+	mu        sync.Mutex // guards the rest
+	all       int
+	addresses map[string]int
+}
+
+var (
+	errTooMany = echo.NewHTTPError(http.StatusServiceUnavailable, "the server has as many connections as it may; try again in a moment")
+	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has as many connections as it may; close some, or try again in a moment")
+)
+
+// checkLocked says why one more connection of the address may not be, with mu held.
+func (a *admission) checkLocked(address string) error {
+	switch {
+	case a.most > 0 && a.all >= a.most:
+		return errTooMany
+	case a.ofAddress > 0 && a.addresses[address] >= a.ofAddress:
+		return errAddress
+	}
+	return nil
+}
+
+func (a *admission) check(address string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.checkLocked(address)
+}
+
+func (a *admission) take(address string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.checkLocked(address); err != nil {
+		a.refused.Add(1)
+		return err
+	}
+	a.all++
+	if a.ofAddress > 0 {
+		a.addresses[address]++
+	}
+	return nil
+}
+
+func (a *admission) give(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all--
+	if a.ofAddress == 0 {
+		return
+	}
+	if a.addresses[address]--; a.addresses[address] <= 0 {
+		delete(a.addresses, address)
+	}
+}
+
+// AddressOf is whom limits by address count: the address that the Echo server's IPExtractor tells, or, of IPv6, the
+// network of 64 bits that one customer has.
+func AddressOf(c echo.Context) string {
+	ip := c.RealIP()
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ip
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		network, _ := addr.Prefix(64) // fails only for more bits than there are
+		return network.String()
+	}
+	if text := addr.String(); text != ip {
+		return text
+	}
+	return ip
+}
+
+// Admit counts a connection that is none of the App's sockets, such as a client that polls, for
+// Config.MaxSockets and MaxAddressSockets, until Dismiss is called with the same address, which is AddressOf's. The error is the HTTP
+// answer past a limit: 503 or 429.
+func (a *App) Admit(address string) error {
+	err := a.admitted.take(address)
+	if err != nil {
+		a.logRefusal(address, "", err)
+	}
+	return err
+}
+
+// Dismiss undoes Admit.
+func (a *App) Dismiss(address string) { a.admitted.give(address) }
+
+// logRefusal logs why a client was not let in, once a second at most.
+func (a *App) logRefusal(remote, path string, why error) {
+	if he, ok := why.(*echo.HTTPError); ok {
+		if skipped, ok := a.refusals.ok(); ok {
+			a.log.Warn("connection refused", "remote", remote, "path", path, "status", he.Code, "reason", he.Message, "refused since the last such line", skipped)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package ws
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"echows/ws/internal/conn"
+)
+
+// base is what an App and dialed sockets have in common.
+type base struct {
+	engine  *conn.Engine
+	log     *slog.Logger
+	name    string // random, the first half of every socket's ID
+	numbers *atomic.Uint64
+	slowed  *atomic.Uint64
+}
+
+func newBase(interval time.Duration, log *slog.Logger) base {
+	var id [3]byte
+	rand.Read(id[:])
+	return base{conn.NewEngine(interval), log, hex.EncodeToString(id[:]), new(atomic.Uint64), new(atomic.Uint64)}
+}
+
+// seldom lets something through once a second.
+type seldom struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+// ok reports whether it is time again, and how often it was not since.
+func (s *seldom) ok() (skipped int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.last) < time.Second {
+		s.skipped++
+		return 0, false
+	} else {
+		s.last = now
+	}
+	skipped, s.skipped = s.skipped, 0
+	return skipped, true
+}

@@ -1,0 +1,415 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/proxy"
+	"golang.org/x/net/websocket"
+
+	"echows/ws/internal/conn"
+	"echows/ws/internal/wire"
+)
+
+// DialConfig holds the settings of a connection that is dialed. The zero value is ready for use.
+type DialConfig struct {
+	// Header is sent with the handshake, such as Authorization or Cookie. Fields of the handshake itself are left out.
+	Header http.Header
+	// Origin is sent as the Origin; the server's own by default, since x/net sends one always.
+	Origin string
+	// Subprotocols are offered, the most wanted first.
+	Subprotocols []string
+	// Jar holds the cookies to send, and gets those that the server sets.
+	Jar http.CookieJar
+	// TLS is used for wss:; the system's certificates by default.
+	TLS *tls.Config
+	// Proxy returns the proxy for a request, or nil; http.ProxyFromEnvironment by default.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// The rest is as in Config, but that nothing is logged but the failures of callbacks. Compression is
+	// offered, if it is on. PingInterval is 1 s at least.
+	Compression    Compression
+	MaxMessage     int
+	SendBuffer     int
+	PingInterval   time.Duration
+	WriteTimeout   time.Duration
+	CloseTimeout   time.Duration
+	MessageTimeout time.Duration
+	Logger         *slog.Logger
+}
+
+// HandshakeError says that a server answered a handshake with something else than an upgrade.
+type HandshakeError struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte // at most 1 KiB
+}
+
+func (e *HandshakeError) Error() string {
+	text := fmt.Sprintf("ws: the server answered %d %s", e.StatusCode, http.StatusText(e.StatusCode))
+	if body := strings.TrimSpace(string(e.Body)); body != "" {
+		text += ": " + body
+	}
+	return text
+}
+
+// dialed is what all dialed sockets have in common.
+var dialed = sync.OnceValue(func() *base {
+	b := newBase(time.Second, nil)
+	return &b
+})
+
+// Dial connects to a server: url is ws:, wss:, http: or https:. h runs before anything is read, in this
+// goroutine's place, and says with OnMessage and its kin what is to happen; an error of it closes the socket. Dial
+// returns when h has. ctx bounds the handshake only; the socket lives until it is closed. The error is a
+// *HandshakeError where the server answered, but did not upgrade.
+//
+// What the socket sends is masked, and the server's frames are held to RFC 6455's rules for servers. It has no
+// Route.
+func Dial(ctx context.Context, url string, cfg DialConfig, h func(s *Socket) error) (*Socket, error) {
+	s, c, err := dial(ctx, url, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("ws: dial %s: %w", url, err)
+	}
+	b := dialed()
+	maxMessage := cmp.Or(cfg.MaxMessage, 1<<20)
+	s.base = &base{engine: b.engine, log: c.log, name: b.name, numbers: b.numbers, slowed: b.slowed}
+	s.number = b.numbers.Add(1)
+	s.opened = time.Now()
+	b.engine.Open(&s.conn, c.conn, c.early, wire.Client, c.deflate, &conn.Config{
+		MaxMessage:     maxMessage,
+		SendBuffer:     cmp.Or(cfg.SendBuffer, max(maxMessage, leastSendBuffer)),
+		PingInterval:   max(cmp.Or(cfg.PingInterval, 25*time.Second), time.Second),
+		WriteTimeout:   cmp.Or(cfg.WriteTimeout, 10*time.Second),
+		CloseTimeout:   cmp.Or(cfg.CloseTimeout, 3*time.Second),
+		MessageTimeout: cmp.Or(cfg.MessageTimeout, time.Minute),
+	}, (*events)(s))
+	started := make(chan struct{})
+	s.conn.Serve(func() *wire.CloseError {
+		defer close(started)
+		return s.guard(func() error { return h(s) })
+	})
+	<-started
+	return s, nil
+}
+
+// dialing is a connection that shook hands.
+type dialing struct {
+	conn    net.Conn
+	early   []byte // came right behind the handshake
+	deflate *wire.Deflate
+	log     *slog.Logger
+}
+
+func dial(ctx context.Context, address string, cfg DialConfig) (*Socket, *dialing, error) {
+	target, err := parseTarget(address)
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err := connect(ctx, target, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	s, d, err := shake(nc, target, cfg)
+	if err == nil && !stop() { // it ran, or is about to
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		nc.Close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, nil, err
+	}
+	nc.SetDeadline(time.Time{})
+	return s, d, nil
+}
+
+func parseTarget(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	switch u.Scheme {
+	case "ws", "http":
+		u.Scheme = "ws"
+	case "wss", "https":
+		u.Scheme = "wss"
+	default:
+		return nil, errors.New("a URL begins with ws: or wss:")
+	}
+	if u.Host == "" {
+		return nil, errors.New("the URL has no host")
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+// asHTTP is the URL as cookies and proxies know it.
+func asHTTP(target *url.URL) *url.URL {
+	u := *target
+	u.Scheme = strings.Replace(u.Scheme, "ws", "http", 1)
+	return &u
+}
+
+// connect opens the connection, through a proxy where there is one, and TLS on it.
+func connect(ctx context.Context, target *url.URL, cfg DialConfig) (net.Conn, error) {
+	ask := cfg.Proxy
+	if ask == nil {
+		ask = http.ProxyFromEnvironment
+	}
+	through, err := ask(&http.Request{URL: asHTTP(target)})
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	to := hostPort(target, map[string]string{"ws": "80", "wss": "443"})
+	var c net.Conn
+	switch {
+	case through == nil:
+		c, err = new(net.Dialer).DialContext(ctx, "tcp", to)
+	case through.Scheme == "http" || through.Scheme == "https":
+		c, err = tunnel(ctx, through, to)
+	default: // socks5
+		var d proxy.Dialer
+		if d, err = proxy.FromURL(through, new(net.Dialer)); err == nil {
+			c, err = d.(proxy.ContextDialer).DialContext(ctx, "tcp", to)
+		}
+	}
+	if err != nil || target.Scheme == "ws" {
+		return c, err
+	}
+	return secure(ctx, c, target.Hostname(), cfg.TLS)
+}
+
+// secure puts TLS on c.
+func secure(ctx context.Context, c net.Conn, name string, cfg *tls.Config) (net.Conn, error) {
+	if cfg == nil {
+		cfg = new(tls.Config)
+	}
+	cfg = cfg.Clone()
+	cfg.ServerName = cmp.Or(cfg.ServerName, name)
+	cfg.NextProtos = []string{"http/1.1"}
+	t := tls.Client(c, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// tunnel asks an HTTP proxy for a connection (RFC 9110 section 9.3.6).
+func tunnel(ctx context.Context, through *url.URL, to string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", hostPort(through, map[string]string{"http": "80", "https": "443"}))
+	if err == nil && through.Scheme == "https" {
+		c, err = secure(ctx, c, through.Hostname(), nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to}, Host: to, Header: http.Header{}}
+	if through.User != nil {
+		password, _ := through.User.Password()
+		basic := &http.Request{Header: http.Header{}}
+		basic.SetBasicAuth(through.User.Username(), password)
+		req.Header.Set("Proxy-Authorization", basic.Header.Get("Authorization"))
+	}
+	head := headReader{conn: c}
+	var res *http.Response
+	if err = req.Write(c); err == nil {
+		res, err = head.read()
+	}
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the proxy %s answered %s", through.Host, res.Status)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func hostPort(u *url.URL, ports map[string]string) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), ports[u.Scheme]))
+}
+
+// shake has x/net do the opening handshake (RFC 6455 section 4.1).
+func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, error) {
+	plain := asHTTP(target)
+	origin, err := url.Parse(cmp.Or(cfg.Origin, plain.Scheme+"://"+plain.Host))
+	if err != nil {
+		return nil, nil, err
+	}
+	header := cfg.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	if cfg.Jar != nil {
+		with := &http.Request{Header: header}
+		for _, cookie := range cfg.Jar.Cookies(plain) {
+			with.AddCookie(cookie)
+		}
+	}
+	policy, compress := cfg.Compression.policy()
+	header.Del("Sec-WebSocket-Extensions")
+	if compress {
+		header.Set("Sec-WebSocket-Extensions", policy.Offer())
+	}
+	xnet := &websocket.Config{
+		Location: target,
+		Origin:   origin,
+		Version:  websocket.ProtocolVersionHybi13,
+		Protocol: cfg.Subprotocols,
+		Header:   header,
+	}
+	answer := &answer{headReader: headReader{conn: nc}}
+	if _, err = websocket.NewClient(xnet, answer); answer.err != nil {
+		err = answer.err
+	}
+	if cfg.Jar != nil && answer.response != nil {
+		cfg.Jar.SetCookies(plain, answer.response.Cookies())
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &dialing{conn: nc, early: answer.rest, log: cfg.Logger}
+	if d.log == nil {
+		d.log = slog.New(failuresOnly{slog.Default().Handler()})
+	}
+	agreed, ok, err := policy.Agree(answer.response.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return nil, nil, err
+	}
+	if ok && !compress {
+		return nil, nil, errors.New("the server accepted an extension that was not offered")
+	}
+	if ok {
+		d.deflate = &agreed
+	}
+	s := &Socket{subprotocol: answer.response.Header.Get("Sec-Websocket-Protocol")}
+	s.request = request{
+		head:   dialedHead(target, header),
+		remote: nc.RemoteAddr().String(),
+		path:   target.Path,
+	}
+	return s, d, nil
+}
+
+// dialedHead is what Socket.Request restores: the request without what it was for.
+func dialedHead(target *url.URL, header http.Header) string {
+	var b strings.Builder
+	b.WriteString("GET " + target.RequestURI() + " HTTP/1.1\r\nHost: " + target.Host + "\r\n")
+	header.WriteSubset(&b, handshakeFields)
+	b.WriteString("\r\n")
+	return b.String()
+}
+
+// headReader reads an HTTP answer's head, and keeps what comes behind it.
+type headReader struct {
+	conn       net.Conn
+	head, rest []byte
+}
+
+// maxHead is the most that an answer's head may have, in bytes.
+const maxHead = 64 << 10
+
+func (h *headReader) read() (*http.Response, error) {
+	var got []byte
+	for len(got) < maxHead {
+		part := make([]byte, 1024)
+		n, err := h.conn.Read(part)
+		got = append(got, part[:n]...)
+		if end := bytes.Index(got, []byte("\r\n\r\n")); end >= 0 {
+			h.head, h.rest = got[:end+4], got[end+4:]
+			// As to a CONNECT: what follows the head is no body.
+			return http.ReadResponse(bufio.NewReader(bytes.NewReader(h.head)), &http.Request{Method: http.MethodConnect})
+		}
+		if err == io.EOF {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.New("the answer's head is too long")
+}
+
+// answer is the connection as x/net's client sees it. It judges what x/net cannot: an answer that is no upgrade
+// becomes a HandshakeError, and extensions are kept from it, since it refuses all.
+type answer struct {
+	headReader
+	response *http.Response
+	err      error
+	forXNet  io.Reader
+}
+
+func (a *answer) Write(p []byte) (int, error) { return a.conn.Write(p) }
+func (a *answer) Close() error                { return nil }
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.forXNet == nil {
+		if a.response, a.err = a.read(); a.err != nil {
+			return 0, a.err
+		}
+		if a.response.StatusCode != http.StatusSwitchingProtocols {
+			a.err = a.refusal()
+			return 0, a.err
+		}
+		a.forXNet = strings.NewReader(a.rewritten())
+	}
+	return a.forXNet.Read(p)
+}
+
+// rewritten is the head in the one form that x/net reads.
+func (a *answer) rewritten() string {
+	h := a.response.Header
+	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + h.Get("Upgrade") + "\r\n"
+	if httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") {
+		head += "Connection: Upgrade\r\n"
+	}
+	head += "Sec-WebSocket-Accept: " + h.Get("Sec-WebSocket-Accept") + "\r\n"
+	if name := h.Get("Sec-WebSocket-Protocol"); name != "" {
+		head += "Sec-WebSocket-Protocol: " + name + "\r\n"
+	}
+	return head + "\r\n"
+}
+
+// refusal reads the beginning of the answer's body.
+func (a *answer) refusal() error {
+	e := &HandshakeError{StatusCode: a.response.StatusCode, Header: a.response.Header}
+	all := io.MultiReader(bytes.NewReader(a.head), bytes.NewReader(a.rest), a.conn)
+	if res, err := http.ReadResponse(bufio.NewReader(all), nil); err == nil {
+		e.Body, _ = io.ReadAll(io.LimitReader(res.Body, maxBody))
+	}
+	return e
+}
+
+// maxBody is how much of a refusal's body is kept, in bytes.
+const maxBody = 1 << 10
+
+// failuresOnly is a log without the lines of each connection.
+type failuresOnly struct{ slog.Handler }
+
+func (f failuresOnly) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && f.Handler.Enabled(ctx, level)
+}

@@ -1,0 +1,238 @@
+package ws
+
+import (
+	"bufio"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/websocket"
+	"golang.org/x/time/rate"
+
+	"echows/ws/internal/wire"
+)
+
+// CheckHandshake says, as an *echo.HTTPError, why a request cannot be upgraded, or returns nil. It is for
+// middleware that spends something on an upgrade, such as a ticket; the route checks by itself.
+func (a *App) CheckHandshake(c echo.Context) error {
+	if _, err := (&Route{app: a, settings: RouteConfig{Origins: a.config.Origins}}).judge(c); err != nil {
+		return err
+	}
+	return a.admitted.check(AddressOf(c))
+}
+
+// agreement is what a handshake settles.
+type agreement struct {
+	subprotocol string
+	deflate     *wire.Deflate // nil without compression
+	extension   string        // the header's value
+}
+
+// serve is the route's Echo handler: it answers what cannot be upgraded, upgrades the rest, and
+// leaves the socket for own to start.
+func (r *Route) serve(c echo.Context) error {
+	agreed, err := r.judge(c)
+	if err != nil {
+		if wantsUpgrade(c.Request()) {
+			r.app.logRefusal(c.Request().RemoteAddr, c.Request().URL.Path, err)
+		}
+		return err
+	}
+	u, ok := c.Get(upgradeKey).(*upgrade)
+	if !ok {
+		return echo.NewHTTPError(http.StatusInternalServerError,
+			"ws: this request did not pass the App's own middleware; is the Echo server that of ws.New?")
+	}
+	if !r.app.enter() {
+		return echo.NewHTTPError(http.StatusServiceUnavailable, "the server is shutting down; connect again in a moment")
+	}
+	defer r.app.engine.Release() // the socket has counted itself by then, or never comes
+	address := AddressOf(c)
+	if err := r.app.Admit(address); err != nil {
+		return err
+	}
+	conn, early, err := hijack(c)
+	if err != nil {
+		r.app.Dismiss(address)
+		return err
+	}
+	if !r.accept(c, u, conn, early, agreed, address) {
+		r.app.Dismiss(address)
+	}
+	return nil
+}
+
+// wantsUpgrade reports whether the request asks for a WebSocket (RFC 6455 section 4.2.1, points 1, 3 and 4).
+func wantsUpgrade(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 &&
+		httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+}
+
+// judge answers, as HTTP, what is wrong with a handshake (section 4.2), and chooses subprotocol and extension.
+func (r *Route) judge(c echo.Context) (agreed agreement, err error) {
+	req, answer := c.Request(), c.Response().Header()
+	switch {
+	case !wantsUpgrade(req):
+		if req.ProtoMajor == 1 { // HTTP/2 forbids these fields
+			answer.Set("Upgrade", "websocket")
+			answer.Set("Connection", "Upgrade")
+		}
+		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired,
+			"this is a WebSocket: connect with a WebSocket client, such as new WebSocket(url) in a browser")
+	case req.Header.Get("Sec-Websocket-Version") != websocket.SupportedProtocolVersion:
+		answer.Set("Sec-WebSocket-Version", websocket.SupportedProtocolVersion)
+		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired, "only version 13 of the WebSocket protocol is spoken here")
+	case !validKey(req.Header["Sec-Websocket-Key"]):
+		return agreed, echo.NewHTTPError(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64, once")
+	case req.ContentLength != 0:
+		return agreed, echo.NewHTTPError(http.StatusBadRequest, "a WebSocket handshake has no body")
+	}
+	if err := r.app.judgeOrigin(req, r.settings.Origins); err != nil {
+		return agreed, echo.NewHTTPError(http.StatusForbidden, err.Error())
+	}
+	agreed.subprotocol = r.choose(req.Header["Sec-Websocket-Protocol"])
+	if policy, on := r.settings.Compression.policy(); on {
+		d, extension, err := policy.Accept(req.Header["Sec-Websocket-Extensions"])
+		if err != nil {
+			return agreed, echo.NewHTTPError(http.StatusBadRequest, err.Error())
+		}
+		if extension != "" {
+			agreed.deflate, agreed.extension = &d, extension
+		}
+	}
+	return agreed, nil
+}
+
+// choose picks the first offer that the route speaks.
+func (r *Route) choose(header []string) string {
+	for _, offers := range header {
+		for offer := range strings.SplitSeq(offers, ",") {
+			if offer = strings.TrimSpace(offer); slices.Contains(r.settings.Subprotocols, offer) {
+				return offer
+			}
+		}
+	}
+	return ""
+}
+
+// policy is what a setting means for the handshake. With context, a window of 8 KiB is asked of the peer.
+func (c Compression) policy() (p wire.DeflatePolicy, on bool) {
+	switch c {
+	case CompressionOn:
+		return wire.DeflatePolicy{}, true
+	case CompressionContext:
+		return wire.DeflatePolicy{Context: true, Bits: 13}, true
+	}
+	return p, false
+}
+
+func validKey(values []string) bool {
+	if len(values) != 1 {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(values[0])
+	return err == nil && len(key) == 16
+}
+
+// hijack takes the connection over from net/http, with the bytes that came right behind the request.
+func hijack(c echo.Context) (net.Conn, []byte, error) {
+	conn, rw, err := c.Response().Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil, nil, echo.NewHTTPError(http.StatusInternalServerError,
+			"ws: a middleware keeps this connection from being upgraded; for middleware.Timeout use middleware.ContextTimeout").SetInternal(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("ws: hijack: %w", err)
+	}
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	return conn, early, nil
+}
+
+// accept sends 101 and makes the socket; it reports false where the answer could not be written. From here on
+// the HTTP answer is given.
+func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, address string) bool {
+	res := c.Response()
+	res.Status, res.Committed = http.StatusSwitchingProtocols, true
+	if agreed.extension != "" {
+		res.Header().Set("Sec-WebSocket-Extensions", agreed.extension)
+	}
+	nc.SetDeadline(time.Now().Add(r.app.config.WriteTimeout))
+	if !handshake(nc, c.Request().Header.Get("Sec-Websocket-Key"), agreed.subprotocol, res.Header()) {
+		nc.Close()
+		return false
+	}
+	nc.SetDeadline(time.Time{})
+	s := &Socket{
+		base:        &r.app.base,
+		route:       r,
+		number:      r.app.numbers.Add(1),
+		opened:      time.Now(),
+		subprotocol: agreed.subprotocol,
+		address:     address,
+		realIP:      c.RealIP(),
+		request:     keepRequest(c),
+	}
+	if per := r.settings.MessageRate; per > 0 {
+		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))
+	}
+	u.socket, u.context = s, c
+	r.app.log.Info("socket opened", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path())
+	r.app.engine.Open(&s.conn, nc, early, wire.Server, agreed.deflate, r.config, (*events)(s))
+	if r.app.isClosing() { // Shutdown may have missed it
+		s.conn.Close(errRestart.Code, errRestart.Reason)
+	}
+	return true
+}
+
+// handshake lets x/net answer the opening handshake (sections 1.3 and 4.2.2), and reports whether that could be
+// written. It gets a request of our own, in the one form it reads, since the real one has been judged already.
+func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok bool) {
+	server := websocket.Server{
+		Config: websocket.Config{Header: header},
+		Handshake: func(c *websocket.Config, _ *http.Request) error {
+			if subprotocol != "" {
+				c.Protocol = []string{subprotocol}
+			}
+			return nil
+		},
+		Handler: func(*websocket.Conn) { ok = true },
+	}
+	rw := bufio.NewReadWriter(bufio.NewReaderSize(conn, 0), bufio.NewWriterSize(conn, 512))
+	server.ServeHTTP(hijacked{conn, rw}, &http.Request{
+		Method: http.MethodGet,
+		Host:   "localhost",
+		URL:    &url.URL{Path: "/"},
+		Header: http.Header{
+			"Connection":            {"Upgrade"},
+			"Upgrade":               {"websocket"},
+			"Sec-Websocket-Key":     {key},
+			"Sec-Websocket-Version": {websocket.SupportedProtocolVersion},
+		},
+	})
+	return ok
+}
+
+// hijacked hands x/net a connection that was taken over before.
+type hijacked struct {
+	conn net.Conn
+	rw   *bufio.ReadWriter
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) { return kept{h.conn}, h.rw, nil }
+func (hijacked) Header() http.Header                            { return nil }
+func (hijacked) Write([]byte) (int, error)                      { return 0, http.ErrHijacked }
+func (hijacked) WriteHeader(int)                                {}
+
+// kept is a connection that x/net does not get to close when its handler returns.
+type kept struct{ net.Conn }
+
+func (kept) Close() error { return nil }

@@ -1,0 +1,158 @@
+package conn
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"echows/ws/internal/wire"
+)
+
+// Config is what many connections have in common. All fields have to be set.
+type Config struct {
+	MaxMessage     int           // bytes of one message over all its fragments, inflated
+	SendBuffer     int           // bytes that may wait to be sent before a sender waits
+	PingInterval   time.Duration // between two pings; two without a sign of life end the connection
+	WriteTimeout   time.Duration // of one write
+	CloseTimeout   time.Duration // for the peer's answer to a close frame
+	MessageTimeout time.Duration // for a message to arrive, from its first byte
+}
+
+// Handler is called back, by one goroutine at a time. A CloseError closes the connection; nil goes on.
+type Handler interface {
+	// Message runs for each message. data is valid until it returns.
+	Message(op wire.Opcode, data []byte) *wire.CloseError
+	// Pong runs for each pong.
+	Pong(data []byte) *wire.CloseError
+	// Closed runs last, and once: with the code and reason of whoever closed first.
+	Closed(code wire.CloseCode, reason string)
+}
+
+// Conn is one connection. Its exported methods may be called from any goroutine after Engine.Open.
+//
+// It has a reading and a sending half, each with few states:
+//
+//	reading                                    sending (outbox)
+//
+//	  awake ◄────────┐                           idle ──────► queued ──────► writing
+//	    │ idle       │ bytes, or the end          ▲            ▲   │           │
+//	    ▼            │                            └────────────┴───┴───────────┘
+//	  asked ──────► parked                        │ Close: the close frame is the last one
+//	    │                                         ▼
+//	    ▼ the peer's close, a broken rule,      sealed
+//	  done   the end of the transport             │ the peer answered, or time is over
+//	                                              ▼
+//	                                            broken: nothing can be written
+//
+// A goroutine reads while the connection is awake. A parked one has none; see park.go.
+//
+// The ways a connection ends:
+//
+//	who calls                          what the peer sees              what Closed gets
+//	---------------------------------  ------------------------------  --------------------------------
+//	Close, or an error of a callback   what was sent before, then      the code, or the peer's, if its
+//	                                   a close frame with the code     close frame came first
+//	the peer, with a close frame       a close frame with its code     its code; 1005 if it has none
+//	the reader, over a broken rule     a close frame: 1002, 1007,      that code
+//	                                   1009, or 1008 for a message
+//	                                   that takes too long
+//	Offer, to a peer that does not     what is under way, 1013         1013
+//	read
+//	a write that takes too long        the end of the transport        1006
+//	the sweep, over a silent peer      the end of the transport        1006
+//	the peer, without a close frame                                    1006
+//	Drop                               the end of the transport        the code given
+type Conn struct {
+	// Static once open.
+	engine     *Engine
+	config     *Config
+	handler    Handler
+	side       wire.Side
+	slot       int32 // in the Engine's slots …
+	generation int32 // … and which of those that have had it
+
+	out outbox // guards itself
+
+	// Owned by the reading goroutine; handed on with phase.
+	in         reader
+	readable   func(fd uintptr) bool // tryRead
+	registered bool                  // with the lot
+
+	codec *codec // nil without permessage-deflate; its halves are guarded as the connection's are
+
+	phase atomic.Int32
+	seen  atomic.Int64 // the tick when the reader began to wait for bytes; awake while it does not
+	begun atomic.Int64 // the tick when a message began that has not arrived as a whole; 0 for none
+
+	leaves bool // owned by the sweep: it need not be watched
+
+	// Guarded by the Engine.
+	nextPing  int64 // tick
+	place     int32 // in its bucket of the wheel
+	isWatched bool
+
+	mu     sync.Mutex // guards the rest; taken after the outbox's, never before
+	gone   bool       // the connection is of no use any more
+	end    *wire.CloseError
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// The phases of the reading half.
+const (
+	phaseAwake  int32 = iota // a goroutine reads, or runs a callback
+	phaseAsked               // the same; the sweep asked it to park
+	phaseParked              // no goroutine; whoever sets it to awake again starts one
+	phaseDone                // reading has ended
+)
+
+// awake, as Conn.seen, says that the reader is not waiting for its peer, whose silence then counts for
+// nothing.
+const awake = int64(1) << 62
+
+// Handler is the one given to Open.
+func (c *Conn) Handler() Handler { return c.handler }
+
+// IsParked reports whether the connection waits without a goroutine.
+func (c *Conn) IsParked() bool { return c.phase.Load() == phaseParked }
+
+// NetConn is the connection below.
+func (c *Conn) NetConn() net.Conn { return c.out.Conn }
+
+// IsCompressed reports whether permessage-deflate was agreed on.
+func (c *Conn) IsCompressed() bool { return c.codec != nil }
+
+// Context is cancelled when the connection is of no use any more: it has ended, or the peer has gone, which
+// is noticed within two seconds also while a callback runs.
+func (c *Conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		if c.gone {
+			c.cancel()
+		}
+	}
+	return c.ctx
+}
+
+// setGone ends the context.
+func (c *Conn) setGone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// setEnd keeps the first reason that anyone gives.
+func (c *Conn) setEnd(why *wire.CloseError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		c.end = why
+	}
+}

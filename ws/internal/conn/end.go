@@ -1,0 +1,123 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"echows/ws/internal/wire"
+)
+
+// Close begins the closing handshake (RFC 6455 section 7.1.2) and returns at once. What was sent before goes
+// out first, and nothing is sent after. The connection ends when the peer has answered, or has not within
+// CloseTimeout.
+func (c *Conn) Close(code wire.CloseCode, reason string) {
+	c.close(&wire.CloseError{Code: code, Reason: reason}, false)
+}
+
+// close is Close; with discard what waits to be sent is given up.
+func (c *Conn) close(why *wire.CloseError, discard bool) { c.out.seal(why, discard) }
+
+// Drop ends the connection without a closing handshake. Closed gets why, unless another end came first.
+func (c *Conn) Drop(why *wire.CloseError) {
+	c.setEnd(why)
+	c.out.fail(ErrClosed)
+}
+
+// broken is called once, when nothing can be written any more; the outbox is locked. It wakes the reader.
+func (c *Conn) broken(err error) {
+	c.setEnd(&wire.CloseError{Code: wire.Abnormal, Reason: err.Error()}) // unless it is known why
+	c.out.kill(c.engine.running.Go)
+	c.setGone()
+	c.wake()
+}
+
+var (
+	// errPeerClosed ends reading after the peer's close frame: "after receiving a Close frame … discard
+	// any further data received" (RFC 6455 section 1.4).
+	errPeerClosed = errors.New("ws: the peer closed")
+	// errPark ends reading for a while; see park.go.
+	errPark = errors.New("ws: park")
+	// errExit is why reading ended when a callback called runtime.Goexit.
+	errExit = &wire.CloseError{Code: wire.InternalError, Reason: "internal error"}
+)
+
+// live is a goroutine of the connection: start, and then reading, until it ends or the connection parks.
+func (c *Conn) live(start func() *wire.CloseError) {
+	var err error = errExit
+	defer func() { // also where a callback ends this goroutine
+		if err == errPark {
+			c.park()
+			return
+		}
+		c.finish(err)
+	}()
+	if start != nil {
+		if why := start(); why != nil {
+			c.close(why, false)
+		}
+	}
+	err = c.read()
+}
+
+// finish ends the connection after reading ended with err.
+func (c *Conn) finish(err error) {
+	defer c.engine.running.Done() // Open's
+	defer c.out.fail(ErrClosed)
+	var rule *wire.CloseError
+	switch {
+	case err == errPeerClosed:
+	case errors.As(err, &rule):
+		c.close(rule, false)
+	default:
+		c.Drop(lost(err))
+	}
+	c.out.settle() // the close frame is written, or the connection is gone
+	c.phase.Store(phaseDone)
+	c.in.drop(c.engine)
+	// A server closes first: it stops sending, and a client waits for that (RFC 6455 section 7.1.1).
+	lingers := c.side == wire.Client || c.out.closeWrite() || err != errPeerClosed
+	c.engine.remove(c)
+	c.setGone()
+	c.mu.Lock()
+	end := c.end
+	c.mu.Unlock()
+	c.handler.Closed(end.Code, end.Reason)
+	if lingers {
+		c.linger()
+	}
+}
+
+// lost describes an end without a close frame.
+func lost(err error) *wire.CloseError {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &wire.CloseError{Code: wire.Abnormal, Reason: "the peer left without a close frame"}
+	}
+	return &wire.CloseError{Code: wire.Abnormal, Reason: fmt.Sprintf("connection lost: %v", err)}
+}
+
+// lingerTime is how long what a closed peer still sends is read, and ignored.
+const lingerTime = time.Second
+
+// linger reads on for a moment: data left unread would make TCP reset the connection, which could
+// cost the peer our close frame (RFC 6455 section 7.1.1).
+func (c *Conn) linger() {
+	until := time.Now().Add(lingerTime)
+	for time.Now().Before(until) {
+		if c.out.SetReadDeadline(until) != nil {
+			return
+		}
+		// The sweep's last wish to park may have come after that: then once more.
+		if _, err := io.Copy(io.Discard, plain{c.out.Conn}); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// plain hides all of a connection but Read, so that io.Copy needs no more than a buffer.
+type plain struct{ conn net.Conn }
+
+func (p plain) Read(b []byte) (int, error) { return p.conn.Read(b) }

@@ -1,0 +1,148 @@
+package conn
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"echows/ws/internal/wire"
+)
+
+// Engine is what connections share: a clock, one sweep that keeps them alive, the goroutines that write
+// broadcasts, the set that idle connections are parked in, and a budget of memory. Its goroutines run while
+// it has connections. Its methods may be called from any goroutine.
+type Engine struct {
+	// Buffers bounds the bytes that all connections together hold: of messages that have arrived in part,
+	// and of frames that wait to be sent.
+	Buffers Budget
+
+	tick    time.Duration
+	clock   atomic.Int64 // ticks since the start
+	running sync.WaitGroup
+	flusher flusher
+	dropped atomic.Uint64
+
+	stepping sync.Mutex // held by a step of the sweep; taken before mu
+
+	mu      sync.Mutex // guards the rest
+	slots   []*Conn    // every connection, at Conn.slot; nil where free
+	free    []int32    // free slots
+	opened  int32      // connections so far; tells those of one slot apart
+	count   int
+	wheel   [wheelSize][]*Conn // every connection, by the tick of its next ping; see sweep.go
+	watched []*Conn            // those that the sweep looks at on each tick
+	stop    chan struct{}      // ends the sweep
+	lot     *lot               // where connections park; nil while none has
+	noLot   bool               // the system has none for us
+}
+
+// NewEngine makes an Engine for connections with ping intervals no shorter than interval.
+func NewEngine(interval time.Duration) *Engine {
+	e := &Engine{tick: min(max(interval/32, 10*time.Millisecond), 250*time.Millisecond)}
+	e.flusher = flusher{spawn: e.running.Go, most: (runtime.GOMAXPROCS(0) + 1) / 2}
+	return e
+}
+
+// ticks is how many ticks d is, at least one.
+func (e *Engine) ticks(d time.Duration) int64 { return max(int64(d/e.tick), 1) }
+
+// Hold makes Wait wait until Release is called. It is called where a connection is about to be opened.
+func (e *Engine) Hold() { e.running.Add(1) }
+
+// Release undoes Hold.
+func (e *Engine) Release() { e.running.Done() }
+
+// Wait waits for the end of every connection and of the Engine's goroutines.
+func (e *Engine) Wait() { e.running.Wait() }
+
+// Dropped is how many connections were closed with 1013 because their peers did not read.
+func (e *Engine) Dropped() uint64 { return e.dropped.Load() }
+
+// Open makes c a connection over t, whose first bytes may have been read before, into early. c has to be
+// zero. Nothing is read, and no callback runs, before Serve; frames can be sent at once.
+func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflate *wire.Deflate, cfg *Config, h Handler) {
+	c.engine, c.config, c.handler, c.side = e, cfg, h, side
+	if deflate != nil {
+		c.codec = &codec{agreed: *deflate}
+	}
+	c.out.transport = newTransport(nc)
+	c.out.conn = c
+	c.readable = c.tryRead
+	if len(early) > 0 {
+		c.in.chunk = &chunk{buf: append(make([]byte, 0, len(early)+inflateTail), early...), end: len(early)}
+	}
+	c.seen.Store(awake)
+	c.in.brief = true
+	e.running.Add(1) // until finish
+	e.add(c)
+}
+
+// Serve starts the goroutine that runs start, and then reads.
+func (c *Conn) Serve(start func() *wire.CloseError) {
+	go c.live(start) // counted by Open
+}
+
+func (e *Engine) add(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.count++; e.count == 1 {
+		e.stop = make(chan struct{})
+		stop := e.stop
+		e.running.Go(func() { e.sweep(stop) })
+	}
+	e.opened++
+	c.generation = e.opened
+	if n := len(e.free); n > 0 {
+		c.slot, e.free = e.free[n-1], e.free[:n-1]
+		e.slots[c.slot] = c
+	} else {
+		c.slot = int32(len(e.slots))
+		e.slots = append(e.slots, c)
+	}
+	e.scheduleLocked(c, e.firstPing(c))
+	e.watchLocked(c)
+}
+
+func (e *Engine) remove(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unscheduleLocked(c)
+	e.slots[c.slot] = nil
+	e.free = append(e.free, c.slot)
+	if e.count--; e.count > 0 {
+		return
+	}
+	close(e.stop)
+	e.slots, e.free, e.watched = nil, nil, nil
+	if e.lot != nil {
+		e.lot.close()
+		e.lot = nil
+	}
+}
+
+// Budget is a number of bytes that many share. The zero value has no limit.
+type Budget struct {
+	Limit   int64 // set before first use; 0 is no limit
+	used    atomic.Int64
+	refused atomic.Uint64
+}
+
+// take takes n bytes, or reports false if there are not as many.
+func (b *Budget) take(n int) bool {
+	if used := b.used.Add(int64(n)); b.Limit > 0 && used > b.Limit {
+		b.used.Add(-int64(n))
+		b.refused.Add(1)
+		return false
+	}
+	return true
+}
+
+func (b *Budget) give(n int) { b.used.Add(-int64(n)) }
+
+// Used is how many bytes are taken.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Refused is how often there were not enough.
+func (b *Budget) Refused() uint64 { return b.refused.Load() }

@@ -1,0 +1,588 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"echows/ws/internal/wire"
+)
+
+// ErrClosed is what sending returns once a close has begun. It is net.ErrClosed, so that errors.Is knows it
+// under either name.
+var ErrClosed = fmt.Errorf("ws: socket is closed: %w", net.ErrClosed)
+
+// ErrFull is what sending without waiting returns while too much waits to be sent.
+var ErrFull = errors.New("ws: the send buffer is full")
+
+var (
+	errSlow = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the peer reads too slowly"}
+	errBusy = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the server holds too much for slow peers"}
+)
+
+const (
+	// corkLimit is how many bytes of replies may gather, while more messages of one read are handled.
+	corkLimit = 32 << 10
+	// corkTime is how long they may, should one of those messages take its time.
+	corkTime = time.Millisecond
+	// directFrom is the length of a payload, in bytes, that is written from where it is when nothing else
+	// waits. For a shorter one a copy costs less than a second slice to write.
+	directFrom = 16 << 10
+	// writeChunk is how many bytes a peer has WriteTimeout to make room for, and counts as progress.
+	writeChunk = 64 << 10
+	// stallTime is for how long a peer takes nothing, while a send buffer's worth waits for it, before it
+	// counts as one that does not read.
+	stallTime = time.Second
+	// overload is how many send buffers may wait for a peer that does read.
+	overload = 4
+)
+
+// outbox is the sending half of a connection: one bounded queue of whole frames, filled by any goroutine
+// and written by one at a time. It is
+//
+//	idle       nothing is queued
+//	queued     frames wait: for the reader to uncork them, or, if scheduled, for the flusher
+//	writing    one goroutine writes what was queued when it began; more may be queued meanwhile
+//	sealed     besides one of these: the close frame is in the queue, or was; nothing comes after it
+//	broken     nothing can be written any more
+//
+// Whoever sends writes at once if the outbox is idle, and never more than one batch: what others queue
+// meanwhile is the flusher's.
+type outbox struct {
+	transport
+	conn *Conn // whose outbox it is
+
+	// What a broadcast touches comes first, in one line of the cache.
+	mu        sync.Mutex
+	queue     *buffer   // frames that wait; nil when there are none, or just shared
+	shared    []byte    // a single frame that waits, which others have too
+	inHand    int       // bytes of the write that is under way
+	progress  int64     // the tick when the peer last took something, or a write began
+	err       error     // set once: broken
+	writing   bool      // a goroutine writes
+	scheduled bool      // with the flusher
+	corked    bool      // the reader has more messages to handle: let the replies gather
+	sealed    bool      // RFC 6455 section 5.5.1
+	deadline  time.Time // for everything, once a close has given up on what waited
+
+	room   chan struct{} // closed when a write ends; made by who waits for that
+	uncork *time.Timer   // ends the corking, when it takes too long
+	answer *time.Timer   // ends the wait for the peer's close frame, since ours is written
+}
+
+// send queues a frame and writes it, unless somebody writes already or more replies are to come. While too
+// much waits, it waits for writes to end, of which each has a deadline: without a context in this call, and
+// with one no longer than that lives.
+func (o *outbox) send(ctx context.Context, first byte, payload []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.roomLocked(ctx, o.conn.config.SendBuffer); err != nil {
+		return err
+	}
+	if ctx == nil && len(payload) >= directFrom && o.isIdleLocked() && !o.corked && o.conn.sendsAsIs() {
+		return o.sendDirectLocked(first, payload)
+	}
+	wasEmpty := o.isEmptyLocked()
+	if !o.appendLocked(first, payload) {
+		return o.refuseLocked()
+	}
+	return o.queuedLocked(ctx, wasEmpty)
+}
+
+// sendShared is send with frames that are encoded already.
+func (o *outbox) sendShared(ctx context.Context, frames []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.roomLocked(ctx, o.conn.config.SendBuffer); err != nil {
+		return err
+	}
+	wasEmpty := o.isEmptyLocked()
+	if !o.appendSharedLocked(frames) {
+		return o.refuseLocked()
+	}
+	return o.queuedLocked(ctx, wasEmpty)
+}
+
+// trySend queues frames if there is room, and has them written soon. It never waits.
+func (o *outbox) trySend(frames []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch err := o.openLocked(); {
+	case err != nil:
+		return err
+	case o.waitingLocked() >= o.conn.config.SendBuffer:
+		return ErrFull
+	case !o.appendSharedLocked(frames):
+		return ErrFull
+	}
+	o.scheduleLocked()
+	return nil
+}
+
+// offer is trySend that takes more from those who read; the error is why to close the connection.
+func (o *outbox) offer(frames []byte) *wire.CloseError {
+	o.mu.Lock()
+	why := o.offerLocked(frames)
+	o.mu.Unlock() // by hand: this runs once for each member of each broadcast
+	return why
+}
+
+func (o *outbox) offerLocked(frames []byte) *wire.CloseError {
+	if o.openLocked() != nil {
+		return nil
+	}
+	if o.waitingLocked() >= o.conn.config.SendBuffer && o.isStalledLocked() {
+		return errSlow
+	}
+	if !o.appendSharedLocked(frames) {
+		return errBusy
+	}
+	o.scheduleLocked()
+	return nil
+}
+
+// control queues a control frame of our own accord, unless so much waits that it tells as little as the frame
+// would.
+func (o *outbox) control(op wire.Opcode, payload []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.openLocked() != nil || o.waitingLocked() >= o.conn.config.SendBuffer || !o.appendLocked(byte(op)|wire.Fin, payload) {
+		return
+	}
+	o.scheduleLocked()
+}
+
+// seal queues the close frame as the last one, has it written soon, and reports true, unless a close has
+// begun already. With discard the frames that wait are given up, and the peer gets CloseTimeout for the rest of
+// the one under way.
+func (o *outbox) seal(why *wire.CloseError, discard bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.openLocked() != nil {
+		return false
+	}
+	if discard {
+		o.discardLocked()
+		o.deadline = time.Now().Add(o.conn.config.CloseTimeout)
+		if o.writing {
+			o.SetWriteDeadline(o.deadline)
+		}
+	}
+	var payload [wire.MaxControl]byte
+	o.appendLocked(byte(wire.Close)|wire.Fin, wire.AppendClose(payload[:0], why.Code, why.Reason))
+	o.sealed = true
+	o.conn.setEnd(why) // under mu, as is the flusher's notice: once it is free, the connection may end
+	o.scheduleLocked()
+	return true
+}
+
+// turn writes a batch without waiting: for a peer that makes it wait it finds another goroutine.
+func (o *outbox) turn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.scheduled = false
+	if !o.writing && !o.isEmptyLocked() {
+		o.writeLocked(false)
+	}
+}
+
+// flush writes what is queued, or leaves that to who writes already.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.writing && !o.isEmptyLocked() {
+		o.writeLocked(true)
+	}
+}
+
+// settle returns when everything is written, or cannot be any more, and nobody is writing.
+func (o *outbox) settle() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.writing || !o.isEmptyLocked() && o.err == nil {
+		if o.writing {
+			o.waitLocked(nil, nil)
+		} else {
+			o.writeLocked(true)
+		}
+	}
+}
+
+// cork lets replies gather, which leave within corkTime, or ends that: the next one, or flush, takes them
+// along.
+func (o *outbox) cork(on bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = on
+}
+
+// release ends the corking, and writes what has gathered.
+func (o *outbox) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.corked = false
+	if o.uncork != nil {
+		o.uncork.Stop()
+	}
+	if !o.writing && !o.scheduled && !o.isEmptyLocked() {
+		o.writeLocked(true)
+	}
+}
+
+// fail ends all sending: what waits is given up, and the write under way is cut short.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failLocked(err)
+}
+
+// isOpen reports whether frames can still be queued.
+func (o *outbox) isOpen() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.openLocked() == nil
+}
+
+// waiting is how many bytes wait to be sent.
+func (o *outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.waitingLocked()
+}
+
+// waitForRoom returns when fewer than most bytes wait, the peer has stopped reading, or nothing can be sent.
+func (o *outbox) waitForRoom(ctx context.Context, most int) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.openLocked() == nil && o.waitingLocked() >= most && !o.isStalledLocked() {
+		look := time.NewTimer(stallTime / 4)
+		err := o.waitLocked(ctx, look.C)
+		look.Stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The rest is called with mu held.
+
+func (o *outbox) openLocked() error {
+	switch {
+	case o.err != nil:
+		return o.err
+	case o.sealed:
+		return ErrClosed
+	}
+	return nil
+}
+
+func (o *outbox) isEmptyLocked() bool { return o.queue == nil && o.shared == nil }
+func (o *outbox) isIdleLocked() bool  { return o.isEmptyLocked() && !o.writing }
+
+func (o *outbox) waitingLocked() int {
+	n := o.inHand + len(o.shared)
+	if o.queue != nil {
+		n += len(o.queue.p)
+	}
+	return n
+}
+
+// isStalledLocked reports whether the peer, for which something waits, does not read.
+func (o *outbox) isStalledLocked() bool {
+	e := o.conn.engine
+	return o.writing && e.clock.Load()-o.progress > e.ticks(stallTime) || o.waitingLocked() >= overload*o.conn.config.SendBuffer
+}
+
+// roomLocked waits until fewer than most bytes wait, or nothing can be sent any more.
+func (o *outbox) roomLocked(ctx context.Context, most int) error {
+	for o.waitingLocked() >= most && o.openLocked() == nil {
+		switch {
+		case o.writing || o.scheduled:
+			if err := o.waitLocked(ctx, nil); err != nil {
+				return err
+			}
+		default:
+			o.writeLocked(ctx == nil)
+		}
+	}
+	return o.openLocked()
+}
+
+// refuseLocked closes the connection, since the budget does not allow it to hold more.
+func (o *outbox) refuseLocked() error {
+	o.mu.Unlock()
+	o.seal(errBusy, true)
+	o.mu.Lock()
+	return o.openLocked()
+}
+
+func (o *outbox) appendLocked(first byte, payload []byte) bool {
+	if !o.growLocked(wire.MaxHeader + len(payload)) {
+		return false
+	}
+	b := o.queue
+	if x := o.conn.codec; x != nil && x.keepsSent(o.conn.side) && !wire.Opcode(first&0xf).IsControl() {
+		plain := payload
+		if len(plain) >= deflateFrom {
+			deflated := o.conn.engine.takeBuffer()
+			defer o.conn.engine.giveBuffer(deflated)
+			if deflated.p = deflate(deflated.p, plain, 15, x.sent); len(deflated.p) < len(plain) {
+				first, payload = first|wire.RSV1, deflated.p
+			}
+		}
+		x.sent = remember(x.sent, plain, sentContext)
+	}
+	if o.conn.side == wire.Server {
+		b.p = append(wire.AppendHeader(b.p, first, len(payload)), payload...)
+		return true
+	}
+	key := maskingKey()
+	b.p = append(wire.AppendMaskedHeader(b.p, first, len(payload), key), payload...)
+	wire.Mask(key, b.p[len(b.p)-len(payload):])
+	return true
+}
+
+// appendSharedLocked queues frames without copying them, as long as they are alone.
+func (o *outbox) appendSharedLocked(frames []byte) bool {
+	if x := o.conn.codec; x != nil {
+		x.sent = x.sent[:0] // what the next message may refer to begins after these
+	}
+	if o.isEmptyLocked() {
+		o.shared = frames
+		return true
+	}
+	if !o.growLocked(len(frames)) {
+		return false
+	}
+	o.queue.p = append(o.queue.p, frames...)
+	return true
+}
+
+// growLocked makes room for n bytes in queue, behind what is shared.
+func (o *outbox) growLocked(n int) bool {
+	e := o.conn.engine
+	if o.queue == nil {
+		o.queue = e.takeBuffer()
+	}
+	if !e.grow(o.queue, n+len(o.shared), maxInt) {
+		if len(o.queue.p) == 0 {
+			e.giveBuffer(o.queue)
+			o.queue = nil
+		}
+		return false
+	}
+	if o.shared != nil {
+		o.queue.p = append(o.queue.p, o.shared...)
+		o.shared = nil
+	}
+	return true
+}
+
+const maxInt = int(^uint(0) >> 1)
+
+// queuedLocked has what was queued written: at once, unless somebody writes already or more replies are to
+// come.
+func (o *outbox) queuedLocked(ctx context.Context, wasEmpty bool) error {
+	switch {
+	case o.writing || o.scheduled:
+	case !o.corked || o.waitingLocked() >= corkLimit:
+		o.writeLocked(ctx == nil)
+	case wasEmpty:
+		o.armLocked()
+	}
+	return o.err
+}
+
+func (o *outbox) scheduleLocked() {
+	if !o.writing && !o.scheduled {
+		o.scheduled = true
+		o.conn.engine.flusher.add(o)
+	}
+}
+
+func (o *outbox) armLocked() {
+	if o.uncork == nil {
+		o.uncork = time.AfterFunc(corkTime, o.turnLate)
+	} else {
+		o.uncork.Reset(corkTime)
+	}
+}
+
+// turnLate is turn when corkTime is over.
+func (o *outbox) turnLate() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.isEmptyLocked() && o.err == nil {
+		o.scheduleLocked()
+	}
+}
+
+// writeLocked writes what is queued now; mu is free meanwhile. Without wait, a peer that makes it wait gets a
+// goroutine of its own, until it has read on or its time is over.
+func (o *outbox) writeLocked(wait bool) {
+	buf, frames := o.takeLocked()
+	o.mu.Unlock()
+	n, err := o.tryWrite(frames, nil)
+	if err == errWouldBlock {
+		if !wait {
+			o.conn.engine.running.Go(func() { o.finishWrite(buf, frames[n:]) })
+			o.mu.Lock()
+			return
+		}
+		err = o.waitWrite(frames[n:])
+	}
+	o.mu.Lock()
+	o.wroteLocked(buf, err)
+	if !o.isEmptyLocked() && o.err == nil {
+		o.scheduleLocked()
+	}
+}
+
+// finishWrite takes over a write that would block, and all that is queued meanwhile.
+func (o *outbox) finishWrite(buf *buffer, rest []byte) {
+	err := o.waitWrite(rest)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wroteLocked(buf, err)
+	for !o.writing && !o.isEmptyLocked() && o.err == nil {
+		o.writeLocked(true)
+	}
+}
+
+// sendDirectLocked writes a frame from where its payload is; the outbox is idle.
+func (o *outbox) sendDirectLocked(first byte, payload []byte) error {
+	head := heads.Get().(*[wire.MaxHeader]byte)
+	h := wire.AppendHeader(head[:0], first, len(payload))
+	o.beginLocked(len(h) + len(payload))
+	o.mu.Unlock()
+	n, err := o.tryWrite(h, payload)
+	if err == errWouldBlock {
+		if n < len(h) {
+			err = o.waitWrite(h[n:])
+			n = len(h)
+		}
+		if err == nil || err == errWouldBlock {
+			err = o.waitWrite(payload[n-len(h):])
+		}
+	}
+	heads.Put(head)
+	o.mu.Lock()
+	o.wroteLocked(nil, err)
+	if !o.isEmptyLocked() && o.err == nil {
+		o.scheduleLocked()
+	}
+	return o.err
+}
+
+var heads = sync.Pool{New: func() any { return new([wire.MaxHeader]byte) }}
+
+// takeLocked begins a write of what is queued.
+func (o *outbox) takeLocked() (buf *buffer, frames []byte) {
+	buf, frames = o.queue, o.shared
+	if buf != nil {
+		frames = buf.p
+	}
+	o.queue, o.shared = nil, nil
+	o.beginLocked(len(frames))
+	return buf, frames
+}
+
+func (o *outbox) beginLocked(n int) {
+	o.inHand, o.writing, o.progress = n, true, o.conn.engine.clock.Load()
+}
+
+// waitWrite writes all of p, waiting for the peer to make room for each chunk; mu is free. It comes after
+// tryWrite, since the deadline it sets costs as much as a small write.
+func (o *outbox) waitWrite(p []byte) error {
+	for len(p) > 0 {
+		if err := o.extend(); err != nil {
+			return err
+		}
+		n, err := o.Conn.Write(p[:min(len(p), writeChunk)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return o.SetWriteDeadline(time.Time{}) // an old deadline would fail the next try
+}
+
+// extend sets the deadline of the next chunk.
+func (o *outbox) extend() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.progress = o.conn.engine.clock.Load()
+	d := o.deadline
+	if d.IsZero() {
+		d = time.Now().Add(o.conn.config.WriteTimeout)
+	}
+	return o.SetWriteDeadline(d) // under mu, so that seal's comes after
+}
+
+func (o *outbox) wroteLocked(buf *buffer, err error) {
+	if buf != nil {
+		o.conn.engine.giveBuffer(buf)
+	}
+	o.inHand, o.writing = 0, false
+	if err != nil {
+		o.failLocked(fmt.Errorf("ws: write: %w", err))
+	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
+		o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) })
+	}
+	o.wakeLocked()
+}
+
+func (o *outbox) failLocked(err error) {
+	if o.err == nil {
+		o.err = err
+		o.conn.broken(err)
+	}
+	o.discardLocked()
+	if o.uncork != nil {
+		o.uncork.Stop()
+	}
+	if o.answer != nil {
+		o.answer.Stop()
+	}
+	o.wakeLocked()
+}
+
+// discardLocked gives up what waits.
+func (o *outbox) discardLocked() {
+	if o.queue != nil {
+		o.conn.engine.giveBuffer(o.queue)
+	}
+	o.queue, o.shared = nil, nil
+}
+
+func (o *outbox) wakeLocked() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+}
+
+// waitLocked waits for the end of a write, for ctx, or for late.
+func (o *outbox) waitLocked(ctx context.Context, late <-chan time.Time) error {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	room := o.room
+	var over <-chan struct{}
+	if ctx != nil {
+		over = ctx.Done()
+	}
+	o.mu.Unlock()
+	defer o.mu.Lock()
+	select {
+	case <-room:
+	case <-late:
+	case <-over:
+		return context.Cause(ctx)
+	}
+	return nil
+}

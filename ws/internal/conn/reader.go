@@ -1,0 +1,459 @@
+package conn
+
+import (
+	"errors"
+	"os"
+	"sync"
+
+	"echows/ws/internal/wire"
+)
+
+// reader is the receiving half of a connection: bytes in, messages out. All that it knows while it waits is
+// here and nothing on a stack, so that another goroutine can go on; see park.go.
+type reader struct {
+	chunk   *chunk   // bytes read and not handled yet; nil while waiting
+	kept    []byte   // the beginning of a frame whose rest has not come, while there is no chunk
+	message *message // whose payload, or fragments, are still coming; nil for none
+	small   []byte   // what a connection without raw waits with
+
+	direct int   // bytes that the last read added to the message
+	err    error // of the last try
+
+	woken    bool // there is something to read
+	brief    bool // park again at once when nothing is left to read
+	soon     bool // it woke up soon after it parked
+	large    bool // the last message was: read more at a time
+	full     bool // the last read filled its buffer: more is there
+	corked   bool // replies gather: more messages of the same read are to be handled
+	gathered bool // replies may have gathered since the last wait
+}
+
+// chunk is what one read takes off a connection.
+type chunk struct {
+	buf        []byte // with room for inflateTail behind
+	start, end int
+	home       *sync.Pool
+}
+
+const (
+	smallChunk = 4 << 10        // bytes
+	largeChunk = 64<<10 + 2<<10 // a frame of 64 KiB, and what comes with it
+	smallRead  = 512            // of a connection that has to wait with a buffer
+	directRead = 4 << 10        // so much has to be missing for a read right into the message
+	firstPart  = 64 << 10       // bytes that a message is given before they have come
+)
+
+var smallChunks, largeChunks sync.Pool
+
+func init() {
+	smallChunks.New = func() any { return newChunk(smallChunk, &smallChunks) }
+	largeChunks.New = func() any { return newChunk(largeChunk, &largeChunks) }
+}
+
+func newChunk(size int, home *sync.Pool) *chunk {
+	return &chunk{buf: make([]byte, size, size+inflateTail), home: home}
+}
+
+func (r *reader) takeChunk() *chunk {
+	pool := &smallChunks
+	if r.large {
+		pool = &largeChunks
+	}
+	ch := pool.Get().(*chunk)
+	ch.start, ch.end = 0, copy(ch.buf, r.kept)
+	return ch
+}
+
+func (ch *chunk) give() {
+	if ch.home != nil {
+		ch.home.Put(ch)
+	}
+}
+
+func (ch *chunk) bytes() []byte { return ch.buf[ch.start:ch.end] }
+
+// message is one that does not lie in a chunk as a whole.
+type message struct {
+	opcode     wire.Opcode
+	compressed bool
+	final      bool // the frame under way is the last
+	left       int  // bytes that the frame under way lacks
+	key        [4]byte
+	buf        *buffer
+	valid      int // bytes known to be UTF-8
+}
+
+// read handles what the peer sends, until its close frame, its broken rule, the connection's end, or errPark.
+func (c *Conn) read() error {
+	for {
+		if c.in.chunk == nil {
+			if err := c.await(); err != nil {
+				return err
+			}
+		}
+		if err := c.consume(); err != nil {
+			return err
+		}
+		c.in.release()
+	}
+}
+
+// release gives the chunk back, and keeps what it has of a frame that is not whole: less than a control frame.
+func (r *reader) release() {
+	ch := r.chunk
+	if ch == nil {
+		return
+	}
+	r.chunk, r.kept = nil, nil
+	if rest := ch.bytes(); len(rest) > 0 {
+		r.kept = append(make([]byte, 0, len(rest)), rest...)
+	}
+	ch.give()
+}
+
+// drop gives up what has arrived; reading has ended.
+func (r *reader) drop(e *Engine) {
+	if r.chunk != nil {
+		r.chunk.give()
+	}
+	if r.message != nil {
+		e.giveBuffer(r.message.buf)
+	}
+	*r = reader{}
+}
+
+// await is the one place where a connection waits for bytes: without a buffer, where the system can say that
+// there are some.
+func (c *Conn) await() error {
+	c.sendGathered()
+	c.noteBegin()
+	c.seen.Store(c.engine.clock.Load())
+	var err error
+	if c.out.raw != nil {
+		err = c.out.raw.Read(c.readable)
+		if errors.Is(err, os.ErrDeadlineExceeded) { // the sweep's
+			return errPark
+		}
+		if err == nil {
+			err = c.in.err
+		}
+	} else if err = c.waitRead(); errors.Is(err, os.ErrDeadlineExceeded) {
+		return errPark
+	}
+	c.in.woken = false
+	if err != errPark { // parked, it still waits
+		c.seen.Store(awake)
+	}
+	return err
+}
+
+// noteBegin tells the sweep since when a message has been arriving.
+func (c *Conn) noteBegin() {
+	partial := c.in.message != nil || c.in.kept != nil
+	switch begun := c.begun.Load(); {
+	case partial && begun == 0:
+		c.begun.Store(max(c.engine.clock.Load(), 1))
+	case !partial && begun != 0:
+		c.begun.Store(0)
+	}
+}
+
+// tryRead is called each time the connection might be readable; false waits for the next time.
+func (c *Conn) tryRead(fd uintptr) bool {
+	r := &c.in
+	var err error
+	if m := r.message; m != nil && m.takesDirectly() {
+		space := m.space()
+		r.direct, err = readNow(fd, space)
+		r.full = r.direct == len(space)
+	} else {
+		ch := r.takeChunk()
+		var n int
+		if n, err = readNow(fd, ch.buf[ch.end:]); err != nil {
+			ch.give()
+		} else {
+			ch.end += n
+			r.full = ch.end == len(ch.buf)
+			r.chunk, r.kept = ch, nil
+		}
+	}
+	if err == errWouldBlock {
+		if r.message != nil {
+			c.engine.shrink(r.message.buf)
+		}
+		if !r.brief {
+			return false
+		}
+		err = errPark
+	}
+	r.err = err
+	return true
+}
+
+// waitRead reads where one cannot ask: with a small buffer first, and with a larger one for as long as the last
+// one was filled.
+func (c *Conn) waitRead() error {
+	r := &c.in
+	if r.brief && !r.woken && c.out.under != nil {
+		c.out.SetReadDeadline(longAgo) // what TLS holds is read, and nothing is waited for
+	}
+	for {
+		switch m := r.message; {
+		case !r.full:
+			if m != nil {
+				c.engine.shrink(m.buf)
+			}
+			if r.small == nil {
+				r.small = make([]byte, smallRead)
+			}
+			n, err := c.out.Read(r.small)
+			r.full = n == len(r.small)
+			if n > 0 {
+				r.chunk = r.takeChunk()
+				r.kept = nil
+				r.chunk.end += copy(r.chunk.buf[r.chunk.end:], r.small[:n])
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		case m != nil && m.takesDirectly():
+			space := m.space()
+			n, err := c.out.Read(space)
+			r.full = n == len(space)
+			if n > 0 {
+				r.direct = n
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		default:
+			ch := r.takeChunk()
+			n, err := c.out.Read(ch.buf[ch.end:])
+			ch.end += n
+			r.full = ch.end == len(ch.buf)
+			if n > 0 {
+				r.chunk, r.kept = ch, nil
+				return nil
+			}
+			ch.give()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// takesDirectly reports whether the frame's payload can be read to where it belongs.
+func (m *message) takesDirectly() bool { return m.left >= directRead && len(m.space()) >= directRead }
+
+// space is where the frame's payload goes on.
+func (m *message) space() []byte {
+	p := m.buf.p
+	return p[len(p):min(cap(p), len(p)+m.left)]
+}
+
+// consume handles the bytes that have been read, but for the beginning of a frame that is not whole.
+func (c *Conn) consume() error {
+	r := &c.in
+	if n := r.direct; n > 0 {
+		r.direct = 0
+		r.message.buf.p = r.message.buf.p[:len(r.message.buf.p)+n]
+		if err := c.received(n); err != nil {
+			return err
+		}
+	}
+	for r.chunk != nil && r.chunk.start < r.chunk.end {
+		var err error
+		if m := r.message; m != nil && m.left > 0 {
+			err = c.consumePayload(m)
+		} else {
+			var whole bool
+			if whole, err = c.consumeFrame(); err == nil && !whole {
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if m := r.message; m != nil && m.left >= directRead && r.full {
+		if !c.engine.grow(m.buf, min(m.left, max(len(m.buf.p), firstPart)), c.most(m)) {
+			return errBusy
+		}
+	}
+	return nil
+}
+
+// consumePayload moves payload from the chunk to the message.
+func (c *Conn) consumePayload(m *message) error {
+	ch := c.in.chunk
+	n := min(m.left, ch.end-ch.start)
+	if !c.engine.grow(m.buf, n, c.most(m)) {
+		return errBusy
+	}
+	m.buf.p = append(m.buf.p, ch.buf[ch.start:ch.start+n]...)
+	ch.start += n
+	return c.received(n)
+}
+
+// most is how long the message may get.
+func (c *Conn) most(m *message) int {
+	switch {
+	case m.final:
+		return len(m.buf.p) + m.left
+	case m.compressed:
+		return deflatedLimit(c.config.MaxMessage)
+	}
+	return c.config.MaxMessage
+}
+
+// received judges the last n bytes of the message, and delivers it if they make it whole.
+func (c *Conn) received(n int) error {
+	m := c.in.message
+	p := m.buf.p
+	m.left -= n
+	m.key = wire.Mask(m.key, p[len(p)-n:])
+	if m.opcode == wire.Text && !m.compressed {
+		var ok bool
+		if m.valid, ok = wire.ValidUTF8(p, m.valid); !ok {
+			return wire.ErrNotUTF8
+		}
+	}
+	if m.left > 0 || !m.final {
+		return nil
+	}
+	if m.opcode == wire.Text && !m.compressed && m.valid != len(p) {
+		return wire.ErrNotUTF8 // it ends within a rune
+	}
+	c.in.message = nil
+	defer c.engine.giveBuffer(m.buf)
+	if m.compressed && !c.engine.grow(m.buf, inflateTail, len(p)+inflateTail) {
+		return errBusy
+	}
+	return c.deliver(m.opcode, m.compressed, m.buf.p)
+}
+
+// consumeFrame handles the frame that the chunk begins with, if it is a message or a control frame and there as
+// a whole; of another message it takes the header. It reports false if more bytes are needed.
+func (c *Conn) consumeFrame() (whole bool, err error) {
+	r, ch := &c.in, c.in.chunk
+	b := ch.bytes()
+	h, n := wire.ParseHeader(b)
+	if n == 0 {
+		return false, nil
+	}
+	joined, compressed := -1, h.IsCompressed()
+	if m := r.message; m != nil {
+		joined, compressed = len(m.buf.p), m.compressed
+	}
+	limit := c.config.MaxMessage
+	if compressed {
+		limit = deflatedLimit(limit)
+	}
+	if err := h.Check(c.side, c.codec != nil, joined, limit); err != nil {
+		return false, err
+	}
+	length := int(h.Length)
+	whole = len(b)-n >= length
+	switch {
+	case h.Opcode.IsControl():
+		if !whole {
+			return false, nil
+		}
+		ch.start += n + length
+		return true, c.receiveControl(h, b[n:n+length:n+length])
+	case whole && h.Fin && joined < 0:
+		ch.start += n + length
+		p := b[n : n+length]
+		wire.Mask(h.Key, p)
+		if h.Opcode == wire.Text && !compressed {
+			if good, ok := wire.ValidUTF8(p, 0); !ok || good != length {
+				return true, wire.ErrNotUTF8
+			}
+		}
+		return true, c.deliver(h.Opcode, compressed, p)
+	}
+	if joined < 0 {
+		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.engine.takeBuffer()}
+	}
+	m := r.message
+	m.final, m.left, m.key = h.Fin, length, h.Key
+	ch.start += n
+	if length == 0 {
+		return true, c.received(0)
+	}
+	return true, nil
+}
+
+// deliver hands a message to the Handler, but for those that come after our close frame. Should the callback
+// fail, reading goes on for the peer's answer to the close. Compressed data has room for inflateTail bytes behind it.
+func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
+	c.in.large = len(data) > smallChunk && len(data) <= firstPart
+	if compressed {
+		b := c.engine.takeBuffer()
+		defer c.engine.giveBuffer(b)
+		if err := c.codec.inflate(c, b, data); err != nil {
+			return err
+		}
+		if data = b.p; op == wire.Text {
+			if good, ok := wire.ValidUTF8(data, 0); !ok || good != len(data) {
+				return wire.ErrNotUTF8
+			}
+		}
+	}
+	if c.begun.Load() != 0 {
+		c.begun.Store(0)
+	}
+	if !c.out.isOpen() {
+		return nil
+	}
+	c.gatherReplies(c.in.chunk != nil && c.in.chunk.start < c.in.chunk.end)
+	if why := c.handler.Message(op, data[:len(data):len(data)]); why != nil { // what a callback appends must not reach the bytes behind
+		c.close(why, false)
+	}
+	return nil
+}
+
+// gatherReplies makes the replies to all messages of one read leave in one write: while more is there
+// to be handled they wait, and the reply to the last one takes them along.
+func (c *Conn) gatherReplies(more bool) {
+	if more != c.in.corked {
+		c.in.corked, c.in.gathered = more, true
+		c.out.cork(more)
+	}
+}
+
+// sendGathered writes the replies that have gathered, since the peer may wait for them.
+func (c *Conn) sendGathered() {
+	if c.in.gathered {
+		c.in.corked, c.in.gathered = false, false
+		c.out.release()
+	}
+}
+
+func (c *Conn) receiveControl(h wire.Header, p []byte) error {
+	wire.Mask(h.Key, p)
+	switch h.Opcode {
+	case wire.Ping:
+		// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (5.5.2).
+		if err := c.out.send(forever, byte(wire.Pong)|wire.Fin, p); err != nil && !errors.Is(err, ErrClosed) {
+			return err
+		}
+	case wire.Pong:
+		if c.out.isOpen() {
+			if why := c.handler.Pong(p); why != nil {
+				c.close(why, false)
+			}
+		}
+	case wire.Close:
+		code, reason, err := wire.ParseClose(p)
+		if err != nil {
+			return err
+		}
+		c.Close(code, reason) // echoes it, unless it answers ours
+		return errPeerClosed
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package conn
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+
+	"echows/ws/internal/wire"
+)
+
+// Send sends a message, or a ping. It returns when that is written or queued; while SendBuffer bytes wait, it
+// waits for writes to end, of which each has WriteTimeout. The error is ErrClosed once a close has begun, or says
+// what the write failed of.
+func (c *Conn) Send(op wire.Opcode, payload []byte) error {
+	return c.SendContext(forever, op, payload)
+}
+
+// forever is the context of those who wait as long as it takes.
+var forever context.Context
+
+// SendContext is Send that waits no longer than ctx lives, and for no write of its own.
+func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) error {
+	first := byte(op) | wire.Fin
+	x := c.codec
+	if x == nil || x.keepsSent(c.side) || op.IsControl() || len(payload) < deflateFrom {
+		return c.out.send(ctx, first, payload) // where context is kept, the outbox compresses, in its order
+	}
+	b := c.engine.takeBuffer()
+	defer c.engine.giveBuffer(b)
+	if b.p = deflate(b.p, payload, x.bits(c.side), nil); len(b.p) < len(payload) {
+		first, payload = first|wire.RSV1, b.p
+	}
+	return c.out.send(ctx, first, payload)
+}
+
+// sendsAsIs reports whether a payload goes over the wire unchanged, once Send has compressed it.
+func (c *Conn) sendsAsIs() bool {
+	return c.side == wire.Server && (c.codec == nil || !c.codec.keepsSent(c.side))
+}
+
+// Message is one message to send.
+type Message struct {
+	Opcode wire.Opcode
+	Data   []byte
+}
+
+// Prepared is messages encoded once, to be sent to many. Its methods may be called from any goroutine.
+type Prepared struct {
+	messages []Message
+	plain    []byte // as frames of a server
+
+	mu       sync.Mutex
+	deflated map[int][]byte // the same with compression, by window bits
+}
+
+// Prepare encodes messages. It keeps their data, which must not change.
+func Prepare(messages []Message) *Prepared {
+	size := 0
+	for _, m := range messages {
+		size += wire.MaxHeader + len(m.Data)
+	}
+	p := &Prepared{messages: messages, plain: make([]byte, 0, size)}
+	for i, m := range messages {
+		p.plain = append(wire.AppendHeader(p.plain, byte(m.Opcode)|wire.Fin, len(m.Data)), m.Data...)
+		p.messages[i].Data = p.plain[len(p.plain)-len(m.Data) : len(p.plain) : len(p.plain)]
+	}
+	return p
+}
+
+// Messages are those that were encoded; they are shared, and not to be changed.
+func (p *Prepared) Messages() []Message { return p.messages }
+
+// Len is how many bytes the frames have without compression.
+func (p *Prepared) Len() int { return len(p.plain) }
+
+// frames returns the frames as c's peer understands them.
+func (p *Prepared) frames(c *Conn) []byte {
+	switch {
+	case c.side == wire.Client:
+		var masked []byte
+		for _, m := range p.messages {
+			key := maskingKey()
+			masked = append(wire.AppendMaskedHeader(masked, byte(m.Opcode)|wire.Fin, len(m.Data), key), m.Data...)
+			wire.Mask(key, masked[len(masked)-len(m.Data):])
+		}
+		return masked
+	case c.codec != nil:
+		return p.compressed(c.codec.bits(c.side))
+	}
+	return p.plain
+}
+
+// compressed returns the frames with their messages compressed, where that makes them smaller. It does so once
+// for all peers with windows of the same size.
+func (p *Prepared) compressed(bits int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if frames, ok := p.deflated[bits]; ok {
+		return frames
+	}
+	var frames, one []byte
+	for _, m := range p.messages {
+		first, data := byte(m.Opcode)|wire.Fin, m.Data
+		if len(data) >= deflateFrom {
+			if one = deflate(one[:0], data, bits, nil); len(one) < len(data) {
+				first, data = first|wire.RSV1, one
+			}
+		}
+		frames = append(wire.AppendHeader(frames, first, len(data)), data...)
+	}
+	if p.deflated == nil {
+		p.deflated = make(map[int][]byte, 1)
+	}
+	p.deflated[bits] = frames
+	return frames
+}
+
+// SendPrepared is Send with what is encoded already.
+func (c *Conn) SendPrepared(p *Prepared) error {
+	return c.out.sendShared(forever, p.frames(c))
+}
+
+// TrySend sends without waiting. The error is ErrFull while SendBuffer bytes wait, or as Send's.
+func (c *Conn) TrySend(p *Prepared) error { return c.out.trySend(p.frames(c)) }
+
+// Offer sends without waiting. It closes a connection
+// with 1013 if SendBuffer bytes wait and the peer does not read, or so many more that it reads far too slowly;
+// what waited is given up. On one that is closing it does nothing.
+func (c *Conn) Offer(p *Prepared) {
+	if why := c.out.offer(p.frames(c)); why != nil && c.out.seal(why, true) {
+		c.engine.dropped.Add(1)
+	}
+}
+
+// WaitForRoom waits until fewer than most bytes wait to be sent, if the peer reads, and returns at once for one
+// that does not. The error is the context's.
+func (c *Conn) WaitForRoom(ctx context.Context, most int) error { return c.out.waitForRoom(ctx, most) }
+
+// Buffered is how many bytes wait to be sent.
+func (c *Conn) Buffered() int { return c.out.waiting() }
+
+// IsOpen reports whether messages can be sent: no close has begun.
+func (c *Conn) IsOpen() bool { return c.out.isOpen() }
+
+// Flush writes replies that wait for those to the other messages of the same read.
+func (c *Conn) Flush() { c.out.flush() }
+
+// maskingKey is a new key for a client's frame: it has to be unpredictable (RFC 6455 section 5.3).
+func maskingKey() (key [4]byte) {
+	rand.Read(key[:])
+	return key
+}

@@ -1,0 +1,145 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// CheckOrigin says why pages of the request's origin may not use this server, or returns nil: for other
+// requests that are to follow Config.Origins (RFC 6455 section 10.2).
+func (a *App) CheckOrigin(r *http.Request) error { return a.judgeOrigin(r, a.config.Origins) }
+
+// judgeOrigin lets in scripts, which send no Origin, pages of the host itself, and those on the allow
+// list (RFC 6455 section 10.2).
+func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
+	values := r.Header["Origin"]
+	if len(values) == 0 || slices.Contains(allowed, "*") {
+		return nil
+	}
+	if len(values) > 1 {
+		return errors.New("a request has one Origin")
+	}
+	origin, err := url.Parse(values[0])
+	if err != nil || origin.Host == "" || origin.User != nil {
+		return foreign(values[0])
+	}
+	for _, one := range allowed {
+		if o, err := parseOrigin(one); err == nil && o.Scheme == origin.Scheme && sameHost(o.Scheme, o.Host, origin.Host) {
+			return nil
+		}
+	}
+	secure, host := a.seenAs(r)
+	switch origin.Scheme { // Go's clients send their own URL, which no page can
+	case "ws":
+		origin.Scheme = "http"
+	case "wss":
+		origin.Scheme = "https"
+	}
+	switch {
+	case origin.Scheme != "http" && origin.Scheme != "https":
+		return foreign(values[0])
+	case secure && origin.Scheme == "http" && sameHost("https", stripPort(origin.Host), stripPort(host)):
+		return fmt.Errorf("the page of %s came by http:, and this server is https:; open it by https:", values[0])
+	case !sameHost(origin.Scheme, origin.Host, host):
+		if stripPort(host) == host && strings.EqualFold(stripPort(origin.Host), host) {
+			return fmt.Errorf("the page is of %s, and the request names the host %s: a proxy between them drops the port; in nginx, write proxy_set_header Host $http_host", values[0], host)
+		}
+		return foreign(values[0])
+	case len(a.config.Hosts) > 0 && !slices.ContainsFunc(a.config.Hosts, func(own string) bool { return sameHost(origin.Scheme, own, host) }):
+		return fmt.Errorf("%s is none of this server's hosts; the server's list of hosts can name it", host)
+	}
+	return nil
+}
+
+func foreign(origin string) error {
+	return fmt.Errorf("pages of origin %q may not connect here; the server's list of allowed origins can name it", origin)
+}
+
+// seenAs is how the request's client sees the server: by TLS or not, and under what host. A trusted proxy
+// knows it better than we do.
+func (a *App) seenAs(r *http.Request) (secure bool, host string) {
+	secure, host = r.TLS != nil, r.Host
+	if !a.isTrusted(r.RemoteAddr) {
+		return secure, host
+	}
+	if proto := last(r.Header.Values("X-Forwarded-Proto")); proto != "" {
+		secure = strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
+	}
+	if forwarded := last(r.Header.Values("X-Forwarded-Host")); forwarded != "" {
+		host = forwarded
+	}
+	return secure, host
+}
+
+// last is the last entry of a header's list: the one that the proxy next to us added.
+func last(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	list := values[len(values)-1]
+	return strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
+}
+
+func (a *App) isTrusted(remote string) bool {
+	if len(a.config.TrustedProxies) == 0 {
+		return false
+	}
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(a.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
+}
+
+// ParseOrigin reports what is wrong with an entry for Config.Origins.
+func ParseOrigin(s string) error {
+	if s == "*" {
+		return nil
+	}
+	_, err := parseOrigin(s)
+	return err
+}
+
+func parseOrigin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("ws: %q is not an origin; it looks like https://example.com", s)
+	}
+	return u, nil
+}
+
+// ParseHost reports what is wrong with an entry for Config.Hosts.
+func ParseHost(s string) error {
+	if u, err := url.Parse("http://" + s); err != nil || s == "" || u.Host != s {
+		return fmt.Errorf("ws: %q is not a host; it looks like example.com or localhost:3000", s)
+	}
+	return nil
+}
+
+// sameHost compares hosts with their ports, of which the scheme's own may be left out.
+func sameHost(scheme, a, b string) bool {
+	return strings.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
+}
+
+func withoutDefaultPort(scheme, host string) string {
+	switch scheme {
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	}
+	return host
+}
+
+func stripPort(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}

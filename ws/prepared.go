@@ -1,0 +1,36 @@
+package ws
+
+import (
+	"iter"
+
+	"echows/ws/internal/conn"
+)
+
+// Prepared is a message encoded once, to be sent to many sockets, or several messages that are to stay
+// together. Where sockets agreed on compression it is compressed once, too. It may be used by any number of
+// goroutines, and kept.
+type Prepared struct{ *conn.Prepared }
+
+// Prepare encodes messages. The error says what is wrong with one, as Send's does.
+func Prepare(messages ...Message) (*Prepared, error) {
+	all := make([]conn.Message, len(messages))
+	for i, m := range messages {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+		all[i] = conn.Message{Opcode: m.Opcode, Data: m.Data}
+	}
+	return &Prepared{conn.Prepare(all)}, nil
+}
+
+// Messages ranges over what was encoded, for those whom it reaches in another way than by a socket. The
+// data is shared, and not to be changed.
+func (p *Prepared) Messages() iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for _, m := range p.Prepared.Messages() {
+			if !yield(Message{m.Opcode, m.Data}) {
+				return
+			}
+		}
+	}
+}
