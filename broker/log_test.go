@@ -291,25 +291,25 @@ func TestBeforeWhileBusy(t *testing.T) {
 	for i := range 300 {
 		appendTo(t, l, fmt.Sprint("topic-", i%3), fmt.Sprint(i))
 	}
-	stop := make(chan struct{})
+	// The reader hands out what is written. No more than these can be stored while it reads, so the
+	// 1,000 that the topic keeps never move past the tail.
+	posts := make(chan string, 100)
 	var writers sync.WaitGroup
-	for w := range 2 {
+	defer writers.Wait()
+	defer close(posts)
+	for range 2 {
 		writers.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				id := fmt.Sprint("busy-", w, "-", i)
+			for id := range posts {
 				if _, err := l.Append(testContext(t), "topic-0", id, []byte(id)); err != nil {
 					t.Error(err)
-					return
 				}
 			}
 		})
 	}
-	for range 100 {
+	for round := range 100 {
+		for i := range 20 {
+			posts <- fmt.Sprint("busy-", round, "-", i)
+		}
 		tail, err := l.Tail(testContext(t), "topic-0")
 		if err != nil {
 			t.Fatal(err)
@@ -319,8 +319,6 @@ func TestBeforeWhileBusy(t *testing.T) {
 			t.Fatalf("%d entries, %v", len(entries), err)
 		}
 	}
-	close(stop)
-	writers.Wait()
 }
 
 func TestTopicsAreNames(t *testing.T) {
