@@ -21,33 +21,39 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds every wait.
 const patience = 20 * time.Second
 
-// server is a Socket.IO server on a port of its own.
+// server is a Socket.IO server, on a port of its own where start makes it.
 type server struct {
-	t   testing.TB
-	url string
-	app *ws.App
-	io  *socketio.Server
-	log *slog.Logger
+	t    testing.TB
+	url  string
+	echo *echo.Echo
+	app  *ws.App
+	io   *socketio.Server
+}
+
+func newServer(t testing.TB, cfg socketio.Config) *server {
+	quiet := slog.New(slog.DiscardHandler)
+	cfg.Logger = quiet
+	s := &server{t: t, echo: echo.New()}
+	s.app = ws.New(s.echo, ws.Config{Logger: quiet, Origins: cfg.Engine.Origins})
+	s.io = socketio.New(s.app, hub.New(), cfg)
+	return s
 }
 
 func start(t testing.TB, cfg socketio.Config) *server {
 	t.Helper()
-	e := echo.New()
-	quiet := slog.New(slog.DiscardHandler)
-	app := ws.New(e, ws.Config{Logger: quiet, Origins: cfg.Engine.Origins})
-	cfg.Logger = quiet
-	io := socketio.New(app, hub.New(), cfg)
-	h := httptest.NewServer(e)
+	s := newServer(t, cfg)
+	h := httptest.NewServer(s.echo)
+	s.url = h.URL
 	t.Cleanup(func() {
-		io.Close()
+		s.io.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		app.Shutdown(ctx)
+		s.app.Shutdown(ctx)
 		h.Close()
 		http.DefaultClient.CloseIdleConnections()
-		if n := io.Len(); n != 0 {
+		if n := s.io.Len(); n != 0 {
 			t.Errorf("%d sockets are left", n)
 		}
 	})
-	return &server{t, h.URL, app, io, quiet}
+	return s
 }

@@ -7,17 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/websocket"
 
 	"echows/socketio"
-	"echows/socketio/engineio"
 )
 
 // peer is a client that speaks in packets.
@@ -209,15 +210,50 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+// call is a request of one that polls, without a network, so that it can be made under a fake clock.
+func (s *server) call(method, sid, body string) string {
+	req := httptest.NewRequestWithContext(s.t.Context(), method, "/socket.io/?EIO=4&transport=polling&sid="+sid, strings.NewReader(body))
+	res := httptest.NewRecorder()
+	s.echo.ServeHTTP(res, req)
+	return res.Body.String()
+}
+
+// openCall begins a connection and returns its id.
+func (s *server) openCall() string {
+	s.t.Helper()
+	var hello struct{ SID string }
+	if got := s.call("GET", "", ""); json.Unmarshal([]byte(got[1:]), &hello) != nil || hello.SID == "" {
+		s.t.Fatalf("the handshake is %s", got)
+	}
+	return hello.SID
+}
+
 func TestAConnectionNeedsANamespace(t *testing.T) {
-	s := start(t, socketio.Config{ConnectTimeout: 50 * time.Millisecond})
-	p := s.dial()
-	p.send(`40/nowhere`) // does not count
-	p.expectClosed()
-	p, _ = s.connect()
-	p.send(`41`) // afterwards it needs none
-	p.send(`40`)
-	p.sid("40")
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, socketio.Config{ConnectTimeout: 10 * time.Second})
+		defer s.app.Shutdown(context.Background())
+		defer s.io.Close()
+		expect := func(sid, want string) {
+			t.Helper()
+			if got := s.call("GET", sid, ""); !strings.HasPrefix(got, want) {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+		}
+		begin := time.Now()
+		sid := s.openCall()
+		s.call("POST", sid, `40/nowhere`) // does not count
+		expect(sid, `44/nowhere,{"message":"Invalid namespace"}`)
+		expect(sid, "1")
+		if waited := time.Since(begin); waited != 10*time.Second {
+			t.Errorf("it is closed after %v", waited)
+		}
+		sid = s.openCall()
+		s.call("POST", sid, "40\x1e41") // afterwards it needs none
+		expect(sid, `40{"sid":"`)
+		time.Sleep(20 * time.Second)
+		s.call("POST", sid, "40")
+		expect(sid, `40{"sid":"`)
+	})
 }
 
 // disconnects collects reasons.
@@ -231,7 +267,7 @@ func disconnects(n *socketio.Namespace) chan string {
 }
 
 func TestReasons(t *testing.T) {
-	s := start(t, socketio.Config{Engine: engineio.Config{PingInterval: 200 * time.Millisecond, PingTimeout: 200 * time.Millisecond}})
+	s := start(t, socketio.Config{})
 	reasons := disconnects(s.io.Namespace)
 	expect := func(want string) {
 		t.Helper()
@@ -253,8 +289,6 @@ func TestReasons(t *testing.T) {
 	p, _ = s.connect()
 	p.send("4abc")
 	expect("forced close")
-	s.connect() // and says nothing
-	expect("ping timeout")
 	p, id := s.connect()
 	s.io.Socket(id).Disconnect(false)
 	p.expect("41")
@@ -267,6 +301,23 @@ func TestReasons(t *testing.T) {
 	s.connect()
 	s.io.Close()
 	expect("server shutting down")
+}
+
+func TestOneThatSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, socketio.Config{})
+		defer s.app.Shutdown(context.Background())
+		defer s.io.Close()
+		reasons := disconnects(s.io.Namespace)
+		begin := time.Now()
+		s.call("POST", s.openCall(), "40")
+		if got := <-reasons; got != "ping timeout" {
+			t.Errorf("got %q", got)
+		}
+		if waited := time.Since(begin); waited != 45*time.Second {
+			t.Errorf("it is missed after %v", waited)
+		}
+	})
 }
 
 func TestRoomsAndCounts(t *testing.T) {

@@ -380,6 +380,16 @@ func TestOnWebSocket(t *testing.T) {
 	}
 }
 
+func TestSilenceOnAWebSocket(t *testing.T) {
+	s := start(t, engineio.Config{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond})
+	conn := s.dial("EIO=4&transport=websocket")
+	var hello string
+	websocket.Message.Receive(conn, &hello)
+	expect(t, conn, "2")
+	expectClosed(t, conn)
+	s.expectEnd(engineio.PingTimeout)
+}
+
 // Nothing is lost or reordered by an upgrade, whatever is sent around it.
 func TestUpgrade(t *testing.T) {
 	s := start(t, engineio.Config{})
