@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -170,6 +171,9 @@ func expectClosed(t testing.TB, conn *websocket.Conn) {
 	for {
 		var got string
 		if err := websocket.Message.Receive(conn, &got); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it is not closed")
+			}
 			return
 		}
 	}
@@ -448,15 +452,24 @@ func TestUpgrade(t *testing.T) {
 }
 
 func TestAnUpgradeThatFails(t *testing.T) {
-	s := start(t, engineio.Config{UpgradeTimeout: 200 * time.Millisecond})
-	sid := s.open()
-	for _, words := range [][]string{{"nonsense"}, {"5"}, {"4message"}, {"2probe", "2probe"}, {"2probe", "4message"}, {}} {
+	fail := func(s *server, sid string, words ...string) {
+		t.Helper()
 		conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
 		for _, text := range words {
 			websocket.Message.Send(conn, text)
 		}
 		expectClosed(t, conn)
 		s.expectEcho(sid) // it polls on
+	}
+	s := start(t, engineio.Config{UpgradeTimeout: 50 * time.Millisecond})
+	sid := s.open()
+	fail(s, sid)
+	fail(s, sid, "2probe")
+
+	s = start(t, engineio.Config{UpgradeTimeout: time.Hour}) // what follows does not end by it
+	sid = s.open()
+	for _, words := range [][]string{{"nonsense"}, {"5"}, {"4message"}, {"2probe", "2probe"}, {"2probe", "4message"}} {
+		fail(s, sid, words...)
 	}
 	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
 	websocket.Message.Send(conn, "2probe")
