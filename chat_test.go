@@ -702,11 +702,14 @@ func TestSessions(t *testing.T) {
 	nobody.ask("DELETE", "/session", "", http.StatusNoContent, nil)
 }
 
-// Who vanishes without a goodbye is missed when its pings are not answered.
+// Who vanishes without a goodbye is missed when its pings are not answered. Who stays is on another node,
+// whose pings have time.
 func TestOneThatVanishes(t *testing.T) {
-	p := startProgram(t, "-ping", "200ms")
-	stays, _ := signIn(t, p.url, "ana").join("lobby", "")
-	signIn(t, p.url, "bea").join("lobby", "") // and reads nothing more, so that its library answers no ping
+	nats := startNATS(t)
+	secret := strings.Repeat("s", 32)
+	here, there := startProgram(t, "-nats", nats, "-secret", secret), startProgram(t, "-nats", nats, "-secret", secret, "-ping", "1s")
+	stays, _ := signIn(t, here.url, "ana").join("lobby", "")
+	signIn(t, there.url, "bea").join("lobby", "") // and reads nothing more, so that its library answers no ping
 	stays.awaitCount(2)
 	stays.awaitCount(1)
 }
