@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"golang.org/x/net/websocket"
 )
 
@@ -863,9 +864,9 @@ func TestKilled(t *testing.T) {
 }
 
 func TestTwoNodesAreOneChat(t *testing.T) {
-	nats := startNATS(t)
+	cluster := startNATS(t)
 	secret := strings.Repeat("s", 32)
-	one, two := startProgram(t, "-nats", nats, "-secret", secret), startProgram(t, "-nats", nats, "-secret", secret)
+	one, two := startProgram(t, "-nats", cluster, "-secret", secret), startProgram(t, "-nats", cluster, "-secret", secret)
 	ana := signIn(t, one.url, "ana")
 	bea := &person{t: t, url: two.url, token: signIn(t, one.url, "bea").token} // a session is good everywhere
 	here, _ := ana.join("lobby", "")
@@ -907,6 +908,32 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 	if !slices.Equal(seen[0], seen[1]) {
 		t.Errorf("one node saw %v, the other %v", seen[0], seen[1])
 	}
+	nodes, err := nats.Connect(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nodes.Close()
+	told, err := nodes.SubscribeSync("presence.chat.lobby")
+	if err == nil {
+		err = nodes.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	two.end()
+	if err := nodes.Flush(); err != nil { // what was said before is here then
+		t.Fatal(err)
+	}
+	goodbye := false
+	for n, _, _ := told.Pending(); n > 0; n-- {
+		said, err := told.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		goodbye = goodbye || strings.Contains(string(said.Data), `"count":0`)
+	}
+	if !goodbye {
+		t.Error("a node ends, and lets the others believe its last count")
+	}
 	here.awaitCount(1)
 }

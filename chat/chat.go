@@ -165,6 +165,7 @@ func (c *Chat) Close() {
 	c.mu.Unlock()
 	for _, r := range rooms {
 		if r.opened() {
+			c.sayCount(r, 0, false) // or the other nodes would believe the last one for some seconds
 			r.follower.Stop()
 		}
 	}

@@ -36,8 +36,10 @@ const presencePrefix = "presence.chat."
 func presenceSubject(room string) string { return presencePrefix + room }
 
 // say tells the other nodes this one's count.
-func (c *Chat) say(r *room, ask bool) {
-	data, err := json.Marshal(saying{c.node, c.hub.Len(r.topic()), ask})
+func (c *Chat) say(r *room, ask bool) { c.sayCount(r, c.hub.Len(r.topic()), ask) }
+
+func (c *Chat) sayCount(r *room, n int, ask bool) {
+	data, err := json.Marshal(saying{c.node, n, ask})
 	if err == nil {
 		err = c.broker.Publish(presenceSubject(r.name), data)
 	}
