@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // program is the whole server, started as main starts it.
 type program struct {

@@ -39,7 +39,7 @@ func TestItServesBothSuites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	websocket.Message.Send(conn, `40{"token":"123"}`)
 	for _, want := range []string{`0{"sid":`, `40{"sid":`, `42["auth",{"token":"123"}]`} {
 		var got string

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
 const url = process.argv[2];
-const patience = 15_000;
+const patience = 60_000;
 
 const open = (namespace, options) => io(url + namespace, { forceNew: true, reconnectionDelay: 10, ...options });
 
