@@ -817,7 +817,7 @@ func TestKilled(t *testing.T) {
 		for i := range 4 {
 			m, _ := signIn(t, p.url, fmt.Sprint("poster ", i)).join("lobby", "")
 			all.Go(func() {
-				for n := 0; ; n++ {
+				for n := range 200 { // all together no more than are kept
 					id := fmt.Sprintf("%d-%d-%d", round, i, n)
 					if websocket.JSON.Send(m.conn, map[string]string{"type": "post", "id": id, "text": id}) != nil {
 						return
