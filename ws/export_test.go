@@ -12,3 +12,6 @@ func Tick(s *Socket) {
 		s.base.engine.Step()
 	}
 }
+
+// IsClosing reports whether Shutdown has begun.
+func (a *App) IsClosing() bool { return a.isClosing() }

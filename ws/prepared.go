@@ -23,6 +23,14 @@ func Prepare(messages ...Message) (*Prepared, error) {
 	return &Prepared{conn.Prepare(all)}, nil
 }
 
+// Log places what is broadcast one behind the other in memory, so that nothing is copied for each socket. A
+// broadcaster that sends to the same sockets again and again has one, and offers what Place returns. The zero value
+// is ready for use.
+type Log struct{ log conn.Log }
+
+// Place returns p for one broadcast.
+func (l *Log) Place(p *Prepared) *Prepared { return &Prepared{l.log.Place(p.Prepared)} }
+
 // Messages ranges over what was encoded, for those whom it reaches in another way than by a socket. The
 // data is shared, and not to be changed.
 func (p *Prepared) Messages() iter.Seq[Message] {

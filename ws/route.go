@@ -30,6 +30,8 @@ type Route struct {
 	settings RouteConfig
 	config   *conn.Config
 
+	log conn.Log // of broadcasts
+
 	mu      sync.Mutex // guards sockets; held while a broadcast is queued, so all members see one order
 	sockets map[*Socket]struct{}
 }
@@ -175,6 +177,7 @@ func (r *Route) BroadcastIf(m Message, to func(*Socket) bool) error {
 func (r *Route) offer(p *Prepared, except []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p = &Prepared{r.log.Place(p.Prepared)} // in the order of the broadcasts
 next:
 	for s := range r.sockets {
 		for _, other := range except {

@@ -365,10 +365,11 @@ var errCallback = &wire.CloseError{Code: CloseInternalError, Reason: "internal e
 
 // reasonFor is how to close for a callback's error.
 func (s *Socket) reasonFor(err error) *wire.CloseError {
+	if err == nil {
+		return nil
+	}
 	var code *CloseError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &code) && code.Code.MayBeSent():
 		return wireError(code)
 	case s.conn.IsOpen(): // otherwise it failed because the socket closes

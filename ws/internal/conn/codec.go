@@ -145,8 +145,8 @@ func (x *codec) inflate(c *Conn, b *buffer, p []byte) error {
 		case len(b.p) > limit:
 			return wire.ErrMessageTooLong
 		case err == io.EOF && i.in.Len() <= inflateTail+1: // or there is more behind a last block
-			if x.keepsReceived(c.side) {
-				x.received = remember(x.received, b.p, 1<<x.bits(1-c.side))
+			if x.keepsReceived(c.out.side) {
+				x.received = remember(x.received, b.p, 1<<x.bits(1-c.out.side))
 			}
 			return nil
 		case err != nil:

@@ -65,22 +65,19 @@ type Handler interface {
 //	the peer, without a close frame                                    1006
 //	Drop                               the end of the transport        the code given
 type Conn struct {
+	out outbox // guards itself; first, for its line of the cache
+
 	// Static once open.
 	engine     *Engine
 	config     *Config
 	handler    Handler
-	side       wire.Side
 	slot       int32 // in the Engine's slots …
 	generation int32 // … and which of those that have had it
-
-	out outbox // guards itself
 
 	// Owned by the reading goroutine; handed on with phase.
 	in         reader
 	readable   func(fd uintptr) bool // tryRead
 	registered bool                  // with the lot
-
-	codec *codec // nil without permessage-deflate; its halves are guarded as the connection's are
 
 	phase atomic.Int32
 	seen  atomic.Int64 // the tick when the reader began to wait for bytes; awake while it does not
@@ -122,7 +119,7 @@ func (c *Conn) IsParked() bool { return c.phase.Load() == phaseParked }
 func (c *Conn) NetConn() net.Conn { return c.out.Conn }
 
 // IsCompressed reports whether permessage-deflate was agreed on.
-func (c *Conn) IsCompressed() bool { return c.codec != nil }
+func (c *Conn) IsCompressed() bool { return c.out.codec != nil }
 
 // Context is cancelled when the connection is of no use any more: it has ended, or the peer has gone, which
 // is noticed within two seconds also while a callback runs.

@@ -79,7 +79,7 @@ func (c *Conn) finish(err error) {
 	c.phase.Store(phaseDone)
 	c.in.drop(c.engine)
 	// A server closes first: it stops sending, and a client waits for that (RFC 6455 section 7.1.1).
-	lingers := c.side == wire.Client || c.out.closeWrite() || err != errPeerClosed
+	lingers := c.out.side == wire.Client || c.out.closeWrite() || err != errPeerClosed
 	c.engine.remove(c)
 	c.setGone()
 	c.mu.Lock()

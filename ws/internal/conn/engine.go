@@ -63,9 +63,10 @@ func (e *Engine) Dropped() uint64 { return e.dropped.Load() }
 // Open makes c a connection over t, whose first bytes may have been read before, into early. c has to be
 // zero. Nothing is read, and no callback runs, before Serve; frames can be sent at once.
 func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflate *wire.Deflate, cfg *Config, h Handler) {
-	c.engine, c.config, c.handler, c.side = e, cfg, h, side
+	c.engine, c.config, c.handler = e, cfg, h
+	c.out.side = side
 	if deflate != nil {
-		c.codec = &codec{agreed: *deflate}
+		c.out.codec = &codec{agreed: *deflate}
 	}
 	c.out.transport = newTransport(nc)
 	c.out.conn = c

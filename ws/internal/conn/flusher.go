@@ -1,6 +1,9 @@
 package conn
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // flusher writes what was queued by those who do not wait, in goroutines that last as long as there is
 // something to write. Each turn of a connection is one write, so that a busy one does not keep the others
@@ -25,19 +28,43 @@ func (f *flusher) add(o *outbox) {
 	}
 }
 
+const (
+	// crowd is how many connections have to wait for a worker to pause before it serves them all: with so many,
+	// what is sent to all next comes before the last has been served, and is cheaper to take along.
+	crowd = 128
+	// crowdTurns is how many it serves before, so that few do not wait.
+	crowdTurns = 32
+	// crowdPause is the pause for each that waits, and longestPause the most it may be.
+	crowdPause   = time.Microsecond
+	longestPause = time.Millisecond
+)
+
 func (f *flusher) work() {
+	turns := crowdTurns // until the next pause
 	for {
-		f.mu.Lock()
-		if len(f.waiting) == 0 {
-			f.waiting = nil
-			f.workers--
-			f.mu.Unlock()
+		o, waiting := f.next()
+		if o == nil {
 			return
 		}
-		o := f.waiting[0]
-		f.waiting[0] = nil
-		f.waiting = f.waiting[1:]
-		f.mu.Unlock()
 		o.turn()
+		if turns--; turns <= 0 && waiting >= crowd {
+			time.Sleep(min(time.Duration(waiting)*crowdPause, longestPause))
+			turns = waiting
+		}
 	}
+}
+
+// next takes the next one off the list, and says how many are left. A worker that gets none ends.
+func (f *flusher) next() (o *outbox, waiting int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.waiting) == 0 {
+		f.waiting = nil
+		f.workers--
+		return nil, 0
+	}
+	o = f.waiting[0]
+	f.waiting[0] = nil
+	f.waiting = f.waiting[1:]
+	return o, len(f.waiting)
 }

@@ -52,25 +52,29 @@ const (
 // Whoever sends writes at once if the outbox is idle, and never more than one batch: what others queue
 // meanwhile is the flusher's.
 type outbox struct {
-	transport
-	conn *Conn // whose outbox it is
-
 	// What a broadcast touches comes first, in one line of the cache.
 	mu        sync.Mutex
-	queue     *buffer   // frames that wait; nil when there are none, or just shared
-	shared    []byte    // a single frame that waits, which others have too
-	inHand    int       // bytes of the write that is under way
-	progress  int64     // the tick when the peer last took something, or a write began
-	err       error     // set once: broken
 	writing   bool      // a goroutine writes
+	blocked   bool      // and waits for the peer
 	scheduled bool      // with the flusher
 	corked    bool      // the reader has more messages to handle: let the replies gather
 	sealed    bool      // RFC 6455 section 5.5.1
-	deadline  time.Time // for everything, once a close has given up on what waited
+	side      wire.Side // static
+	queue     *buffer   // frames that wait; nil when there are none, or just shared
+	shared    []byte    // frames that wait, which others have too
+	inHand    int       // bytes of the write that is under way
+	codec     *codec    // static; nil without permessage-deflate. Its halves are guarded as the connection's are
+
+	err      error     // set once: broken; sealed is set, too
+	progress int64     // the tick when the peer last took something, or a write began
+	deadline time.Time // for everything, once a close has given up on what waited
 
 	room   chan struct{} // closed when a write ends; made by who waits for that
 	uncork *time.Timer   // ends the corking, when it takes too long
 	answer *time.Timer   // ends the wait for the peer's close frame, since ours is written
+
+	transport
+	conn *Conn // whose outbox it is
 }
 
 // send queues a frame and writes it, unless somebody writes already or more replies are to come. While too
@@ -131,7 +135,7 @@ func (o *outbox) offer(frames []byte) *wire.CloseError {
 }
 
 func (o *outbox) offerLocked(frames []byte) *wire.CloseError {
-	if o.openLocked() != nil {
+	if o.sealed {
 		return nil
 	}
 	if o.waitingLocked() >= o.conn.config.SendBuffer && o.isStalledLocked() {
@@ -277,7 +281,7 @@ func (o *outbox) openLocked() error {
 	case o.sealed:
 		return ErrClosed
 	}
-	return nil
+	return nil // it is idle, queued, or writing
 }
 
 func (o *outbox) isEmptyLocked() bool { return o.queue == nil && o.shared == nil }
@@ -325,7 +329,7 @@ func (o *outbox) appendLocked(first byte, payload []byte) bool {
 		return false
 	}
 	b := o.queue
-	if x := o.conn.codec; x != nil && x.keepsSent(o.conn.side) && !wire.Opcode(first&0xf).IsControl() {
+	if x := o.codec; x != nil && x.keepsSent(o.side) && !wire.Opcode(first&0xf).IsControl() {
 		plain := payload
 		if len(plain) >= deflateFrom {
 			deflated := o.conn.engine.takeBuffer()
@@ -336,7 +340,7 @@ func (o *outbox) appendLocked(first byte, payload []byte) bool {
 		}
 		x.sent = remember(x.sent, plain, sentContext)
 	}
-	if o.conn.side == wire.Server {
+	if o.side == wire.Server {
 		b.p = append(wire.AppendHeader(b.p, first, len(payload)), payload...)
 		return true
 	}
@@ -346,14 +350,21 @@ func (o *outbox) appendLocked(first byte, payload []byte) bool {
 	return true
 }
 
-// appendSharedLocked queues frames without copying them, as long as they are alone.
+// appendSharedLocked queues frames without copying them, as long as they are alone, or follow one another in
+// memory. For a peer that does not read, small ones are copied, so that it does not keep a log's chunk.
 func (o *outbox) appendSharedLocked(frames []byte) bool {
-	if x := o.conn.codec; x != nil {
+	if x := o.codec; x != nil {
 		x.sent = x.sent[:0] // what the next message may refer to begins after these
 	}
-	if o.isEmptyLocked() {
-		o.shared = frames
-		return true
+	if o.queue == nil && (!o.blocked || len(frames) > logFrame) {
+		if o.shared == nil {
+			o.shared = frames
+			return true
+		}
+		if follows(o.shared, frames) {
+			o.shared = o.shared[:len(o.shared)+len(frames)]
+			return true
+		}
 	}
 	if !o.growLocked(len(frames)) {
 		return false
@@ -429,8 +440,17 @@ func (o *outbox) writeLocked(wait bool) {
 	n, err := o.tryWrite(frames, nil)
 	if err == errWouldBlock {
 		if !wait {
-			o.conn.engine.running.Go(func() { o.finishWrite(buf, frames[n:]) })
 			o.mu.Lock()
+			o.blocked = true
+			rest := frames[n:]
+			if buf == nil && len(rest) <= logChunk { // others have it: see appendSharedLocked
+				buf = o.conn.engine.takeBuffer()
+				if o.conn.engine.grow(buf, len(rest), maxInt) {
+					buf.p = append(buf.p, rest...)
+					rest = buf.p
+				}
+			}
+			o.conn.engine.running.Go(func() { o.finishWrite(buf, rest) })
 			return
 		}
 		err = o.waitWrite(frames[n:])
@@ -527,7 +547,7 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 	if buf != nil {
 		o.conn.engine.giveBuffer(buf)
 	}
-	o.inHand, o.writing = 0, false
+	o.inHand, o.writing, o.blocked = 0, false, false
 	if err != nil {
 		o.failLocked(fmt.Errorf("ws: write: %w", err))
 	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
@@ -538,7 +558,7 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 
 func (o *outbox) failLocked(err error) {
 	if o.err == nil {
-		o.err = err
+		o.err, o.sealed = err, true
 		o.conn.broken(err)
 	}
 	o.discardLocked()

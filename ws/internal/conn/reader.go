@@ -352,7 +352,7 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 	if compressed {
 		limit = deflatedLimit(limit)
 	}
-	if err := h.Check(c.side, c.codec != nil, joined, limit); err != nil {
+	if err := h.Check(c.out.side, c.out.codec != nil, joined, limit); err != nil {
 		return false, err
 	}
 	length := int(h.Length)
@@ -394,7 +394,7 @@ func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 	if compressed {
 		b := c.engine.takeBuffer()
 		defer c.engine.giveBuffer(b)
-		if err := c.codec.inflate(c, b, data); err != nil {
+		if err := c.out.codec.inflate(c, b, data); err != nil {
 			return err
 		}
 		if data = b.p; op == wire.Text {

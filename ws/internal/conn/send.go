@@ -21,13 +21,13 @@ var forever context.Context
 // SendContext is Send that waits no longer than ctx lives, and for no write of its own.
 func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) error {
 	first := byte(op) | wire.Fin
-	x := c.codec
-	if x == nil || x.keepsSent(c.side) || op.IsControl() || len(payload) < deflateFrom {
+	x := c.out.codec
+	if x == nil || x.keepsSent(c.out.side) || op.IsControl() || len(payload) < deflateFrom {
 		return c.out.send(ctx, first, payload) // where context is kept, the outbox compresses, in its order
 	}
 	b := c.engine.takeBuffer()
 	defer c.engine.giveBuffer(b)
-	if b.p = deflate(b.p, payload, x.bits(c.side), nil); len(b.p) < len(payload) {
+	if b.p = deflate(b.p, payload, x.bits(c.out.side), nil); len(b.p) < len(payload) {
 		first, payload = first|wire.RSV1, b.p
 	}
 	return c.out.send(ctx, first, payload)
@@ -35,7 +35,7 @@ func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) 
 
 // sendsAsIs reports whether a payload goes over the wire unchanged, once Send has compressed it.
 func (c *Conn) sendsAsIs() bool {
-	return c.side == wire.Server && (c.codec == nil || !c.codec.keepsSent(c.side))
+	return c.out.side == wire.Server && (c.out.codec == nil || !c.out.codec.keepsSent(c.out.side))
 }
 
 // Message is one message to send.
@@ -48,6 +48,10 @@ type Message struct {
 type Prepared struct {
 	messages []Message
 	plain    []byte // as frames of a server
+
+	// of is what a Log placed, and log where.
+	of  *Prepared
+	log *Log
 
 	mu       sync.Mutex
 	deflated map[int][]byte // the same with compression, by window bits
@@ -76,7 +80,7 @@ func (p *Prepared) Len() int { return len(p.plain) }
 // frames returns the frames as c's peer understands them.
 func (p *Prepared) frames(c *Conn) []byte {
 	switch {
-	case c.side == wire.Client:
+	case c.out.side == wire.Client:
 		var masked []byte
 		for _, m := range p.messages {
 			key := maskingKey()
@@ -84,8 +88,8 @@ func (p *Prepared) frames(c *Conn) []byte {
 			wire.Mask(key, masked[len(masked)-len(m.Data):])
 		}
 		return masked
-	case c.codec != nil:
-		return p.compressed(c.codec.bits(c.side))
+	case c.out.codec != nil:
+		return p.compressed(c.out.codec.bits(c.out.side))
 	}
 	return p.plain
 }
@@ -95,10 +99,24 @@ func (p *Prepared) frames(c *Conn) []byte {
 func (p *Prepared) compressed(bits int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if frames, ok := p.deflated[bits]; ok {
+	frames, ok := p.deflated[bits]
+	if ok {
 		return frames
 	}
-	var frames, one []byte
+	if p.log != nil {
+		frames = p.log.place(bits, p.of.compressed(bits))
+	} else {
+		frames = p.deflate(bits)
+	}
+	if p.deflated == nil {
+		p.deflated = make(map[int][]byte, 1)
+	}
+	p.deflated[bits] = frames
+	return frames
+}
+
+func (p *Prepared) deflate(bits int) (frames []byte) {
+	var one []byte
 	for _, m := range p.messages {
 		first, data := byte(m.Opcode)|wire.Fin, m.Data
 		if len(data) >= deflateFrom {
@@ -108,10 +126,6 @@ func (p *Prepared) compressed(bits int) []byte {
 		}
 		frames = append(wire.AppendHeader(frames, first, len(data)), data...)
 	}
-	if p.deflated == nil {
-		p.deflated = make(map[int][]byte, 1)
-	}
-	p.deflated[bits] = frames
 	return frames
 }
 

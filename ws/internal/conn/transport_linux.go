@@ -2,6 +2,7 @@ package conn
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +15,7 @@ func writeNow(fd uintptr, parts *[2][]byte) (n int, err error) {
 		} else if len(parts[0]) == 0 {
 			n, err = syscall.Write(int(fd), parts[1])
 		} else {
-			n, err = unix.Pwritev2(int(fd), parts[:], -1, 0) // at -1 it is writev(2)
+			n, err = writev(fd, parts)
 		}
 		switch {
 		case err == syscall.EINTR:
@@ -26,6 +27,20 @@ func writeNow(fd uintptr, parts *[2][]byte) (n int, err error) {
 		}
 		return n, nil
 	}
+}
+
+// writev is writev(2). Package unix has it for slices of any number, which it allocates for.
+func writev(fd uintptr, parts *[2][]byte) (int, error) {
+	var v [2]syscall.Iovec
+	for i, p := range parts {
+		v[i].Base = &p[0]
+		v[i].SetLen(len(p))
+	}
+	n, _, errno := syscall.Syscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&v)), 2)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // hungUp reports whether the peer has closed its end, even where bytes before that are unread.
