@@ -150,7 +150,7 @@ func TestTheCloseFrameIsNotLostToAReset(t *testing.T) {
 	for name, wrap := range map[string]func(net.Listener) net.Listener{"plain": nil, "wrapped": func(l net.Listener) net.Listener { return outside{l} }} {
 		t.Run(name, func(t *testing.T) {
 			_, addr := serveOn(t, ws.Config{MaxMessage: 1000}, wrap, echoRoute)
-			for range 10 {
+			for range 3 {
 				p := dial(t, addr, "/echo")
 				written := make(chan struct{})
 				go func() {

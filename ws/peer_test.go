@@ -67,9 +67,10 @@ func echoRoute(e *echo.Echo, app *ws.App) { app.WS("/echo", echoBack) }
 
 // peer is a client that sends whatever bytes a test likes.
 type peer struct {
-	t    testing.TB
-	conn net.Conn
-	r    *bufio.Reader
+	t      testing.TB
+	conn   net.Conn
+	r      *bufio.Reader
+	answer *http.Response // to the handshake
 }
 
 // dial connects and shakes hands; header lines are added to the request.
@@ -85,7 +86,7 @@ func dial(t testing.TB, addr, path string, header ...string) *peer {
 func shake(t testing.TB, conn net.Conn, path string, header ...string) *peer {
 	t.Helper()
 	t.Cleanup(func() { conn.Close() })
-	p := &peer{t, conn, bufio.NewReader(conn)}
+	p := &peer{t: t, conn: conn, r: bufio.NewReader(conn)}
 	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, request(path, header...))
 	res, err := http.ReadResponse(p.r, nil)
@@ -95,6 +96,7 @@ func shake(t testing.TB, conn net.Conn, path string, header ...string) *peer {
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("handshake answered with %s", res.Status)
 	}
+	p.answer = res
 	return p
 }
 
@@ -113,15 +115,19 @@ func (p *peer) send(frames ...string) {
 	}
 }
 
-// next reads a frame and says what it is: "text Hello", "pong x", "close 1002", "fragment …" for a
-// frame without FIN, or "end" where the connection ends.
-func (p *peer) next() string {
+// received is a frame as it came.
+type received struct {
+	first   byte // FIN, RSV1–3, opcode; 0 where there was none
+	payload string
+	silent  bool // nothing came in time
+}
+
+// frame reads a frame.
+func (p *peer) frame() received {
 	var head [2]byte
 	if _, err := io.ReadFull(p.r, head[:]); err != nil {
-		if err, ok := err.(net.Error); ok && err.Timeout() {
-			return "silence"
-		}
-		return "end"
+		err, ok := err.(net.Error)
+		return received{silent: ok && err.Timeout()}
 	}
 	n := uint64(head[1])
 	switch n {
@@ -136,19 +142,29 @@ func (p *peer) next() string {
 	}
 	payload := make([]byte, n)
 	if _, err := io.ReadFull(p.r, payload); err != nil {
-		return "end"
+		return received{}
 	}
-	kind := map[byte]string{0x81: "text ", 0x82: "binary ", 0x88: "close ", 0x89: "ping ", 0x8a: "pong "}[head[0]]
+	return received{first: head[0], payload: string(payload)}
+}
+
+// next reads a frame and says what it is: "text Hello", "pong x", "close 1002", "frame …" for one without
+// FIN or with a reserved bit, or "end" where the connection ends.
+func (p *peer) next() string {
+	f := p.frame()
+	kind := map[byte]string{0x81: "text ", 0x82: "binary ", 0x88: "close ", 0x89: "ping ", 0x8a: "pong "}[f.first]
 	switch {
+	case f.silent:
+		return "silence"
+	case f.first == 0:
+		return "end"
 	case kind == "":
-		return fmt.Sprintf("frame %08b %q", head[0], payload)
-	case kind == "close " && n >= 2:
-		return strings.TrimSuffix(kind+strconv.Itoa(int(binary.BigEndian.Uint16(payload)))+" "+string(payload[2:]), " ")
-	}
-	if n == 0 {
+		return fmt.Sprintf("frame %08b %q", f.first, f.payload)
+	case kind == "close " && len(f.payload) >= 2:
+		return strings.TrimSuffix(kind+strconv.Itoa(int(binary.BigEndian.Uint16([]byte(f.payload))))+" "+f.payload[2:], " ")
+	case f.payload == "":
 		return strings.TrimSuffix(kind, " ")
 	}
-	return kind + string(payload)
+	return kind + f.payload
 }
 
 func (p *peer) expect(want ...string) {
