@@ -73,9 +73,9 @@ var dialed = sync.OnceValue(func() *base {
 	return &b
 })
 
-// Dial connects to a server: url is ws:, wss:, http: or https:. h runs before anything is read, in this
-// goroutine's place, and says with OnMessage and its kin what is to happen; an error of it closes the socket. Dial
-// returns when h has. ctx bounds the handshake only; the socket lives until it is closed. The error is a
+// Dial connects to a server: url is ws:, wss:, http: or https:. h runs before anything is read, and says with
+// OnMessage and its kin what is to happen; an error of it closes the socket, and nil is for a socket that only
+// sends. Dial returns when h has. ctx bounds the handshake only; the socket lives until it is closed. The error is a
 // *HandshakeError where the server answered, but did not upgrade.
 //
 // What the socket sends is masked, and the server's frames are held to RFC 6455's rules for servers. It has no
@@ -101,6 +101,9 @@ func Dial(ctx context.Context, url string, cfg DialConfig, h func(s *Socket) err
 	started := make(chan struct{})
 	s.conn.Serve(func() *wire.CloseError {
 		defer close(started)
+		if h == nil {
+			return nil
+		}
 		return s.guard(func() error { return h(s) })
 	})
 	<-started
