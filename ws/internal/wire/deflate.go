@@ -117,6 +117,8 @@ func (p DeflatePolicy) Agree(header []string) (d Deflate, ok bool, err error) {
 		return d, false, fmt.Errorf("the server's extension: %w", err)
 	}
 	switch { // beside Offer
+	case answers[0].lacks(clientBits): // "MUST include a value" (7.1.2.2): only an offer may leave it out
+		return d, false, errors.New("the server's extension: client_max_window_bits has a wrong value")
 	case answers[0].has(clientBits) && !p.Context:
 		return d, false, errors.New("the server's extension has client_max_window_bits, which was not offered")
 	case !p.Context && !d.ServerNoContext:
@@ -142,6 +144,16 @@ type param struct {
 func (o offered) has(name string) bool {
 	for _, p := range o.params {
 		if p.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// lacks reports whether the parameter is there without a value.
+func (o offered) lacks(name string) bool {
+	for _, p := range o.params {
+		if p.name == name && !p.hasValue {
 			return true
 		}
 	}
@@ -189,37 +201,38 @@ func windowBits(s string) (int, bool) {
 	return n, err == nil && n >= 8 && n <= 15 && s == strconv.Itoa(n)
 }
 
-// parseExtensions reads Sec-WebSocket-Extensions (RFC 6455 section 9.1):
+// parseExtensions reads Sec-WebSocket-Extensions (RFC 6455 section 9.1). Elements of the list may be empty
+// (RFC 9110 section 5.6.1.2):
 //
 //	name; param; param=token; param="token", name …
 func parseExtensions(header []string) ([]offered, error) {
 	var all []offered
-	for _, line := range header {
-		rest := line
+	for _, rest := range header {
 		for {
-			var one offered
-			var ok bool
-			if one.name, rest, ok = token(rest); !ok {
-				return nil, errExtensions
-			}
-			for strings.HasPrefix(rest, ";") {
-				var p param
-				if p, rest, ok = parseParam(rest[1:]); !ok {
-					return nil, errExtensions
-				}
-				one.params = append(one.params, p)
-			}
-			all = append(all, one)
+			rest = strings.TrimLeft(rest, " \t,")
 			if rest == "" {
 				break
 			}
-			if rest[0] != ',' {
+			one, left, ok := parseExtension(rest)
+			if !ok || left != "" && left[0] != ',' {
 				return nil, errExtensions
 			}
-			rest = rest[1:]
+			all = append(all, one)
+			rest = left
 		}
 	}
 	return all, nil
+}
+
+func parseExtension(s string) (one offered, rest string, ok bool) {
+	one.name, rest, ok = token(s)
+	for ok && strings.HasPrefix(rest, ";") {
+		var p param
+		if p, rest, ok = parseParam(rest[1:]); ok {
+			one.params = append(one.params, p)
+		}
+	}
+	return one, rest, ok
 }
 
 func parseParam(s string) (p param, rest string, ok bool) {
@@ -228,21 +241,30 @@ func parseParam(s string) (p param, rest string, ok bool) {
 	}
 	p.hasValue = true
 	value := strings.TrimLeft(rest[1:], " \t")
-	if quoted, found := strings.CutPrefix(value, `"`); found {
-		end := strings.IndexByte(quoted, '"')
-		if end < 0 {
-			return p, "", false
-		}
-		// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST
-		// conform to the 'token' ABNF": nothing in it needs an escape.
-		var left string
-		if p.value, left, ok = token(quoted[:end]); !ok || left != "" {
-			return p, "", false
-		}
-		return p, strings.TrimLeft(quoted[end+1:], " \t"), true
+	if strings.HasPrefix(value, `"`) {
+		p.value, rest, ok = quoted(value[1:])
+	} else {
+		p.value, rest, ok = token(value)
 	}
-	p.value, rest, ok = token(value)
 	return p, rest, ok
+}
+
+// quoted takes a quoted string, whose first quotation mark is gone, off the front of s. "When using the
+// quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF."
+func quoted(s string) (value, rest string, ok bool) {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return value, strings.TrimLeft(s[i+1:], " \t"), value != ""
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		if !isTokenByte(s[i]) {
+			break
+		}
+		value += s[i : i+1]
+	}
+	return "", "", false
 }
 
 // token takes a token, with the white space around it, off the front of s.

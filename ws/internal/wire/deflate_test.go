@@ -62,6 +62,10 @@ var offerCases = []struct {
 	{"server_max_window_bits=10", takeover, lines("permessage-deflate; server_max_window_bits=10"), "permessage-deflate; server_max_window_bits=10",
 		wire.Deflate{ServerBits: 10, ClientBits: 15}},
 	{"server_max_window_bits=15 is answered, too", takeover, lines("permessage-deflate; server_max_window_bits=15"), "permessage-deflate; server_max_window_bits=15", allContext},
+	{"empty elements of the list", takeover, lines(", ,mux, ,permessage-deflate; server_max_window_bits=10 ,, "), "permessage-deflate; server_max_window_bits=10",
+		wire.Deflate{ServerBits: 10, ClientBits: 15}},
+	{"quoted, with what needs no escape escaped", takeover, lines(`permessage-deflate; server_max_window_bits="1\0"`), "permessage-deflate; server_max_window_bits=10",
+		wire.Deflate{ServerBits: 10, ClientBits: 15}},
 	{`server_max_window_bits="10", quoted`, takeover, lines(`permessage-deflate; server_max_window_bits="10"`), "permessage-deflate; server_max_window_bits=10",
 		wire.Deflate{ServerBits: 10, ClientBits: 15}},
 	{"a server's window where each message stands alone", alone, lines("permessage-deflate; server_max_window_bits=9"), "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9",
@@ -180,6 +184,7 @@ var malformed = []string{
 	";", "; a", ";a=b", "a, ; b", "=", `"a"`, "a b", "a;", "a; ", "a;;b", "a; ;b", "a=b", "a/b", "a, b c", "(a)", "a; =b", "a; b=", "a; b= ", "a; b=;c", "a; b==c",
 	"a; b=c d", "a; b c", "a; b, =", `a; b="`, `a; b="c`, `a; b=c"`, `a; b=""`, `a; b="c d"`, `a; b="c;d"`, `a; b="c"d`, `a; b="c" d`, `a; b="c""d"`,
 	`a; "b"=c`, "a; b='c d'", "a; b=ü", "ü", "a\x00", "a\r", "a\nb", "a\x7f", "a; b=\x80", "permessage-deflate; server_max_window_bits=", `permessage-deflate; server_max_window_bits=""`,
+	`a; b=" c "`, `a; b="c\`, `a; b="c\"`, `a; b="\""`, `a; b="c\ d"`,
 }
 
 func TestMalformedExtensions(t *testing.T) {
@@ -259,6 +264,7 @@ var answerCases = []struct {
 
 	{"not asked for: client_max_window_bits", alone, lines("permessage-deflate; server_no_context_takeover; client_max_window_bits=10"), wire.Deflate{}, "the server's extension has client_max_window_bits, which was not offered"},
 	{"not asked for: client_max_window_bits=15", alone, lines("permessage-deflate; server_no_context_takeover; client_max_window_bits=15"), wire.Deflate{}, "the server's extension has client_max_window_bits, which was not offered"},
+	{"client_max_window_bits without a value", takeover, lines("permessage-deflate; client_max_window_bits"), wire.Deflate{}, "the server's extension: client_max_window_bits has a wrong value"},
 	{"missing: server_no_context_takeover", alone, lines("permessage-deflate"), wire.Deflate{}, "the server's extension lacks server_no_context_takeover"},
 	{"missing: server_no_context_takeover beside the client's", alone, lines("permessage-deflate; client_no_context_takeover"), wire.Deflate{}, "the server's extension lacks server_no_context_takeover"},
 	{"missing: server_max_window_bits", within(10), lines("permessage-deflate"), wire.Deflate{}, "the server's extension lacks server_max_window_bits"},
