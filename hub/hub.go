@@ -24,6 +24,8 @@ import (
 // Locks are taken in this order: a membership's, a topic's, the Hub's. None is held while code of
 // others runs.
 type Hub struct {
+	log ws.Log // of all broadcasts
+
 	mu          sync.Mutex // guards what follows and each topic's users
 	memberships map[Member]*membership
 	topics      map[string]*topic
@@ -33,7 +35,7 @@ type Hub struct {
 // has to be comparable.
 type Member interface {
 	// Offer sends a frame without waiting; see ws.Socket.Offer.
-	Offer(f *ws.Prepared)
+	Offer(p *ws.Prepared)
 	// OnClose adds a function to be called when the member has ended; see ws.Socket.OnClose.
 	OnClose(f func(code ws.CloseCode, reason string))
 }
@@ -99,16 +101,16 @@ func (h *Hub) Leave(s Member, name string) {
 // Broadcast sends one message to all members but those excepted, in one order for all of them. The
 // error says what is wrong with m, as ws.Socket.Send's does.
 func (h *Hub) Broadcast(name string, m ws.Message, except ...Member) error {
-	f, err := ws.Prepare(m)
+	p, err := ws.Prepare(m)
 	if err != nil {
 		return err
 	}
-	h.BroadcastPrepared(name, f, except...)
+	h.BroadcastPrepared(name, p, except...)
 	return nil
 }
 
 // BroadcastPrepared is Broadcast with what is encoded already.
-func (h *Hub) BroadcastPrepared(name string, f *ws.Prepared, except ...Member) {
+func (h *Hub) BroadcastPrepared(name string, p *ws.Prepared, except ...Member) {
 	h.mu.Lock()
 	t := h.topics[name]
 	h.mu.Unlock()
@@ -117,9 +119,10 @@ func (h *Hub) BroadcastPrepared(name string, f *ws.Prepared, except ...Member) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p = h.log.Place(p)
 	for _, s := range t.members {
 		if len(except) == 0 || !slices.Contains(except, s) {
-			s.Offer(f)
+			s.Offer(p)
 		}
 	}
 }
