@@ -1,0 +1,298 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"echows/ws"
+)
+
+// Conn is a WebSocket that comes back. Its methods may be called from any goroutine at any time, from callbacks
+// too.
+type Conn struct {
+	target Target
+	config Config
+	ctx    context.Context // ends with the caller's, and with Close
+	cancel context.CancelFunc
+	done   chan struct{}
+	wakeUp chan struct{} // holds one when a wait is to end
+
+	try func() (open time.Duration, err error) // attempt, but for tests
+
+	mu      sync.Mutex // guards the rest
+	state   State
+	socket  *ws.Socket     // nil while there is none
+	again   bool           // Again ended the connection
+	closing *ws.CloseError // what Close was called with
+	err     error          // why it ended
+}
+
+// Connect begins to connect, and returns at once. The Conn lives until Close, until ctx ends, which closes it
+// with 1001, or until an end after which Config.Retry does not want to come back. Who calls Connect waits for
+// Done.
+func Connect(ctx context.Context, target Target, cfg Config) *Conn {
+	c := newConn(ctx, target, cfg)
+	go c.run()
+	return c
+}
+
+func newConn(ctx context.Context, target Target, cfg Config) *Conn {
+	c := &Conn{
+		target: target,
+		config: cfg.withDefaults(),
+		done:   make(chan struct{}),
+		wakeUp: make(chan struct{}, 1),
+	}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.try = c.attempt
+	return c
+}
+
+// Send sends a message, as ws.Socket.Send does. The error is ErrNotConnected while there is no connection, and
+// otherwise says why the message cannot have gone out. Without an error it was written, or queued behind others:
+// whether it arrived, only an answer can tell.
+func (c *Conn) Send(m ws.Message) error {
+	c.mu.Lock()
+	s := c.socket
+	c.mu.Unlock()
+	if s == nil {
+		return ErrNotConnected
+	}
+	err := s.Send(m)
+	if errors.Is(err, ws.ErrClosed) {
+		return ErrNotConnected
+	}
+	if err != nil {
+		return fmt.Errorf("client: send: %w", err)
+	}
+	return nil
+}
+
+// SendText sends text, which must be UTF-8; as Send.
+func (c *Conn) SendText(text string) error {
+	return c.Send(ws.Message{Opcode: ws.Text, Data: []byte(text)})
+}
+
+// SendJSON sends v as JSON in a text message; as Send.
+func (c *Conn) SendJSON(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("client: send: %w", err)
+	}
+	return c.Send(ws.Message{Opcode: ws.Text, Data: data})
+}
+
+// Now ends a wait early; at any other time it does nothing. It is for when the network is back.
+func (c *Conn) Now() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.socket != nil || c.state == StateConnecting {
+		return
+	}
+	select {
+	case c.wakeUp <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// Again ends the connection, if there is one, with 1000, and makes another without a wait; it ends a wait, as
+// Now does.
+func (c *Conn) Again() {
+	c.mu.Lock()
+	s := c.socket
+	c.again = s != nil
+	c.mu.Unlock()
+	if s == nil {
+		c.Now()
+		return
+	}
+	s.Close(ws.CloseNormal, "")
+}
+
+// Close ends the connection for good and returns at once; Done tells when it has ended. What was sent before goes
+// out first. Only the first call counts. A code that may not be sent is an error, and closes with 1011 instead.
+func (c *Conn) Close(code ws.CloseCode, reason string) error {
+	why := &ws.CloseError{Code: code, Reason: reason}
+	if !code.MayBeSent() {
+		why.Code = ws.CloseInternalError
+	}
+	c.mu.Lock()
+	if c.closing == nil {
+		c.closing = why
+	}
+	why, s := c.closing, c.socket
+	c.socket = nil
+	c.mu.Unlock()
+	if s != nil {
+		s.Close(why.Code, why.Reason)
+	}
+	c.cancel()
+	if !code.MayBeSent() {
+		return fmt.Errorf("client: close code %d may not be sent", code)
+	}
+	return nil
+}
+
+// Done is closed when the Conn has ended, and calls nothing more.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err is why the Conn has ended; nil before, and where Close was called. It is, or wraps, a *ws.CloseError, a
+// *ws.HandshakeError, the Target's error, or the context's.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// run is the Conn's goroutine.
+func (c *Conn) run() {
+	defer close(c.done)
+	defer c.cancel()
+	err := c.stay()
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	c.setState(StateClosed, 0, err)
+}
+
+// stay connects, again and again, and returns why it does not any more.
+func (c *Conn) stay() error {
+	failures := 0
+	for {
+		c.setState(StateConnecting, 0, nil)
+		open, err := c.try()
+		if open >= stableAfter {
+			failures = 0
+		}
+		again := c.takeAgain()
+		switch {
+		case c.ctx.Err() != nil:
+			return c.cause()
+		case again:
+			continue
+		case !c.config.Retry(err):
+			return err
+		}
+		// Those whom a server told the same time do not all come back at its end.
+		wait := retryAfter(err, time.Now()) + delay(failures, c.config.random)
+		failures++
+		c.setState(StateWaiting, wait, err)
+		if !c.wait(wait) {
+			return c.cause()
+		}
+	}
+}
+
+// wait reports whether to go on.
+func (c *Conn) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.wakeUp:
+	case <-c.ctx.Done():
+		return false
+	}
+	return true
+}
+
+// cause is why the context has ended; nil for Close.
+func (c *Conn) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil {
+		return nil
+	}
+	return fmt.Errorf("client: %w", context.Cause(c.ctx))
+}
+
+func (c *Conn) takeAgain() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := c.again
+	c.again = false
+	return again
+}
+
+func (c *Conn) setState(state State, wait time.Duration, err error) {
+	c.mu.Lock()
+	c.state = state
+	if state == StateConnecting { // whoever wanted that before has it
+		select {
+		case <-c.wakeUp:
+		default:
+		}
+	}
+	c.mu.Unlock()
+	c.config.OnState(state, wait, err)
+}
+
+// attempt makes one connection and waits for its end. It returns why it ended, or why there was none, and for how
+// long it was open.
+func (c *Conn) attempt() (open time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.config.Timeout)
+	defer cancel()
+	url, header, err := c.target(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("client: %w", err)
+	}
+	cfg := c.config.Dial
+	cfg.Header = merged(cfg.Header, header)
+	var opened time.Time
+	ended := make(chan *ws.CloseError, 1)
+	s, err := ws.Dial(ctx, url, cfg, func(s *ws.Socket) error {
+		opened = time.Now()
+		defer s.OnClose(func(code ws.CloseCode, reason string) { // after those of OnOpen
+			c.leave()
+			ended <- &ws.CloseError{Code: code, Reason: reason}
+		})
+		return c.begin(s)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("client: %w", err)
+	}
+	var why *ws.CloseError
+	select {
+	case why = <-ended:
+	case <-c.ctx.Done():
+		s.Close(ws.CloseGoingAway, "") // unless Close has
+		why = <-ended
+	}
+	return time.Since(opened), fmt.Errorf("client: the connection ended: %w", why)
+}
+
+// begin is the handler of a new connection.
+func (c *Conn) begin(s *ws.Socket) error {
+	c.mu.Lock()
+	if c.closing != nil { // while it was dialed
+		defer c.mu.Unlock()
+		return c.closing
+	}
+	c.socket = s
+	c.mu.Unlock()
+	s.OnMessage(c.config.OnMessage)
+	c.setState(StateOpen, 0, nil)
+	return c.config.OnOpen(s)
+}
+
+func (c *Conn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.socket = nil
+}
+
+// merged is both headers; where both have a field, the second's.
+func merged(one, two http.Header) http.Header {
+	both := one.Clone()
+	if both == nil {
+		return two.Clone()
+	}
+	maps.Copy(both, two)
+	return both
+}

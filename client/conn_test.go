@@ -1,0 +1,274 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
+)
+
+// watched is a Conn whose messages and states a test waits for.
+type watched struct {
+	*Conn
+	got  chan string
+	open chan *ws.Socket
+
+	mu     sync.Mutex
+	states []string
+}
+
+func watch(t testing.TB, ctx context.Context, target Target, cfg Config) *watched {
+	t.Helper()
+	w := &watched{got: make(chan string, 100), open: make(chan *ws.Socket, 100)}
+	cfg.random = atOnce
+	cfg.OnOpen = func(s *ws.Socket) error { w.open <- s; return nil }
+	cfg.OnMessage = func(m ws.Message) error { w.got <- m.Opcode.String() + " " + m.Text(); return nil }
+	cfg.OnState = func(s State, _ time.Duration, err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.states = append(w.states, s.String())
+	}
+	w.Conn = Connect(ctx, target, cfg)
+	t.Cleanup(func() { w.Close(ws.CloseNormal, ""); wait(t, w.Done()) })
+	return w
+}
+
+func (w *watched) expectStates(t *testing.T, want ...string) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Equal(w.states, want) {
+		t.Errorf("the states were %v, want %v", w.states, want)
+	}
+}
+
+func TestConnComesBack(t *testing.T) {
+	url, conns := serve(t, func(_ *echo.Echo, app *ws.App) { app.WS("/echo", echoBack) })
+	w := watch(t, t.Context(), URL(url+"/echo"), Config{})
+	for i := range 3 {
+		wait(t, w.open)
+		text := fmt.Sprint("number ", i)
+		if err := errors.Join(w.SendText(text), w.SendJSON(i), w.Send(ws.Message{Opcode: ws.Binary, Data: []byte{1}})); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"text " + text, "text " + fmt.Sprint(i), "binary \x01"} {
+			if got := wait(t, w.got); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		wait(t, conns).Close() // the server is gone, without a word
+	}
+	wait(t, w.open)
+	if err := w.Close(4001, "enough"); err != nil {
+		t.Error(err)
+	}
+	wait(t, w.Done())
+	if err := w.Err(); err != nil {
+		t.Errorf("after Close: %v", err)
+	}
+	round := []string{"connecting", "open", "waiting"}
+	w.expectStates(t, append(slices.Repeat(round, 3), "connecting", "open", "closed")...)
+}
+
+func TestConnAgain(t *testing.T) {
+	ends := make(chan ws.CloseCode, 10)
+	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/", func(s *ws.Socket, _ echo.Context) error {
+			s.OnClose(func(code ws.CloseCode, _ string) { ends <- code })
+			return nil
+		})
+	})
+	w := watch(t, t.Context(), URL(url), Config{Retry: func(error) bool { return false }})
+	wait(t, w.open)
+	w.Now() // is for waits only
+	w.Again()
+	if code := wait(t, ends); code != ws.CloseNormal {
+		t.Errorf("ended with %d", code)
+	}
+	wait(t, w.open)
+	w.Close(ws.CloseGoingAway, "")
+	if code := wait(t, ends); code != ws.CloseGoingAway {
+		t.Errorf("ended with %d", code)
+	}
+	wait(t, w.Done())
+	w.Again()
+	w.Now()
+	w.expectStates(t, "connecting", "open", "connecting", "open", "closed")
+}
+
+func TestSendWhileThereIsNoConnection(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) { app.WS("/", echoBack) })
+	w := watch(t, t.Context(), func(context.Context) (string, http.Header, error) {
+		asked <- struct{}{}
+		<-answer
+		return url, nil, nil
+	}, Config{})
+	wait(t, asked)
+	if err := w.SendText("too early"); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("while connecting: %v", err)
+	}
+	answer <- struct{}{}
+	wait(t, w.open)
+	if err := w.SendText("\xff"); err == nil || errors.Is(err, ErrNotConnected) {
+		t.Errorf("what is no text: %v", err)
+	}
+	if err := w.SendJSON(func() {}); err == nil || !strings.HasPrefix(err.Error(), "client: send: ") {
+		t.Errorf("what is no JSON: %v", err)
+	}
+	if err := w.SendText("in time"); err != nil {
+		t.Error(err)
+	}
+	if got := wait(t, w.got); got != "text in time" {
+		t.Errorf("got %q", got)
+	}
+	w.Close(ws.CloseNormal, "")
+	if err := w.SendJSON("too late"); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestCloseCodesThatEnd(t *testing.T) {
+	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/:code", func(s *ws.Socket, c echo.Context) error {
+			var code int
+			fmt.Sscan(c.Param("code"), &code)
+			return &ws.CloseError{Code: ws.CloseCode(code), Reason: "so it is"}
+		})
+	})
+	for _, code := range []ws.CloseCode{1002, 1003, 1007, 1008, 1009, 4000, 4999} {
+		w := watch(t, t.Context(), URL(fmt.Sprint(url, "/", code)), Config{})
+		wait(t, w.Done())
+		var why *ws.CloseError
+		if err := w.Err(); !errors.As(err, &why) || *why != (ws.CloseError{Code: code, Reason: "so it is"}) {
+			t.Errorf("%d: ended with %v", code, err)
+		}
+	}
+	for _, code := range []ws.CloseCode{1000, 1001, 1011, 1012, 1013, 3000} {
+		w := watch(t, t.Context(), URL(fmt.Sprint(url, "/", code)), Config{})
+		for range 3 {
+			wait(t, w.open)
+		}
+		w.Close(ws.CloseNormal, "")
+		wait(t, w.Done())
+	}
+	own := func(err error) bool { return !strings.Contains(err.Error(), "1001") }
+	w := watch(t, t.Context(), URL(url+"/1001"), Config{Retry: own})
+	wait(t, w.Done())
+	if why := (*ws.CloseError)(nil); !errors.As(w.Err(), &why) || why.Code != 1001 {
+		t.Errorf("with a rule of its own: %v", w.Err())
+	}
+}
+
+func TestAnswersThatEnd(t *testing.T) {
+	for status, ends := range map[int]bool{400: true, 401: true, 403: true, 404: true, 426: true, 408: false, 429: false, 500: false, 503: false} {
+		attempts := make(chan string, 100)
+		url, _ := serve(t, func(e *echo.Echo, _ *ws.App) {
+			e.GET("/", func(c echo.Context) error {
+				select {
+				case attempts <- c.Request().Header.Get("Authorization"):
+				default:
+				}
+				return echo.NewHTTPError(status, "no")
+			})
+		})
+		w := watch(t, t.Context(), func(context.Context) (string, http.Header, error) {
+			return url, http.Header{"Authorization": {"Bearer x"}}, nil
+		}, Config{Dial: ws.DialConfig{Header: http.Header{"Authorization": {"another"}}}})
+		if got := wait(t, attempts); got != "Bearer x" {
+			t.Errorf("asked with %q", got)
+		}
+		if !ends {
+			wait(t, attempts)
+			wait(t, attempts)
+			w.Close(ws.CloseNormal, "")
+			wait(t, w.Done())
+			continue
+		}
+		wait(t, w.Done())
+		if refused := (*ws.HandshakeError)(nil); !errors.As(w.Err(), &refused) || refused.StatusCode != status {
+			t.Errorf("%d: ended with %v", status, w.Err())
+		}
+		if len(attempts) > 0 {
+			t.Errorf("%d: tried again", status)
+		}
+	}
+}
+
+func TestURLsThatAreNone(t *testing.T) {
+	for _, url := range []string{"", "%", "ftp://x", "localhost:3000", "ws:"} {
+		w := watch(t, t.Context(), URL(url), Config{})
+		wait(t, w.Done())
+		if err := w.Err(); err == nil || !strings.HasPrefix(err.Error(), "client: ") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
+
+func TestTheContextEnds(t *testing.T) {
+	ends := make(chan ws.CloseCode, 1)
+	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/", func(s *ws.Socket, _ echo.Context) error {
+			s.OnClose(func(code ws.CloseCode, _ string) { ends <- code })
+			return nil
+		})
+	})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w := watch(t, ctx, URL(url), Config{})
+	wait(t, w.open)
+	why := errors.New("the test is over")
+	cancel(why)
+	wait(t, w.Done())
+	if !errors.Is(w.Err(), why) {
+		t.Errorf("ended with %v", w.Err())
+	}
+	if code := wait(t, ends); code != ws.CloseGoingAway {
+		t.Errorf("the server got %d", code)
+	}
+	ctx, cancel = context.WithCancelCause(t.Context())
+	asked := make(chan struct{})
+	w = watch(t, ctx, func(ctx context.Context) (string, http.Header, error) {
+		close(asked)
+		<-ctx.Done() // ends with the caller's
+		return "", nil, ctx.Err()
+	}, Config{})
+	wait(t, asked)
+	cancel(why)
+	wait(t, w.Done())
+	if !errors.Is(w.Err(), why) {
+		t.Errorf("while connecting: ended with %v", w.Err())
+	}
+}
+
+// What a callback does ends the connection, and a Close inside one ends it for good.
+func TestCallbacksClose(t *testing.T) {
+	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) { app.WS("/", echoBack) })
+	var c *Conn
+	opened := 0
+	made := make(chan struct{})
+	c = Connect(t.Context(), URL(url), Config{
+		random: atOnce,
+		OnOpen: func(s *ws.Socket) error {
+			<-made
+			if opened++; opened == 1 {
+				return &ws.CloseError{Code: 3001, Reason: "not this one"}
+			}
+			return c.SendText("hello")
+		},
+		OnMessage: func(ws.Message) error { return c.Close(5, "") },
+	})
+	close(made)
+	wait(t, c.Done())
+	if opened != 2 || c.Err() != nil {
+		t.Errorf("%d connections, %v", opened, c.Err())
+	}
+}
