@@ -35,3 +35,29 @@ func ExampleConnect() {
 	// you said: hello
 	// <nil>
 }
+
+// A bot that answers. It posts in a goroutine of its own: a callback that waited for Post would wait for itself.
+func ExampleJoinChat() {
+	ctx := context.Background()
+	asked := make(chan client.Message, 100)
+	chat := client.JoinChat(ctx, "http://localhost:3000", "lobby", client.ChatConfig{
+		Name: "echo",
+		OnMessage: func(m client.Message) {
+			if m.From != "echo" {
+				asked <- m
+			}
+		},
+	})
+	defer func() { chat.Close(); <-chat.Done() }()
+	for {
+		select {
+		case m := <-asked:
+			if _, err := chat.Post(ctx, m.From+" said: "+m.Text); err != nil {
+				fmt.Println(err)
+			}
+		case <-chat.Done():
+			fmt.Println(chat.Err())
+			return
+		}
+	}
+}

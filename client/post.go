@@ -1,0 +1,239 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"echows/ws"
+)
+
+const (
+	mostPosts = 1000        // under way; who posts more waits
+	window    = 8           // posts sent at once, before an answer: fewer than a server takes in a burst
+	firstMove = time.Second // the shortest pause, after a refusal that passes; doubled for each further one
+	maxFrame  = 64 << 10    // bytes of a post on the wire; the longest good text takes fewer
+)
+
+// Refused is the error of a post that the server did not take, and will not: Code is "bad_text", "bad_id", or one
+// that this package does not know.
+type Refused struct {
+	Code    string
+	Message string // for people
+}
+
+func (e *Refused) Error() string {
+	return "client: the post was refused: " + e.Message + " (" + e.Code + ")"
+}
+
+// post is one that is under way.
+type post struct {
+	id, text string
+	message  ws.Message
+	inFlight bool          // sent on this connection
+	answered chan struct{} // closed when seq or err is set
+	seq      uint64
+	err      error
+}
+
+// Post posts text, and returns when it is stored, with its sequence. While there is no connection it waits, and what
+// is not acknowledged is posted again by the next one; what the server does not take at the moment, because of a
+// limit or because its store is away, is posted again after a pause, until ctx ends. 1,000 posts may be under way;
+// one more waits for one of them. Posts of one goroutine are stored in its order.
+//
+// The error is a *Refused, the context's, or ErrNotConnected once the Chat has ended. In the latter two cases the
+// message may be stored, or not. Callbacks may not call it, since they would wait for themselves.
+func (c *Chat) Post(ctx context.Context, text string) (seq uint64, err error) {
+	return c.PostID(ctx, rand.Text(), text)
+}
+
+// PostID is Post under an id of one's own, with 1 to 64 characters. The same id of the same session within five
+// minutes is the same message: what may be stored or not can be posted again.
+func (c *Chat) PostID(ctx context.Context, id, text string) (seq uint64, err error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("client: post: %w", context.Cause(ctx))
+	case <-c.done:
+		return 0, c.notConnected()
+	}
+	p, err := c.enqueue(id, text)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-p.answered:
+	case <-ctx.Done():
+		c.mu.Lock()
+		c.settle(p, 0, fmt.Errorf("client: post: %w", context.Cause(ctx))) // unless it is
+		c.mu.Unlock()
+	}
+	return p.seq, p.err
+}
+
+// enqueue makes a post, and sends it if that can be.
+func (c *Chat) enqueue(id, text string) (*post, error) {
+	data, err := json.Marshal(map[string]string{"type": "post", "id": id, "text": text})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("client: post: %w", err)
+	case !utf8.ValidString(id) || id == "":
+		return nil, &Refused{"bad_id", "the id has to be UTF-8, and not empty"}
+	case !utf8.ValidString(text):
+		return nil, &Refused{"bad_text", "the text has to be UTF-8"}
+	case len(data) > maxFrame: // past its limit for messages, a server ends the connection
+		return nil, &Refused{"bad_text", "the text is too long"}
+	}
+	p := &post{id: id, text: text, message: ws.Message{Opcode: ws.Text, Data: data}, answered: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isEnded {
+		return nil, c.notConnectedLocked()
+	}
+	if slices.ContainsFunc(c.queue, func(q *post) bool { return q.id == id }) {
+		return nil, &Refused{"bad_id", "a post of this id is under way"}
+	}
+	c.queue = append(c.queue, p)
+	c.transmit()
+	return p, nil
+}
+
+// settle ends a post; mu is held. One that is still in flight stays in sent until it is answered.
+func (c *Chat) settle(p *post, seq uint64, err error) {
+	i := slices.Index(c.queue, p)
+	if i < 0 {
+		return // it has ended
+	}
+	c.queue = slices.Delete(c.queue, i, i+1)
+	p.seq, p.err = seq, err
+	close(p.answered)
+}
+
+// transmit sends what waits, as far as the window goes; mu is held.
+func (c *Chat) transmit() {
+	if c.send == nil || c.paused {
+		return
+	}
+	for _, p := range c.queue {
+		if len(c.sent) >= window {
+			return
+		}
+		if p.inFlight {
+			continue
+		}
+		if c.send(p.message) != nil {
+			return // the connection is about to end, or its buffer is full: then an answer will come
+		}
+		p.inFlight = true
+		c.sent = append(c.sent, p)
+	}
+}
+
+// joined is called when the history has come: send sends on the new connection.
+func (c *Chat) joined(send func(ws.Message) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send, c.paused = send, false
+	c.transmit()
+}
+
+// disconnected makes what was sent on the last connection wait for the next.
+func (c *Chat) disconnected() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.send = nil
+	for _, p := range c.sent {
+		p.inFlight = false
+	}
+	c.sent = nil
+}
+
+// acknowledged is called when a post is stored.
+func (c *Chat) acknowledged(id string, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.answered(id); p != nil {
+		c.settle(p, seq, nil)
+	}
+	c.pauses = 0
+	c.transmit()
+}
+
+// refusedPost is called when a post is not stored.
+func (c *Chat) refusedPost(id string, why *Refused) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.answered(id)
+	switch {
+	case why.Code == "rate_limited" || why.Code == "unavailable":
+		c.hold()
+	case p != nil:
+		c.settle(p, 0, why)
+	}
+	c.transmit()
+}
+
+// answered takes the post that is answered out of those that were sent; mu is held. A server answers in order, so
+// an answer without an id, which a bad one gets, is to the oldest.
+func (c *Chat) answered(id string) *post {
+	i := slices.IndexFunc(c.sent, func(p *post) bool { return id == "" || p.id == id })
+	if i < 0 {
+		return nil
+	}
+	p := c.sent[i]
+	c.sent = slices.Delete(c.sent, i, i+1)
+	p.inFlight = false
+	return p
+}
+
+// hold makes a pause; mu is held. What is sent already is refused with it, most likely, and does not make it longer.
+func (c *Chat) hold() {
+	if c.paused {
+		return
+	}
+	c.paused = true
+	least := doubled(firstMove, c.pauses)
+	c.pauses++
+	wait := least + time.Duration(c.config.random()*float64(least))
+	select {
+	case <-c.pause: // of the connection before
+	default:
+	}
+	c.pause <- wait
+}
+
+// resume ends a pause.
+func (c *Chat) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = false
+	c.transmit()
+}
+
+// end ends all posts, since the Chat has.
+func (c *Chat) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.isEnded, c.why = true, err
+	for len(c.queue) > 0 {
+		c.settle(c.queue[0], 0, c.notConnectedLocked())
+	}
+}
+
+func (c *Chat) notConnected() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.notConnectedLocked()
+}
+
+func (c *Chat) notConnectedLocked() error {
+	if c.why == nil {
+		return ErrNotConnected
+	}
+	return fmt.Errorf("%w: %w", ErrNotConnected, c.why)
+}

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"encoding/json"
+
+	"echows/ws"
+)
+
+// frame is whatever the server says.
+type frame struct {
+	Type string `json:"type"`
+	Message
+	Messages []Message `json:"messages"`
+	Complete bool      `json:"complete"`
+	More     bool      `json:"more"`
+	Count    int       `json:"count"`
+	Code     string    `json:"code"`
+	Reason   string    `json:"message"`
+}
+
+// receive takes one message of the server. What it does not know is of a newer server, and let pass.
+func (c *Chat) receive(m ws.Message) error {
+	var f frame
+	if !m.IsText() || json.Unmarshal(m.Data, &f) != nil {
+		return nil
+	}
+	switch f.Type {
+	case "history":
+		c.history(f)
+	case "message":
+		c.show(c.fresh([]Message{f.Message}))
+	case "ack":
+		c.acknowledged(f.ID, f.Seq)
+	case "presence":
+		c.config.OnPresence(f.Count)
+	case "error":
+		c.refusedPost(f.ID, &Refused{Code: f.Code, Message: f.Reason})
+	}
+	return nil
+}
+
+// history takes one page of what was missed. After the last one, what was not acknowledged is posted again.
+func (c *Chat) history(f frame) {
+	c.mu.Lock()
+	if c.first && !f.Complete && c.startsAnew(f.Messages) {
+		c.seen = nil
+	}
+	c.first = false
+	c.mu.Unlock()
+	h := History{c.fresh(f.Messages), f.Complete, f.More}
+	c.config.OnHistory(h)
+	c.show(h.Messages)
+	if !f.More {
+		c.joined(c.socket.TrySend)
+	}
+}
+
+// startsAnew reports whether the server has lost what it had, and counts from the beginning: then it sends its
+// newest messages, whose sequences are before the last one seen.
+func (c *Chat) startsAnew(messages []Message) bool {
+	return len(messages) == 0 || c.seen != nil && messages[0].Seq <= *c.seen
+}
+
+// fresh returns the messages that were not seen before, and takes the posts among them as stored.
+func (c *Chat) fresh(messages []Message) []Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = new(uint64)
+	}
+	var fresh []Message
+	for _, m := range messages {
+		if m.Seq <= *c.seen {
+			continue
+		}
+		*c.seen = m.Seq
+		fresh = append(fresh, m)
+		if p := c.own(m); p != nil {
+			c.settle(p, m.Seq, nil)
+		}
+	}
+	return fresh
+}
+
+// own returns the post that m is, if it is not known to be stored. An id alone may be another's.
+func (c *Chat) own(m Message) *post {
+	for _, p := range c.queue {
+		if p.id == m.ID && p.text == m.Text && (c.name == "" || c.name == m.From) {
+			return p
+		}
+	}
+	return nil
+}
+
+func (c *Chat) show(messages []Message) {
+	for _, m := range messages {
+		c.config.OnMessage(m)
+	}
+}

@@ -1,0 +1,149 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"echows/ws"
+)
+
+// httpClient makes the client for requests. Each has a connection of its own: there are two before each attempt,
+// and none for long after.
+func httpClient(cfg ws.DialConfig) *http.Client {
+	proxy := cfg.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
+	return &http.Client{
+		Transport: &http.Transport{Proxy: proxy, TLSClientConfig: cfg.TLS, DisableKeepAlives: true},
+		Jar:       cfg.Jar,
+	}
+}
+
+// place says where to connect, with a new ticket each time.
+func (c *Chat) place(ctx context.Context) (string, http.Header, error) {
+	ticket, err := c.ticket(ctx)
+	if err != nil {
+		return "", nil, fmt.Errorf("join %s: %w", c.room, err)
+	}
+	query := url.Values{"ticket": {ticket}}
+	c.mu.Lock()
+	if c.seen != nil {
+		query.Set("after", fmt.Sprint(*c.seen))
+	}
+	c.mu.Unlock()
+	u := c.base.JoinPath("ws", "chat", url.PathEscape(c.room))
+	u.RawQuery = query.Encode()
+	return u.String(), nil, nil
+}
+
+// ticket returns a new ticket, and signs in for it where that is needed.
+func (c *Chat) ticket(ctx context.Context) (string, error) {
+	if c.token != "" {
+		ticket, err := c.takeTicket(ctx)
+		if c.config.Name == "" || !isUnauthorized(err) {
+			return ticket, lasting(err)
+		}
+	}
+	if err := c.signIn(ctx); err != nil {
+		return "", lasting(err)
+	}
+	ticket, err := c.takeTicket(ctx)
+	return ticket, lasting(err)
+}
+
+// signIn begins a session. The server takes who has a new one for another: what is posted again under its id, it
+// does not know. But what it stored before is in the history, which comes first.
+func (c *Chat) signIn(ctx context.Context) error {
+	var got struct{ Token, Name string }
+	if err := c.ask(ctx, "session", "", map[string]string{"name": c.config.Name}, &got); err != nil {
+		return err
+	}
+	c.token = got.Token
+	c.mu.Lock()
+	c.name = got.Name
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *Chat) takeTicket(ctx context.Context) (string, error) {
+	var got struct{ Ticket string }
+	err := c.ask(ctx, "ticket", c.token, struct{}{}, &got)
+	return got.Ticket, err
+}
+
+// ask posts a request. An answer other than 201 is a *ws.HandshakeError.
+func (c *Chat) ask(ctx context.Context, path, token string, body, answer any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath(path).String(), bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	req.Header = merged(c.config.Dial.Header, http.Header{"Content-Type": {"application/json"}})
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	got, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	switch {
+	case res.StatusCode != http.StatusCreated:
+		return &ws.HandshakeError{StatusCode: res.StatusCode, Header: res.Header, Body: got[:min(len(got), maxRefusal)]}
+	case err != nil:
+		return fmt.Errorf("POST /%s: %w", path, err)
+	}
+	if err := json.Unmarshal(got, answer); err != nil {
+		return fmt.Errorf("POST /%s: the answer is not the JSON expected: %w", path, err)
+	}
+	return nil
+}
+
+const (
+	maxAnswer  = 64 << 10 // bytes that are read of an answer
+	maxRefusal = 1 << 10  // and kept of a refusal
+)
+
+func isUnauthorized(err error) bool {
+	var refused *ws.HandshakeError
+	return errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized
+}
+
+// lasting marks the refusals that another request would get again.
+func lasting(err error) error {
+	if refused := (*ws.HandshakeError)(nil); errors.As(err, &refused) && !retryableStatus(refused.StatusCode) {
+		return &permanentError{err}
+	}
+	return err
+}
+
+// mostRefused is how many tickets may be refused in a row. One can be for no fault of its own: they are lost when
+// the server starts anew.
+const mostRefused = 3
+
+// retry judges more mildly than Retryable where the chat knows better.
+func (c *Chat) retry(err error) bool {
+	var permanent *permanentError
+	if errors.As(err, &permanent) {
+		return false
+	}
+	if refused := (*ws.HandshakeError)(nil); errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized {
+		c.refused++
+		return c.refused < mostRefused
+	}
+	if closed := (*ws.CloseError)(nil); errors.As(err, &closed) && closed.Code == ws.ClosePolicyViolation {
+		return true // too fast, or too slow: next time it may be neither
+	}
+	return Retryable(err)
+}
