@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -32,7 +33,10 @@ func (c *Conn) attempt() (open time.Duration, err error) {
 		return c.begin(s)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("client: %w", err)
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause // without the URL: its query may hold a ticket, and errors end up in logs
+		}
+		return 0, fmt.Errorf("client: connect: %w", err)
 	}
 	var why *ws.CloseError
 	select {

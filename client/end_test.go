@@ -58,7 +58,7 @@ func TestAnswersThatEnd(t *testing.T) {
 			})
 		})
 		w := watch(t, t.Context(), func(context.Context) (string, http.Header, error) {
-			return url, http.Header{"Authorization": {"Bearer x"}}, nil
+			return url + "?ticket=secret", http.Header{"Authorization": {"Bearer x"}}, nil
 		}, Config{Dial: ws.DialConfig{Header: http.Header{"Authorization": {"another"}}}})
 		if got := wait(t, attempts); got != "Bearer x" {
 			t.Errorf("asked with %q", got)
@@ -76,6 +76,9 @@ func TestAnswersThatEnd(t *testing.T) {
 		}
 		if len(attempts) > 0 {
 			t.Errorf("%d: tried again", status)
+		}
+		if strings.Contains(w.Err().Error(), "secret") {
+			t.Errorf("%d: the error tells the query: %v", status, w.Err())
 		}
 	}
 }
