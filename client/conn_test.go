@@ -160,3 +160,13 @@ func TestCallbacksClose(t *testing.T) {
 		t.Errorf("%d connections, %v", opened, c.Err())
 	}
 }
+
+// A Close that comes between the handshake and the connection's beginning counts.
+func TestCloseWhileItBegins(t *testing.T) {
+	c := newConn(t.Context(), nil, Config{})
+	c.Close(4000, "enough")
+	var why *ws.CloseError
+	if err := c.begin(nil); !errors.As(err, &why) || why.Code != 4000 || c.Close(4001, "") != nil || c.closing.Code != 4000 {
+		t.Errorf("begins with %v", err)
+	}
+}

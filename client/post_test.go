@@ -79,6 +79,27 @@ func TestAPostThatIsGivenUp(t *testing.T) {
 	})
 }
 
+// What was given up while it was sent takes no place in the window of the next connection.
+func TestTheWindowIsANewConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := alone(t, ChatConfig{})
+		c.joined(c.sendTo)
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range window {
+			c.posting(ctx, fmt.Sprint(i))
+		}
+		last := c.posting(t.Context(), "last")
+		cancel()
+		c.expectSent("0", "1", "2", "3", "4", "5", "6", "7")
+		c.changed(StateWaiting, 0, nil)
+		c.joined(c.sendTo)
+		c.expectSent("last")
+		c.says(`{"type":"error","code":"bad_id","message":"no"}`)
+		c.expect(last, "0 client: the post was refused: no (bad_id)")
+		c.end()
+	})
+}
+
 func TestPausesGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := alone(t, ChatConfig{})
