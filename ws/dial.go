@@ -73,17 +73,21 @@ var dialed = sync.OnceValue(func() *base {
 	return &b
 })
 
-// Dial connects to a server: url is ws:, wss:, http: or https:. h runs before anything is read, and says with
+// Dial connects to a server: its address is a URL with ws:, wss:, http: or https:. h runs before anything is read, and says with
 // OnMessage and its kin what is to happen; an error of it closes the socket, and nil is for a socket that only
 // sends. Dial returns when h has. ctx bounds the handshake only; the socket lives until it is closed. The error is a
 // *HandshakeError where the server answered, but did not upgrade.
 //
 // What the socket sends is masked, and the server's frames are held to RFC 6455's rules for servers. It has no
 // Route.
-func Dial(ctx context.Context, url string, cfg DialConfig, h func(s *Socket) error) (*Socket, error) {
-	s, c, err := dial(ctx, url, cfg)
+func Dial(ctx context.Context, address string, cfg DialConfig, h func(s *Socket) error) (*Socket, error) {
+	s, c, err := dial(ctx, address, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("ws: dial %s: %w", url, err)
+		var parse *url.Error
+		if errors.As(err, &parse) { // which has the whole URL
+			err = parse.Err
+		}
+		return nil, fmt.Errorf("ws: dial %s: %w", withoutSecrets(address), err)
 	}
 	b := dialed()
 	maxMessage := cmp.Or(cfg.MaxMessage, 1<<20)
@@ -108,6 +112,17 @@ func Dial(ctx context.Context, url string, cfg DialConfig, h func(s *Socket) err
 	})
 	<-started
 	return s, nil
+}
+
+// withoutSecrets leaves out of a URL what logs should not have: the query, which may hold a ticket, and the user.
+func withoutSecrets(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	if scheme, rest, ok := strings.Cut(address, "://"); ok {
+		if _, host, ok := strings.Cut(rest, "@"); ok {
+			return scheme + "://" + host
+		}
+	}
+	return address
 }
 
 // dialing is a connection that shook hands.

@@ -77,6 +77,9 @@ func TestDialIsRefused(t *testing.T) {
 	if !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound || !strings.Contains(string(refused.Body), "Not Found") {
 		t.Errorf("got %v", err)
 	}
+	if _, err := ws.Dial(t.Context(), "ws://ana:secret@127.0.0.1:1/x?ticket=secret", ws.DialConfig{}, nil); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
 	for _, url := range []string{"ftp://x", "ws:", "ws://127.0.0.1:1", "%"} {
 		if _, err := ws.Dial(t.Context(), url, ws.DialConfig{}, nil); err == nil || !strings.HasPrefix(err.Error(), "ws: dial "+url) {
 			t.Errorf("%s: %v", url, err)

@@ -118,9 +118,9 @@ func TestOnCloseInOrder(t *testing.T) {
 	}
 	<-s.Done()
 	eventually(t, func() bool {
-		late := false
-		s.OnClose(func(ws.CloseCode, string) { late = true; panic("is caught, too") })
-		return late
+		late := make(chan struct{}, 1)
+		s.OnClose(func(ws.CloseCode, string) { late <- struct{}{}; panic("is caught, too") })
+		return len(late) == 1
 	})
 }
 
