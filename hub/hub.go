@@ -21,8 +21,8 @@ import (
 
 // Hub is a set of topics. Its methods may be called from any goroutine, callbacks of sockets included.
 //
-// Locks are taken in this order: a membership's, a topic's, the Hub's. None is held while code of
-// others runs.
+// Locks are taken in this order: a membership's, a topic's, the Hub's. The only code of others that runs under one
+// of them is Member.Offer, under its topic's.
 type Hub struct {
 	log ws.Log // of all broadcasts
 
@@ -34,7 +34,7 @@ type Hub struct {
 // Member is who can be a member: a *ws.Socket, or what stands for one, or for more than one in turn. It
 // has to be comparable.
 type Member interface {
-	// Offer sends a frame without waiting; see ws.Socket.Offer.
+	// Offer sends without waiting, and calls no method of the Hub; see ws.Socket.Offer.
 	Offer(p *ws.Prepared)
 	// OnClose adds a function to be called when the member has ended; see ws.Socket.OnClose.
 	OnClose(f func(code ws.CloseCode, reason string))

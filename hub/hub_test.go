@@ -339,3 +339,81 @@ func heapInUse() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// Two broadcast to a topic at once: all members see one order.
+func TestOneOrderForAll(t *testing.T) {
+	const members, messages = 4, 200
+	s := serve(t, ws.Config{})
+	var conns []*websocket.Conn
+	for range members {
+		conn, socket := s.connect()
+		s.join(socket, "x")
+		conns = append(conns, conn)
+	}
+	var all sync.WaitGroup
+	for from := range 2 {
+		all.Go(func() {
+			for n := range messages {
+				if err := s.hub.Broadcast("x", ws.Message{Opcode: ws.Text, Data: fmt.Appendf(nil, "%d from %d", n, from)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	got := make([][]string, members)
+	for i, conn := range conns {
+		all.Go(func() {
+			for range 2 * messages {
+				var text string
+				if err := websocket.Message.Receive(conn, &text); err != nil {
+					t.Error(err)
+					return
+				}
+				got[i] = append(got[i], text)
+			}
+		})
+	}
+	all.Wait()
+	for _, other := range got[1:] {
+		if !slices.Equal(other, got[0]) {
+			t.Fatal("two members saw different orders")
+		}
+	}
+}
+
+func TestSeveralAreExcepted(t *testing.T) {
+	s := serve(t, ws.Config{})
+	a, sa := s.connect()
+	b, sb := s.connect()
+	c, sc := s.connect()
+	for _, socket := range []*ws.Socket{sa, sb, sc} {
+		s.join(socket, "x")
+	}
+	s.say("x", "to c", sa, sb)
+	s.say("x", "to all")
+	expect(t, a, "to all")
+	expect(t, b, "to all")
+	expect(t, c, "to c", "to all")
+}
+
+// What the hub keeps of a member goes with it.
+func TestNothingIsKept(t *testing.T) {
+	s := serve(t, ws.Config{})
+	for range 10 {
+		conn, socket := s.connect()
+		s.join(socket, "x")
+		s.hub.Leave(socket, "x")
+		s.join(socket, "y")
+		conn.Close()
+		wait(t, s.ended)
+	}
+	deadline := time.After(patience)
+	for s.hub.Kept() != 0 {
+		select {
+		case <-deadline:
+			t.Fatalf("%d memberships and topics are kept", s.hub.Kept())
+		default:
+			runtime.Gosched()
+		}
+	}
+}
