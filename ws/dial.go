@@ -139,6 +139,12 @@ func dial(ctx context.Context, address string, cfg DialConfig) (*Socket, *dialin
 		return nil, nil, err
 	}
 	nc, err := connect(ctx, target, cfg)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+		if nc != nil {
+			nc.Close()
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,7 +176,7 @@ func parseTarget(address string) (*url.URL, error) {
 	case "wss", "https":
 		u.Scheme = "wss"
 	default:
-		return nil, errors.New("a URL begins with ws: or wss:")
+		return nil, errors.New("want a URL that begins with ws: or wss:, such as ws://localhost:3000/ws")
 	}
 	if u.Host == "" {
 		return nil, errors.New("the URL has no host")

@@ -45,7 +45,7 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 	case origin.Scheme != "http" && origin.Scheme != "https":
 		return foreign(values[0])
 	case secure && origin.Scheme == "http" && sameHost("https", stripPort(origin.Host), stripPort(host)):
-		return fmt.Errorf("the page of %s came by http:, and this server is https:; open it by https:", values[0])
+		return fmt.Errorf("the page of %s came by http:, and this server is https:; open it by https: instead", values[0])
 	case !sameHost(origin.Scheme, origin.Host, host):
 		if stripPort(host) == host && strings.EqualFold(stripPort(origin.Host), host) {
 			return fmt.Errorf("the page is of %s, and the request names the host %s: a proxy between them drops the port; in nginx, write proxy_set_header Host $http_host", values[0], host)

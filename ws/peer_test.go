@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait for something that should come at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // serve starts a real server on port 0, with the routes that setup adds, and shuts it down with the test.
 func serve(t testing.TB, cfg ws.Config, setup func(e *echo.Echo, app *ws.App)) (*ws.App, string) {
@@ -283,16 +283,24 @@ func eventually(t testing.TB, ok func() bool) {
 	}
 }
 
-// drip is a listener whose connections give one byte at a time.
+// drip is a listener whose connections give twenty bytes one at a time, and then some at once, again and again.
 type drip struct{ net.Listener }
 
 func (d drip) Accept() (net.Conn, error) {
 	c, err := d.Listener.Accept()
-	return dripConn{c}, err
+	return &dripConn{Conn: c}, err
 }
 
-type dripConn struct{ net.Conn }
+type dripConn struct {
+	net.Conn
+	reads int
+}
 
-func (c dripConn) Read(p []byte) (int, error) { return c.Conn.Read(p[:min(1, len(p))]) }
+func (c *dripConn) Read(p []byte) (int, error) {
+	if c.reads++; c.reads%20 != 0 {
+		p = p[:min(1, len(p))]
+	}
+	return c.Conn.Read(p)
+}
 
-func (c dripConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+func (c *dripConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }

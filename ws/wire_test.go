@@ -107,7 +107,7 @@ func TestWire(t *testing.T) {
 		wrap func(net.Listener) net.Listener
 	}{
 		{"as it comes", nil},
-		{"one byte at a time", func(l net.Listener) net.Listener { return drip{l} }},
+		{"byte by byte", func(l net.Listener) net.Listener { return drip{l} }},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			_, addr := serveOn(t, ws.Config{}, way.wrap, echoRoute)

@@ -208,7 +208,7 @@ func (o *outbox) settle() {
 	defer o.mu.Unlock()
 	for o.writing || !o.isEmptyLocked() && o.err == nil {
 		if o.writing {
-			o.waitLocked(nil, nil)
+			o.waitLocked(forever, nil)
 		} else {
 			o.writeLocked(true)
 		}
