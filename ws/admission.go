@@ -24,7 +24,7 @@ var (
 	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has as many connections as it may; close some, or try again in a moment")
 )
 
-// checkLocked says why one more connection of the address may not be, with mu held.
+// checkLocked says which limit one more connection of the address would exceed, with mu held.
 func (a *admission) checkLocked(address string) error {
 	switch {
 	case a.most > 0 && a.all >= a.most:
@@ -67,8 +67,9 @@ func (a *admission) give(address string) {
 	}
 }
 
-// AddressOf is whom limits by address count: the address that the Echo server's IPExtractor tells, or, of IPv6, the
-// network of 64 bits that one customer has.
+// AddressOf is what limits by address count: the address that the Echo server's IPExtractor tells, or, for IPv6, its
+// network of 64 bits, which is what one customer has. Set the IPExtractor: without one, Echo believes the header
+// X-Forwarded-For, which a client can send as it likes.
 func AddressOf(c echo.Context) string {
 	ip := c.RealIP()
 	addr, err := netip.ParseAddr(ip)
@@ -85,7 +86,7 @@ func AddressOf(c echo.Context) string {
 	return ip
 }
 
-// Admit counts a connection that is none of the App's sockets, such as a client that polls, for
+// Admit counts a connection that is not a socket of the App, such as a client that polls, for
 // Config.MaxSockets and MaxAddressSockets, until Dismiss is called with the same address, which is AddressOf's. The error is the HTTP
 // answer past a limit: 503 or 429.
 func (a *App) Admit(address string) error {

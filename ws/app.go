@@ -117,6 +117,7 @@ type App struct {
 	base
 	echo     *echo.Echo
 	config   Config
+	routes   map[string]*Route // by Echo's path; complete before the server starts
 	admitted admission
 	refusals seldom // log lines
 
@@ -131,7 +132,7 @@ func New(e *echo.Echo, cfg Config) *App {
 		panic(err)
 	}
 	cfg = cfg.withDefaults()
-	a := &App{base: newBase(cfg.PingInterval, cfg.Logger), echo: e, config: cfg}
+	a := &App{base: newBase(cfg.PingInterval, cfg.Logger), echo: e, config: cfg, routes: make(map[string]*Route)}
 	a.engine.Buffers.Limit = cfg.MaxBuffered
 	a.admitted = admission{most: cfg.MaxSockets, ofAddress: cfg.MaxAddressSockets, addresses: make(map[string]int)}
 	e.Pre(a.own)
@@ -188,9 +189,9 @@ type router interface {
 func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.MiddlewareFunc) *Route {
 	r := newRoute(a, h, cfg)
 	path = strings.TrimSuffix(path, "/")
-	to.GET(path, r.serve, m...)
+	a.routes[to.GET(path, r.serve, m...).Path] = r
 	if !strings.HasSuffix(path, "*") {
-		to.GET(path+"/", r.serve, m...)
+		a.routes[to.GET(path+"/", r.serve, m...).Path] = r
 	}
 	return r
 }
@@ -278,7 +279,7 @@ var errRestart = &CloseError{CloseServiceRestart, "service restart"}
 func (a *App) closeSpread(ctx context.Context, open []*conn.Conn) {
 	pause := time.NewTicker(10 * time.Millisecond)
 	defer pause.Stop()
-	batch := max(100, len(open)*int(10*time.Millisecond)/int(spread))
+	batch := max(100, len(open)/int(spread/(10*time.Millisecond)))
 	for i, c := range open {
 		c.Close(errRestart.Code, errRestart.Reason)
 		if i%batch == batch-1 && ctx.Err() == nil {

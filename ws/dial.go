@@ -215,13 +215,21 @@ func connect(ctx context.Context, target *url.URL, cfg DialConfig) (net.Conn, er
 	default: // socks5
 		var d proxy.Dialer
 		if d, err = proxy.FromURL(through, new(net.Dialer)); err == nil {
-			c, err = d.(proxy.ContextDialer).DialContext(ctx, "tcp", to)
+			c, err = dialBy(ctx, d, to)
 		}
 	}
 	if err != nil || target.Scheme == "ws" {
 		return c, err
 	}
 	return secure(ctx, c, target.Hostname(), cfg.TLS)
+}
+
+// dialBy dials through a proxy, of which not all know contexts.
+func dialBy(ctx context.Context, d proxy.Dialer, to string) (net.Conn, error) {
+	if d, ok := d.(proxy.ContextDialer); ok {
+		return d.DialContext(ctx, "tcp", to)
+	}
+	return d.Dial("tcp", to)
 }
 
 // secure puts TLS on c.
@@ -294,6 +302,11 @@ func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, err
 			with.AddCookie(cookie)
 		}
 	}
+	for _, name := range cfg.Subprotocols {
+		if !httpguts.ValidHeaderFieldName(name) { // which is a token, too
+			return nil, nil, fmt.Errorf("%q cannot be the name of a subprotocol", name)
+		}
+	}
 	policy, compress := cfg.Compression.policy()
 	header.Del("Sec-WebSocket-Extensions")
 	if compress {
@@ -354,12 +367,12 @@ type headReader struct {
 	head, rest []byte
 }
 
-// maxHead is the most that an answer's head may have, in bytes.
-const maxHead = 64 << 10
+// maxAnswer is the most that an answer's head may have, in bytes.
+const maxAnswer = 64 << 10
 
 func (h *headReader) read() (*http.Response, error) {
 	var got []byte
-	for len(got) < maxHead {
+	for len(got) < maxAnswer {
 		part := make([]byte, 1024)
 		n, err := h.conn.Read(part)
 		got = append(got, part[:n]...)

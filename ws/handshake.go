@@ -23,7 +23,11 @@ import (
 // CheckHandshake says, as an *echo.HTTPError, why a request cannot be upgraded, or returns nil. It is for
 // middleware that spends something on an upgrade, such as a ticket; the route checks by itself.
 func (a *App) CheckHandshake(c echo.Context) error {
-	if _, err := (&Route{app: a, settings: RouteConfig{Origins: a.config.Origins}}).judge(c); err != nil {
+	r := a.routes[c.Path()]
+	if r == nil {
+		r = &Route{app: a, settings: RouteConfig{Origins: a.config.Origins}}
+	}
+	if _, err := r.judge(c); err != nil {
 		return err
 	}
 	return a.admitted.check(AddressOf(c))
@@ -55,6 +59,10 @@ func (r *Route) serve(c echo.Context) error {
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "the server is shutting down; connect again in a moment")
 	}
 	defer r.app.engine.Release() // the socket has counted itself by then, or never comes
+	kept := keepRequest(c)
+	if len(kept.head) > maxHead {
+		return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "a WebSocket's request may have 16 KiB of header")
+	}
 	address := AddressOf(c)
 	if err := r.app.Admit(address); err != nil {
 		return err
@@ -64,7 +72,7 @@ func (r *Route) serve(c echo.Context) error {
 		r.app.Dismiss(address)
 		return err
 	}
-	if !r.accept(c, u, conn, early, agreed, address) {
+	if !r.accept(c, u, conn, early, agreed, kept, address) {
 		r.app.Dismiss(address)
 	}
 	return nil
@@ -159,7 +167,7 @@ func hijack(c echo.Context) (net.Conn, []byte, error) {
 
 // accept sends 101 and makes the socket; it reports false where the answer could not be written. From here on
 // the HTTP answer is given.
-func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, address string) bool {
+func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept request, address string) bool {
 	res := c.Response()
 	res.Status, res.Committed = http.StatusSwitchingProtocols, true
 	if agreed.extension != "" {
@@ -179,7 +187,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 		subprotocol: agreed.subprotocol,
 		address:     address,
 		realIP:      c.RealIP(),
-		request:     keepRequest(c),
+		request:     kept,
 	}
 	if per := r.settings.MessageRate; per > 0 {
 		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))

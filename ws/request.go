@@ -33,6 +33,9 @@ type request struct {
 	params []string
 }
 
+// maxHead is the most that is kept of a request for as long as its socket lives, in bytes.
+const maxHead = 16 << 10
+
 func keepRequest(c echo.Context) request {
 	r := c.Request()
 	var b strings.Builder

@@ -160,6 +160,9 @@ func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.Prepared) }
 // faster than the others read is slowed down: its Broadcast waits until they have room, but for no peer that has
 // stopped to read. It is for the socket's own callbacks.
 func (s *Socket) Broadcast(m Message) error {
+	if s.route == nil {
+		return errNoRoute
+	}
 	p, err := Prepare(m)
 	if err != nil {
 		return err
@@ -176,6 +179,8 @@ func (s *Socket) Broadcast(m Message) error {
 	s.route.offer(p, nil)
 	return nil
 }
+
+var errNoRoute = errors.New("ws: a dialed socket has no route to broadcast to")
 
 // broadcastWindow is how many bytes a socket may broadcast before it looks whether the others have room.
 const broadcastWindow = 64 << 10
@@ -284,11 +289,20 @@ func (e *events) Closed(code wire.CloseCode, reason string) {
 	s := (*Socket)(e)
 	if s.route != nil {
 		s.route.leave(s)
-		s.route.app.admitted.give(s.address)
 	}
 	s.runOnClose(&CloseError{code, reason})
+}
+
+func (e *events) Freed() {
+	s := (*Socket)(e)
+	if s.route != nil {
+		s.route.app.admitted.give(s.address)
+	}
+	s.mu.Lock()
+	end := s.ended
+	s.mu.Unlock()
 	s.base.log.Info("socket closed", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(),
-		"code", int(code), "reason", reason, "time", time.Since(s.opened).Round(time.Millisecond).String())
+		"code", int(end.Code), "reason", end.Reason, "time", time.Since(s.opened).Round(time.Millisecond).String())
 }
 
 // runOnClose calls OnClose's functions in their order, those too that are added meanwhile.

@@ -57,6 +57,9 @@ func (e *Engine) shrink(b *buffer) {
 	}
 	small := append(make([]byte, 0, len(b.p)), b.p...)
 	e.uncharge(b)
+	if n := cap(small); n > bufferFree {
+		e.charge(b, n) // of what was given back just now
+	}
 	if n := cap(b.p); n >= bufferSize && n <= bufferKeep {
 		buffers.Put(&buffer{p: b.p[:0]})
 	}

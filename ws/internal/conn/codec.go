@@ -23,6 +23,8 @@ const (
 	// deflateFrom is the length of a message, in bytes, from which on it is compressed: shorter ones hardly
 	// get smaller.
 	deflateFrom = 512
+	// deflateInContextFrom is the same where there are earlier messages to refer to.
+	deflateInContextFrom = 64
 	// sentContext is how many bytes of earlier messages a compressed one may refer to.
 	sentContext = 8 << 10
 	// inflateTail is what follows a message's data for the decompressor.
@@ -31,7 +33,12 @@ const (
 
 // deflatedLimit is how long the compressed form of a message of at most limit bytes may be: data that cannot be
 // compressed gets a little longer.
-func deflatedLimit(limit int) int { return limit + limit>>10 + 64 }
+func deflatedLimit(limit int) int {
+	if more := limit>>10 + 64; limit < maxInt-more {
+		return limit + more
+	}
+	return maxInt
+}
 
 // bits is the window that side compresses with.
 func (x *codec) bits(side wire.Side) int {
@@ -41,14 +48,13 @@ func (x *codec) bits(side wire.Side) int {
 	return x.agreed.ClientBits
 }
 
-// keepsSent reports whether what side sends may refer to earlier messages. The window has to be large enough for
-// sentContext.
+// keepsSent reports whether what side sends may refer to earlier messages. A small window is not worth that.
 func (x *codec) keepsSent(side wire.Side) bool {
 	none := x.agreed.ServerNoContext
 	if side == wire.Client {
 		none = x.agreed.ClientNoContext
 	}
-	return !none && x.bits(side) == 15
+	return !none && 1<<x.bits(side) >= sentContext
 }
 
 // keepsReceived reports whether what side receives may refer to earlier messages.
@@ -68,6 +74,31 @@ func remember(window, p []byte, most int) []byte {
 		window = append(window[:0], window[over:]...)
 	}
 	return append(window, p...)
+}
+
+// deflateInContext compresses a message that may refer to those that were compressed before, and remembers it. It
+// reports false for one that is to be sent as it is: such a message is no part of the context. The outbox is
+// locked, so the order is that of the frames.
+func (x *codec) deflateInContext(b *buffer, p []byte, side wire.Side) bool {
+	from := deflateFrom
+	if len(x.sent) > 0 {
+		from = deflateInContextFrom
+	}
+	if len(p) < from {
+		return false
+	}
+	bits, context := x.bits(side), x.sent
+	if bits < 15 { // then message and context have to fit into the window together
+		context = context[max(len(context)-max(1<<bits-len(p), 0), 0):]
+	}
+	if bits < 15 && len(context) > 0 {
+		bits = 15
+	}
+	if b.p = deflate(b.p, p, bits, context); len(b.p) >= len(p) {
+		return false
+	}
+	x.sent = remember(x.sent, p, sentContext)
+	return true
 }
 
 // deflater compresses one message at a time.

@@ -26,8 +26,10 @@ type Handler interface {
 	Message(op wire.Opcode, data []byte) *wire.CloseError
 	// Pong runs for each pong.
 	Pong(data []byte) *wire.CloseError
-	// Closed runs last, and once: with the code and reason of whoever closed first.
+	// Closed runs once, when the connection has ended: with the code and reason of whoever closed first.
 	Closed(code wire.CloseCode, reason string)
+	// Freed runs last, when nothing is left of the connection: at most lingerTime later.
+	Freed()
 }
 
 // Conn is one connection. Its exported methods may be called from any goroutine after Engine.Open.
@@ -56,8 +58,9 @@ type Handler interface {
 //	                                   a close frame with the code     close frame came first
 //	the peer, with a close frame       a close frame with its code     its code; 1005 if it has none
 //	the reader, over a broken rule     a close frame: 1002, 1007,      that code
-//	                                   1009, or 1008 for a message
-//	                                   that takes too long
+//	                                   1009; 1008 for a message that
+//	                                   takes too long; 1013 past the
+//	                                   Engine's budget
 //	Offer, to a peer that does not     what is under way, 1013         1013
 //	read
 //	a write that takes too long        the end of the transport        1006

@@ -58,6 +58,8 @@ func (r *recorder) Message(op wire.Opcode, data []byte) *wire.CloseError {
 	r.got <- string(data)
 	return nil
 }
+func (r *recorder) Freed() {}
+
 func (r *recorder) Pong([]byte) *wire.CloseError         { return nil }
 func (r *recorder) Closed(code wire.CloseCode, _ string) { r.ended <- code }
 

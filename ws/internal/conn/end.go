@@ -66,6 +66,7 @@ func (c *Conn) live(start func() *wire.CloseError) {
 // finish ends the connection after reading ended with err.
 func (c *Conn) finish(err error) {
 	defer c.engine.running.Done() // Open's
+	defer c.handler.Freed()
 	defer c.out.fail(ErrClosed)
 	var rule *wire.CloseError
 	switch {
@@ -75,6 +76,7 @@ func (c *Conn) finish(err error) {
 	default:
 		c.Drop(lost(err))
 	}
+	c.out.hurry()
 	c.out.settle() // the close frame is written, or the connection is gone
 	c.phase.Store(phaseDone)
 	c.in.drop(c.engine)

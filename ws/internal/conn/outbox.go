@@ -36,7 +36,7 @@ const (
 	// stallTime is for how long a peer takes nothing, while a send buffer's worth waits for it, before it
 	// counts as one that does not read.
 	stallTime = time.Second
-	// overload is how many send buffers may wait for a peer that does read.
+	// overload is how many send buffers may wait, besides the write under way, for a peer that does read.
 	overload = 4
 )
 
@@ -202,6 +202,15 @@ func (o *outbox) flush() {
 	}
 }
 
+// hurry gives the peer WriteTimeout for all that still waits; nothing more is read of it.
+func (o *outbox) hurry() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.deadline.IsZero() {
+		o.deadline = time.Now().Add(o.conn.config.WriteTimeout)
+	}
+}
+
 // settle returns when everything is written, or cannot be any more, and nobody is writing.
 func (o *outbox) settle() {
 	o.mu.Lock()
@@ -259,6 +268,7 @@ func (o *outbox) waiting() int {
 
 // waitForRoom returns when fewer than most bytes wait, the peer has stopped reading, or nothing can be sent.
 func (o *outbox) waitForRoom(ctx context.Context, most int) error {
+	most = max(most, 1)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.openLocked() == nil && o.waitingLocked() >= most && !o.isStalledLocked() {
@@ -298,7 +308,8 @@ func (o *outbox) waitingLocked() int {
 // isStalledLocked reports whether the peer, for which something waits, does not read.
 func (o *outbox) isStalledLocked() bool {
 	e := o.conn.engine
-	return o.writing && e.clock.Load()-o.progress > e.ticks(stallTime) || o.waitingLocked() >= overload*o.conn.config.SendBuffer
+	return o.writing && e.clock.Load()-o.progress > e.ticks(stallTime) ||
+		o.waitingLocked()-o.inHand >= overload*o.conn.config.SendBuffer
 }
 
 // roomLocked waits until fewer than most bytes wait, or nothing can be sent any more.
@@ -325,20 +336,16 @@ func (o *outbox) refuseLocked() error {
 }
 
 func (o *outbox) appendLocked(first byte, payload []byte) bool {
-	if !o.growLocked(wire.MaxHeader + len(payload)) {
+	if !o.growLocked(wire.MaxHeader+len(payload)) && !wire.Opcode(first&0xf).IsControl() {
 		return false
 	}
 	b := o.queue
 	if x := o.codec; x != nil && x.keepsSent(o.side) && !wire.Opcode(first&0xf).IsControl() {
-		plain := payload
-		if len(plain) >= deflateFrom {
-			deflated := o.conn.engine.takeBuffer()
-			defer o.conn.engine.giveBuffer(deflated)
-			if deflated.p = deflate(deflated.p, plain, 15, x.sent); len(deflated.p) < len(plain) {
-				first, payload = first|wire.RSV1, deflated.p
-			}
+		deflated := o.conn.engine.takeBuffer()
+		defer o.conn.engine.giveBuffer(deflated)
+		if x.deflateInContext(deflated, payload, o.side) {
+			first, payload = first|wire.RSV1, deflated.p
 		}
-		x.sent = remember(x.sent, plain, sentContext)
 	}
 	if o.side == wire.Server {
 		b.p = append(wire.AppendHeader(b.p, first, len(payload)), payload...)
@@ -379,7 +386,8 @@ func (o *outbox) growLocked(n int) bool {
 	if o.queue == nil {
 		o.queue = e.takeBuffer()
 	}
-	if !e.grow(o.queue, n+len(o.shared), maxInt) {
+	ok := e.grow(o.queue, n+len(o.shared), maxInt)
+	if !ok && n > wire.MaxHeader+wire.MaxControl {
 		if len(o.queue.p) == 0 {
 			e.giveBuffer(o.queue)
 			o.queue = nil
@@ -453,6 +461,9 @@ func (o *outbox) writeLocked(wait bool) {
 			o.conn.engine.running.Go(func() { o.finishWrite(buf, rest) })
 			return
 		}
+		o.mu.Lock()
+		o.blocked = true
+		o.mu.Unlock()
 		err = o.waitWrite(frames[n:])
 	}
 	o.mu.Lock()
@@ -519,7 +530,7 @@ func (o *outbox) beginLocked(n int) {
 // tryWrite, since the deadline it sets costs as much as a small write.
 func (o *outbox) waitWrite(p []byte) error {
 	for len(p) > 0 {
-		if err := o.extend(); err != nil {
+		if err := o.extend(len(p)); err != nil {
 			return err
 		}
 		n, err := o.Conn.Write(p[:min(len(p), writeChunk)])
@@ -531,10 +542,11 @@ func (o *outbox) waitWrite(p []byte) error {
 	return o.SetWriteDeadline(time.Time{}) // an old deadline would fail the next try
 }
 
-// extend sets the deadline of the next chunk.
-func (o *outbox) extend() error {
+// extend sets the deadline of the next chunk; left bytes of the write are still to be written.
+func (o *outbox) extend(left int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.inHand = left
 	o.progress = o.conn.engine.clock.Load()
 	d := o.deadline
 	if d.IsZero() {

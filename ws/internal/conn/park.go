@@ -26,6 +26,8 @@ const parkAfter = 2
 // park leaves the connection to the lot. The goroutine that calls it ends after it.
 func (c *Conn) park() {
 	c.out.SetReadDeadline(time.Time{}) // the sweep's
+	c.engine.Hold()                    // for this goroutine: another may end the connection meanwhile
+	defer c.engine.Release()
 	c.phase.Store(phaseParked)
 	// From here on another goroutine may own the reader.
 	if l := c.engine.parkingLot(); l == nil || l.add(c) != nil {

@@ -435,6 +435,9 @@ func (c *Conn) sendGathered() {
 
 func (c *Conn) receiveControl(h wire.Header, p []byte) error {
 	wire.Mask(h.Key, p)
+	if c.in.message == nil && c.begun.Load() != 0 {
+		c.begun.Store(0)
+	}
 	switch h.Opcode {
 	case wire.Ping:
 		// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (5.5.2).

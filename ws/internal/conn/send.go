@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"sync"
 
 	"echows/ws/internal/wire"
@@ -63,7 +64,7 @@ func Prepare(messages []Message) *Prepared {
 	for _, m := range messages {
 		size += wire.MaxHeader + len(m.Data)
 	}
-	p := &Prepared{messages: messages, plain: make([]byte, 0, size)}
+	p := &Prepared{messages: slices.Clone(messages), plain: make([]byte, 0, size)}
 	for i, m := range messages {
 		p.plain = append(wire.AppendHeader(p.plain, byte(m.Opcode)|wire.Fin, len(m.Data)), m.Data...)
 		p.messages[i].Data = p.plain[len(p.plain)-len(m.Data) : len(p.plain) : len(p.plain)]
