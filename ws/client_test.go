@@ -279,3 +279,14 @@ func FuzzServer(f *testing.F) {
 		wait(t, ended)
 	})
 }
+
+func TestDialWithNonsense(t *testing.T) {
+	at, _ := serveRogue(t)
+	if _, err := ws.Dial(t.Context(), at, ws.DialConfig{Subprotocols: []string{"a\r\nX-Injected: yes"}}, nil); err == nil {
+		t.Error("a subprotocol with a line end was sent")
+	}
+	d := dialOurs(t, at, ws.DialConfig{CloseTimeout: time.Millisecond})
+	if d.Broadcast(ws.Message{Opcode: ws.Text}) == nil {
+		t.Error("a dialed socket broadcast")
+	}
+}

@@ -176,3 +176,60 @@ func FuzzInflate(f *testing.F) {
 		}
 	})
 }
+
+// A peer that keeps the context, as browsers do, inflates each message with what was inflated before: nothing else is
+// part of it, neither short messages, nor what was broadcast compressed by itself.
+func TestContextOfMixedMessages(t *testing.T) {
+	sockets := make(chan *ws.Socket, 1)
+	_, addr := serve(t, ws.Config{Compression: ws.CompressionContext}, func(e *echo.Echo, app *ws.App) {
+		app.WS("/", func(s *ws.Socket, c echo.Context) error { sockets <- s; return nil })
+	})
+	for _, offer := range []string{"", "; server_max_window_bits=13", "; server_max_window_bits=9", "; server_no_context_takeover"} {
+		p := dial(t, addr, "/", "Sec-WebSocket-Extensions: permessage-deflate"+offer)
+		s := wait(t, sockets)
+		var window []byte
+		smaller := 0
+		for n := range 60 {
+			text := strings.Repeat(string(rune('a'+n%26))+" message of many words, ", 1+n*7%80)
+			m := ws.Message{Opcode: ws.Text, Data: []byte(text)}
+			if n%5 == 4 {
+				prepared, err := ws.Prepare(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Offer(prepared)
+			} else if err := s.Send(m); err != nil {
+				t.Fatal(err)
+			}
+			f := p.frame()
+			if f.first&rsv1 == 0 {
+				if f.payload != text {
+					t.Fatalf("%q: message %d came changed", offer, n)
+				}
+				continue
+			}
+			got, err := io.ReadAll(flate.NewReaderDict(strings.NewReader(f.payload+"\x00\x00\xff\xff\x01\x00\x00\xff\xff"), window))
+			if err != nil || string(got) != text {
+				t.Fatalf("%q: message %d: %v", offer, n, err)
+			}
+			if offer != "; server_no_context_takeover" {
+				window = append(window, got...)
+				window = window[max(len(window)-32<<10, 0):]
+			}
+			if len(text) < 500 {
+				smaller++
+			}
+		}
+		if got := smaller > 0; got != (offer == "" || strings.HasSuffix(offer, "13")) {
+			t.Errorf("%q: %d short messages were compressed", offer, smaller)
+		}
+	}
+}
+
+// The frame behind a compressed one in the same read is as it was.
+func TestFramesBehindACompressedOne(t *testing.T) {
+	_, addr := serve(t, ws.Config{Compression: ws.CompressionOn}, echoRoute)
+	p := dial(t, addr, "/echo", offered)
+	p.send(build(0x80|rsv1|opText, deflated(t, "one")) + whole(opText, "two, which is not compressed") + build(0x80|rsv1|opText, deflated(t, "three")))
+	p.expect("text one", "text two, which is not compressed", "text three")
+}

@@ -306,3 +306,34 @@ func TestContextCostsNothingUncaptured(t *testing.T) {
 	p.send(whole(opText, "still"))
 	p.expect("text still")
 }
+
+// What is kept of a request for as long as its socket lives is bounded.
+func TestAHeaderThatIsTooLarge(t *testing.T) {
+	_, addr := serve(t, ws.Config{}, echoRoute)
+	if res, _ := ask(t, addr, request("/echo", "X-Large: "+strings.Repeat("x", 20<<10))); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %s", res.Status)
+	}
+}
+
+// CheckHandshake judges as the route will.
+func TestCheckHandshakeKnowsTheRoute(t *testing.T) {
+	_, addr := serve(t, ws.Config{MaxSockets: 1}, func(e *echo.Echo, app *ws.App) {
+		check := func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				if err := app.CheckHandshake(c); err != nil {
+					return err
+				}
+				return next(c)
+			}
+		}
+		app.Group("/g").WSWithConfig("/:id", echoBack, ws.RouteConfig{Origins: []string{"https://friend.example"}}, check)
+	})
+	friend := "Origin: https://friend.example"
+	if res, _ := ask(t, addr, request("/g/1", "Origin: https://foe.example")); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a foe gets %s", res.Status)
+	}
+	dial(t, addr, "/g/1", friend)
+	if res, _ := ask(t, addr, request("/g/2", friend)); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the second gets %s", res.Status)
+	}
+}

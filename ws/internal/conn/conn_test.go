@@ -396,3 +396,154 @@ func TestLogs(t *testing.T) {
 	}
 	e.flusher.workers = 0
 }
+
+// A peer that is silent is ended, though its connection has parked meanwhile; and so is one whose message stays away.
+func TestSilenceWhileParked(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent string
+		want wire.CloseCode
+	}{"nothing comes": {"", wire.Abnormal}, "half a message comes": {text("Hello")[:5], wire.PolicyViolation}} {
+		t.Run(name, func(t *testing.T) {
+			e := testEngine(t)
+			here, there := tcp(t)
+			cfg := testConfig
+			cfg.PingInterval, cfg.MessageTimeout, cfg.CloseTimeout = 10*time.Hour, 7*time.Hour, time.Millisecond // 10 and 7 ticks
+			r := open(t, e, here, cfg, nil)
+			io.WriteString(there, c.sent)
+			eventually(t, func() bool { return r.conn.IsParked() && (c.sent == "" || r.conn.begun.Load() > 0) })
+			for range 25 {
+				e.Step()
+			}
+			if got := wait(t, r.ended); got != c.want {
+				t.Errorf("ended with %d", got)
+			}
+		})
+	}
+}
+
+// What is queued while a long message is written from where it is goes out after it.
+func TestQueueingBehindADirectWrite(t *testing.T) {
+	e := testEngine(t)
+	here, there := tcp(t)
+	r := open(t, e, here, testConfig, nil)
+	sent := make(chan error, 1)
+	go func() { sent <- r.conn.Send(wire.Binary, make([]byte, 16<<20)) }()
+	eventually(t, func() bool { return r.conn.Buffered() > 0 }) // the peer does not read yet
+	r.conn.Offer(Prepare([]Message{{wire.Text, []byte("behind")}}))
+	if _, err := io.CopyN(io.Discard, there, 10+16<<20); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 8)
+	if _, err := io.ReadFull(there, got); err != nil || string(got) != "\x81\x06behind" {
+		t.Errorf("got %q %v", got, err)
+	}
+	if err := wait(t, sent); err != nil {
+		t.Error(err)
+	}
+}
+
+// While a long message is written, the peer reads, and so it is not closed for what is offered.
+func TestOffersDuringALargeSend(t *testing.T) {
+	e := testEngine(t)
+	here, there := tcp(t)
+	cfg := testConfig
+	cfg.SendBuffer = 64 << 10
+	r := open(t, e, here, cfg, nil)
+	go r.conn.Send(wire.Binary, make([]byte, 16<<20))
+	eventually(t, func() bool { return r.conn.Buffered() > 0 })
+	r.conn.Offer(Prepare([]Message{{wire.Text, []byte("x")}}))
+	if n := e.Dropped(); n != 0 {
+		t.Errorf("%d were dropped", n)
+	}
+	go io.Copy(io.Discard, there)
+	eventually(t, func() bool { return r.conn.Buffered() == 0 })
+}
+
+// What is given up is given back to the budget; and past it, a close frame goes out all the same.
+func TestTheBudget(t *testing.T) {
+	e := testEngine(t)
+	here, there := tcp(t)
+	r := open(t, e, here, testConfig, nil)
+	go r.conn.Send(wire.Binary, make([]byte, 8<<20))
+	eventually(t, func() bool { return r.conn.Buffered() > 0 })
+	p := Prepare([]Message{{wire.Binary, make([]byte, 30<<10)}})
+	for range 5 {
+		r.conn.Offer(p)
+	}
+	if e.Buffers.Used() < 60<<10 {
+		t.Errorf("%d bytes are counted", e.Buffers.Used())
+	}
+	r.conn.Drop(errExit)
+	wait(t, r.ended)
+	eventually(t, func() bool { return e.Buffers.Used() == 0 })
+
+	here, there = tcp(t)
+	r = open(t, e, here, testConfig, nil)
+	e.flusher.most = 0
+	r.conn.Offer(p)
+	r.conn.Offer(p)
+	e.Buffers.Limit = 1
+	r.conn.Close(4001, "bye")
+	r.conn.Flush()
+	if _, err := io.CopyN(io.Discard, there, 2*(4+30<<10)); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 7)
+	if _, err := io.ReadFull(there, got); err != nil || string(got) != "\x88\x05\x0f\xa1bye" {
+		t.Errorf("got %q %v", got, err)
+	}
+	e.flusher.workers = 0
+}
+
+// deadlines is a connection that records when its writes have to be done, and stops before each.
+type deadlines struct {
+	net.Conn
+	pass chan struct{}
+	mu   sync.Mutex
+	set  []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !t.IsZero() {
+		d.set = append(d.set, t)
+	}
+	return d.Conn.SetWriteDeadline(t)
+}
+
+func (d *deadlines) Write(p []byte) (int, error) { <-d.pass; return d.Conn.Write(p) }
+
+// A peer that is given up gets CloseTimeout for all chunks that are left.
+func TestOneDeadlineForWhatIsLeft(t *testing.T) {
+	e := testEngine(t)
+	here, there := tcp(t)
+	d := &deadlines{Conn: here, pass: make(chan struct{})}
+	cfg := testConfig
+	cfg.WriteTimeout = time.Hour
+	r := open(t, e, d, cfg, nil)
+	go io.Copy(io.Discard, there)
+	sent := make(chan error, 1)
+	go func() { sent <- r.conn.Send(wire.Binary, make([]byte, 4*writeChunk)) }()
+	eventually(t, func() bool { return r.conn.Buffered() > 0 })
+	r.conn.close(errSlow, true)
+	close(d.pass)
+	if err := wait(t, sent); err != nil {
+		t.Error(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, at := range d.set[1:] {
+		if time.Until(at) > patience {
+			t.Errorf("a chunk had until %v", at)
+		}
+	}
+}
+
+func TestWaitForNoRoomAtAll(t *testing.T) {
+	e := testEngine(t)
+	here, _ := tcp(t)
+	if err := open(t, e, here, testConfig, nil).conn.WaitForRoom(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+}
