@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -27,8 +28,8 @@ import (
 
 // ourChat is this repository's chat, with its stream in files that are synced before each
 // acknowledgement, or now and then. Its limits are out of the way.
-func ourChat(sync time.Duration) func(func(string)) error {
-	return func(listening func(string)) error {
+func ourChat(sync time.Duration) func(net.Listener) error {
+	return func(l net.Listener) error {
 		dir, err := os.MkdirTemp("", "data-")
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func ourChat(sync time.Duration) func(func(string)) error {
 		app := ws.New(e, ws.Config{Logger: quiet})
 		c, err := chat.Open(ctx, app, hub.New(), b, chat.Config{
 			Secret: []byte("sixteen bytes or more"),
-			Limits: chat.Limits{Posts: 1e6, Connects: 1e6, Sessions: 1e6, Sockets: 100_000},
+			Limits: chat.Limits{Posts: 1e6, Connects: 1e6, Sessions: 1e6},
 			Logger: quiet,
 		})
 		if err != nil {
@@ -52,12 +53,12 @@ func ourChat(sync time.Duration) func(func(string)) error {
 		e.POST("/session", c.SignIn, c.LimitSessions())
 		e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession)
 		app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-		return listen(listening, e)
+		return http.Serve(l, e)
 	}
 }
 
 // liveChat sends the same and keeps nothing: what the stream adds is the difference.
-func liveChat(listening func(string)) error {
+func liveChat(l net.Listener) error {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
 	topics := hub.New()
@@ -85,7 +86,7 @@ func liveChat(listening func(string)) error {
 		}
 		return s.SendText(`{"type":"history","messages":[],"complete":true}`)
 	})
-	return listen(listening, e)
+	return http.Serve(l, e)
 }
 
 // room is the members of a chat's room, and what they have been sent.

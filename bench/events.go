@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // Socket.IO, over WebSockets only. Each server sends the event "echo" back to who emitted it, and emits
 // "broadcast" to all; both have one argument, a string. Settings are the defaults.
 
-func oursIO(listening func(string)) error {
+func oursIO(l net.Listener) error {
 	e := echo.New()
 	quiet := slog.New(slog.DiscardHandler)
 	io := socketio.New(ws.New(e, ws.Config{Logger: quiet}), hub.New(), socketio.Config{Logger: quiet})
@@ -28,10 +29,10 @@ func oursIO(listening func(string)) error {
 		socketio.On(s, "broadcast", func(_ socketio.Event, text string) error { return io.Emit("broadcast", text) })
 		return nil
 	})
-	return listen(listening, e)
+	return http.Serve(l, e)
 }
 
-func withZishang(listening func(string)) error {
+func withZishang(l net.Listener) error {
 	io := zishang.NewServer(nil, nil)
 	io.On("connection", func(clients ...any) {
 		s := clients[0].(*zishang.Socket)
@@ -40,7 +41,7 @@ func withZishang(listening func(string)) error {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io.ServeHandler(nil))
-	return listen(listening, mux)
+	return http.Serve(l, mux)
 }
 
 // enter connects clients to the namespace "/". All have their open packet before the first says CONNECT:
@@ -105,5 +106,5 @@ func events(p *process, length time.Duration, inFlight int) result {
 func eventBroadcast(p *process, length time.Duration) result {
 	one := eventPacket("broadcast", said)
 	clients := enter(p, audience, 8<<10)
-	return stream(p, length, clients, frame(text, one), func(c *client) (int, error) { return 1, c.event(one) })
+	return stream(p, length, clients, frame(text, one), 64, func(c *client) (int, error) { return 1, c.event(one) })
 }

@@ -16,11 +16,20 @@ import (
 )
 
 var titles = map[string]string{
-	"small":     "One 64-byte message in flight on each of 50 connections, echoed",
-	"pipelined": "Sixteen 64-byte messages in flight on each of 50 connections, echoed",
-	"large":     "One 64 KiB message in flight on each of 8 connections, echoed",
-	"broadcast": "A stream of 128-byte messages to 1,000 members, up to 64 in flight",
-	"memory":    "10,000 idle connections, each of which has echoed one message",
+	"small":       "One 64-byte message in flight on each of 50 connections, echoed",
+	"pipelined":   "Sixteen 64-byte messages in flight on each of 50 connections, echoed",
+	"large":       "One 64 KiB message in flight on each of 8 connections, echoed",
+	"large20":     "One 64 KiB message in flight on each of 20 connections, echoed",
+	"broadcast":   "A stream of 128-byte messages to 1,000 members, up to 64 in flight",
+	"broadcast10": "A stream of 128-byte messages to 1,000 members, up to ten in flight",
+
+	"memory":          idle,
+	"memory-ping":     idle + thenPinged,
+	"memory-tls":      idle + ", over TLS",
+	"memory-tls-ping": idle + thenPinged + ", over TLS",
+
+	"deflate":           "One 1 KiB JSON text, compressed, in flight on each of 50 connections, echoed",
+	"deflate-broadcast": "A stream of 1 KiB JSON texts, compressed, to 1,000 members, up to 64 in flight",
 
 	"events":           "One event with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
 	"events16":         "Sixteen events with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
@@ -30,12 +39,26 @@ var titles = map[string]string{
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 }
 
+const (
+	idle       = "10,000 idle connections, each of which has echoed one message"
+	thenPinged = ", and was pinged by echows, or pinged another server (tcp: sent one more message)"
+)
+
 var loads = map[string]func(*process, time.Duration) result{
-	"small":     func(p *process, d time.Duration) result { return echoes(p, d, 50, 64, 1) },
-	"pipelined": func(p *process, d time.Duration) result { return echoes(p, d, 50, 64, 16) },
-	"large":     func(p *process, d time.Duration) result { return echoes(p, d, 8, 64<<10, 1) },
-	"broadcast": broadcast,
-	"memory":    memory,
+	"small":       func(p *process, d time.Duration) result { return echoes(p, d, 50, 64, 1) },
+	"pipelined":   func(p *process, d time.Duration) result { return echoes(p, d, 50, 64, 16) },
+	"large":       func(p *process, d time.Duration) result { return echoes(p, d, 8, 64<<10, 1) },
+	"large20":     func(p *process, d time.Duration) result { return echoes(p, d, 20, 64<<10, 1) },
+	"broadcast":   func(p *process, d time.Duration) result { return broadcast(p, d, 64) },
+	"broadcast10": func(p *process, d time.Duration) result { return broadcast(p, d, 10) },
+
+	"memory":          func(p *process, _ time.Duration) result { return memory(p, nil) },
+	"memory-ping":     func(p *process, _ time.Duration) result { return memory(p, pingAll) },
+	"memory-tls":      func(p *process, _ time.Duration) result { return memory(p, nil) },
+	"memory-tls-ping": func(p *process, _ time.Duration) result { return memory(p, pingAll) },
+
+	"deflate":           deflateEchoes,
+	"deflate-broadcast": deflateBroadcast,
 
 	"events":           func(p *process, d time.Duration) result { return events(p, d, 1) },
 	"events16":         func(p *process, d time.Duration) result { return events(p, d, 16) },
@@ -47,25 +70,35 @@ var loads = map[string]func(*process, time.Duration) result{
 
 // client is one connection of the load.
 type client struct {
-	conn net.Conn
-	r    *bufio.Reader
-	raw  bool // the server echoes bytes, not messages
+	conn  net.Conn
+	r     *bufio.Reader
+	raw   bool   // the server echoes bytes, not messages
+	whole []byte // the last compressed message, joined
+	seen  bool   // one of them inflated, and it was right
 }
 
 func connect(p *process, path string, buffer int) *client {
-	conn, err := net.Dial("tcp", p.addr)
+	kind := servers[p.name]
+	conn, err := dial(p.addr, kind.sort == sortTLS)
 	if err != nil {
 		log.Fatal(err)
 	}
-	c := &client{conn, bufio.NewReaderSize(conn, buffer), servers[p.name].raw}
+	c := &client{conn: conn, r: bufio.NewReaderSize(conn, buffer), raw: kind.raw}
 	if c.raw {
 		return c
 	}
+	extensions := ""
+	if kind.sort == sortDeflate {
+		extensions = offer
+	}
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path)
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n", path, extensions)
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		log.Fatalf("%s: handshake: %v %v", p.name, res, err)
+	}
+	if answer := res.Header.Get("Sec-WebSocket-Extensions"); extensions != "" && !accepted(answer) {
+		log.Fatalf("%s: handshake: the compression was not accepted: %q", p.name, answer)
 	}
 	return c
 }
@@ -73,6 +106,7 @@ func connect(p *process, path string, buffer int) *client {
 // The first byte of a frame.
 const (
 	final   = 0x80 // of a message's last, or only one
+	packed  = 0x40 // of a compressed message's first: RSV1
 	text    = final | 1
 	binary  = final | 2
 	closing = final | 8
@@ -108,11 +142,11 @@ func (c *client) receive(sent int) (int, error) {
 		return c.r.Discard(sent)
 	}
 	for all := 0; ; {
-		n, last, err := c.header()
+		first, n, err := c.header()
 		if err == nil {
 			_, err = c.r.Discard(n)
 		}
-		if all += n; err != nil || last {
+		if all += n; err != nil || first&final != 0 {
 			return all, err
 		}
 	}
@@ -120,8 +154,8 @@ func (c *client) receive(sent int) (int, error) {
 
 // message reads one message, which is valid until the next is read. None is so long that it comes in parts.
 func (c *client) message() ([]byte, error) {
-	n, last, err := c.header()
-	if err == nil && !last {
+	first, n, err := c.header()
+	if err == nil && first&final == 0 {
 		err = errors.New("a message in parts")
 	}
 	if err != nil {
@@ -139,48 +173,58 @@ func (c *client) payload(n int) ([]byte, error) {
 }
 
 // header reads the header of a message, or of the next part of one, and answers pings before it. It
-// returns the payload's length, and whether this is the last part.
-func (c *client) header() (n int, last bool, err error) {
+// returns the frame's first byte and the payload's length.
+func (c *client) header() (first byte, n int, err error) {
 	for {
-		head, err := c.r.Peek(2)
-		if err != nil {
-			return 0, false, err
-		}
-		first, n, skip := head[0], int(head[1]), 2
-		switch n {
-		case 126:
-			if head, err = c.r.Peek(4); err != nil {
-				return 0, false, err
-			}
-			n, skip = int(be.BigEndian.Uint16(head[2:])), 4
-		case 127:
-			if head, err = c.r.Peek(10); err != nil {
-				return 0, false, err
-			}
-			n, skip = int(be.BigEndian.Uint64(head[2:])), 10
-		}
-		if _, err := c.r.Discard(skip); err != nil {
-			return 0, false, err
+		if first, n, err = c.anyHeader(); err != nil {
+			return 0, 0, err
 		}
 		switch first {
 		case ping:
-			data, err := c.payload(n)
-			if err == nil {
-				_, err = c.conn.Write(frame(pong, data))
-			}
-			if err != nil {
-				return 0, false, err
-			}
+			err = c.answer(n)
 		case pong:
-			if _, err := c.r.Discard(n); err != nil {
-				return 0, false, err
-			}
+			_, err = c.r.Discard(n)
 		case closing:
-			return 0, false, io.EOF
+			err = io.EOF
 		default:
-			return n, first&final != 0, nil
+			return first, n, nil
+		}
+		if err != nil {
+			return 0, 0, err
 		}
 	}
+}
+
+// anyHeader reads the header of a frame.
+func (c *client) anyHeader() (first byte, n int, err error) {
+	head, err := c.r.Peek(2)
+	if err != nil {
+		return 0, 0, err
+	}
+	first, n, skip := head[0], int(head[1]), 2
+	switch n {
+	case 126:
+		if head, err = c.r.Peek(4); err != nil {
+			return 0, 0, err
+		}
+		n, skip = int(be.BigEndian.Uint16(head[2:])), 4
+	case 127:
+		if head, err = c.r.Peek(10); err != nil {
+			return 0, 0, err
+		}
+		n, skip = int(be.BigEndian.Uint64(head[2:])), 10
+	}
+	_, err = c.r.Discard(skip)
+	return first, n, err
+}
+
+// answer reads a ping's payload, and sends it back.
+func (c *client) answer(n int) error {
+	data, err := c.payload(n)
+	if err == nil {
+		_, err = c.conn.Write(frame(pong, data))
+	}
+	return err
 }
 
 // echoes keeps some messages in flight on each connection.
@@ -243,12 +287,12 @@ const (
 	said     = 128  // bytes of each message
 )
 
-func broadcast(p *process, length time.Duration) result {
+func broadcast(p *process, length time.Duration, window int64) result {
 	clients := make([]*client, audience)
 	for i := range clients {
 		clients[i] = connect(p, "/broadcast", 8<<10)
 	}
-	return stream(p, length, clients, frame(binary, some(said)), func(c *client) (int, error) {
+	return stream(p, length, clients, frame(binary, some(said)), window, func(c *client) (int, error) {
 		n, err := c.receive(0)
 		return (n + 1) / (said + 1), err // gorilla's hub joins messages with newlines
 	})
@@ -256,8 +300,7 @@ func broadcast(p *process, length time.Duration) result {
 
 // stream lets the first client send one to all, as far ahead of what they got as the window is wide.
 // receive returns how many arrived.
-func stream(p *process, length time.Duration, clients []*client, one []byte, receive func(*client) (int, error)) result {
-	const window = 64
+func stream(p *process, length time.Duration, clients []*client, one []byte, window int64, receive func(*client) (int, error)) result {
 	members := int64(len(clients))
 	var deliveries atomic.Int64
 	var stop atomic.Bool
@@ -304,25 +347,4 @@ func stream(p *process, length time.Duration, clients []*client, one []byte, rec
 	}
 	all.Wait()
 	return r
-}
-
-// memory is what an idle connection costs.
-func memory(p *process, _ time.Duration) result {
-	const connections = 10_000 // files open at once, here and in the server: ulimit -n
-	warm := connect(p, "/echo", 16)
-	defer warm.conn.Close()
-	before := p.resident()
-	one := frame(binary, some(64))
-	for range connections {
-		c := connect(p, "/echo", 4096)
-		if _, err := c.conn.Write(one); err != nil {
-			log.Fatal(err)
-		}
-		if _, err := c.receive(len(one)); err != nil {
-			log.Fatalf("%s: %v", p.name, err)
-		}
-		c.r = nil
-		defer c.conn.Close()
-	}
-	return result{cost: (p.resident() - before) / connections}
 }

@@ -3,8 +3,8 @@
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
-// There are three sorts of loads, and of servers: messages over WebSockets, the events of Socket.IO, and a
-// chat's posts. A load runs on the servers of its sort.
+// There are five sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
+// TLS, the events of Socket.IO, and a chat's posts. A load runs on the servers of its sort.
 //
 // Each server is a process of its own, started anew for each measurement, so that its CPU time and its
 // memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
@@ -18,8 +18,6 @@ import (
 	"log"
 	"os"
 	"os/exec"
-	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +31,9 @@ func main() {
 		serve(os.Args[2])
 		return
 	}
-	loadNames := flag.String("loads", "small,pipelined,large,broadcast,memory,events,events16,events-broadcast,chat-100,chat-1000", "`loads` to run")
+	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
+		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
+		"events,events16,events-broadcast,chat-100,chat-1000", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
@@ -89,7 +89,9 @@ func table(load string, by map[string][]result) {
 		chatTable(load, by)
 		return
 	}
-	us := map[string]string{sortMessages: "echows", sortEvents: "echows-io"}[sort(load)]
+	us := map[string]string{
+		sortMessages: "echows", sortDeflate: "echows-deflate", sortTLS: "echows-tls", sortEvents: "echows-io",
+	}[sort(load)]
 	ours := median(by[us])
 	var order []string
 	for name := range by {
@@ -97,13 +99,14 @@ func table(load string, by map[string][]result) {
 	}
 	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(median(by[a]).cost, median(by[b]).cost) })
 	unit := "server CPU per message"
-	switch load {
-	case "broadcast", "events-broadcast":
+	switch {
+	case strings.Contains(load, "broadcast"):
 		unit = "server CPU per delivery"
-	case "events", "events16":
+	case sort(load) == sortEvents:
 		unit = "server CPU per event"
 	}
-	if load == "memory" {
+	ofMemory := strings.HasPrefix(load, "memory")
+	if ofMemory {
 		fmt.Printf("\n%s\n\n| server | resident per connection | %s / server |\n| --- | ---: | ---: |\n", titles[load], us)
 	} else {
 		fmt.Printf("\n%s\n\n| server | %s | rate | %s / server, CPU |\n| --- | ---: | ---: | ---: |\n", titles[load], unit, us)
@@ -114,7 +117,7 @@ func table(load string, by map[string][]result) {
 		if ours.cost > 0 {
 			ratio = fmt.Sprintf("%.2f", ours.cost/m.cost)
 		}
-		if load == "memory" {
+		if ofMemory {
 			fmt.Printf("| %s | %.1f KB | %s |\n", name, m.cost/1000, ratio)
 		} else {
 			fmt.Printf("| %s | %.2f µs | %.0f/s | %s |\n", name, m.cost/1000, m.rate, ratio)
@@ -195,32 +198,13 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond // a hundred ticks a second
 }
 
-// resident is the process's resident memory in bytes, after it gave back what it does not use.
-func (p *process) resident() float64 {
-	time.Sleep(5 * time.Second) // idle
-	p.cmd.Process.Signal(syscall.SIGUSR1)
-	time.Sleep(time.Second)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		log.Fatal(err)
-	}
-	return float64(kb) * 1024
-}
-
-// serve is a server's process.
+// serve is a server's process. It says where it listens.
 func serve(name string) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
-	go func() {
-		for range signals {
-			debug.FreeOSMemory()
-			debug.FreeOSMemory() // pools are emptied by the second collection
-		}
-	}()
-	log.Fatal(servers[name].run(func(addr string) { fmt.Println(addr) }))
+	server := servers[name]
+	l, err := listen(server.sort == sortTLS)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(l.Addr())
+	log.Fatal(server.run(l))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -25,22 +26,25 @@ import (
 // server is one that can be measured. Each answers /echo, and /broadcast if it says so, or what events.go
 // and chats.go ask for, the way its own documentation shows.
 type server struct {
-	run        func(listening func(addr string)) error
+	run        func(net.Listener) error
 	command    []string // instead of run: another program, which prints its address
 	sort       string   // of loads
 	raw        bool     // plain TCP, the floor
 	broadcasts bool
+	pings      bool // by itself, within a minute
 }
 
 // The sorts of loads and servers.
 const (
 	sortMessages = ""
+	sortDeflate  = "deflate"
+	sortTLS      = "memory-tls"
 	sortEvents   = "events"
 	sortChat     = "chat"
 )
 
 func sort(load string) string {
-	for _, s := range []string{sortEvents, sortChat} {
+	for _, s := range []string{sortDeflate, sortTLS, sortEvents, sortChat} {
 		if strings.HasPrefix(load, s) {
 			return s
 		}
@@ -49,18 +53,22 @@ func sort(load string) string {
 }
 
 func (s server) can(load string) bool {
-	return sort(load) == s.sort && (load != "broadcast" || s.broadcasts) && (load != "memory" || s.command == nil)
+	return sort(load) == s.sort && (!strings.HasPrefix(load, "broadcast") || s.broadcasts)
 }
 
 var servers = map[string]server{
-	"echows":  {run: ours, broadcasts: true},
+	"echows":  {run: ours(ws.Config{}), broadcasts: true, pings: true},
 	"gorilla": {run: withGorilla, broadcasts: true},
-	"gws":     {run: withGWS, broadcasts: true},
-	"melody":  {run: withMelody, broadcasts: true},
+	"gws":     {run: withGWS(gws.PermessageDeflate{}), broadcasts: true},
+	"melody":  {run: withMelody(false), broadcasts: true},
 	"coder":   {run: withCoder},
 	"gobwas":  {run: withGobwas},
 	"x/net":   {run: withXNet},
-	"tcp":     {run: plainTCP, raw: true},
+	"tcp":     {run: plainTCP(64 << 10), raw: true},
+
+	"echows-tls": {run: ours(ws.Config{}), sort: sortTLS, pings: true},
+	"gws-tls":    {run: withGWS(gws.PermessageDeflate{}), sort: sortTLS},
+	"tcp-tls":    {run: plainTCP(4 << 10), sort: sortTLS, raw: true},
 
 	"echows-io": {run: oursIO, sort: sortEvents},
 	"zishang":   {run: withZishang, sort: sortEvents},
@@ -86,36 +94,39 @@ func names() []string {
 	return all
 }
 
-// listen serves HTTP on a free port.
-func listen(listening func(string), h http.Handler) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+func ours(cfg ws.Config) func(net.Listener) error {
+	return func(l net.Listener) error {
+		e := echo.New()
+		cfg.Logger = slog.New(slog.DiscardHandler)
+		app := ws.New(e, cfg)
+		topics := hub.New()
+		app.WS("/echo", func(s *ws.Socket, c echo.Context) error {
+			s.OnMessage(s.Send)
+			return nil
+		})
+		app.WS("/broadcast", func(s *ws.Socket, c echo.Context) error {
+			s.OnMessage(func(m ws.Message) error { return topics.Broadcast("all", m) })
+			return topics.Join(s, "all")
+		})
+		return http.Serve(l, e)
 	}
-	listening(l.Addr().String())
-	return http.Serve(l, h)
 }
 
-func ours(listening func(string)) error {
-	e := echo.New()
-	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
-	topics := hub.New()
-	app.WS("/echo", func(s *ws.Socket, c echo.Context) error {
-		s.OnMessage(s.Send)
-		return nil
-	})
-	app.WS("/broadcast", func(s *ws.Socket, c echo.Context) error {
-		s.OnMessage(func(m ws.Message) error { return topics.Broadcast("all", m) })
-		return topics.Join(s, "all")
-	})
-	return listen(listening, e)
-}
-
-func withGorilla(listening func(string)) error {
+func withGorilla(l net.Listener) error {
 	var upgrader gorilla.Upgrader
-	h := newGorillaHub()
+	h := newGorillaHub[[]byte]()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/echo", gorillaEcho(&upgrader))
+	mux.HandleFunc("/broadcast", func(w http.ResponseWriter, r *http.Request) {
+		if conn, err := upgrader.Upgrade(w, r, nil); err == nil {
+			h.serve(conn, func(message []byte) ([]byte, error) { return message, nil }, writeJoined)
+		}
+	})
+	return http.Serve(l, mux)
+}
+
+func gorillaEcho(upgrader *gorilla.Upgrader) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -127,30 +138,24 @@ func withGorilla(listening func(string)) error {
 				return
 			}
 		}
-	})
-	mux.HandleFunc("/broadcast", func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := upgrader.Upgrade(w, r, nil); err == nil {
-			h.serve(conn)
-		}
-	})
-	return listen(listening, mux)
+	}
 }
 
 // gorillaHub is the hub of gorilla's chat example: a goroutine that owns the clients, and for each
-// client a queue and a goroutine that writes, joining what waits with newlines.
-type gorillaHub struct {
-	clients              map[*gorillaClient]bool
-	broadcast            chan []byte
-	register, unregister chan *gorillaClient
+// client a queue of messages, of type M, and a goroutine that writes.
+type gorillaHub[M any] struct {
+	clients              map[*gorillaClient[M]]bool
+	broadcast            chan M
+	register, unregister chan *gorillaClient[M]
 }
 
-type gorillaClient struct {
+type gorillaClient[M any] struct {
 	conn *gorilla.Conn
-	send chan []byte
+	send chan M
 }
 
-func newGorillaHub() *gorillaHub {
-	h := &gorillaHub{map[*gorillaClient]bool{}, make(chan []byte), make(chan *gorillaClient), make(chan *gorillaClient)}
+func newGorillaHub[M any]() *gorillaHub[M] {
+	h := &gorillaHub[M]{map[*gorillaClient[M]]bool{}, make(chan M), make(chan *gorillaClient[M]), make(chan *gorillaClient[M])}
 	go func() {
 		for {
 			select {
@@ -176,22 +181,14 @@ func newGorillaHub() *gorillaHub {
 	return h
 }
 
-func (h *gorillaHub) serve(conn *gorilla.Conn) {
-	c := &gorillaClient{conn, make(chan []byte, 256)}
+// serve broadcasts what a client sends, as encode makes it, until it is gone. write writes one message.
+func (h *gorillaHub[M]) serve(conn *gorilla.Conn, encode func([]byte) (M, error), write func(*gorillaClient[M], M) error) {
+	c := &gorillaClient[M]{conn, make(chan M, 256)}
 	h.register <- c
 	go func() {
 		defer conn.Close()
 		for message := range c.send {
-			w, err := conn.NextWriter(gorilla.BinaryMessage)
-			if err != nil {
-				return
-			}
-			w.Write(message)
-			for range len(c.send) {
-				w.Write([]byte{'\n'})
-				w.Write(<-c.send)
-			}
-			if w.Close() != nil {
+			if write(c, message) != nil {
 				return
 			}
 		}
@@ -202,8 +199,26 @@ func (h *gorillaHub) serve(conn *gorilla.Conn) {
 		if err != nil {
 			return
 		}
-		h.broadcast <- message
+		m, err := encode(message)
+		if err != nil {
+			return
+		}
+		h.broadcast <- m
 	}
+}
+
+// writeJoined writes a message and those that wait behind it as one, joined with newlines.
+func writeJoined(c *gorillaClient[[]byte], message []byte) error {
+	w, err := c.conn.NextWriter(gorilla.BinaryMessage)
+	if err != nil {
+		return err
+	}
+	w.Write(message)
+	for range len(c.send) {
+		w.Write([]byte{'\n'})
+		w.Write(<-c.send)
+	}
+	return w.Close()
 }
 
 type gwsEcho struct{ gws.BuiltinEventHandler }
@@ -231,54 +246,70 @@ func (h gwsAll) OnMessage(c *gws.Conn, m *gws.Message) {
 	})
 }
 
-func withGWS(listening func(string)) error {
-	back := gws.NewUpgrader(gwsEcho{}, nil)
-	all := gws.NewUpgrader(gwsAll{members: gws.NewConcurrentMap[string, *gws.Conn](16, 128)}, nil)
-	mux := http.NewServeMux()
-	for path, u := range map[string]*gws.Upgrader{"/echo": back, "/broadcast": all} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			conn, err := u.Upgrade(w, r)
-			if err != nil {
-				return
-			}
-			go conn.ReadLoop() // as its README shows, so that the request can be collected
-		})
+func withGWS(deflate gws.PermessageDeflate) func(net.Listener) error {
+	return func(l net.Listener) error {
+		option := func() *gws.ServerOption { return &gws.ServerOption{PermessageDeflate: deflate} }
+		back := gws.NewUpgrader(gwsEcho{}, option())
+		all := gws.NewUpgrader(gwsAll{members: gws.NewConcurrentMap[string, *gws.Conn](16, 128)}, option())
+		mux := http.NewServeMux()
+		for path, u := range map[string]*gws.Upgrader{"/echo": back, "/broadcast": all} {
+			mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+				conn, err := u.Upgrade(w, r)
+				if err != nil {
+					return
+				}
+				go conn.ReadLoop() // as its README shows, so that the request can be collected
+			})
+		}
+		return http.Serve(l, mux)
 	}
-	return listen(listening, mux)
 }
 
-func withMelody(listening func(string)) error {
-	back, all := melody.New(), melody.New()
-	for _, m := range []*melody.Melody{back, all} {
-		m.Config.MaxMessageSize = 1 << 20
+func withMelody(deflate bool) func(net.Listener) error {
+	return func(l net.Listener) error {
+		back, all := melody.New(), melody.New()
+		for _, m := range []*melody.Melody{back, all} {
+			m.Config.MaxMessageSize = 1 << 20
+			m.Upgrader.EnableCompression = deflate
+		}
+		back.HandleMessage(func(s *melody.Session, message []byte) { s.Write(message) })
+		back.HandleMessageBinary(func(s *melody.Session, message []byte) { s.WriteBinary(message) })
+		all.HandleMessage(func(s *melody.Session, message []byte) { all.Broadcast(message) })
+		all.HandleMessageBinary(func(s *melody.Session, message []byte) { all.BroadcastBinary(message) })
+		mux := http.NewServeMux()
+		mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { back.HandleRequest(w, r) })
+		mux.HandleFunc("/broadcast", func(w http.ResponseWriter, r *http.Request) { all.HandleRequest(w, r) })
+		return http.Serve(l, mux)
 	}
-	back.HandleMessageBinary(func(s *melody.Session, message []byte) { s.WriteBinary(message) })
-	all.HandleMessageBinary(func(s *melody.Session, message []byte) { all.BroadcastBinary(message) })
-	mux := http.NewServeMux()
-	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { back.HandleRequest(w, r) })
-	mux.HandleFunc("/broadcast", func(w http.ResponseWriter, r *http.Request) { all.HandleRequest(w, r) })
-	return listen(listening, mux)
 }
 
-func withCoder(listening func(string)) error {
-	return listen(listening, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := coder.Accept(w, r, nil)
+func withCoder(l net.Listener) error {
+	return http.Serve(l, acceptCoder(coder.CompressionDisabled, coderEcho))
+}
+
+func acceptCoder(mode coder.CompressionMode, serve func(context.Context, *coder.Conn)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := coder.Accept(w, r, &coder.AcceptOptions{CompressionMode: mode})
 		if err != nil {
 			return
 		}
 		defer conn.CloseNow()
 		conn.SetReadLimit(1 << 20)
-		for {
-			kind, message, err := conn.Read(r.Context())
-			if err != nil || conn.Write(r.Context(), kind, message) != nil {
-				return
-			}
-		}
-	}))
+		serve(r.Context(), conn)
+	}
 }
 
-func withGobwas(listening func(string)) error {
-	return listen(listening, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func coderEcho(ctx context.Context, conn *coder.Conn) {
+	for {
+		kind, message, err := conn.Read(ctx)
+		if err != nil || conn.Write(ctx, kind, message) != nil {
+			return
+		}
+	}
+}
+
+func withGobwas(l net.Listener) error {
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _, err := gobwas.UpgradeHTTP(r, w)
 		if err != nil {
 			return
@@ -295,8 +326,8 @@ func withGobwas(listening func(string)) error {
 	}))
 }
 
-func withXNet(listening func(string)) error {
-	return listen(listening, xnet.Server{Handler: func(conn *xnet.Conn) {
+func withXNet(l net.Listener) error {
+	return http.Serve(l, xnet.Server{Handler: func(conn *xnet.Conn) {
 		for {
 			var message []byte
 			if xnet.Message.Receive(conn, &message) != nil || xnet.Message.Send(conn, message) != nil {
@@ -306,29 +337,28 @@ func withXNet(listening func(string)) error {
 	}})
 }
 
-func plainTCP(listening func(string)) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	listening(l.Addr().String())
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go func() {
-			defer conn.Close()
-			buf := make([]byte, 64<<10)
-			for {
-				n, err := conn.Read(buf)
-				if err != nil {
-					return
-				}
-				if _, err := conn.Write(buf[:n]); err != nil {
-					return
-				}
+// plainTCP echoes bytes, as many at once as fit into its buffer.
+func plainTCP(buffer int) func(net.Listener) error {
+	return func(l net.Listener) error {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return err
 			}
-		}()
+			go echoBytes(conn, make([]byte, buffer))
+		}
+	}
+}
+
+func echoBytes(conn net.Conn, buf []byte) {
+	defer conn.Close()
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(buf[:n]); err != nil {
+			return
+		}
 	}
 }
