@@ -462,7 +462,7 @@ func TestOffersDuringALargeSend(t *testing.T) {
 // What is given up is given back to the budget; and past it, a close frame goes out all the same.
 func TestTheBudget(t *testing.T) {
 	e := testEngine(t)
-	here, there := tcp(t)
+	here, _ := tcp(t)
 	r := open(t, e, here, testConfig, nil)
 	go r.conn.Send(wire.Binary, make([]byte, 8<<20))
 	eventually(t, func() bool { return r.conn.Buffered() > 0 })
@@ -477,7 +477,7 @@ func TestTheBudget(t *testing.T) {
 	wait(t, r.ended)
 	eventually(t, func() bool { return e.Buffers.Used() == 0 })
 
-	here, there = tcp(t)
+	here, there := tcp(t)
 	r = open(t, e, here, testConfig, nil)
 	e.flusher.most = 0
 	r.conn.Offer(p)
