@@ -126,7 +126,7 @@ type App struct {
 }
 
 // New gives e WebSocket routes, with middleware that is to run before all other: call it before
-// e.Pre. It panics where cfg is nonsense, such as an origin without a scheme.
+// e.Pre. It panics if cfg is wrong, such as an origin without a scheme.
 func New(e *echo.Echo, cfg Config) *App {
 	if err := cfg.check(); err != nil {
 		panic(err)
@@ -149,7 +149,7 @@ func (a *App) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, RouteConfig{}, m)
 }
 
-// WSWithConfig is WS with settings of the route's own. It panics where they are nonsense.
+// WSWithConfig is WS with settings of the route's own. It panics if they are wrong.
 func (a *App) WSWithConfig(path string, h Handler, cfg RouteConfig, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, cfg, m)
 }

@@ -29,7 +29,7 @@ import (
 type DialConfig struct {
 	// Header is sent with the handshake, such as Authorization or Cookie. Fields of the handshake itself are left out.
 	Header http.Header
-	// Origin is sent as the Origin; the server's own by default, since x/net sends one always.
+	// Origin is sent as the Origin; the server's own by default. x/net always sends one.
 	Origin string
 	// Subprotocols are offered, the most wanted first.
 	Subprotocols []string
@@ -40,8 +40,8 @@ type DialConfig struct {
 	// Proxy returns the proxy for a request, or nil; http.ProxyFromEnvironment by default.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// The rest is as in Config, but that nothing is logged but the failures of callbacks. Compression is
-	// offered, if it is on. PingInterval is 1 s at least.
+	// The rest is as in Config. Only the failures of callbacks are logged. Compression is offered if it is on.
+	// PingInterval is 1 s at least.
 	Compression    Compression
 	MaxMessage     int
 	SendBuffer     int
@@ -73,9 +73,9 @@ var dialed = sync.OnceValue(func() *base {
 	return &b
 })
 
-// Dial connects to a server: its address is a URL with ws:, wss:, http: or https:. h runs before anything is read, and says with
-// OnMessage and its kin what is to happen; an error of it closes the socket, and nil is for a socket that only
-// sends. Dial returns when h has. ctx bounds the handshake only; the socket lives until it is closed. The error is a
+// Dial connects to a server: its address is a URL with ws:, wss:, http: or https:. h runs before anything is read, and registers
+// callbacks with OnMessage and the like; an error of it closes the socket, and nil is for a socket that only
+// sends. Dial returns when h has returned. ctx bounds the handshake only; the socket lives until it is closed. The error is a
 // *HandshakeError where the server answered, but did not upgrade.
 //
 // What the socket sends is masked, and the server's frames are held to RFC 6455's rules for servers. It has no
@@ -352,7 +352,7 @@ func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, err
 	return s, d, nil
 }
 
-// dialedHead is what Socket.Request restores: the request without what it was for.
+// dialedHead is what Socket.Request restores: the request without the fields of the handshake.
 func dialedHead(target *url.URL, header http.Header) string {
 	var b strings.Builder
 	b.WriteString("GET " + target.RequestURI() + " HTTP/1.1\r\nHost: " + target.Host + "\r\n")

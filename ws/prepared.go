@@ -31,8 +31,7 @@ type Log struct{ log conn.Log }
 // Place returns p for one broadcast.
 func (l *Log) Place(p *Prepared) *Prepared { return &Prepared{l.log.Place(p.Prepared)} }
 
-// Messages ranges over what was encoded, for those whom it reaches in another way than by a socket. The
-// data is shared, and not to be changed.
+// Messages ranges over the messages, for a transport that is not a socket. The data is shared: do not change it.
 func (p *Prepared) Messages() iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for _, m := range p.Prepared.Messages() {

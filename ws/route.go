@@ -144,7 +144,7 @@ func (r *Route) leave(s *Socket) {
 
 // Broadcast sends m to every socket of the route but those excepted, in one order for all of them. It never
 // waits, so a socket whose peer does not read is closed with 1013; see Socket.Offer. In a callback, use
-// Socket.Broadcast, which slows down who sends too fast. The error says what is wrong with m, as Send's does.
+// Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as Send's does.
 func (r *Route) Broadcast(m Message, except ...*Socket) error {
 	p, err := Prepare(m)
 	if err != nil {

@@ -28,8 +28,8 @@ var ErrClosed = conn.ErrClosed
 // ErrFull is what TrySend returns while Config.SendBuffer bytes wait to be sent.
 var ErrFull = conn.ErrFull
 
-// Handler runs once for each new connection, after the upgrade, and says with OnMessage and its kin
-// what is to happen; then the App reads. c is the request's context and may be kept by the callbacks:
+// Handler runs once for each new connection, after the upgrade, and registers callbacks with OnMessage
+// and the like; then the App reads. c is the request's context and may be kept by the callbacks:
 // it is not one of Echo's pool, and holds what middleware set. An error closes the socket.
 type Handler func(s *Socket, c echo.Context) error
 
@@ -105,7 +105,7 @@ func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 
 // Send sends a message as it is. It returns when the bytes are written or queued behind others; while
 // Config.SendBuffer bytes wait, it waits for writes to end, of which each has Config.WriteTimeout. The error is
-// ErrClosed once a close has begun, or says what the write failed of. m.Data is free for other use
+// ErrClosed once a close has begun, or says why the write failed. m.Data is free for other use
 // afterwards.
 func (s *Socket) Send(m Message) error {
 	if err := m.check(); err != nil {
@@ -151,14 +151,14 @@ func (s *Socket) TrySend(m Message) error {
 // SendPrepared sends what is encoded already; as Send.
 func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.Prepared) }
 
-// Offer sends without waiting, for those who send to many. What counts is what waits already: a socket for which
-// Config.SendBuffer bytes wait, and whose peer took none for a second, is closed with 1013, and what waited is given
-// up; so is one for which four times as many wait. On a socket that is closing it does nothing.
+// Offer sends without waiting, for those who send to many. What counts is what waits already: a socket is closed with
+// 1013, and what waited is given up, if Config.SendBuffer bytes wait and its peer took none of them for a second, or if
+// four times as many wait behind the write under way. On a socket that is closing it does nothing.
 func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.Prepared) }
 
 // Broadcast sends m to every socket of the route, this one too, as Route.Broadcast does. One that broadcasts
-// faster than the others read is slowed down: its Broadcast waits until they have room, but for no peer that has
-// stopped to read. It is for the socket's own callbacks.
+// faster than the others read is slowed down: its Broadcast waits until they have room. It does not wait for a
+// peer that has stopped reading. Call it in the socket's own callbacks.
 func (s *Socket) Broadcast(m Message) error {
 	if s.route == nil {
 		return errNoRoute

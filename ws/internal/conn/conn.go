@@ -83,7 +83,7 @@ type Conn struct {
 	registered bool                  // with the lot
 
 	phase atomic.Int32
-	seen  atomic.Int64 // the tick when the reader began to wait for bytes; awake while it does not
+	seen  atomic.Int64 // the tick when the reader began to wait for bytes, or awake
 	begun atomic.Int64 // the tick when a message began that has not arrived as a whole; 0 for none
 
 	leaves bool // owned by the sweep: it need not be watched

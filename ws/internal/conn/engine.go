@@ -29,7 +29,7 @@ type Engine struct {
 	mu      sync.Mutex // guards the rest
 	slots   []*Conn    // every connection, at Conn.slot; nil where free
 	free    []int32    // free slots
-	opened  int32      // connections so far; tells those of one slot apart
+	opened  int32      // connections so far, as generation of the next
 	count   int
 	wheel   [wheelSize][]*Conn // every connection, by the tick of its next ping; see sweep.go
 	watched []*Conn            // those that the sweep looks at on each tick

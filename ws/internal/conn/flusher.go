@@ -29,8 +29,8 @@ func (f *flusher) add(o *outbox) {
 }
 
 const (
-	// crowd is how many connections have to wait for a worker to pause before it serves them all: with so many,
-	// what is sent to all next comes before the last has been served, and is cheaper to take along.
+	// crowd is how many connections make a worker pause before it serves them. With so many, the next broadcast
+	// comes before the last connection is served, and one write for both costs less than two.
 	crowd = 128
 	// crowdTurns is how many it serves before, so that few do not wait.
 	crowdTurns = 32

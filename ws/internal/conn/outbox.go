@@ -49,8 +49,8 @@ const (
 //	sealed     besides one of these: the close frame is in the queue, or was; nothing comes after it
 //	broken     nothing can be written any more
 //
-// Whoever sends writes at once if the outbox is idle, and never more than one batch: what others queue
-// meanwhile is the flusher's.
+// Whoever sends writes at once if the outbox is idle, and never more than one batch. The flusher writes what
+// others queue meanwhile.
 type outbox struct {
 	// What a broadcast touches comes first, in one line of the cache.
 	mu        sync.Mutex
@@ -69,7 +69,7 @@ type outbox struct {
 	progress int64     // the tick when the peer last took something, or a write began
 	deadline time.Time // for everything, once a close has given up on what waited
 
-	room   chan struct{} // closed when a write ends; made by who waits for that
+	room   chan struct{} // closed when a write ends; made by a goroutine that waits for that
 	uncork *time.Timer   // ends the corking, when it takes too long
 	answer *time.Timer   // ends the wait for the peer's close frame, since ours is written
 
@@ -78,8 +78,8 @@ type outbox struct {
 }
 
 // send queues a frame and writes it, unless somebody writes already or more replies are to come. While too
-// much waits, it waits for writes to end, of which each has a deadline: without a context in this call, and
-// with one no longer than that lives.
+// much waits, it waits for writes to end, each of which has a deadline. With a
+// context it waits until that ends, at most.
 func (o *outbox) send(ctx context.Context, first byte, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -148,8 +148,8 @@ func (o *outbox) offerLocked(frames []byte) *wire.CloseError {
 	return nil
 }
 
-// control queues a control frame of our own accord, unless so much waits that it tells as little as the frame
-// would.
+// control queues a control frame of our own accord, unless SendBuffer bytes wait: then the frame would come too
+// late to be of use.
 func (o *outbox) control(op wire.Opcode, payload []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -183,66 +183,12 @@ func (o *outbox) seal(why *wire.CloseError, discard bool) bool {
 	return true
 }
 
-// turn writes a batch without waiting: for a peer that makes it wait it finds another goroutine.
-func (o *outbox) turn() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.scheduled = false
-	if !o.writing && !o.isEmptyLocked() {
-		o.writeLocked(false)
-	}
-}
-
-// flush writes what is queued, or leaves that to who writes already.
-func (o *outbox) flush() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.writing && !o.isEmptyLocked() {
-		o.writeLocked(true)
-	}
-}
-
-// hurry gives the peer WriteTimeout for all that still waits; nothing more is read of it.
-func (o *outbox) hurry() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.deadline.IsZero() {
-		o.deadline = time.Now().Add(o.conn.config.WriteTimeout)
-	}
-}
-
-// settle returns when everything is written, or cannot be any more, and nobody is writing.
-func (o *outbox) settle() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.writing || !o.isEmptyLocked() && o.err == nil {
-		if o.writing {
-			o.waitLocked(forever, nil)
-		} else {
-			o.writeLocked(true)
-		}
-	}
-}
-
 // cork lets replies gather, which leave within corkTime, or ends that: the next one, or flush, takes them
 // along.
 func (o *outbox) cork(on bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.corked = on
-}
-
-// release ends the corking, and writes what has gathered.
-func (o *outbox) release() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.corked = false
-	if o.uncork != nil {
-		o.uncork.Stop()
-	}
-	if !o.writing && !o.scheduled && !o.isEmptyLocked() {
-		o.writeLocked(true)
-	}
 }
 
 // fail ends all sending: what waits is given up, and the write under way is cut short.
@@ -438,183 +384,4 @@ func (o *outbox) turnLate() {
 	if !o.isEmptyLocked() && o.err == nil {
 		o.scheduleLocked()
 	}
-}
-
-// writeLocked writes what is queued now; mu is free meanwhile. Without wait, a peer that makes it wait gets a
-// goroutine of its own, until it has read on or its time is over.
-func (o *outbox) writeLocked(wait bool) {
-	buf, frames := o.takeLocked()
-	o.mu.Unlock()
-	n, err := o.tryWrite(frames, nil)
-	if err == errWouldBlock {
-		if !wait {
-			o.mu.Lock()
-			o.blocked = true
-			rest := frames[n:]
-			if buf == nil && len(rest) <= logChunk { // others have it: see appendSharedLocked
-				buf = o.conn.engine.takeBuffer()
-				if o.conn.engine.grow(buf, len(rest), maxInt) {
-					buf.p = append(buf.p, rest...)
-					rest = buf.p
-				}
-			}
-			o.conn.engine.running.Go(func() { o.finishWrite(buf, rest) })
-			return
-		}
-		o.mu.Lock()
-		o.blocked = true
-		o.mu.Unlock()
-		err = o.waitWrite(frames[n:])
-	}
-	o.mu.Lock()
-	o.wroteLocked(buf, err)
-	if !o.isEmptyLocked() && o.err == nil {
-		o.scheduleLocked()
-	}
-}
-
-// finishWrite takes over a write that would block, and all that is queued meanwhile.
-func (o *outbox) finishWrite(buf *buffer, rest []byte) {
-	err := o.waitWrite(rest)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.wroteLocked(buf, err)
-	for !o.writing && !o.isEmptyLocked() && o.err == nil {
-		o.writeLocked(true)
-	}
-}
-
-// sendDirectLocked writes a frame from where its payload is; the outbox is idle.
-func (o *outbox) sendDirectLocked(first byte, payload []byte) error {
-	head := heads.Get().(*[wire.MaxHeader]byte)
-	h := wire.AppendHeader(head[:0], first, len(payload))
-	o.beginLocked(len(h) + len(payload))
-	o.mu.Unlock()
-	n, err := o.tryWrite(h, payload)
-	if err == errWouldBlock {
-		if n < len(h) {
-			err = o.waitWrite(h[n:])
-			n = len(h)
-		}
-		if err == nil || err == errWouldBlock {
-			err = o.waitWrite(payload[n-len(h):])
-		}
-	}
-	heads.Put(head)
-	o.mu.Lock()
-	o.wroteLocked(nil, err)
-	if !o.isEmptyLocked() && o.err == nil {
-		o.scheduleLocked()
-	}
-	return o.err
-}
-
-var heads = sync.Pool{New: func() any { return new([wire.MaxHeader]byte) }}
-
-// takeLocked begins a write of what is queued.
-func (o *outbox) takeLocked() (buf *buffer, frames []byte) {
-	buf, frames = o.queue, o.shared
-	if buf != nil {
-		frames = buf.p
-	}
-	o.queue, o.shared = nil, nil
-	o.beginLocked(len(frames))
-	return buf, frames
-}
-
-func (o *outbox) beginLocked(n int) {
-	o.inHand, o.writing, o.progress = n, true, o.conn.engine.clock.Load()
-}
-
-// waitWrite writes all of p, waiting for the peer to make room for each chunk; mu is free. It comes after
-// tryWrite, since the deadline it sets costs as much as a small write.
-func (o *outbox) waitWrite(p []byte) error {
-	for len(p) > 0 {
-		if err := o.extend(len(p)); err != nil {
-			return err
-		}
-		n, err := o.Conn.Write(p[:min(len(p), writeChunk)])
-		if err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-	return o.SetWriteDeadline(time.Time{}) // an old deadline would fail the next try
-}
-
-// extend sets the deadline of the next chunk; left bytes of the write are still to be written.
-func (o *outbox) extend(left int) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.inHand = left
-	o.progress = o.conn.engine.clock.Load()
-	d := o.deadline
-	if d.IsZero() {
-		d = time.Now().Add(o.conn.config.WriteTimeout)
-	}
-	return o.SetWriteDeadline(d) // under mu, so that seal's comes after
-}
-
-func (o *outbox) wroteLocked(buf *buffer, err error) {
-	if buf != nil {
-		o.conn.engine.giveBuffer(buf)
-	}
-	o.inHand, o.writing, o.blocked = 0, false, false
-	if err != nil {
-		o.failLocked(fmt.Errorf("ws: write: %w", err))
-	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
-		o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) })
-	}
-	o.wakeLocked()
-}
-
-func (o *outbox) failLocked(err error) {
-	if o.err == nil {
-		o.err, o.sealed = err, true
-		o.conn.broken(err)
-	}
-	o.discardLocked()
-	if o.uncork != nil {
-		o.uncork.Stop()
-	}
-	if o.answer != nil {
-		o.answer.Stop()
-	}
-	o.wakeLocked()
-}
-
-// discardLocked gives up what waits.
-func (o *outbox) discardLocked() {
-	if o.queue != nil {
-		o.conn.engine.giveBuffer(o.queue)
-	}
-	o.queue, o.shared = nil, nil
-}
-
-func (o *outbox) wakeLocked() {
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
-}
-
-// waitLocked waits for the end of a write, for ctx, or for late.
-func (o *outbox) waitLocked(ctx context.Context, late <-chan time.Time) error {
-	if o.room == nil {
-		o.room = make(chan struct{})
-	}
-	room := o.room
-	var over <-chan struct{}
-	if ctx != nil {
-		over = ctx.Done()
-	}
-	o.mu.Unlock()
-	defer o.mu.Lock()
-	select {
-	case <-room:
-	case <-late:
-	case <-over:
-		return context.Cause(ctx)
-	}
-	return nil
 }

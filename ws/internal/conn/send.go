@@ -11,7 +11,7 @@ import (
 
 // Send sends a message, or a ping. It returns when that is written or queued; while SendBuffer bytes wait, it
 // waits for writes to end, of which each has WriteTimeout. The error is ErrClosed once a close has begun, or says
-// what the write failed of.
+// why the write failed.
 func (c *Conn) Send(op wire.Opcode, payload []byte) error {
 	return c.SendContext(forever, op, payload)
 }

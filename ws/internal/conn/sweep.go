@@ -42,7 +42,7 @@ func (e *Engine) Step() {
 	e.unwatch()
 }
 
-// turn returns whose turn for a ping it is, and those that are watched: with these.
+// turn returns the connections to be pinged now, and all that are watched, which the first are, too.
 func (e *Engine) turn(now int64) (due, watched []*Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
