@@ -177,7 +177,7 @@ func (r *Route) BroadcastIf(m Message, to func(*Socket) bool) error {
 func (r *Route) offer(p *Prepared, except []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p = &Prepared{r.log.Place(p.Prepared)} // in the order of the broadcasts
+	p = &Prepared{r.log.Place(p.frames)} // in the order of the broadcasts
 next:
 	for s := range r.sockets {
 		for _, other := range except {

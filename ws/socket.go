@@ -145,16 +145,16 @@ func (s *Socket) TrySend(m Message) error {
 	if err != nil {
 		return err
 	}
-	return s.conn.TrySend(p.Prepared)
+	return s.conn.TrySend(p.frames)
 }
 
 // SendPrepared sends what is encoded already; as Send.
-func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.Prepared) }
+func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.frames) }
 
 // Offer sends without waiting, for those who send to many. What counts is what waits already: a socket is closed with
 // 1013, and what waited is given up, if Config.SendBuffer bytes wait and its peer took none of them for a second, or if
 // four times as many wait behind the write under way. On a socket that is closing it does nothing.
-func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.Prepared) }
+func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.frames) }
 
 // Broadcast sends m to every socket of the route, this one too, as Route.Broadcast does. One that broadcasts
 // faster than the others read is slowed down: its Broadcast waits until they have room. It does not wait for a
