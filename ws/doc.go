@@ -28,6 +28,6 @@
 // # Files, in reading order
 //
 // app.go and route.go: routes and their sockets. handshake.go, origin.go, admission.go and request.go: from an
-// HTTP request to a socket. socket.go, message.go, prepared.go and key.go: what handlers use. dial.go: the
+// HTTP request to a socket. socket.go, message.go, prepared.go and key.go: what handlers use. dial.go and connect.go: the
 // other side. Below, internal/conn is one connection of either side, and internal/wire the bytes of a frame.
 package ws
