@@ -152,7 +152,7 @@ func (s *Socket) TrySend(m Message) error {
 func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.frames) }
 
 // Offer sends without waiting, for those who send to many. What counts is what waits already: a socket is closed with
-// 1013, and what waited is given up, if Config.SendBuffer bytes wait and its peer took none of them for a second, or if
+// 1013, and what waited is given up, if Config.SendBuffer bytes wait and its peer took less than 64 KiB in a second, or if
 // four times as many wait behind the write under way. On a socket that is closing it does nothing.
 func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.frames) }
 

@@ -33,7 +33,7 @@ const (
 	directFrom = 16 << 10
 	// writeChunk is how many bytes a peer has WriteTimeout to make room for, and counts as progress.
 	writeChunk = 64 << 10
-	// stallTime is for how long a peer takes nothing, while a send buffer's worth waits for it, before it
+	// stallTime is how long a peer may take for a writeChunk, while a send buffer's worth waits for it, before it
 	// counts as one that does not read.
 	stallTime = time.Second
 	// overload is how many send buffers may wait, besides the write under way, for a peer that does read.
@@ -78,8 +78,8 @@ type outbox struct {
 }
 
 // send queues a frame and writes it, unless somebody writes already or more replies are to come. While too
-// much waits, it waits for writes to end, each of which has a deadline. With a
-// context it waits until that ends, at most.
+// much waits, it waits for writes to end, each of which has a deadline, and no longer
+// than ctx lives.
 func (o *outbox) send(ctx context.Context, first byte, payload []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
