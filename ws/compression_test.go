@@ -3,6 +3,7 @@ package ws_test
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func TestContextOfMixedMessages(t *testing.T) {
 		var window []byte
 		smaller := 0
 		for n := range 60 {
-			text := strings.Repeat(string(rune('a'+n%26))+" message of many words, ", 1+n*7%80)
+			text := fmt.Sprint(strings.Repeat(fmt.Sprint(n*n, " message of many words, "), 1+n*7%80), strings.Repeat("x", n*13%50))
 			m := ws.Message{Opcode: ws.Text, Data: []byte(text)}
 			if n%5 == 4 {
 				prepared, err := ws.Prepare(m)

@@ -401,13 +401,17 @@ func TestLogs(t *testing.T) {
 func TestSilenceWhileParked(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent string
+		ping time.Duration // a tick is an hour
 		want wire.CloseCode
-	}{"nothing comes": {"", wire.Abnormal}, "half a message comes": {text("Hello")[:5], wire.PolicyViolation}} {
+	}{
+		"nothing comes":        {"", 10 * time.Hour, wire.Abnormal},
+		"half a message comes": {text("Hello")[:5], 1000 * time.Hour, wire.PolicyViolation},
+	} {
 		t.Run(name, func(t *testing.T) {
 			e := testEngine(t)
 			here, there := tcp(t)
 			cfg := testConfig
-			cfg.PingInterval, cfg.MessageTimeout, cfg.CloseTimeout = 10*time.Hour, 7*time.Hour, time.Millisecond // 10 and 7 ticks
+			cfg.PingInterval, cfg.MessageTimeout, cfg.CloseTimeout = c.ping, 7*time.Hour, time.Millisecond
 			r := open(t, e, here, cfg, nil)
 			io.WriteString(there, c.sent)
 			eventually(t, func() bool { return r.conn.IsParked() && (c.sent == "" || r.conn.begun.Load() > 0) })
