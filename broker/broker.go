@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,6 +25,8 @@ const (
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
 	readyTime   = time.Second            // for Ready
 	drainTime   = time.Second            // for what is under way when Close is called
+	writeTime   = 5 * time.Second        // for a server to take what is written: a frozen one would hold everything up
+	pingTime    = 5 * time.Second        // between two pings to the server
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
@@ -57,11 +60,14 @@ type Broker struct {
 	running sync.WaitGroup
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
+	up      atomic.Bool  // the connection is, as far as its callbacks have told
+	largest atomic.Int64 // message that the servers take, in bytes
 
 	mu        sync.Mutex
 	logs      []*Log
 	onces     []*Once
 	listeners []*Listener
+	buses     []*Bus
 }
 
 // Open starts the embedded server, or connects to Config.URL. An error says what a person can do
@@ -89,18 +95,25 @@ func (b *Broker) open(ctx context.Context) error {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // or it would give up after two
 		nats.ReconnectWait(reconnect),
+		nats.PingInterval(pingTime), // a network that takes everything and brings nothing is noticed by its second
+		nats.FlusherTimeout(writeTime),
+		nats.ReconnectOnFlusherError(),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.up.Store(false)
 			if b.ctx.Err() == nil {
 				b.log.Warn("the broker is gone", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) {
+		nats.ReconnectHandler(func(conn *nats.Conn) {
 			b.log.Info("the broker is back")
-			b.compare()
+			b.isUp(conn)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrSlowConsumer) {
+				if b.slowBus(s.Subject) {
+					return
+				}
 				b.log.Warn("live messages were dropped, and will be read from the stream", "subject", s.Subject)
 				return
 			}
@@ -119,6 +132,7 @@ func (b *Broker) open(ctx context.Context) error {
 		return fmt.Errorf("cannot reach NATS at %s: %w", redacted(b.config.URL), err)
 	}
 	b.conn = conn
+	b.isUp(conn)
 	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTime)); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -166,13 +180,26 @@ func (b *Broker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// compare makes every Log compare its tails now.
-func (b *Broker) compare() {
+// isUp notes that the connection is there, and looks after what may have been missed meanwhile.
+func (b *Broker) isUp(conn *nats.Conn) {
+	b.largest.Store(conn.MaxPayload())
+	b.up.Store(conn.IsConnected())
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.logs {
 		l.compareSoon()
 	}
+	for _, bus := range b.buses {
+		bus.greetSoon()
+	}
+}
+
+// tooLarge is the error for a message that no server takes, or nil.
+func (b *Broker) tooLarge(size int) error {
+	if limit := b.largest.Load(); int64(size) > limit {
+		return fmt.Errorf("broker: a message of %d bytes is larger than the %d that the NATS servers take; raise max_payload in their configuration", size, limit)
+	}
+	return nil
 }
 
 // Close lets what is under way end, within a second, and stops the embedded server. It may be
@@ -180,9 +207,12 @@ func (b *Broker) compare() {
 func (b *Broker) Close() {
 	b.cancel()
 	b.mu.Lock()
-	listeners := b.listeners
-	b.listeners = nil
+	listeners, buses := b.listeners, b.buses
+	b.listeners, b.buses = nil, nil
 	b.mu.Unlock()
+	for _, bus := range buses {
+		bus.Close()
+	}
 	for _, l := range listeners {
 		l.Close()
 	}

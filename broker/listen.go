@@ -20,17 +20,83 @@ func (b *Broker) Publish(subject string, data []byte) error {
 	return nil
 }
 
+// subscriptions are those of one owner. All of them send into one queue, so their messages stay in the
+// order in which NATS sends them.
+type subscriptions struct {
+	conn  *nats.Conn
+	queue chan *nats.Msg
+
+	mu      sync.Mutex
+	subs    map[string]*nats.Subscription
+	dropped uint64 // of those that have ended
+}
+
+func newSubscriptions(conn *nats.Conn, queue int) *subscriptions {
+	return &subscriptions{conn: conn, queue: make(chan *nats.Msg, queue), subs: map[string]*nats.Subscription{}}
+}
+
+// add begins to listen to a subject. The server hears of it a moment later.
+func (s *subscriptions) add(subject string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs[subject] != nil {
+		return nil
+	}
+	sub, err := s.conn.ChanSubscribe(subject, s.queue)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	s.subs[subject] = sub
+	return nil
+}
+
+// remove ends listening to a subject. Messages that wait stay in the queue.
+func (s *subscriptions) remove(subject string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sub := s.subs[subject]; sub != nil {
+		s.endLocked(sub)
+		delete(s.subs, subject)
+	}
+}
+
+func (s *subscriptions) removeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subs {
+		s.endLocked(sub)
+	}
+	clear(s.subs)
+}
+
+func (s *subscriptions) endLocked(sub *nats.Subscription) {
+	s.dropped += droppedOf(sub)
+	sub.Unsubscribe() // fails only where the connection has ended, and the subscription with it
+}
+
+// lost is how many messages found the queue full.
+func (s *subscriptions) lost() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.dropped
+	for _, sub := range s.subs {
+		n += droppedOf(sub)
+	}
+	return n
+}
+
+func droppedOf(sub *nats.Subscription) uint64 {
+	n, _ := sub.Dropped() // 0 once the connection has ended
+	return uint64(n)
+}
+
 // Listener hands messages of many subjects to one function, one at a time: a goroutine for all of
 // them, and a kilobyte for each.
 type Listener struct {
-	broker *Broker
-	queue  chan *nats.Msg
-	end    chan struct{}
-	done   chan struct{}
-	close  sync.Once
-
-	mu   sync.Mutex
-	subs map[string]*nats.Subscription
+	subs  *subscriptions
+	end   chan struct{}
+	done  chan struct{}
+	close sync.Once
 }
 
 // Listen makes a Listener that calls handle, which must not wait for anything that waits for it.
@@ -40,17 +106,15 @@ func (b *Broker) Listen(handle func(subject string, data []byte)) *Listener {
 
 func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 	l := &Listener{
-		broker: b,
-		queue:  make(chan *nats.Msg, listenQueue),
-		end:    make(chan struct{}),
-		done:   make(chan struct{}),
-		subs:   map[string]*nats.Subscription{},
+		subs: newSubscriptions(b.conn, listenQueue),
+		end:  make(chan struct{}),
+		done: make(chan struct{}),
 	}
 	go func() {
 		defer close(l.done)
 		for {
 			select {
-			case m := <-l.queue:
+			case m := <-l.subs.queue:
 				handle(m)
 			case <-l.end:
 				return
@@ -65,19 +129,11 @@ func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 
 // Add begins to listen to a subject. When it returns without an error, the server has heard of it.
 func (l *Listener) Add(ctx context.Context, subject string) error {
-	l.mu.Lock()
-	var err error
-	if l.subs[subject] == nil {
-		var sub *nats.Subscription
-		if sub, err = l.broker.conn.ChanSubscribe(subject, l.queue); err == nil {
-			l.subs[subject] = sub
-		}
-	}
-	l.mu.Unlock()
+	err := l.subs.add(subject)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, requestTime)
 		defer cancel()
-		err = l.broker.conn.FlushWithContext(ctx)
+		err = l.subs.conn.FlushWithContext(ctx)
 	}
 	if err != nil {
 		l.Remove(subject)
@@ -87,24 +143,12 @@ func (l *Listener) Add(ctx context.Context, subject string) error {
 }
 
 // Remove ends listening to a subject. Messages that wait are still handed over.
-func (l *Listener) Remove(subject string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if sub := l.subs[subject]; sub != nil {
-		sub.Unsubscribe() // fails only where the connection has ended, and the subscription with it
-		delete(l.subs, subject)
-	}
-}
+func (l *Listener) Remove(subject string) { l.subs.remove(subject) }
 
 // Close ends the Listener and waits for the call under way. It may be called again.
 func (l *Listener) Close() {
 	l.close.Do(func() {
-		l.mu.Lock()
-		for _, sub := range l.subs {
-			sub.Unsubscribe()
-		}
-		clear(l.subs)
-		l.mu.Unlock()
+		l.subs.removeAll()
 		close(l.end)
 	})
 	<-l.done

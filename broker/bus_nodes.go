@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// What a message to all, or to one node, begins with after its node's id.
+const (
+	kindHello   = 'h'
+	kindWelcome = 'w'
+	kindBye     = 'b'
+	kindAsk     = 'q' // 8 bytes of the question's number, and its data
+	kindAnswer  = 'a' // the same
+)
+
+// member is another node.
+type member struct {
+	id    string
+	heard time.Time
+}
+
+// Nodes are the other nodes that are alive, sorted.
+func (b *Bus) Nodes() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.nodes))
+}
+
+// hear notes that the node of a message is alive, and returns its id. Our own messages are not ok.
+func (b *Bus) hear(m *nats.Msg) (node string, ok bool) {
+	if len(m.Data) < nodeSize || string(m.Data[:nodeSize]) == b.node {
+		return "", false
+	}
+	b.mu.Lock()
+	one := b.nodes[string(m.Data[:nodeSize])]
+	isNew := one == nil
+	if isNew {
+		one = &member{id: string(m.Data[:nodeSize])}
+		if !ValidTopic(one.id) {
+			b.mu.Unlock()
+			return "", false
+		}
+		b.nodes[one.id] = one
+	}
+	one.heard = time.Now()
+	b.mu.Unlock()
+	if isNew {
+		b.changed()
+	}
+	return one.id, true
+}
+
+// control handles what nodes say to each other.
+func (b *Bus) control(node string, data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	kind, data := data[0], data[1:]
+	switch {
+	case kind == kindHello:
+		b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindWelcome})})
+	case kind == kindBye:
+		b.hearAll() // its last sign of life must not bring it back
+		b.lose(func(m *member) bool { return m.id == node })
+	case kind == kindAsk && len(data) >= 8:
+		b.answerTo(node, [8]byte(data), data[8:])
+	case kind == kindAnswer && len(data) >= 8:
+		b.answered(node, binary.BigEndian.Uint64(data), data[8:])
+	}
+}
+
+// hearAll notices the signs of life that wait.
+func (b *Bus) hearAll() {
+	for {
+		select {
+		case m := <-b.beats.queue:
+			b.hear(m)
+		default:
+			return
+		}
+	}
+}
+
+// sweep ends the life of nodes that are silent. It hears first what came while we were busy.
+func (b *Bus) sweep() {
+	b.hearAll()
+	now := time.Now()
+	b.lose(func(m *member) bool { return now.Sub(m.heard) > b.silence })
+}
+
+// lose takes out nodes, for which nobody needs to wait any more.
+func (b *Bus) lose(gone func(*member) bool) {
+	b.mu.Lock()
+	before := len(b.nodes)
+	for id, m := range b.nodes {
+		if gone(m) {
+			delete(b.nodes, id)
+			for _, a := range b.asking {
+				a.settleLocked(id, answer{node: id, gone: true})
+			}
+		}
+	}
+	after := len(b.nodes)
+	b.mu.Unlock()
+	if after != before {
+		b.changed()
+	}
+}
+
+// keepAlive greets the others and gives signs of life.
+func (b *Bus) keepAlive() {
+	tick := time.NewTicker(b.interval)
+	defer tick.Stop()
+	var lost uint64
+	b.greetSoon()
+	for {
+		select {
+		case <-b.greet:
+			b.post(outgoing{subject: b.prefix + busAll, data: b.mark([]byte{kindHello})})
+		case <-tick.C:
+			b.post(outgoing{subject: b.prefix + busAlive, data: b.mark()})
+			lost = b.complain(lost)
+		case <-b.end:
+			return
+		}
+	}
+}
+
+// complain says how many messages were dropped since it was called before.
+func (b *Bus) complain(before uint64) (now uint64) {
+	if !b.slow.Swap(false) {
+		return before
+	}
+	if now = b.queue.lost(); now > before {
+		b.broker.log.Warn("messages of other nodes were dropped: they come faster than they are handled",
+			"bus", b.prefix, "messages", now-before)
+	}
+	return now
+}
+
+// greetSoon greets the others now: at the start, and when the connection is back.
+func (b *Bus) greetSoon() {
+	select {
+	case b.greet <- struct{}{}:
+	default:
+	}
+}
