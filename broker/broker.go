@@ -68,6 +68,7 @@ type Broker struct {
 	onces     []*Once
 	listeners []*Listener
 	buses     []*Bus
+	journals  []*Journal
 }
 
 // Open starts the embedded server, or connects to Config.URL. An error says what a person can do
@@ -189,6 +190,9 @@ func (b *Broker) isUp(conn *nats.Conn) {
 	for _, l := range b.logs {
 		l.compareSoon()
 	}
+	for _, j := range b.journals {
+		j.lookSoon()
+	}
 	for _, bus := range b.buses {
 		bus.greetSoon()
 	}
@@ -207,9 +211,12 @@ func (b *Broker) tooLarge(size int) error {
 func (b *Broker) Close() {
 	b.cancel()
 	b.mu.Lock()
-	listeners, buses := b.listeners, b.buses
-	b.listeners, b.buses = nil, nil
+	listeners, buses, journals := b.listeners, b.buses, b.journals
+	b.listeners, b.buses, b.journals = nil, nil, nil
 	b.mu.Unlock()
+	for _, j := range journals {
+		j.Close()
+	}
 	for _, bus := range buses {
 		bus.Close()
 	}

@@ -25,6 +25,7 @@ type Follower struct {
 	log     *Log
 	topic   string
 	deliver func(Entry)
+	whole   *whole // of a Journal's follower only
 
 	mu      sync.Mutex
 	cursor  uint64 // the last entry delivered, or passed over because it is held no more
@@ -106,12 +107,19 @@ func (f *Follower) live(e Entry, last uint64) {
 	defer f.mu.Unlock()
 	switch {
 	case f.ended || e.Seq <= f.cursor:
-	case f.filling || last > f.cursor:
+	case f.filling || last > f.cursor || f.whole != nil && !f.whole.follows(f.cursor, last):
 		f.fillLocked(e.Seq)
 	default:
-		f.cursor = e.Seq
-		f.deliver(e)
+		f.deliverLocked(e)
 	}
+}
+
+func (f *Follower) deliverLocked(e Entry) {
+	f.cursor = e.Seq
+	if f.whole != nil {
+		f.whole.sure = e.Seq
+	}
+	f.deliver(e)
 }
 
 // exists tells the follower of an entry that it should have seen.
@@ -125,25 +133,31 @@ func (f *Follower) exists(seq uint64) {
 
 func (f *Follower) fillLocked(to uint64) {
 	f.want = max(f.want, to)
-	if !f.filling && f.log.broker.ctx.Err() == nil {
+	if !f.filling && f.log.ctx.Err() == nil {
 		f.filling = true
-		f.log.broker.running.Go(f.fill)
+		f.log.running.Go(f.fill)
 	}
 }
 
 // fill reads the stream until the cursor is where the topic is known to be.
 func (f *Follower) fill() {
-	ctx := f.log.broker.ctx
+	ctx, once := f.log.ctx, f.fillOnce
+	if f.whole != nil {
+		once = f.fillWhole
+	}
 	for {
 		f.mu.Lock()
 		cursor, want := f.cursor, f.want
-		if f.ended || cursor >= want || ctx.Err() != nil {
+		if f.whole != nil && !f.ended {
+			f.whole.readyLocked(cursor)
+		}
+		if f.ended || ctx.Err() != nil || cursor >= want && (f.whole == nil || f.whole.begun) {
 			f.filling = false
 			f.mu.Unlock()
 			return
 		}
 		f.mu.Unlock()
-		wait := f.fillOnce(ctx, cursor, want)
+		wait := once(ctx, cursor, want)
 		if wait > 0 {
 			select {
 			case <-time.After(wait):
@@ -163,8 +177,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	f.mu.Lock()
 	for _, e := range entries {
 		if !f.ended && e.Seq > f.cursor {
-			f.cursor = e.Seq
-			f.deliver(e)
+			f.deliverLocked(e)
 		}
 	}
 	f.mu.Unlock()
@@ -250,7 +263,7 @@ func (l *Log) compareSome(followers []*Follower) error {
 	for i, f := range followers {
 		byTopic[f.topic], subjects[i] = f, l.subject(f.topic)
 	}
-	tails, _, err := l.batch(l.broker.ctx, get{Last: subjects})
+	tails, _, err := l.batch(l.ctx, get{Last: subjects})
 	for _, e := range tails {
 		if f := byTopic[e.Topic]; f != nil {
 			f.exists(e.Seq)

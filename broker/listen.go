@@ -105,6 +105,15 @@ func (b *Broker) Listen(handle func(subject string, data []byte)) *Listener {
 }
 
 func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
+	l := b.newListener(handle)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.listeners = append(b.listeners, l)
+	return l
+}
+
+// newListener makes a Listener that Broker.Close does not know.
+func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 	l := &Listener{
 		subs: newSubscriptions(b.conn, listenQueue),
 		end:  make(chan struct{}),
@@ -121,9 +130,6 @@ func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 			}
 		}
 	}()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.listeners = append(b.listeners, l)
 	return l
 }
 

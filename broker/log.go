@@ -50,6 +50,9 @@ type Log struct {
 	live   *Listener
 	soon   chan struct{} // holds one when tails are to be compared now
 
+	ctx     context.Context // ends what reads the stream
+	running *sync.WaitGroup // what reads the stream
+
 	// Owned by OpenLog, then by compareTails.
 	marked     mark // what was written down
 	complained time.Time
@@ -68,6 +71,8 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		config:    cfg,
 		stream:    strings.ToUpper(cfg.Name),
 		soon:      make(chan struct{}, 1),
+		ctx:       b.ctx,
+		running:   &b.running,
 		followers: map[string]*Follower{},
 	}
 	want := jetstream.StreamConfig{
@@ -84,7 +89,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		AllowDirect:       true,
 		RePublish:         &jetstream.RePublish{Source: l.subject("*"), Destination: l.liveSubject("{{wildcard(1)}}")},
 	}
-	info, err := b.makeStream(ctx, want)
+	info, err := b.makeStream(ctx, want, b.js.CreateOrUpdateStream)
 	if err != nil {
 		return nil, err
 	}
@@ -107,15 +112,16 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	return l, nil
 }
 
-// makeStream creates the stream or updates it: creating alone would hide what a folder holds whose
-// metadata was lost. In a cluster it asks for three copies.
-func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+// makeStream makes the stream. What lasts is to be created or updated: creating alone would hide what a
+// folder holds whose metadata was lost. In a cluster it asks for three copies.
+func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
+	create func(context.Context, jetstream.StreamConfig) (jetstream.Stream, error)) (*jetstream.StreamInfo, error) {
 	want.Replicas = b.replicas()
-	stream, err := b.js.CreateOrUpdateStream(ctx, want)
+	stream, err := create(ctx, want)
 	if want.Replicas > 1 && tooFewServers(err) {
 		b.log.Warn("the cluster keeps no three copies of what is stored", "stream", want.Name, "error", err)
 		want.Replicas = 1
-		stream, err = b.js.CreateOrUpdateStream(ctx, want)
+		stream, err = create(ctx, want)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the stream %s: %w", want.Name, err)

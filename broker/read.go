@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -179,6 +180,7 @@ type stored struct {
 	Subject string
 	Seq     uint64
 	Data    []byte
+	Time    time.Time
 }
 
 // leaderGet asks a stream's leader, who knows the newest, for one message; nil means there is none.
@@ -196,10 +198,11 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *struct {
-			Subject string `json:"subject"`
-			Seq     uint64 `json:"seq"`
-			Header  []byte `json:"hdrs"`
-			Data    []byte `json:"data"`
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
@@ -216,5 +219,5 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 	if isRemoval(answer.Message.Header) {
 		return nil, nil
 	}
-	return &stored{answer.Message.Subject, answer.Message.Seq, answer.Message.Data}, nil
+	return &stored{answer.Message.Subject, answer.Message.Seq, answer.Message.Data, answer.Message.Time}, nil
 }

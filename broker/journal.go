@@ -1,0 +1,372 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// JournalConfig says what a Journal keeps. All nodes of a cluster say the same.
+type JournalConfig struct {
+	// Name is the stream's: lower-case letters.
+	Name string
+	// MaxAge is how long an entry or a value is kept.
+	MaxAge time.Duration
+	// MaxBytes is the most that all entries take in each server's memory, in bytes. The oldest go first. It
+	// should hold what comes within some ten seconds at least: followers who are behind by more begin anew.
+	MaxBytes int64
+	// MaxEntry is the most that one entry may have, in bytes. NATS servers take 1 MiB, with some bytes of
+	// our own, unless their max_payload says more.
+	MaxEntry int
+}
+
+// Journal keeps entries for a short while in the memory of the NATS servers, in one order for all nodes;
+// and values that are taken once. Its methods may be called from any goroutine.
+//
+// It goes on when all servers were lost: the stream is made anew then. A cluster does that by itself, with
+// nothing in it, with the same creation time and with sequences that begin again. So every life of the
+// stream has an epoch in its subjects: what belongs to one life can be neither stored nor read as another's.
+type Journal struct {
+	broker   *Broker
+	config   JournalConfig
+	stream   string              // its name in NATS
+	js       jetstream.JetStream // for what is in flight
+	sessions *Once
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	soon    chan struct{} // holds one when the stream is to be looked at now
+	checked atomic.Uint64 // the connection's reconnections before the last good look
+	closing sync.Once
+
+	inFlight chan struct{}  // one for each of queue and acks, and for what is between
+	queue    chan appending // what waits to be sent
+	acks     chan sent      // what waits for its acknowledgement
+
+	mu      sync.Mutex
+	closed  bool
+	life    *life         // nil while one replaces another
+	looked  chan struct{} // closed at the next good look
+	follows map[string]*following
+}
+
+// life is the stream from its making until it is lost.
+type life struct {
+	*Log
+	journal *Journal
+	epoch   string
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup
+
+	// Owned by Journal.look.
+	anchor *stored // an entry that must be in the stream, unless it was discarded
+	last   uint64  // the stream's last sequence at the look before
+}
+
+// OpenJournal makes the stream, or brings it to what cfg says; a Journal of a name may be opened once.
+func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, error) {
+	if !lowerLetters(cfg.Name) || cfg.MaxAge <= 0 || cfg.MaxBytes <= 0 || cfg.MaxEntry <= 0 {
+		return nil, fmt.Errorf("broker: a journal needs a name of lower-case letters and limits above 0: %+v", cfg)
+	}
+	js, err := jetstream.New(b.conn, jetstream.WithPublishAsyncMaxPending(2*journalInFlight), jetstream.WithPublishAsyncTimeout(requestTime))
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	sessions, err := b.OpenOnce(ctx, cfg.Name+"_values", cfg.MaxAge)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		broker:   b,
+		config:   cfg,
+		stream:   strings.ToUpper(cfg.Name),
+		js:       js,
+		sessions: sessions,
+		soon:     make(chan struct{}, 1),
+		inFlight: make(chan struct{}, journalInFlight),
+		queue:    make(chan appending, journalInFlight),
+		acks:     make(chan sent, journalInFlight),
+		looked:   make(chan struct{}),
+		follows:  map[string]*following{},
+	}
+	j.ctx, j.cancel = context.WithCancel(context.Background())
+	j.running.Go(j.send)
+	j.running.Go(j.await)
+	if err := j.open(ctx); err != nil {
+		j.Close()
+		return nil, err
+	}
+	j.running.Go(j.watch)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.journals = append(b.journals, j)
+	return j, nil
+}
+
+// open looks until it finds a stream, and brings that to our limits.
+func (j *Journal) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	for {
+		err := j.look(ctx)
+		if err == nil {
+			break
+		}
+		select {
+		case <-time.After(attemptWait):
+		case <-ctx.Done():
+			return fmt.Errorf("cannot open the journal %s: %w", j.config.Name, err)
+		}
+	}
+	info, err := j.info(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot open the journal %s: %w", j.config.Name, err)
+	}
+	is, want := info.Config, j.streamConfig(epochOf(info))
+	if is.MaxAge != want.MaxAge || is.MaxBytes != want.MaxBytes || is.MaxMsgSize != want.MaxMsgSize {
+		_, err = j.broker.makeStream(ctx, want, j.broker.js.UpdateStream)
+	}
+	return err
+}
+
+func (j *Journal) streamConfig(epoch string) jetstream.StreamConfig {
+	prefix := j.config.Name + "." + epoch + "."
+	return jetstream.StreamConfig{
+		Name:        j.stream,
+		Subjects:    []string{prefix + "*"},
+		Storage:     jetstream.MemoryStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		MaxAge:      j.config.MaxAge,
+		MaxBytes:    j.config.MaxBytes,
+		MaxMsgSize:  int32(j.config.MaxEntry + journalHeaders),
+		Duplicates:  min(j.config.MaxAge, time.Second), // no entry has an id
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: prefix + "*", Destination: "live." + prefix + "{{wildcard(1)}}"},
+	}
+}
+
+// epochOf is what streamConfig put into the subjects.
+func epochOf(info *jetstream.StreamInfo) string {
+	if parts := strings.Split(strings.Join(info.Config.Subjects, " "), "."); len(parts) == 3 {
+		return parts[1]
+	}
+	return ""
+}
+
+// nextEpoch is the same on all nodes, so that those who find a loss at once agree on what follows.
+func nextEpoch(epoch string) string {
+	name, number, _ := strings.Cut(epoch, "-")
+	n, _ := strconv.Atoi(number)
+	return fmt.Sprint(name, "-", n+1)
+}
+
+// reconnections tell whether the servers may be others than before.
+func (j *Journal) reconnections() uint64 { return j.broker.conn.Stats().Reconnects }
+
+// inDoubt reports whether the servers may have lost the stream since the last look at it.
+func (j *Journal) inDoubt() bool { return j.checked.Load() != j.reconnections() }
+
+// lookSoon asks for a look at the stream now.
+func (j *Journal) lookSoon() {
+	select {
+	case j.soon <- struct{}{}:
+	default:
+	}
+}
+
+// watch looks after the stream, and whether followers are behind.
+func (j *Journal) watch() {
+	tick := time.NewTicker(j.broker.config.Compare)
+	defer tick.Stop()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	failing := false
+	for {
+		select {
+		case <-tick.C:
+		case <-j.soon:
+		case <-retry.C:
+		case <-j.ctx.Done():
+			return
+		}
+		ctx, cancel := context.WithTimeout(j.ctx, 2*requestTime)
+		err := j.look(ctx)
+		if err == nil {
+			err = j.sessions.ready(ctx)
+		}
+		cancel()
+		if err != nil && j.ctx.Err() == nil {
+			retry.Reset(retryWait)
+			if !failing {
+				j.broker.log.Warn("the journal cannot be used now", "journal", j.config.Name, "error", err)
+			}
+		}
+		failing = err != nil
+	}
+}
+
+// look compares the stream with what it was. Where it is another, the next life begins.
+func (j *Journal) look(ctx context.Context) error {
+	reconnections := j.reconnections()
+	life := j.life // only look changes it
+	if life != nil {
+		life.compareAll()
+	}
+	info, err := j.info(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		info, err = j.broker.makeStream(ctx, j.streamConfig(newNode()+"-1"), j.broker.js.CreateStream)
+	case err == nil && life != nil && life.epoch == epochOf(info):
+		var lost bool
+		if lost, err = life.lost(ctx, info); lost {
+			j.broker.log.Warn("the NATS servers have lost what the journal held", "journal", j.config.Name)
+			info, err = j.broker.makeStream(ctx, j.streamConfig(nextEpoch(life.epoch)), j.broker.js.UpdateStream)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if life == nil || life.epoch != epochOf(info) {
+		j.begin(epochOf(info))
+		life = j.life
+	}
+	if err := life.setAnchor(ctx, info); err != nil {
+		return err
+	}
+	life.confirm(info)
+	j.checked.Store(reconnections)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	close(j.looked)
+	j.looked = make(chan struct{})
+	return nil
+}
+
+func (j *Journal) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	stream, err := j.broker.js.Stream(ctx, j.stream)
+	if err != nil {
+		return nil, err
+	}
+	return stream.CachedInfo(), nil
+}
+
+// lost reports whether the stream is not what it was, though it has its epoch. A new leader may be behind
+// for a moment, so one look is not enough.
+func (l *life) lost(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
+	for try := 0; ; try++ {
+		same, err := l.same(ctx, info)
+		if err != nil || same || try == lostTries {
+			return err == nil && !same, err
+		}
+		select {
+		case <-time.After(retryWait):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		if info, err = l.journal.info(ctx); err != nil {
+			return false, err
+		}
+	}
+}
+
+// lostTries is how often more a stream is looked at that seems to have lost something.
+const lostTries = 3
+
+// same reports whether the stream goes as far as it went, and has the anchor if it should.
+func (l *life) same(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
+	l.mu.Lock()
+	highest := l.highest
+	l.mu.Unlock()
+	if info.State.LastSeq < highest {
+		return false, nil
+	}
+	if l.anchor == nil || l.anchor.Seq < info.State.FirstSeq {
+		return true, nil
+	}
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": l.anchor.Seq})
+	return err == nil && (m == nil || m.Time.Equal(l.anchor.Time)), err // nil: its time is over
+}
+
+// setAnchor remembers the stream's last entry.
+func (l *life) setAnchor(ctx context.Context, info *jetstream.StreamInfo) error {
+	last := info.State.LastSeq
+	if last == 0 || info.State.Msgs == 0 || l.anchor != nil && l.anchor.Seq == last {
+		return nil
+	}
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": last})
+	if err == nil && m != nil {
+		l.anchor = m
+	}
+	return err
+}
+
+// begin ends a life and begins another.
+func (j *Journal) begin(epoch string) {
+	j.mu.Lock()
+	old := j.life
+	j.life = nil
+	j.mu.Unlock()
+	if old != nil {
+		old.end()
+		j.broker.log.Warn("the journal begins anew", "journal", j.config.Name, "epoch", epoch)
+	}
+	l := &life{journal: j, epoch: epoch}
+	l.Log = &Log{
+		broker:    j.broker,
+		config:    LogConfig{Name: j.config.Name + "." + epoch},
+		stream:    j.stream,
+		running:   &l.tasks,
+		followers: map[string]*Follower{},
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.live = j.broker.newListener(func(m *nats.Msg) { l.handOut(m) })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.life = l
+	for _, f := range j.follows {
+		l.follow(f)
+	}
+}
+
+// end ends the deliveries of a life, and waits for the one under way.
+func (l *life) end() {
+	l.cancel()
+	l.live.Close()
+	for _, f := range l.all() {
+		f.Stop()
+	}
+	l.tasks.Wait()
+	l.live.subs.removeAll() // what a follower added in between
+}
+
+// Close ends the deliveries and waits for what is in flight, a second at most; what is not acknowledged
+// then has failed. It must not be called from a function given to the Journal. It may be called again.
+func (j *Journal) Close() {
+	j.closing.Do(func() {
+		j.mu.Lock()
+		j.closed = true
+		close(j.queue)
+		j.mu.Unlock()
+		j.cancel()
+		j.running.Wait()
+		if j.life != nil {
+			j.life.end()
+		}
+		j.broker.mu.Lock()
+		defer j.broker.mu.Unlock()
+		j.broker.journals = slices.DeleteFunc(j.broker.journals, func(one *Journal) bool { return one == j })
+	})
+}

@@ -1,0 +1,750 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+var testJournal = JournalConfig{Name: "events", MaxAge: time.Hour, MaxBytes: 64 << 20, MaxEntry: 64 << 10}
+
+func openJournal(t testing.TB, b *Broker, cfg JournalConfig) *Journal {
+	t.Helper()
+	j, err := b.OpenJournal(testContext(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.Close)
+	return j
+}
+
+// told is what a handler was told, in order: "reset", "ready", or the sequence and the entry.
+type told struct {
+	mu     sync.Mutex
+	events []string
+	epochs []string
+	stop   func()
+}
+
+func (w *told) note(format string, v ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, fmt.Sprintf(format, v...))
+}
+
+func (w *told) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.events)
+}
+
+// data is what was delivered, without the sequences.
+func (w *told) data() (all []string) {
+	for _, e := range w.all() {
+		if _, data, ok := strings.Cut(e, " "); ok {
+			all = append(all, data)
+		}
+	}
+	return all
+}
+
+func (w *told) epoch() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.epochs[len(w.epochs)-1]
+}
+
+func (w *told) wait(t testing.TB, n int) []string {
+	t.Helper()
+	eventually(t, fmt.Sprint(n, " entries"), func() bool { return len(w.data()) >= n })
+	return w.data()
+}
+
+func (w *told) hears(t testing.TB, event string) {
+	t.Helper()
+	eventually(t, event, func() bool { return slices.Contains(w.all(), event) })
+}
+
+func followJournal(t testing.TB, j *Journal, topic string) *told {
+	t.Helper()
+	w := &told{}
+	stop, err := j.Follow(topic, JournalHandler{
+		Deliver: func(seq uint64, data []byte) { w.note("%d %s", seq, data) },
+		Ready:   func() { w.note("ready") },
+		Reset: func(epoch string) {
+			w.note("reset")
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.epochs = append(w.epochs, epoch)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stop = stop
+	return w
+}
+
+// add appends, and waits for the acknowledgements.
+func add(t testing.TB, j *Journal, topic string, entries ...string) {
+	t.Helper()
+	done := make(chan error, len(entries))
+	for _, e := range entries {
+		if err := j.Append(topic, []byte(e), func(err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range entries {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func numbers(from, to int) (all []string) {
+	for i := from; i < to; i++ {
+		all = append(all, fmt.Sprint(i))
+	}
+	return all
+}
+
+func twoBrokers(t testing.TB, url string, cfg Config) (one, two *Broker) {
+	t.Helper()
+	cfg.URL = url
+	return openBroker(t, cfg), openBroker(t, cfg)
+}
+
+func TestTwoNodesHaveOneOrder(t *testing.T) {
+	one, two := twoBrokers(t, natsURL(t), Config{})
+	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
+	atA, atB := followJournal(t, a, "room"), followJournal(t, b, "room")
+	const each = 2000
+	var appenders sync.WaitGroup
+	for name, j := range map[string]*Journal{"a": a, "b": b} {
+		appenders.Go(func() {
+			for i := range each {
+				if err := j.Append("room", fmt.Appendf(nil, "%s %d", name, i), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	appenders.Wait()
+	atA.wait(t, 2*each)
+	atB.wait(t, 2*each)
+	entries := func(w *told) []string {
+		return slices.DeleteFunc(w.all(), func(e string) bool { return e == "ready" })
+	}
+	if !slices.Equal(entries(atA), entries(atB)) {
+		t.Error("they do not agree")
+	}
+	next := map[string]int{}
+	for i, e := range entries(atA)[1:] {
+		var seq, number int
+		var from string
+		fmt.Sscan(e, &seq, &from, &number)
+		if seq != i+1 || number != next[from] {
+			t.Fatalf("entry %d is %q, want number %d", i+1, e, next[from])
+		}
+		next[from]++
+	}
+	if atA.epoch() == "" || atA.epoch() != atB.epoch() {
+		t.Errorf("epochs %q and %q", atA.epoch(), atB.epoch())
+	}
+}
+
+func TestFollowFromTheOldest(t *testing.T) {
+	one, two := twoBrokers(t, natsURL(t), Config{})
+	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
+	empty := followJournal(t, b, "room")
+	empty.hears(t, "ready")
+	if got := empty.all(); !slices.Equal(got, []string{"reset", "ready"}) {
+		t.Errorf("an empty topic: %q", got)
+	}
+	add(t, a, "other", "x")
+	before := numbers(0, 600) // more than one read
+	add(t, a, "room", before...)
+	w := followJournal(t, a, "room")
+	w.hears(t, "ready")
+	add(t, b, "room", numbers(600, 610)...)
+	if got := w.wait(t, 610); !slices.Equal(got, numbers(0, 610)) {
+		t.Errorf("got %q", got)
+	}
+	all := w.all()
+	if at := slices.Index(all, "ready"); all[0] != "reset" || all[1] != "2 0" || at < 601 || len(all) != 612 {
+		t.Errorf("told %q", all)
+	}
+	if got := empty.wait(t, 610); !slices.Equal(got, numbers(0, 610)) {
+		t.Errorf("got %q", got)
+	}
+	if from, ok := a.From("room"); from != 0 || !ok {
+		t.Errorf("from %d, %v", from, ok)
+	}
+	if _, ok := a.From("nobody"); ok {
+		t.Error("nobody is followed")
+	}
+}
+
+func TestATopicIsFollowedOnceAtATime(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{}), testJournal)
+	add(t, j, "room", "0")
+	w := followJournal(t, j, "room")
+	w.wait(t, 1)
+	if _, err := j.Follow("room", JournalHandler{}); err == nil {
+		t.Error("followed twice")
+	}
+	w.stop()
+	add(t, j, "room", "1")
+	again := followJournal(t, j, "room")
+	w.stop() // once more does no harm to the other
+	add(t, j, "room", "2")
+	if got := again.wait(t, 3); !slices.Equal(got, numbers(0, 3)) {
+		t.Errorf("got %q", got)
+	}
+	if got := w.data(); !slices.Equal(got, numbers(0, 1)) {
+		t.Errorf("after its end: %q", got)
+	}
+	j.Close()
+	if _, err := j.Follow("other", JournalHandler{}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("followed a closed journal: %v", err)
+	}
+	if err := j.Append("room", nil, nil); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("appended to a closed journal: %v", err)
+	}
+}
+
+// currentLife is what a test may disturb.
+func currentLife(j *Journal) *life {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.life
+}
+
+func TestLostCopiesOfAJournal(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		compare time.Duration // an hour is never
+		last    bool          // one more arrives, and shows the gap
+	}{
+		{"the next one shows the gap", time.Hour, true},
+		{"tails are compared", 50 * time.Millisecond, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := openJournal(t, openBroker(t, Config{Compare: c.compare}), testJournal)
+			w := followJournal(t, j, "room")
+			add(t, j, "room", "0")
+			w.wait(t, 1)
+			l := currentLife(j)
+			l.live.Remove(l.liveSubject("room"))
+			add(t, j, "room", numbers(1, 601)...)
+			if err := l.live.Add(testContext(t), l.liveSubject("room")); err != nil {
+				t.Fatal(err)
+			}
+			want := 601
+			if c.last {
+				add(t, j, "room", "601")
+				want++
+			}
+			if got := w.wait(t, want); !slices.Equal(got, numbers(0, want)) {
+				t.Errorf("got %q", got)
+			}
+			if n := len(w.epochs); n != 1 {
+				t.Errorf("%d resets", n)
+			}
+		})
+	}
+}
+
+// purge discards all entries, as their age does.
+func purge(t *testing.T, j *Journal) {
+	t.Helper()
+	s, err := j.broker.js.Stream(testContext(t), j.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		compare time.Duration
+		after   []string // entries that come when all is back
+	}{
+		{"an entry comes", time.Hour, []string{"5", "6"}},
+		{"tails are compared", 50 * time.Millisecond, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := openJournal(t, openBroker(t, Config{Compare: c.compare}), testJournal)
+			w, quiet := followJournal(t, j, "room"), followJournal(t, j, "quiet")
+			add(t, j, "room", "0", "1")
+			w.wait(t, 2)
+			quiet.hears(t, "ready")
+			l := currentLife(j)
+			l.live.Remove(l.liveSubject("room"))
+			// Nobody looks at the stream in between, as when the connection is down.
+			l.mu.Lock()
+			others := l.followers
+			l.followers = map[string]*Follower{}
+			l.mu.Unlock()
+			add(t, j, "room", "lost", "lost", "lost")
+			purge(t, j)
+			if err := l.live.Add(testContext(t), l.liveSubject("room")); err != nil {
+				t.Fatal(err)
+			}
+			l.mu.Lock()
+			l.followers = others
+			l.mu.Unlock()
+			add(t, j, "room", c.after...)
+			eventually(t, "a reset", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.epochs) == 2 })
+			add(t, j, "room", "last")
+			want := append([]string{"reset", "1 0", "2 1", "reset"}, "6 5", "7 6", "8 last")
+			if len(c.after) == 0 {
+				want = []string{"reset", "1 0", "2 1", "reset", "6 last"}
+			}
+			w.wait(t, len(want)-2)
+			got := slices.DeleteFunc(w.all(), func(e string) bool { return e == "ready" })
+			if !slices.Equal(got, want) || w.epochs[0] != w.epochs[1] {
+				t.Errorf("told %q, want %q", got, want)
+			}
+			if from, _ := j.From("room"); from != 5 {
+				t.Errorf("from %d", from)
+			}
+		})
+	}
+}
+
+// What a follower has seen already may be discarded: nothing is lost.
+func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: 20 * time.Millisecond}), testJournal)
+	w, quiet := followJournal(t, j, "room"), followJournal(t, j, "quiet")
+	quiet.hears(t, "ready")
+	for round := range 10 {
+		add(t, j, "room", fmt.Sprint(2*round), fmt.Sprint(2*round+1))
+		w.wait(t, 2*round+2)
+		l := currentLife(j)
+		looks := func(n int) { // the stream is looked at
+			for range n {
+				j.mu.Lock()
+				looked := j.looked
+				j.mu.Unlock()
+				j.lookSoon()
+				<-looked
+			}
+		}
+		looks(3) // one may be under way, one finds where the stream ends, one confirms it
+		purge(t, j)
+		looks(2)
+		if l != currentLife(j) {
+			t.Fatal("another life began")
+		}
+	}
+	add(t, j, "quiet", "first")
+	quiet.wait(t, 1)
+	for _, w := range []*told{w, quiet} {
+		if len(w.epochs) != 1 {
+			t.Errorf("told %q", w.all())
+		}
+	}
+	if got := w.data(); !slices.Equal(got, numbers(0, 20)) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestEntriesAreBounded(t *testing.T) {
+	cfg := testJournal
+	cfg.MaxEntry = 1000
+	b := openBroker(t, Config{})
+	j := openJournal(t, b, cfg)
+	w := followJournal(t, j, "room")
+	err := j.Append("room", make([]byte, 1001), nil)
+	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "1001 bytes") || !strings.Contains(err.Error(), "MaxEntry") {
+		t.Errorf("got %v", err)
+	}
+	add(t, j, "room", strings.Repeat("x", 1000))
+	w.wait(t, 1)
+	for _, topic := range []string{"", "*", ">", "a.b", "A", "a b"} {
+		if err := j.Append(topic, nil, nil); err == nil {
+			t.Errorf("appended to %q", topic)
+		}
+		if _, err := j.Follow(topic, JournalHandler{}); err == nil {
+			t.Errorf("followed %q", topic)
+		}
+	}
+	for _, bad := range []JournalConfig{{}, {Name: "A", MaxAge: 1, MaxBytes: 1, MaxEntry: 1}, {Name: "a", MaxBytes: 1, MaxEntry: 1}} {
+		if _, err := b.OpenJournal(testContext(t), bad); err == nil {
+			t.Errorf("opened %+v", bad)
+		}
+	}
+	cfg.Name, cfg.MaxEntry = "large", 4<<20
+	large := openJournal(t, b, cfg)
+	if err := large.Append("room", make([]byte, 2<<20), nil); err == nil || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What waits for a server that does not answer is bounded, and ends.
+func TestAppendIsBounded(t *testing.T) {
+	p := startProxy(t, natsURL(t))
+	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
+	add(t, j, "room", "0")
+	p.freeze()
+	results := make(chan error, 2*journalInFlight)
+	accepted := 0
+	var err error
+	for ; err == nil && accepted <= journalInFlight; accepted++ {
+		err = j.Append("room", []byte("x"), func(err error) { results <- err })
+	}
+	if accepted--; !errors.Is(err, ErrUnavailable) || accepted != journalInFlight {
+		t.Fatalf("%d accepted, then %v", accepted, err)
+	}
+	for range accepted {
+		if err := <-results; !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	p.thaw()
+	eventually(t, "it goes on", func() bool {
+		done := make(chan error, 1)
+		return j.Append("room", nil, func(err error) { done <- err }) == nil && <-done == nil
+	})
+}
+
+func TestAppendWithoutAConnection(t *testing.T) {
+	p := startProxy(t, natsURL(t))
+	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
+	w := followJournal(t, j, "room")
+	add(t, j, "room", "0")
+	p.cut()
+	eventually(t, "the connection is gone", func() bool { return errors.Is(j.Append("room", []byte("stale"), nil), ErrUnavailable) })
+	p.mend()
+	eventually(t, "it is back", func() bool { return j.broker.up.Load() })
+	add(t, j, "room", "1")
+	w.hears(t, "ready")
+	eventually(t, "what was acknowledged", func() bool { return slices.Contains(w.data(), "1") })
+	if len(w.epochs) != 1 {
+		t.Errorf("told %q", w.all())
+	}
+}
+
+func put(t testing.TB, j *Journal, key, value string) {
+	t.Helper()
+	done := make(chan error, 1)
+	if err := j.Put(key, []byte(value), func(err error) { done <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(t testing.TB, j *Journal, key string) (string, bool) {
+	t.Helper()
+	value, ok, err := j.Take(testContext(t), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(value), ok
+}
+
+func TestValuesAreTakenOnce(t *testing.T) {
+	one, two := twoBrokers(t, natsURL(t), Config{})
+	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
+	for round := range 10 {
+		key := fmt.Sprint("Key_", round)
+		put(t, a, key, "before")
+		put(t, b, key, "value")
+		var takers sync.WaitGroup
+		var mu sync.Mutex
+		var taken []string
+		for i := range 20 {
+			takers.Go(func() {
+				value, ok := take(t, []*Journal{a, b}[i%2], key)
+				mu.Lock()
+				defer mu.Unlock()
+				if ok {
+					taken = append(taken, value)
+				}
+			})
+		}
+		takers.Wait()
+		if !slices.Equal(taken, []string{"value"}) {
+			t.Errorf("taken %q", taken)
+		}
+	}
+	put(t, a, "removed", "x")
+	done := make(chan error, 1)
+	if err := b.Remove("removed", func(err error) { done <- err }); err != nil || <-done != nil {
+		t.Error("not removed")
+	}
+	for _, key := range []string{"removed", "never"} {
+		if value, ok := take(t, a, key); ok || value != "" {
+			t.Errorf("took %q", value)
+		}
+	}
+	for _, key := range []string{"", "*", "a.b", "a b", strings.Repeat("a", 129)} {
+		_, _, err := a.Take(testContext(t), key)
+		if err == nil || a.Put(key, nil, nil) == nil || a.Remove(key, nil) == nil {
+			t.Errorf("%q is a key", key)
+		}
+	}
+}
+
+func TestValuesOfAJournalEnd(t *testing.T) {
+	cfg := testJournal
+	cfg.MaxAge = 200 * time.Millisecond
+	j := openJournal(t, openBroker(t, Config{}), cfg)
+	put(t, j, "key", "value")
+	eventually(t, "the value's end", func() bool {
+		m, err := j.broker.leaderGet(testContext(t), "KV_events_values", map[string]any{"last_by_subj": "$KV.events_values.key"})
+		return err == nil && m == nil
+	})
+}
+
+// All servers lose their memory. The journal begins anew, and what comes then arrives.
+func TestAllServersRestart(t *testing.T) {
+	t.Run("one", func(t *testing.T) {
+		dir := t.TempDir()
+		s := startNATS(t, dir, -1)
+		port := s.Addr().(*net.TCPAddr).Port
+		allServersRestart(t, s.ClientURL(), s.ClientURL(), func() {
+			stopNATS(s)
+			startNATS(t, dir, port)
+		})
+	})
+	t.Run("three", func(t *testing.T) {
+		c := startCluster(t)
+		allServersRestart(t, c.url(0), c.url(1), func() {
+			for i := range 3 {
+				c.stop(i)
+			}
+			for i := range 3 {
+				c.start(t, i)
+			}
+			c.ready(t)
+		})
+	})
+}
+
+func allServersRestart(t *testing.T, first, second string, restart func()) {
+	one, two := openBroker(t, Config{URL: first}), openBroker(t, Config{URL: second})
+	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
+	atA, atB := followJournal(t, a, "room"), followJournal(t, b, "room")
+	add(t, a, "room", numbers(0, 5)...)
+	put(t, a, "key", "before")
+	atA.wait(t, 5)
+	atB.wait(t, 5)
+	for _, w := range []*told{atA, atB} {
+		w.hears(t, "ready")
+	}
+	before := atA.epoch()
+	restart()
+	// Who appends at once must not get into the middle of what was. All that is acknowledged arrives.
+	acknowledged := []string{}
+	for i := 0; len(acknowledged) < 20; i++ {
+		done, entry := make(chan error, 1), fmt.Sprint("after-", i)
+		if err := a.Append("room", []byte(entry), func(err error) { done <- err }); err == nil && <-done == nil {
+			acknowledged = append(acknowledged, entry)
+		}
+	}
+	for _, w := range []*told{atA, atB} {
+		w.wait(t, 25)
+		all := w.all()
+		at := slices.Index(all[1:], "reset") + 1
+		if at < 6 || w.epoch() == before || len(w.epochs) != 2 {
+			t.Fatalf("told %q, epochs %q", all, w.epochs)
+		}
+		if got := w.data()[5:]; !slices.Equal(got, acknowledged) {
+			t.Errorf("after the reset %q, want %q", got, acknowledged)
+		}
+	}
+	if atA.epoch() != atB.epoch() {
+		t.Errorf("epochs %q and %q", atA.epoch(), atB.epoch())
+	}
+	eventually(t, "values", func() bool {
+		done := make(chan error, 1)
+		return a.Put("key", []byte("after"), func(err error) { done <- err }) == nil && <-done == nil
+	})
+	if value, ok := take(t, b, "key"); value != "after" || !ok {
+		t.Errorf("took %q", value)
+	}
+}
+
+// The server with the stream's leader goes away while two nodes append.
+func TestTheLeaderIsLost(t *testing.T) {
+	c := startCluster(t)
+	one, two := openBroker(t, Config{URL: c.url(0)}), openBroker(t, Config{URL: c.url(1)})
+	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
+	if s, err := a.info(testContext(t)); err != nil || s.Config.Replicas != 3 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	atA, atB := followJournal(t, a, "room"), followJournal(t, b, "room")
+	var mu sync.Mutex
+	var acknowledged []string
+	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
+	stop := make(chan struct{})
+	var appenders sync.WaitGroup
+	for name, j := range map[string]*Journal{"a": a, "b": b} {
+		appenders.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				entry := fmt.Sprint(name, "-", i)
+				j.Append("room", []byte(entry), func(err error) { // refused while nobody leads
+					if err == nil {
+						mu.Lock()
+						defer mu.Unlock()
+						acknowledged = append(acknowledged, entry)
+					}
+				})
+			}
+		})
+	}
+	eventually(t, "entries", func() bool { return count() > 200 })
+	info, err := a.info(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := slices.IndexFunc(c.servers, func(s *server.Server) bool { return s.Name() == info.Cluster.Leader })
+	c.stop(leader)
+	n := count()
+	eventually(t, "entries again", func() bool { return count() > n+2000 })
+	c.start(t, leader)
+	c.ready(t)
+	n = count()
+	eventually(t, "more entries", func() bool { return count() > n+200 })
+	close(stop)
+	appenders.Wait()
+	add(t, a, "room", "end")
+	atA.hears(t, atEnd(t, atA))
+	atB.hears(t, atEnd(t, atB))
+	if !slices.Equal(atA.data(), atB.data()) {
+		t.Errorf("they do not agree: %d and %d entries", len(atA.data()), len(atB.data()))
+	}
+	there := map[string]bool{}
+	for _, e := range atA.data() {
+		if there[e] {
+			t.Errorf("%s came twice", e)
+		}
+		there[e] = true
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, e := range acknowledged {
+		if !there[e] {
+			t.Errorf("%s was acknowledged and did not come", e)
+		}
+	}
+	if len(atA.epochs) != 1 || len(atB.epochs) != 1 {
+		t.Errorf("epochs %q and %q", atA.epochs, atB.epochs)
+	}
+}
+
+// atEnd waits for the entry "end", and returns it as it was told.
+func atEnd(t *testing.T, w *told) (event string) {
+	t.Helper()
+	eventually(t, "the end", func() bool {
+		for _, e := range w.all() {
+			if strings.HasSuffix(e, " end") {
+				event = e
+			}
+		}
+		return event != ""
+	})
+	return event
+}
+
+// Two nodes that find no stream make one.
+func TestTwoNodesBeginAtOnce(t *testing.T) {
+	one, two := twoBrokers(t, natsURL(t), Config{})
+	for i := range 10 {
+		cfg := testJournal
+		cfg.Name = "events" + string(rune('a'+i))
+		journals := make([]*Journal, 2)
+		var opening sync.WaitGroup
+		for k, b := range []*Broker{one, two} {
+			opening.Go(func() {
+				var err error
+				if journals[k], err = b.OpenJournal(testContext(t), cfg); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		opening.Wait()
+		if t.Failed() {
+			return
+		}
+		w := followJournal(t, journals[0], "room")
+		add(t, journals[1], "room", "0")
+		w.wait(t, 1)
+	}
+}
+
+// A handler may append, which is how a node answers an event with another.
+func TestAHandlerMayAppend(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{}), testJournal)
+	w := followJournal(t, j, "answers")
+	_, err := j.Follow("questions", JournalHandler{
+		Deliver: func(_ uint64, data []byte) {
+			if err := j.Append("answers", data, nil); err != nil {
+				t.Error(err)
+			}
+		},
+		Ready: func() {},
+		Reset: func(string) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, j, "questions", numbers(0, 500)...)
+	if got := w.wait(t, 500); !slices.Equal(got, numbers(0, 500)) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func BenchmarkAppendToDeliver(b *testing.B) {
+	one, two := twoBrokers(b, startBenchNATS(b), Config{})
+	from, to := openJournal(b, one, testJournal), openJournal(b, two, testJournal)
+	got, ready := make(chan struct{}, 1), make(chan struct{})
+	_, err := to.Follow("room", JournalHandler{
+		Deliver: func(uint64, []byte) { got <- struct{}{} }, Ready: func() { close(ready) }, Reset: func(string) {},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	<-ready
+	data := make([]byte, 100)
+	b.ResetTimer()
+	for b.Loop() {
+		if err := from.Append("room", data, nil); err != nil {
+			b.Fatal(err)
+		}
+		<-got
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	j := openJournal(b, openBroker(b, Config{URL: startBenchNATS(b)}), testJournal)
+	data := make([]byte, 100)
+	var all sync.WaitGroup
+	b.ResetTimer()
+	for b.Loop() {
+		all.Add(1)
+		if err := j.Append("room", data, func(error) { all.Done() }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	all.Wait()
+}
