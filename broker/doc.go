@@ -6,6 +6,10 @@
 //	seq, err := l.Append(ctx, "lobby", id, data)             // stored, on disk, when it returns
 //	f, tail, err := l.Follow(ctx, "lobby", deliver)          // what comes after tail, in order, each once
 //
+//	bus, err := b.OpenBus(ctx, "io")                         // the other nodes, for what need not last
+//	bus.Serve(message, asked, changed)
+//	j, err := b.OpenJournal(ctx, broker.JournalConfig{…})    // what lasts some minutes, in memory
+//
 // # What is promised
 //
 // What Append acknowledged is on disk (Config.Sync says how surely), is in one order for everybody who
@@ -13,14 +17,31 @@
 // Follower judges each by the sequence before it, fills every gap from the stream before it delivers
 // anything later, and compares tails every few seconds, because the last copy of all can be lost too.
 //
+// A Bus delivers at most once, in the order of each node. It knows which nodes are alive: each greets the
+// others, gives a sign of life every second, and says goodbye; three seconds of silence are its end.
+//
+// A Journal is a stream in the servers' memory. What it acknowledged survives the loss of one server of
+// three, not of all: then it begins anew, with another epoch. Its followers are told where entries may have
+// been lost.
+//
+// # Subjects
+//
+// A server that limits what its users may do has to allow chat.*, live.>, bus.>, $JS.API.>, $KV.> and
+// _INBOX.>, and for a Journal <name>.>.
+//
 // # Who runs what
 //
 // A Log has one goroutine that hands out live messages and one that compares tails; a Follower has one
-// only while it fills a gap. A Listener has one. Broker.Close ends them all and waits.
+// only while it fills a gap. A Listener has one. A Bus has one that hands over what comes and owns who is
+// alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
+// and owns its life, one that sends, one that waits for acknowledgements, and one for live messages; its
+// followers are a Log's. Broker.Close ends them all and waits.
 //
 // # Files, in reading order
 //
 // broker.go: open, readiness, close. embedded.go: the server inside the process, and what may be wrong
 // with its folder. log.go: append. read.go: what was missed. follow.go: what is live. copy.go: all of a
 // stream, for an archive. once.go: values that can be taken once. listen.go: what need not last.
+// bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.
+// journal.go: the stream and its lives. journal_append.go: what is stored. journal_follow.go: what is delivered.
 package broker
