@@ -1,15 +1,11 @@
 package socketio
 
 import (
-	"embed"
 	"log/slog"
-	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"echows/hub"
 	"echows/socketio/engineio"
@@ -54,11 +50,6 @@ type pattern struct {
 	like  *Namespace
 }
 
-// scripts are the browser's client, and the same as a module.
-//
-//go:embed *.js
-var scripts embed.FS
-
 // New mounts a server on the App's Echo: the transports at cfg.Path, and the browser's script at
 // socket.io.js below it. Topics of h whose names begin with "socket.io" are its own.
 func New(app *ws.App, h *hub.Hub, cfg Config) *Server {
@@ -79,16 +70,7 @@ func New(app *ws.App, h *hub.Hub, cfg Config) *Server {
 	}
 	s := &Server{config: cfg, hub: h, log: cfg.Logger, namespaces: map[string]*Namespace{}}
 	s.Namespace = s.Of("/")
-	for _, name := range []string{"socket.io.js", "socket.io.esm.js"} {
-		app.Echo().GET(cfg.Path+name, func(c echo.Context) error {
-			script, err := scripts.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			c.Response().Header().Set("Cache-Control", "no-cache")
-			return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", script)
-		})
-	}
+	serveScripts(app.Echo(), cfg.Path)
 	s.engine = engineio.New(app, cfg.Path, cfg.Engine, s.accept)
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -480,21 +479,6 @@ func TestManyComeAndGo(t *testing.T) {
 	for i := range heard {
 		if !slices.Equal(heard[i], heard[0]) {
 			t.Errorf("%d heard another order", i)
-		}
-	}
-}
-
-func TestScripts(t *testing.T) {
-	s := start(t, socketio.Config{})
-	for _, name := range []string{"socket.io.js", "socket.io.esm.js"} {
-		res, err := http.Get(s.url + "/socket.io/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(res.Body)
-		res.Body.Close()
-		if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || !strings.Contains(string(body), "io") {
-			t.Errorf("%s: %s", name, res.Status)
 		}
 	}
 }

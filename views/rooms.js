@@ -1,10 +1,10 @@
 // The third lesson's page: two namespaces over one connection, each with its announcements, its count, its
-// rooms, and acknowledgements. With ?client=official it uses the official client, where that is served.
+// rooms, and acknowledgements. It uses the official client, or with ?client=small the small one beside it.
 
 const mostLines = 300; // of a log; the oldest go
 
-const client = new URLSearchParams(location.search).get("client") === "official" ? "/official/socket.io.esm.min.js" : "/socket.io/socket.io.esm.js";
-const { io } = await import(client);
+const small = new URLSearchParams(location.search).get("client") === "small";
+const { io } = await import(small ? "/socket.io/small.js" : "/socket.io/socket.io.esm.min.js");
 
 const name = myName();
 document.querySelector("#me").textContent = name;

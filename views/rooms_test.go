@@ -2,11 +2,6 @@ package views_test
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -44,22 +39,9 @@ func TestThreeTabsOfRooms(t *testing.T) {
 	threeTabs(t, "http://"+addr+"/rooms")
 }
 
-// The same page with the official client, which a proxy puts beside it.
-func TestThreeTabsWithTheOfficialClient(t *testing.T) {
-	const dist = "../socketio/official/node_modules/socket.io-client/dist"
-	if _, err := os.Stat(dist); err != nil {
-		if os.Getenv("ECHOWS_NODE") == "required" {
-			t.Fatal("the official client is missing: cd socketio/official && npm ci")
-		}
-		t.Skip("the official client is missing: cd socketio/official && npm ci")
-	}
+func TestThreeTabsWithTheSmallClient(t *testing.T) {
 	addr, _ := start(t, build(t), "127.0.0.1:0")
-	mux := http.NewServeMux()
-	mux.Handle("/official/", http.StripPrefix("/official/", http.FileServer(http.Dir(dist))))
-	mux.Handle("/", httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr}))
-	proxy := httptest.NewServer(mux)
-	defer proxy.Close()
-	threeTabs(t, proxy.URL+"/rooms?client=official")
+	threeTabs(t, "http://"+addr+"/rooms?client=small")
 }
 
 func threeTabs(t *testing.T, page string) {
@@ -125,7 +107,7 @@ func TestTheSmallClient(t *testing.T) {
 	b.do(chromedp.Navigate("http://" + addr + "/rooms"))
 	b.until(connected)
 	got := evaluate[string](b, `(async () => {
-		const { io } = await import("/socket.io/socket.io.esm.js");
+		const { io } = await import("/socket.io/small.js");
 		const log = [];
 		const refused = io("/", { forceNew: true, auth: { name: "" } });
 		log.push(await new Promise((done) => refused.on("connect_error", (error) => done(error.message))));

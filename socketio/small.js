@@ -1,0 +1,515 @@
+// A small Socket.IO client (protocol revision 5, on Engine.IO revision 4, over WebSocket), to be used and read.
+//
+//   import { io } from "/socket.io/small.js";
+//
+//   const socket = io();                                     // the namespace "/", or io("/admin")
+//   socket.on("connect", () => console.log(socket.id));
+//   socket.on("news", (text, answer) => answer("thanks"));   // answer is there where the server wants one
+//   socket.emit("question", 42, (reply) => …);               // or: await socket.timeout(1000).emitWithAck("question", 42)
+//
+// What it leaves to the official client (npm socket.io-client): long-polling, Node, volatile packets,
+// custom parsers, and events of its manager.
+
+const firstDelay = 500; // the longest wait before the first attempt to come back, in ms; doubled for each further one
+const longestDelay = 10_000;
+const connectTime = 20_000; // ms, for the connection to open
+
+const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, CONNECT_ERROR = 4, BINARY_EVENT = 5, BINARY_ACK = 6;
+const reserved = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+// ---- packets
+
+// encode writes a packet: its text, and then its attachments.
+function encode({ type, nsp, id, data }) {
+  const attachments = [];
+  const plain = data === undefined ? undefined : takeBinary(data, attachments);
+  const binary = attachments.length > 0;
+  const text = (binary ? type + 3 : type) + (binary ? `${attachments.length}-` : "") +
+    (nsp === "/" ? "" : `${nsp},`) + (id ?? "") + (plain === undefined ? "" : JSON.stringify(plain));
+  return [text, ...attachments];
+}
+
+// takeBinary copies a value with placeholders where bytes were.
+function takeBinary(value, attachments) {
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    attachments.push(value);
+    return { _placeholder: true, num: attachments.length - 1 };
+  }
+  if (Array.isArray(value)) {
+    return value.map((one) => takeBinary(one, attachments));
+  }
+  if (value !== null && typeof value === "object" && typeof value.toJSON !== "function") {
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, takeBinary(one, attachments)]));
+  }
+  return value;
+}
+
+// putBinary puts the attachments back.
+function putBinary(value, attachments) {
+  if (value?._placeholder === true) {
+    if (!(value.num in attachments)) {
+      throw new Error("an attachment is missing");
+    }
+    return attachments[value.num];
+  }
+  if (Array.isArray(value)) {
+    return value.map((one) => putBinary(one, attachments));
+  }
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, putBinary(one, attachments)]));
+  }
+  return value;
+}
+
+// decode reads a packet's text, and throws where it is none.
+function decode(text) {
+  const found = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*),?)?(\d+)?([^]*)$/.exec(text);
+  if (found === null) {
+    throw new Error("not a packet");
+  }
+  const [, type, attachments, nsp = "/", id, data] = found;
+  return {
+    type: Number(type),
+    attachments: Number(attachments ?? 0),
+    nsp,
+    id: id === undefined ? undefined : Number(id),
+    data: data === "" ? undefined : JSON.parse(data),
+  };
+}
+
+// ---- the connection, which all namespaces of a server share
+
+class Manager {
+  sockets = new Map(); // by namespace
+  #url;
+  #ws; // the WebSocket, while there is one
+  #open = false; // and the server's handshake has come
+  #failures = 0; // in a row
+  #retry; // timer of the next attempt
+  #silence; // timer that ends a connection whose server is silent
+  #patience; // ms, that a server may be silent
+  #partial; // a packet that waits for its attachments
+
+  constructor(url, options) {
+    this.#url = url;
+    this.options = options;
+    addEventListener("online", () => this.#retry !== undefined && this.connect());
+    // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+    addEventListener("pagehide", () => this.#ws?.close(1000));
+    addEventListener("pageshow", (event) => event.persisted && this.#closed("transport close"));
+  }
+
+  connect() {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    if (this.#ws !== undefined) {
+      return;
+    }
+    const ws = new WebSocket(this.#url);
+    ws.binaryType = "arraybuffer";
+    ws.onmessage = ({ data }) => this.#ws === ws && this.#receive(data);
+    ws.onclose = () => this.#ws === ws && this.#closed("transport close");
+    this.#ws = ws;
+    this.#listen(connectTime);
+  }
+
+  // ready reports whether packets can be sent.
+  get ready() {
+    return this.#open;
+  }
+
+  // write sends a packet of Socket.IO.
+  write(packet) {
+    const [text, ...attachments] = encode(packet);
+    this.#ws.send(`4${text}`);
+    attachments.forEach((one) => this.#ws.send(one));
+  }
+
+  // leave ends the connection when no namespace needs it any more.
+  leave() {
+    if (![...this.sockets.values()].some((socket) => socket.active)) {
+      clearTimeout(this.#retry);
+      this.#retry = undefined;
+      this.#closed("io client disconnect");
+    }
+  }
+
+  #receive(data) {
+    let packet;
+    try {
+      packet = typeof data === "string" ? this.#control(data[0], data.slice(1)) : this.#attach(data);
+    } catch (error) {
+      console.warn("socket.io: the server sent what cannot be read:", error);
+      this.#closed("parse error");
+      return;
+    }
+    if (packet !== undefined) {
+      this.sockets.get(packet.nsp)?.received(packet);
+    }
+  }
+
+  // control handles a packet of Engine.IO, and returns one of Socket.IO if it is that.
+
+  #control(type, data) {
+    switch (type) {
+      case "0": {
+        const { pingInterval, pingTimeout } = JSON.parse(data);
+        this.#patience = pingInterval + pingTimeout;
+        this.#open = true;
+        this.#failures = 0;
+        this.#listen(this.#patience);
+        this.sockets.forEach((socket) => socket.active && socket.opened());
+        return undefined;
+      }
+      case "1":
+        this.#closed("transport close");
+        return undefined;
+      case "2":
+        this.#ws.send("3");
+        this.#listen(this.#patience);
+        return undefined;
+      case "4": {
+        if (this.#partial !== undefined) {
+          throw new Error("text instead of an attachment");
+        }
+        const packet = decode(data);
+        if (packet.attachments === 0) {
+          return packet;
+        }
+        this.#partial = { ...packet, type: packet.type - 3, buffers: [] };
+        return undefined;
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #attach(buffer) {
+    const packet = this.#partial;
+    if (packet === undefined) {
+      throw new Error("an attachment of nothing");
+    }
+    packet.buffers.push(buffer);
+    if (packet.buffers.length < packet.attachments) {
+      return undefined;
+    }
+    this.#partial = undefined;
+    return { ...packet, data: putBinary(packet.data, packet.buffers) };
+  }
+
+  // listen gives the server so much time for its next sign of life.
+  #listen(ms) {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#closed("ping timeout"), ms);
+  }
+
+  // Every end comes by here. It tries again as long as a namespace wants it.
+  #closed(reason) {
+    clearTimeout(this.#silence);
+    const ws = this.#ws;
+    const wasOpen = this.#open;
+    this.#ws = this.#partial = undefined;
+    this.#open = false;
+    ws?.close();
+    const again = this.options.reconnection !== false;
+    this.sockets.forEach((socket) => {
+      socket.forgotten();
+      if (socket.active) {
+        socket.active = again;
+        socket[wasOpen ? "closed" : "failed"](reason);
+      }
+    });
+    if (again && [...this.sockets.values()].some((socket) => socket.active)) {
+      // Random over the whole length, so that the clients of a server that restarts do not all come at once.
+      const wait = Math.random() * Math.min(longestDelay, firstDelay * 2 ** this.#failures);
+      this.#failures += 1;
+      this.#retry = setTimeout(() => this.connect(), wait);
+    }
+  }
+}
+
+// ---- one namespace
+
+class Socket {
+  id; // the server's name for this socket, while connected
+  connected = false;
+  active = false; // it wants to be connected
+  recovered = false; // it came back as the one it was, and missed nothing
+  #manager;
+  #nsp;
+  #listeners = new Map(); // by event
+  #buffer = []; // packets that wait for the connection
+  #acks = new Map(); // by id
+  #lastAck = 0;
+  #pid; // by which it can be recovered
+  #offset; // of the last event
+  #attempt = 0; // number of the connection that it asks, or asked, for its namespace
+  #asked = false; // CONNECT was sent, and neither refused nor taken back
+
+  constructor(manager, nsp, options) {
+    this.#manager = manager;
+    this.#nsp = nsp;
+    this.auth = options.auth ?? {};
+    if (options.autoConnect !== false) {
+      this.connect();
+    }
+  }
+
+  get disconnected() {
+    return !this.connected;
+  }
+
+  connect() {
+    if (!this.active) {
+      this.active = true;
+      this.#manager.sockets.set(this.#nsp, this);
+      if (this.#manager.ready) {
+        this.opened();
+      } else {
+        this.#manager.connect();
+      }
+    }
+    return this;
+  }
+
+  disconnect() {
+    if (this.active) {
+      if (this.connected) {
+        this.#leave();
+      }
+      this.active = false;
+      this.#gone("io client disconnect");
+      this.#manager.leave();
+    }
+    return this;
+  }
+
+  on(event, listener) {
+    this.#listeners.set(event, [...this.#listeners.get(event) ?? [], listener]);
+    return this;
+  }
+
+  once(event, listener) {
+    const one = (...args) => {
+      this.off(event, one);
+      listener(...args);
+    };
+    return this.on(event, one);
+  }
+
+  // off removes a listener, all of an event, or all there are.
+  off(event, listener) {
+    if (event === undefined) {
+      this.#listeners.clear();
+    } else {
+      this.#listeners.set(event, listener === undefined ? [] : (this.#listeners.get(event) ?? []).filter((one) => one !== listener));
+    }
+    return this;
+  }
+
+  // emit sends an event, now or when connected. A function as its last argument gets the acknowledgement.
+  emit(event, ...args) {
+    return this.#send(event, args, typeof args.at(-1) === "function" ? args.pop() : undefined);
+  }
+
+  // emitWithAck returns a promise of the acknowledgement.
+  emitWithAck(event, ...args) {
+    return new Promise((resolve, reject) => {
+      this.#send(event, args, Object.assign((answer) => resolve(answer), { lost: reject }));
+    });
+  }
+
+  // timeout makes acknowledgements fail after so many ms: callbacks get an Error first, or null.
+  timeout(ms) {
+    const send = (event, args, done) => {
+      const id = this.#lastAck + 1;
+      const timer = setTimeout(() => {
+        this.#acks.delete(id);
+        this.#buffer = this.#buffer.filter((packet) => packet.id !== id);
+        done(new Error("operation has timed out"));
+      }, ms);
+      const finish = (...answer) => {
+        clearTimeout(timer);
+        done(...answer);
+      };
+      this.#send(event, args, Object.assign((...answer) => finish(null, ...answer), { lost: finish }));
+    };
+    return {
+      emit: (event, ...args) => send(event, args, typeof args.at(-1) === "function" ? args.pop() : () => {}),
+      emitWithAck: (event, ...args) => new Promise((resolve, reject) => {
+        send(event, args, (error, answer) => (error === null ? resolve(answer) : reject(error)));
+      }),
+    };
+  }
+
+  #send(event, args, ack) {
+    if (reserved.includes(event)) {
+      throw new Error(`"${event}" is a reserved event name`);
+    }
+    const packet = { type: EVENT, nsp: this.#nsp, data: [event, ...args] };
+    if (ack !== undefined) {
+      this.#lastAck += 1;
+      packet.id = this.#lastAck;
+      this.#acks.set(packet.id, ack);
+    }
+    if (this.connected) {
+      this.#manager.write(packet);
+    } else {
+      this.#buffer.push(packet);
+    }
+    return this;
+  }
+
+  // dispatch calls the listeners. What one throws is the page's own, as with any event.
+  #dispatch(event, ...args) {
+    this.#listeners.get(event)?.forEach((listener) => {
+      try {
+        listener(...args);
+      } catch (error) {
+        reportError(error);
+      }
+    });
+  }
+
+  // The rest is the manager's to call.
+
+  // opened: the connection is there; ask for the namespace.
+  opened() {
+    if (this.#asked) {
+      return; // by a connect before: its answer will do
+    }
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    const ask = (auth) => {
+      if (attempt !== this.#attempt || !this.active) {
+        return; // the answer came too late
+      }
+      this.#asked = true;
+      this.#manager.write({
+        type: CONNECT,
+        nsp: this.#nsp,
+        data: this.#pid === undefined ? auth : { pid: this.#pid, offset: this.#offset, ...auth },
+      });
+    };
+    if (typeof this.auth === "function") {
+      this.auth(ask);
+    } else {
+      ask(this.auth);
+    }
+  }
+
+  received({ type, id, data }) {
+    if (!this.active) { // it was on its way when disconnect was called
+      if (type === CONNECT) {
+        this.#leave();
+      } else if (type === CONNECT_ERROR) {
+        this.#asked = false;
+      }
+      return;
+    }
+    switch (type) {
+      case CONNECT: {
+        this.recovered = this.#pid !== undefined && this.#pid === data.pid;
+        this.id = data.sid;
+        this.#pid = data.pid;
+        this.connected = true;
+        const waiting = this.#buffer;
+        this.#buffer = [];
+        waiting.forEach((packet) => this.#manager.write(packet));
+        this.#dispatch("connect");
+        break;
+      }
+      case CONNECT_ERROR: {
+        this.active = false; // it was refused: to try again is the application's to decide
+        this.#asked = false;
+        const error = new Error(data.message);
+        error.data = data.data;
+        this.#dispatch("connect_error", error);
+        this.#manager.leave();
+        break;
+      }
+      case DISCONNECT:
+        this.#asked = false;
+        this.active = false;
+        this.#gone("io server disconnect");
+        this.#manager.leave();
+        break;
+      case EVENT: {
+        const answer = (...args) => this.connected && this.#manager.write({ type: ACK, nsp: this.#nsp, id, data: args });
+        if (this.#pid !== undefined && typeof data.at(-1) === "string") {
+          this.#offset = data.at(-1);
+        }
+        this.#dispatch(...data, ...(id === undefined ? [] : [answer]));
+        break;
+      }
+      case ACK: {
+        const ack = this.#acks.get(id);
+        this.#acks.delete(id);
+        try {
+          ack?.(...data);
+        } catch (error) {
+          reportError(error);
+        }
+      }
+    }
+  }
+
+  // closed: the connection was lost, and will be tried again.
+  closed(reason) {
+    this.#gone(reason);
+  }
+
+  // failed: an attempt did not succeed, and there will be another.
+  failed(reason) {
+    this.#dispatch("connect_error", new Error(`websocket error: ${reason}`));
+  }
+
+  // forgotten: the connection is gone, and with it the answer to what was asked.
+  forgotten() {
+    this.#asked = false;
+  }
+
+  #leave() {
+    this.#manager.write({ type: DISCONNECT, nsp: this.#nsp });
+    this.#asked = false;
+  }
+
+  #gone(reason) {
+    const was = this.connected;
+    this.connected = false;
+    this.#attempt += 1;
+    this.id = undefined;
+    const kept = new Set(this.#buffer.map((packet) => packet.id));
+    this.#acks.forEach((ack, id) => { // what was sent is not answered any more
+      if (!kept.has(id)) {
+        this.#acks.delete(id);
+        ack.lost?.(new Error("socket has been disconnected"));
+      }
+    });
+    if (was) {
+      this.#dispatch("disconnect", reason);
+    }
+  }
+}
+
+const managers = new Map(); // by URL
+
+// io returns the socket of a namespace: io(), io("/admin"), io("https://example.com/admin", { auth: { token } }).
+export function io(where = "/", options = {}) {
+  if (typeof where === "object") {
+    return io("/", where);
+  }
+  const url = new URL(where, location.href);
+  const nsp = url.pathname;
+  const query = new URLSearchParams({ ...options.query, EIO: 4, transport: "websocket" });
+  const at = `${url.protocol.replace("http", "ws")}//${url.host}${(options.path ?? "/socket.io").replace(/\/$/, "")}/?${query}`;
+  let manager = managers.get(at);
+  const known = manager?.sockets.get(nsp);
+  if (known !== undefined && !known.active && !options.forceNew) {
+    manager.sockets.delete(nsp); // its place is free
+  } else if (manager === undefined || options.forceNew || known !== undefined) {
+    manager = new Manager(at, options);
+    managers.set(at, manager);
+  }
+  return new Socket(manager, nsp, options);
+}
