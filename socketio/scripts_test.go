@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -236,4 +238,30 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// The small client, by itself in a page that the test moves, and with a server.
+func TestTheSmallClient(t *testing.T) {
+	program := node(t)
+	s := start(t, socketio.Config{Recovery: 2 * time.Minute})
+	serveOfficial(s.io)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		socketio.On(one, "ask text", func(e socketio.Event, text string) error {
+			go func() { // the answer is read by this socket's own goroutine
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				one.EmitWithAck(ctx, "question", text)
+				one.Broadcast().Emit("asked")
+			}()
+			return nil
+		})
+		one.OnDisconnect(func(string) { s.io.Emit("left") })
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "--test-reporter=tap", "small.test.mjs", s.url).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "# skipped 0") {
+		t.Errorf("%v:\n%s", err, out)
+	}
 }

@@ -8,18 +8,19 @@
 //   socket.emit("question", 42, (reply) => …);               // or: await socket.timeout(1000).emitWithAck("question", 42)
 //
 // What it leaves to the official client (npm socket.io-client): long-polling, Node, volatile packets,
-// custom parsers, and events of its manager.
+// custom parsers, and events of its manager. It says on the console which option it does not know.
 
 const firstDelay = 500; // the longest wait before the first attempt to come back, in ms; doubled for each further one
 const longestDelay = 10_000;
 const connectTime = 20_000; // ms, for the connection to open
+const stableAfter = 5_000; // ms; a connection that lasts so long is good, and the next wait is short again
 
 const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, CONNECT_ERROR = 4, BINARY_EVENT = 5, BINARY_ACK = 6;
 const reserved = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 // ---- packets
 
-// encode writes a packet: its text, and then its attachments.
+// encode writes a packet: its text, and then its attachments. It throws for what JSON cannot say.
 function encode({ type, nsp, id, data }) {
   const attachments = [];
   const plain = data === undefined ? undefined : takeBinary(data, attachments);
@@ -77,7 +78,18 @@ function decode(text) {
   };
 }
 
+// guard calls what the page gave. What that throws is the page's own, as with any event.
+function guard(f, ...args) {
+  try {
+    f(...args);
+  } catch (error) {
+    reportError(error);
+  }
+}
+
 // ---- the connection, which all namespaces of a server share
+
+const pageEvents = ["online", "pagehide", "pageshow"];
 
 class Manager {
   sockets = new Map(); // by namespace
@@ -86,6 +98,7 @@ class Manager {
   #open = false; // and the server's handshake has come
   #failures = 0; // in a row
   #retry; // timer of the next attempt
+  #stable; // timer after which the connection counts as good
   #silence; // timer that ends a connection whose server is silent
   #patience; // ms, that a server may be silent
   #partial; // a packet that waits for its attachments
@@ -93,10 +106,6 @@ class Manager {
   constructor(url, options) {
     this.#url = url;
     this.options = options;
-    addEventListener("online", () => this.#retry !== undefined && this.connect());
-    // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
-    addEventListener("pagehide", () => this.#ws?.close(1000));
-    addEventListener("pageshow", (event) => event.persisted && this.#closed("transport close"));
   }
 
   connect() {
@@ -105,6 +114,7 @@ class Manager {
     if (this.#ws !== undefined) {
       return;
     }
+    pageEvents.forEach((name) => addEventListener(name, this)); // again, it changes nothing
     const ws = new WebSocket(this.#url);
     ws.binaryType = "arraybuffer";
     ws.onmessage = ({ data }) => this.#ws === ws && this.#receive(data);
@@ -113,50 +123,59 @@ class Manager {
     this.#listen(connectTime);
   }
 
+  // handleEvent is called for pageEvents.
+  handleEvent({ type, persisted }) {
+    if (type === "online") {
+      this.connect();
+    } else if (type === "pagehide") { // it may be kept, frozen, for the way back: say goodbye now, and come back then
+      this.#ws?.close(1000);
+    } else if (type === "pageshow" && persisted) {
+      this.#closed("transport close");
+    }
+  }
+
   // ready reports whether packets can be sent.
   get ready() {
     return this.#open;
   }
 
-  // write sends a packet of Socket.IO.
-  write(packet) {
-    const [text, ...attachments] = encode(packet);
+  // write sends a packet of Socket.IO, as encode made it.
+  write([text, ...attachments]) {
     this.#ws.send(`4${text}`);
     attachments.forEach((one) => this.#ws.send(one));
   }
 
   // leave ends the connection when no namespace needs it any more.
   leave() {
-    if (![...this.sockets.values()].some((socket) => socket.active)) {
-      clearTimeout(this.#retry);
-      this.#retry = undefined;
+    if (!this.#wanted) {
       this.#closed("io client disconnect");
     }
   }
 
+  get #wanted() {
+    return [...this.sockets.values()].some((socket) => socket.active);
+  }
+
   #receive(data) {
-    let packet;
     try {
-      packet = typeof data === "string" ? this.#control(data[0], data.slice(1)) : this.#attach(data);
+      const packet = typeof data === "string" ? this.#control(data[0], data.slice(1)) : this.#attach(data);
+      if (packet !== undefined) {
+        this.sockets.get(packet.nsp)?.received(packet);
+      }
     } catch (error) {
       console.warn("socket.io: the server sent what cannot be read:", error);
       this.#closed("parse error");
-      return;
-    }
-    if (packet !== undefined) {
-      this.sockets.get(packet.nsp)?.received(packet);
     }
   }
 
   // control handles a packet of Engine.IO, and returns one of Socket.IO if it is that.
-
   #control(type, data) {
     switch (type) {
       case "0": {
         const { pingInterval, pingTimeout } = JSON.parse(data);
         this.#patience = pingInterval + pingTimeout;
         this.#open = true;
-        this.#failures = 0;
+        this.#stable = setTimeout(() => { this.#failures = 0; }, stableAfter);
         this.#listen(this.#patience);
         this.sockets.forEach((socket) => socket.active && socket.opened());
         return undefined;
@@ -205,7 +224,8 @@ class Manager {
 
   // Every end comes by here. It tries again as long as a namespace wants it.
   #closed(reason) {
-    clearTimeout(this.#silence);
+    [this.#silence, this.#stable, this.#retry].forEach(clearTimeout);
+    this.#retry = undefined;
     const ws = this.#ws;
     const wasOpen = this.#open;
     this.#ws = this.#partial = undefined;
@@ -219,7 +239,9 @@ class Manager {
         socket[wasOpen ? "closed" : "failed"](reason);
       }
     });
-    if (again && [...this.sockets.values()].some((socket) => socket.active)) {
+    if (!this.#wanted) {
+      pageEvents.forEach((name) => removeEventListener(name, this));
+    } else {
       // Random over the whole length, so that the clients of a server that restarts do not all come at once.
       const wait = Math.random() * Math.min(longestDelay, firstDelay * 2 ** this.#failures);
       this.#failures += 1;
@@ -238,7 +260,7 @@ class Socket {
   #manager;
   #nsp;
   #listeners = new Map(); // by event
-  #buffer = []; // packets that wait for the connection
+  #buffer = []; // events that wait for the connection: encoded, and the ids of their acknowledgements
   #acks = new Map(); // by id
   #lastAck = 0;
   #pid; // by which it can be recovered
@@ -309,7 +331,8 @@ class Socket {
 
   // emit sends an event, now or when connected. A function as its last argument gets the acknowledgement.
   emit(event, ...args) {
-    return this.#send(event, args, typeof args.at(-1) === "function" ? args.pop() : undefined);
+    this.#send(event, args, typeof args.at(-1) === "function" ? args.pop() : undefined);
+    return this;
   }
 
   // emitWithAck returns a promise of the acknowledgement.
@@ -322,17 +345,17 @@ class Socket {
   // timeout makes acknowledgements fail after so many ms: callbacks get an Error first, or null.
   timeout(ms) {
     const send = (event, args, done) => {
-      const id = this.#lastAck + 1;
-      const timer = setTimeout(() => {
-        this.#acks.delete(id);
-        this.#buffer = this.#buffer.filter((packet) => packet.id !== id);
-        done(new Error("operation has timed out"));
-      }, ms);
+      let timer;
       const finish = (...answer) => {
         clearTimeout(timer);
         done(...answer);
       };
-      this.#send(event, args, Object.assign((...answer) => finish(null, ...answer), { lost: finish }));
+      const id = this.#send(event, args, Object.assign((...answer) => finish(null, ...answer), { lost: finish }));
+      timer = setTimeout(() => {
+        this.#acks.delete(id);
+        this.#buffer = this.#buffer.filter((waiting) => waiting.id !== id);
+        done(new Error("operation has timed out"));
+      }, ms);
     };
     return {
       emit: (event, ...args) => send(event, args, typeof args.at(-1) === "function" ? args.pop() : () => {}),
@@ -342,33 +365,28 @@ class Socket {
     };
   }
 
+  // send returns the id of the acknowledgement, if one is wanted.
   #send(event, args, ack) {
     if (reserved.includes(event)) {
       throw new Error(`"${event}" is a reserved event name`);
     }
-    const packet = { type: EVENT, nsp: this.#nsp, data: [event, ...args] };
+    const id = ack === undefined ? undefined : this.#lastAck + 1;
+    const packet = encode({ type: EVENT, nsp: this.#nsp, id, data: [event, ...args] }); // what throws has changed nothing
     if (ack !== undefined) {
-      this.#lastAck += 1;
-      packet.id = this.#lastAck;
-      this.#acks.set(packet.id, ack);
+      this.#lastAck = id;
+      this.#acks.set(id, ack);
     }
     if (this.connected) {
       this.#manager.write(packet);
     } else {
-      this.#buffer.push(packet);
+      this.#buffer.push({ id, packet });
     }
-    return this;
+    return id;
   }
 
-  // dispatch calls the listeners. What one throws is the page's own, as with any event.
+  // dispatch calls the listeners.
   #dispatch(event, ...args) {
-    this.#listeners.get(event)?.forEach((listener) => {
-      try {
-        listener(...args);
-      } catch (error) {
-        reportError(error);
-      }
-    });
+    this.#listeners.get(event)?.forEach((listener) => guard(listener, ...args));
   }
 
   // The rest is the manager's to call.
@@ -384,18 +402,14 @@ class Socket {
       if (attempt !== this.#attempt || !this.active) {
         return; // the answer came too late
       }
-      this.#asked = true;
-      this.#manager.write({
+      this.#manager.write(encode({
         type: CONNECT,
         nsp: this.#nsp,
         data: this.#pid === undefined ? auth : { pid: this.#pid, offset: this.#offset, ...auth },
-      });
+      }));
+      this.#asked = true;
     };
-    if (typeof this.auth === "function") {
-      this.auth(ask);
-    } else {
-      ask(this.auth);
-    }
+    guard(() => (typeof this.auth === "function" ? this.auth(ask) : ask(this.auth)));
   }
 
   received({ type, id, data }) {
@@ -415,7 +429,7 @@ class Socket {
         this.connected = true;
         const waiting = this.#buffer;
         this.#buffer = [];
-        waiting.forEach((packet) => this.#manager.write(packet));
+        waiting.forEach(({ packet }) => this.#manager.write(packet));
         this.#dispatch("connect");
         break;
       }
@@ -435,8 +449,8 @@ class Socket {
         this.#manager.leave();
         break;
       case EVENT: {
-        const answer = (...args) => this.connected && this.#manager.write({ type: ACK, nsp: this.#nsp, id, data: args });
-        if (this.#pid !== undefined && typeof data.at(-1) === "string") {
+        const answer = (...args) => this.connected && this.#manager.write(encode({ type: ACK, nsp: this.#nsp, id, data: args }));
+        if (id === undefined && this.#pid !== undefined && typeof data.at(-1) === "string") { // a question has no offset
           this.#offset = data.at(-1);
         }
         this.#dispatch(...data, ...(id === undefined ? [] : [answer]));
@@ -445,10 +459,8 @@ class Socket {
       case ACK: {
         const ack = this.#acks.get(id);
         this.#acks.delete(id);
-        try {
-          ack?.(...data);
-        } catch (error) {
-          reportError(error);
+        if (ack !== undefined) {
+          guard(ack, ...data);
         }
       }
     }
@@ -470,7 +482,7 @@ class Socket {
   }
 
   #leave() {
-    this.#manager.write({ type: DISCONNECT, nsp: this.#nsp });
+    this.#manager.write(encode({ type: DISCONNECT, nsp: this.#nsp }));
     this.#asked = false;
   }
 
@@ -479,11 +491,13 @@ class Socket {
     this.connected = false;
     this.#attempt += 1;
     this.id = undefined;
-    const kept = new Set(this.#buffer.map((packet) => packet.id));
+    const kept = new Set(this.#buffer.map(({ id }) => id));
     this.#acks.forEach((ack, id) => { // what was sent is not answered any more
       if (!kept.has(id)) {
         this.#acks.delete(id);
-        ack.lost?.(new Error("socket has been disconnected"));
+        if (ack.lost !== undefined) {
+          guard(ack.lost, new Error("socket has been disconnected"));
+        }
       }
     });
     if (was) {
@@ -494,11 +508,26 @@ class Socket {
 
 const managers = new Map(); // by URL
 
+const knownOptions = ["auth", "autoConnect", "forceNew", "path", "query", "reconnection"];
+const unknown = new Set(); // options that were asked for, and are not there
+
+// checkOptions says once of each that the official client may have it, and this one has not.
+function checkOptions(given) {
+  Object.keys(given).forEach((name) => {
+    const known = knownOptions.includes(name) || name === "transports" && given.transports.includes("websocket");
+    if (!known && !unknown.has(name)) {
+      unknown.add(name);
+      console.warn(`socket.io: this small client has no option ${name}`);
+    }
+  });
+}
+
 // io returns the socket of a namespace: io(), io("/admin"), io("https://example.com/admin", { auth: { token } }).
 export function io(where = "/", options = {}) {
   if (typeof where === "object") {
     return io("/", where);
   }
+  checkOptions(options);
   const url = new URL(where, location.href);
   const nsp = url.pathname;
   const query = new URLSearchParams({ ...options.query, EIO: 4, transport: "websocket" });
