@@ -141,8 +141,14 @@ class Manager {
 
   // write sends a packet of Socket.IO, as encode made it.
   write([text, ...attachments]) {
-    this.#ws.send(`4${text}`);
-    attachments.forEach((one) => this.#ws.send(one));
+    this.#send(`4${text}`, ...attachments);
+  }
+
+  // send sends messages, unless the connection is closing: then they are lost, as those that are on their way.
+  #send(...messages) {
+    if (this.#ws.readyState === WebSocket.OPEN) {
+      messages.forEach((one) => this.#ws.send(one));
+    }
   }
 
   // leave ends the connection when no namespace needs it any more.
@@ -184,7 +190,7 @@ class Manager {
         this.#closed("transport close");
         return undefined;
       case "2":
-        this.#ws.send("3");
+        this.#send("3");
         this.#listen(this.#patience);
         return undefined;
       case "4": {

@@ -58,13 +58,21 @@ function page(t) {
   replace(t, {
     location: new URL("http://page.test/rooms"),
     WebSocket: class {
+      static OPEN = 1;
+      readyState = 1;
       sent = [];
       constructor(url) {
         this.url = url;
         it.sockets.push(this);
       }
-      send(data) { this.sent.push(data); }
-      close(code) { this.closed = code ?? true; }
+      send(data) {
+        assert.equal(this.readyState, 1);
+        this.sent.push(data);
+      }
+      close(code) {
+        this.readyState = 2;
+        this.closed ??= code ?? true;
+      }
       // what the server does
       says(...packets) { packets.forEach((data) => this.onmessage({ data })); }
       hello() { this.says('0{"sid":"s","pingInterval":25000,"pingTimeout":20000}'); }
@@ -211,19 +219,27 @@ test("who does not want to be connected listens to nothing of the window", async
 test("it goes with the page, and comes back with it and with the network", async (t) => {
   const it = page(t);
   const reasons = [];
-  connected(it, await load()).on("disconnect", (reason) => reasons.push(reason));
+  const socket = connected(it, await load());
+  socket.on("disconnect", (reason) => reasons.push(reason));
   it.fire({ type: "online" });
   assert.equal(it.sockets.length, 1);
   it.fire({ type: "pageshow", persisted: false });
   assert.deepEqual(reasons, []);
   it.fire({ type: "pagehide", persisted: true });
   assert.equal(it.ws.closed, 1000);
+  it.ws.says("2");
+  socket.emit("on the way out");
   it.fire({ type: "pageshow", persisted: true });
   assert.deepEqual(reasons, ["transport close"]);
   it.fire({ type: "online" });
   assert.equal(it.sockets.length, 2);
   it.pass(1000); // the wait that was cut short is over
   assert.equal(it.sockets.length, 2);
+  it.ws.hello();
+  it.fire({ type: "pagehide", persisted: true });
+  socket.disconnect();
+  it.fire({ type: "pageshow", persisted: true });
+  assert.deepEqual([reasons, it.sockets.length, it.timers.size], [["transport close"], 2, 0]);
 });
 
 test("waits get shorter when a connection has lasted, not when it is made", async (t) => {
