@@ -14,6 +14,10 @@ const sockets = [
   show("/garden", "Garden"),
 ];
 
+// A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+addEventListener("pagehide", () => sockets.forEach((socket) => socket.disconnect()));
+addEventListener("pageshow", (event) => event.persisted && sockets.forEach((socket) => socket.connect()));
+
 // myName is this tab's, and stays for as long as the tab does.
 function myName() {
   const kept = sessionStorage.getItem("name");
@@ -28,22 +32,40 @@ function show(namespace, title) {
   const $ = (selector) => card.querySelector(selector);
   const log = $(".log");
   const rooms = new Map(); // the rooms this tab is in, and their rows
+  let refusal = ""; // why it is not connected, and will not be by itself
   card.dataset.namespace = namespace;
+  card.setAttribute("aria-label", title);
   $("h2").textContent = title;
   log.setAttribute("aria-label", `What is said in ${title}`);
   document.querySelector("#namespaces").append(card);
 
-  const socket = io(namespace, { auth: { name }, transports: ["websocket"], closeOnBeforeunload: true });
+  const socket = io(namespace, { auth: { name }, transports: ["websocket"] });
 
   socket.on("connect", () => {
+    refuse("");
     if (!socket.recovered) { // a socket that is not the one it was is in no room
-      rooms.forEach((row, room) => socket.emit("join", { room }, settle));
+      rooms.forEach((row, room) => socket.emit("join", { room }, (answer) => {
+        settle(answer);
+        if (!answer.ok) {
+          removeRoom(room);
+        }
+      }));
     }
     state();
   });
-  socket.on("disconnect", state);
+  // It comes back by itself, unless it was the server that did not want it.
+  socket.on("disconnect", (reason) => {
+    refuse(reason === "io server disconnect" ? "The server ended this connection." : "");
+    state();
+  });
   socket.on("connect_error", (error) => {
-    problem(socket.active ? "" : error.message);
+    refuse(socket.active ? "" : `The server refused the connection: ${error.message}`);
+    state();
+  });
+  $(".again").addEventListener("click", () => {
+    $(".say input").focus(); // the button goes
+    refuse("");
+    socket.connect();
     state();
   });
   socket.on("stats", ({ clients }) => {
@@ -64,6 +86,9 @@ function show(namespace, title) {
     });
   });
   $(".trip button").addEventListener("click", () => {
+    if (!ready()) {
+      return;
+    }
     const start = performance.now();
     socket.emit("round trip", () => {
       $(".trip output").textContent = `${(performance.now() - start).toFixed(1)} ms`;
@@ -78,13 +103,22 @@ function show(namespace, title) {
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!socket.connected) {
-        problem("Not connected at the moment; try again soon.");
-        return;
+      if (ready()) {
+        f(form.elements);
       }
-      problem("");
-      f(form.elements);
     });
+  }
+
+  // ready reports whether the server can be asked now, and says why not.
+  function ready() {
+    problem(socket.connected ? "" : refusal || "Not connected at the moment; try again soon.");
+    return socket.connected;
+  }
+
+  function refuse(why) {
+    refusal = why;
+    problem(why);
+    $(".again").hidden = why === "";
   }
 
   // clear empties an input once the server has taken what it held.
@@ -117,15 +151,25 @@ function show(namespace, title) {
     row.querySelector("label").textContent = `Message to room ${room}`;
     submit(form, ({ text }) => socket.emit("room message", { room, text: text.value }, clear(text)));
     row.querySelector(".leave").addEventListener("click", () => {
+      if (!ready()) {
+        return;
+      }
       socket.emit("leave", { room }, (answer) => {
         settle(answer);
-        rooms.delete(room);
-        row.remove();
+        if (answer.ok) {
+          removeRoom(room);
+          $(".join input").focus(); // the button that had it is gone
+        }
       });
     });
     rooms.set(room, row);
     $(".joined").append(row);
     form.elements.text.focus();
+  }
+
+  function removeRoom(room) {
+    rooms.get(room)?.remove();
+    rooms.delete(room);
   }
 
   function line(kind, text, from, room) {
@@ -160,13 +204,15 @@ function show(namespace, title) {
   return socket;
 }
 
-// state shows whether all namespaces are connected.
+// state shows how the namespaces stand, all together.
 function state() {
-  const open = sockets?.every((socket) => socket.connected);
-  document.querySelector("#connection").dataset.state = open ? "open" : "connecting";
-  const words = open ? "connected" : "not connected, trying again";
+  const open = sockets.filter((socket) => socket.connected).length;
+  const trying = sockets.some((socket) => !socket.connected && socket.active);
+  const name = open === sockets.length ? "open" : trying ? "connecting" : "stopped";
+  const words = { open: "connected", connecting: "not connected, trying again", stopped: open > 0 ? "connected in part" : "not connected" }[name];
+  document.querySelector("#connection").dataset.state = name;
   const shown = document.querySelector("#connection-state");
-  if (shown.textContent !== words) {
+  if (shown.textContent !== words) { // a screen reader speaks each change
     shown.textContent = words;
   }
 }

@@ -1,12 +1,22 @@
 package views_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/labstack/echo/v4"
+
+	"echows/hub"
+	"echows/socketio"
+	"echows/views"
+	"echows/ws"
 )
 
 // card is a selector within a namespace's card.
@@ -89,11 +99,14 @@ func threeTabs(t *testing.T, page string) {
 	if _, err := chromedp.Call(two.ctx, emulation.SetEmulatedMedia, dark); err != nil {
 		t.Fatal(err)
 	}
-	two.do(chromedp.EmulateViewport(360, 740))
-	two.screenshot("rooms-phone-dark")
-	if evaluate[bool](two, "document.documentElement.scrollWidth > innerWidth") {
-		t.Error("on a phone the page is wider than the screen")
+	for _, width := range []int64{390, 360, 320} {
+		two.do(chromedp.EmulateViewport(width, 740))
+		if evaluate[bool](two, "document.documentElement.scrollWidth > innerWidth") {
+			t.Errorf("on a phone of %d px the page is wider than the screen", width)
+		}
 	}
+	two.do(chromedp.EmulateViewport(390, 844))
+	two.screenshot("rooms-phone-dark")
 	three.do(chromedp.Navigate("about:blank")) // leaves
 	one.shows(card("/", ".clients"), "2 connected")
 	one.shows(card("/", ".log"), "left")
@@ -139,4 +152,105 @@ func TestTheSmallClient(t *testing.T) {
 	start(t, program, addr)
 	b.until(`window.states.at(-1) === "connect"`)
 	b.until(connected)
+}
+
+// A server that refuses: the page shows what it says, and does not pretend that it were otherwise.
+func TestRefusals(t *testing.T) {
+	for _, query := range []string{"", "?client=small"} {
+		t.Run(query, func(t *testing.T) {
+			b := open(t)
+			e := echo.New()
+			pages := views.New()
+			e.GET("/rooms", pages.Show("rooms"))
+			e.StaticFS("/", views.Files)
+			app := ws.New(e, ws.Config{})
+			io := socketio.New(app, hub.New(), socketio.Config{})
+			defer io.Close()
+			type answer struct {
+				OK    bool   `json:"ok"`
+				Error string `json:"error"`
+			}
+			var joins atomic.Int32
+			io.OnConnect(func(s *socketio.Socket) error {
+				s.On("join", func(e socketio.Event) error {
+					if joins.Add(1) > 1 {
+						return e.Ack(answer{Error: "not a second time"})
+					}
+					return e.Ack(answer{OK: true})
+				})
+				s.On("leave", func(e socketio.Event) error { return e.Ack(answer{Error: "stay a while"}) })
+				s.On("message", func(e socketio.Event) error { s.Disconnect(false); return nil })
+				return nil
+			})
+			var open atomic.Bool
+			io.Of("/garden").Use(func(*socketio.Socket) error {
+				if !open.Load() {
+					return errors.New("the garden is closed")
+				}
+				return nil
+			})
+			server := httptest.NewServer(e)
+			defer server.Close()
+			defer app.Shutdown(context.Background())
+
+			b.do(chromedp.Navigate(server.URL + "/rooms" + query))
+			const state = `document.querySelector("#connection").dataset.state`
+			b.until(state + ` === "stopped" && document.querySelector("#connection").innerText === "connected in part"`)
+			b.shows(card("/garden", ".problem"), "The server refused the connection: the garden is closed")
+			b.enter(card("/garden", ".say input"), "hello")
+			b.shows(card("/garden", ".problem"), "the garden is closed")
+			b.screenshot("rooms-refused")
+			row := fmt.Sprintf(`document.querySelector(%q)`, card("/", `[data-room="kitchen"]`))
+			b.enter(card("/", ".join input"), "kitchen")
+			b.until(row + " !== null")
+			b.do(chromedp.Click(card("/", `[data-room="kitchen"] .leave`)))
+			b.shows(card("/", ".problem"), "stay a while")
+			if !evaluate[bool](b, row+" !== null") {
+				t.Error("the page forgot a room that it is in")
+			}
+			b.enter(card("/", ".say input"), "goodbye")
+			b.shows(card("/", ".problem"), "The server ended this connection.")
+			b.until(state + ` === "stopped" && document.querySelector("#connection").innerText === "not connected"`)
+			b.do(chromedp.Click(card("/", ".again")))
+			b.shows(card("/", ".problem"), "not a second time")
+			b.until(row + " === null")
+			open.Store(true)
+			b.do(chromedp.Click(card("/garden", ".again")))
+			b.until(connected + ` && document.activeElement.closest("[data-namespace]").dataset.namespace === "/garden"`)
+			b.until(fmt.Sprintf(`document.querySelector(%q).hidden && document.querySelector(%q).hidden`, card("/garden", ".problem"), card("/garden", ".again")))
+		})
+	}
+}
+
+// Whoever comes back by the browser's own way is connected, whether the page was kept or not.
+func TestTheWayBackToTheRooms(t *testing.T) {
+	for _, query := range []string{"", "?client=small"} {
+		t.Run(query, func(t *testing.T) {
+			b := open(t)
+			addr, _ := start(t, build(t), "127.0.0.1:0")
+			b.do(chromedp.Navigate("http://" + addr + "/rooms" + query))
+			b.until(connected)
+			b.do(chromedp.Navigate("http://" + addr + "/"))
+			b.until(connected)
+			evaluate[bool](b, `history.back(), true`)
+			// Chromium answers with an error between two pages, and never to a poll in one that was kept.
+			comes := func(condition string) {
+				t.Helper()
+				for came := false; !came; {
+					if b.ctx.Err() != nil {
+						t.Fatalf("%s does not come", condition)
+					}
+					came, _ = chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
+				}
+			}
+			comes(`location.pathname === "/rooms" && ` + connected)
+			evaluate[bool](b, fmt.Sprintf(`(() => {
+				const form = document.querySelector(%q);
+				form.text.value = "back again";
+				form.requestSubmit();
+				return true;
+			})()`, card("/", ".say")))
+			comes(fmt.Sprintf(`document.querySelector(%q).innerText.includes("back again")`, card("/", ".log")))
+		})
+	}
 }
