@@ -293,13 +293,13 @@ function prepend(messages) {
   const fromEnd = scroller.scrollHeight - scroller.scrollTop;
   const first = list.firstElementChild;
   const items = messages.map(render);
-  list.setAttribute("aria-live", "off"); // nobody wants the past read aloud
+  $("#log").setAttribute("aria-live", "off"); // nobody wants the past read aloud
   list.prepend(...items);
   items.forEach((item, i) => group(item, items[i - 1]));
   group(first, items.at(-1));
   firstSeq = messages[0].seq;
   scroller.scrollTop = scroller.scrollHeight - fromEnd;
-  list.removeAttribute("aria-live");
+  $("#log").removeAttribute("aria-live");
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -389,25 +389,32 @@ composer.addEventListener("submit", (event) => {
   settle(true, 0);
 });
 
+// sends reports whether a key sends the message. On a touch screen Enter begins a line: there is no Shift with it.
+function sends(event) {
+  return event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches;
+}
+
 text.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  if (sends(event) && !event.isComposing) {
     event.preventDefault();
     composer.requestSubmit();
   }
 });
 
 text.addEventListener("keypress", (event) => { // where it comes by itself
-  if (event.key === "Enter" && !event.shiftKey) {
+  if (sends(event)) {
     event.preventDefault();
   }
 });
 
 text.addEventListener("input", grow);
 
-// grow gives the text the lines it needs, and counts when it gets long.
+// grow gives the text the lines it needs, where the browser does not do that itself, and counts when it gets long.
 function grow() {
-  text.rows = 1;
-  text.rows = Math.min(6, Math.max(1, Math.floor(text.scrollHeight / 24)));
+  if (getComputedStyle(text).fieldSizing !== "content") {
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`; // its borders too
+  }
   const left = 2000 - characters(text.value);
   $("#count").textContent = left < 200 ? `${left} characters left` : "";
 }

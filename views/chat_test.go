@@ -2,9 +2,11 @@ package views_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -178,6 +180,77 @@ func TestARefusedMessage(t *testing.T) {
 	b.until(`document.querySelector("#problem").textContent.includes("2001")`)
 	if got := evaluate[int](b, `document.querySelector("#text").value.length`); got != 2001 {
 		t.Errorf("%d characters are left to be mended", got)
+	}
+}
+
+// The text grows with its lines, by the browser's own means or by ours, and on a touch screen Enter begins one.
+func TestWritingSeveralLines(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	b.signIn("http://"+addr+"/chat", "ana")
+	const height = `document.querySelector("#text").offsetHeight`
+	heights := func(lines int) (all []int) {
+		for n := range lines {
+			all = append(all, evaluate[int](b, fmt.Sprintf(`(() => {
+				const text = document.querySelector("#text");
+				text.value = %q;
+				text.dispatchEvent(new Event("input"));
+				return text.offsetHeight;
+			})()`, strings.Repeat("line\n", n)+"line")))
+		}
+		return all
+	}
+	own := heights(12)
+	if own[1] <= own[0] || own[3] <= own[2] || own[11] != own[10] || own[11] > 200 {
+		t.Errorf("with more and more lines it is %v px high", own)
+	}
+	evaluate[bool](b, `document.querySelector("#text").style.fieldSizing = "fixed", true`)
+	if ours := heights(12); !slices.Equal(ours, own) {
+		t.Errorf("without field-sizing it is %v px high, with it %v", ours, own)
+	}
+	heights(1)
+	if got := evaluate[int](b, height); got != own[0] {
+		t.Errorf("it stays %d px high with one line", got)
+	}
+	evaluate[bool](b, `document.querySelector("#text").value = "", true`)
+
+	if _, err := chromedp.Call(b.ctx, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.until(`matchMedia("(pointer: coarse)").matches && getComputedStyle(document.querySelector(".keys")).display === "none"`)
+	b.do(chromedp.SendKeys("#text", "one\rtwo"))
+	b.until(`document.querySelector("#text").value === "one\ntwo"`)
+	b.screenshot("chat-two-lines")
+	b.do(chromedp.Click("#composer button[type=submit]"))
+	if got := b.said(1); got[0] != "one\ntwo" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// A screen reader has a list of messages, within a log that has not the name of what is around it.
+func TestRolesOfTheChat(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	b.signIn("http://"+addr+"/chat", "ana")
+	b.do(chromedp.SendKeys("#text", "hello\r"))
+	b.said(1)
+	b.until(pendingCount + " === 0")
+	tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, node := range tree.Nodes {
+		if node.Ignored {
+			continue
+		}
+		switch role := strings.Trim(string(node.Role.Value), `"`); role {
+		case "region", "log", "list", "listitem":
+			got = append(got, role+" "+strings.Trim(string(node.Name.Value), `"`))
+		}
+	}
+	if want := []string{"region Messages", "log ", "list ", "listitem "}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
