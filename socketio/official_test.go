@@ -12,22 +12,73 @@ import (
 	"echows/socketio"
 )
 
-// The official client drives the server: polling, WebSocket, and the upgrade from one to the other.
+// The official client drives the server: polling, WebSocket, and the upgrade from one to the other. Its
+// versions are those of official/package.json; what each can do is run, and what all can do by each.
 func TestTheOfficialClient(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if _, missing := os.Stat("official/node_modules"); err != nil || missing != nil {
-		if os.Getenv("ECHOWS_NODE") == "required" {
-			t.Fatal("no Node, or no packages, and ECHOWS_NODE requires them: cd socketio/official && npm ci")
-		}
-		t.Skip("no Node, or no packages: cd socketio/official && npm ci")
+	node := requireNode(t)
+	for _, c := range []struct {
+		name, client string
+		recovery     time.Duration
+		features     []string
+		cases        int // by each way of transport
+	}{
+		{"3.0", "socket.io-client-3", 0, nil, 7},
+		{"4.0", "socket.io-client-4", 0, nil, 7},
+		{"4.8", "socket.io-client", 0, []string{"timeout"}, 8},
+		{"4.8 with recovery", "socket.io-client", 2 * time.Minute, []string{"timeout", "recovery"}, 9},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, socketio.Config{Recovery: c.recovery})
+			serveOfficial(s.io)
+			drive(t, 3*c.cases, node, append([]string{"official/drive.mjs", s.url, c.client}, c.features...)...)
+		})
 	}
-	s := start(t, socketio.Config{Recovery: 2 * time.Minute})
-	serveOfficial(s.io)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+}
+
+// requireNode finds Node, and skips the test where there is none, or no packages.
+func requireNode(t *testing.T) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	for _, client := range []string{"socket.io-client", "socket.io-client-3", "socket.io-client-4"} {
+		if _, missing := os.Stat("official/node_modules/" + client); missing != nil {
+			err = missing
+		}
+	}
+	unless(t, err, "ECHOWS_NODE", "no Node, or no packages: cd socketio/official && npm ci")
+	return node
+}
+
+// unless skips the test if there is an error, or fails it where the environment requires what is missing.
+func unless(t *testing.T, err error, variable, missing string) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case os.Getenv(variable) == "required":
+		t.Fatalf("%s=required, but %s (%v)", variable, missing, err)
+	default:
+		t.Skip(missing)
+	}
+}
+
+// drive runs a client's program, which prints a line for each case: "ok" and its name, or "FAIL", its name and
+// why. What it prints beside that is shown when it did not come to its end.
+func drive(t *testing.T, cases int, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, node, "official/drive.mjs", s.url).CombinedOutput()
-	if err != nil || strings.Count(string(out), "ok ") != 27 {
-		t.Errorf("%v:\n%s", err, out)
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	passed, failed := 0, 0
+	for line := range strings.Lines(string(out)) {
+		switch {
+		case strings.HasPrefix(line, "ok "):
+			passed++
+		case strings.HasPrefix(line, "FAIL "):
+			failed++
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	if err != nil || passed != cases || failed != 0 {
+		t.Errorf("%d of %d cases passed, %d failed; it ended with: %v\n%s", passed, cases, failed, err, out)
 	}
 }
 
