@@ -82,9 +82,13 @@ func drive(t *testing.T, cases int, name string, args ...string) {
 	}
 }
 
-// serveOfficial is the server's side of official/drive.mjs.
+// serveOfficial is the server's side of official/drive.mjs, and of python/drive.py.
 func serveOfficial(io *socketio.Server) {
+	same := func(s *socketio.Socket) func(socketio.Event) error {
+		return func(e socketio.Event) error { return s.Emit(e.Name, e.Args[0]) }
+	}
 	io.OnConnect(func(s *socketio.Socket) error {
+		s.On("message", same(s))
 		s.On("auth", func(e socketio.Event) error { return e.Ack(s.Handshake().Auth) })
 		s.On("echo", func(e socketio.Event) error { return e.Ack(e.Args[0]) })
 		s.On("echo2", func(e socketio.Event) error {
@@ -156,6 +160,7 @@ func serveOfficial(io *socketio.Server) {
 		return &socketio.Refusal{Message: "not you", Data: map[string]int{"code": 7}}
 	})
 	io.OfMatch(regexp.MustCompile(`/room-\d+`)).OnConnect(func(s *socketio.Socket) error {
+		s.On("message", same(s))
 		s.On("where", func(e socketio.Event) error { return e.Ack(s.Namespace().Name()) })
 		return nil
 	})
