@@ -132,7 +132,7 @@ func meet(p *process, members int) *room {
 
 // ask posts a request and returns one field of the answer; "" where the server has no such route.
 func ask(p *process, path, token, body, field string) string {
-	req, err := http.NewRequest(http.MethodPost, "http://"+p.addr+path, strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.addr()+path, strings.NewReader(body))
 	if err != nil {
 		log.Fatal(err)
 	}

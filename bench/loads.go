@@ -34,14 +34,20 @@ var titles = map[string]string{
 	"events":           "One event with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
 	"events16":         "Sixteen events with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back",
 	"events-broadcast": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets, up to 64 in flight",
+	"events-memory":    "10,000 idle Socket.IO connections, each in one namespace",
+
+	"recovery":           "One event with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back" + recoverable,
+	"recovery16":         "Sixteen events with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back" + recoverable,
+	"recovery-broadcast": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets, up to 64 in flight" + recoverable,
 
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 }
 
 const (
-	idle       = "10,000 idle connections, each of which has echoed one message"
-	thenPinged = ", and was pinged by echows, or pinged another server (tcp: sent one more message)"
+	idle        = "10,000 idle connections, each of which has echoed one message"
+	thenPinged  = ", and was pinged by echows, or pinged another server (tcp: sent one more message)"
+	recoverable = ", with recovery"
 )
 
 var loads = map[string]func(*process, time.Duration) result{
@@ -63,6 +69,11 @@ var loads = map[string]func(*process, time.Duration) result{
 	"events":           func(p *process, d time.Duration) result { return events(p, d, 1) },
 	"events16":         func(p *process, d time.Duration) result { return events(p, d, 16) },
 	"events-broadcast": eventBroadcast,
+	"events-memory":    func(p *process, _ time.Duration) result { return eventMemory(p) },
+
+	"recovery":           func(p *process, d time.Duration) result { return events(p, d, 1) },
+	"recovery16":         func(p *process, d time.Duration) result { return events(p, d, 16) },
+	"recovery-broadcast": eventBroadcast,
 
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },
@@ -79,7 +90,7 @@ type client struct {
 
 func connect(p *process, path string, buffer int) *client {
 	kind := servers[p.name]
-	conn, err := dial(p.addr, kind.sort == sortTLS)
+	conn, err := dial(p.addr(), kind.sort == sortTLS)
 	if err != nil {
 		log.Fatal(err)
 	}

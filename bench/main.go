@@ -3,25 +3,22 @@
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
-// There are five sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
-// TLS, the events of Socket.IO, and a chat's posts. A load runs on the servers of its sort.
+// There are six sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
+// TLS, the events of Socket.IO, the same with recovery, and a chat's posts. A load runs on the servers of its
+// sort.
 //
-// Each server is a process of its own, started anew for each measurement, so that its CPU time and its
+// Each server is a process of its own, or two, started anew for each measurement, so that its CPU time and its
 // memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"flag"
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -33,7 +30,8 @@ func main() {
 	}
 	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
 		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
-		"events,events16,events-broadcast,chat-100,chat-1000", "`loads` to run")
+		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,"+
+		"chat-100,chat-1000", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
@@ -91,6 +89,7 @@ func table(load string, by map[string][]result) {
 	}
 	us := map[string]string{
 		sortMessages: "echows", sortDeflate: "echows-deflate", sortTLS: "echows-tls", sortEvents: "echows-io",
+		sortRecovery: "echows-io-recovery",
 	}[sort(load)]
 	ours := median(by[us])
 	var order []string
@@ -102,10 +101,10 @@ func table(load string, by map[string][]result) {
 	switch {
 	case strings.Contains(load, "broadcast"):
 		unit = "server CPU per delivery"
-	case sort(load) == sortEvents:
+	case sort(load) == sortEvents, sort(load) == sortRecovery:
 		unit = "server CPU per event"
 	}
-	ofMemory := strings.HasPrefix(load, "memory")
+	ofMemory := strings.Contains(load, "memory")
 	if ofMemory {
 		fmt.Printf("\n%s\n\n| server | resident per connection | %s / server |\n| --- | ---: | ---: |\n", titles[load], us)
 	} else {
@@ -133,69 +132,6 @@ func median(rs []result) result {
 	rs = slices.Clone(rs)
 	slices.SortFunc(rs, func(a, b result) int { return cmp.Compare(a.cost, b.cost) })
 	return rs[len(rs)/2]
-}
-
-// process is a running server.
-type process struct {
-	name string
-	addr string
-	cmd  *exec.Cmd
-	temp string
-}
-
-func start(name string) *process {
-	self, err := os.Executable()
-	if err != nil {
-		log.Fatal(err)
-	}
-	cmd := exec.Command(self, "serve", name)
-	if words := servers[name].command; words != nil {
-		cmd = exec.Command(words[0], words[1:]...)
-	}
-	temp, err := os.MkdirTemp("", "echows-bench-") // what a server writes goes with it
-	if err != nil {
-		log.Fatal(err)
-	}
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		log.Fatalf("%s: %v", name, err)
-	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		log.Fatalf("%s does not say where it listens", name)
-	}
-	return &process{name, lines.Text(), cmd, temp}
-}
-
-func (p *process) stop() {
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
-	os.RemoveAll(p.temp)
-}
-
-// cpu is the CPU time that the process has taken, in its own code and in the kernel's.
-func (p *process) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	ticks := 0
-	for _, field := range fields[11:13] { // utime, stime; see proc(5)
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			log.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond // a hundred ticks a second
 }
 
 // serve is a server's process. It says where it listens.

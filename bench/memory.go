@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"log"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -86,19 +83,4 @@ func (c *client) ping(p *process) {
 	if first, n, err := c.anyHeader(); err != nil || first != pong || n != 0 {
 		log.Fatalf("%s: got %#x with %d bytes instead of a pong: %v", p.name, first, n, err)
 	}
-}
-
-// resident is the process's resident memory in bytes, five seconds after the last message.
-func (p *process) resident() float64 {
-	time.Sleep(5 * time.Second)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		log.Fatal(err)
-	}
-	return float64(kb) * 1024
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	xnet "golang.org/x/net/websocket"
 
 	"echows/hub"
+	"echows/socketio"
 	"echows/ws"
 )
 
@@ -32,6 +34,9 @@ type server struct {
 	raw        bool     // plain TCP, the floor
 	broadcasts bool
 	pings      bool // by itself, within a minute
+
+	// broker makes the server two processes, and starts what is between them. It returns the URL.
+	broker func(temp string) (*exec.Cmd, string)
 }
 
 // The sorts of loads and servers.
@@ -40,11 +45,12 @@ const (
 	sortDeflate  = "deflate"
 	sortTLS      = "memory-tls"
 	sortEvents   = "events"
+	sortRecovery = "recovery"
 	sortChat     = "chat"
 )
 
 func sort(load string) string {
-	for _, s := range []string{sortDeflate, sortTLS, sortEvents, sortChat} {
+	for _, s := range []string{sortDeflate, sortTLS, sortEvents, sortRecovery, sortChat} {
 		if strings.HasPrefix(load, s) {
 			return s
 		}
@@ -70,8 +76,10 @@ var servers = map[string]server{
 	"gws-tls":    {run: withGWS(gws.PermessageDeflate{}), sort: sortTLS},
 	"tcp-tls":    {run: plainTCP(4 << 10), sort: sortTLS, raw: true},
 
-	"echows-io": {run: oursIO, sort: sortEvents},
+	"echows-io": {run: oursIO(socketio.Config{}), sort: sortEvents},
 	"zishang":   {run: withZishang, sort: sortEvents},
+
+	"echows-io-recovery": {run: oursIO(socketio.Config{Recovery: 2 * time.Minute}), sort: sortRecovery},
 
 	"echows-chat":      {run: ourChat(0), sort: sortChat},
 	"echows-chat-1s":   {run: ourChat(time.Second), sort: sortChat},
@@ -82,6 +90,7 @@ func init() {
 	if _, err := os.Stat("node/node_modules"); err == nil { // (cd node && npm ci)
 		servers["express-ws"] = server{command: []string{"node", "node/server.mjs"}, broadcasts: true}
 		servers["socket.io"] = server{command: []string{"node", "node/socket.io.mjs"}, sort: sortEvents}
+		servers["socket.io-recovery"] = server{command: []string{"node", "node/socket.io.mjs", "recovery"}, sort: sortRecovery}
 	}
 }
 
