@@ -40,6 +40,8 @@ var titles = map[string]string{
 	"recovery16":         "Sixteen events with 64 bytes of text in flight on each of 50 Socket.IO connections, sent back" + recoverable,
 	"recovery-broadcast": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets, up to 64 in flight" + recoverable,
 
+	"events-broadcast-two": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, up to 64 in flight",
+
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 }
@@ -74,6 +76,8 @@ var loads = map[string]func(*process, time.Duration) result{
 	"recovery":           func(p *process, d time.Duration) result { return events(p, d, 1) },
 	"recovery16":         func(p *process, d time.Duration) result { return events(p, d, 16) },
 	"recovery-broadcast": eventBroadcast,
+
+	"events-broadcast-two": eventBroadcast,
 
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },

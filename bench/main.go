@@ -3,9 +3,9 @@
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
-// There are six sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
-// TLS, the events of Socket.IO, the same with recovery, and a chat's posts. A load runs on the servers of its
-// sort.
+// There are seven sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
+// TLS, the events of Socket.IO, the same with recovery, the same over two nodes, and a chat's posts. A load runs
+// on the servers of its sort.
 //
 // Each server is a process of its own, or two, started anew for each measurement, so that its CPU time and its
 // memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
@@ -30,7 +30,7 @@ func main() {
 	}
 	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
 		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
-		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,"+
+		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,"+
 		"chat-100,chat-1000", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
@@ -89,7 +89,7 @@ func table(load string, by map[string][]result) {
 	}
 	us := map[string]string{
 		sortMessages: "echows", sortDeflate: "echows-deflate", sortTLS: "echows-tls", sortEvents: "echows-io",
-		sortRecovery: "echows-io-recovery",
+		sortRecovery: "echows-io-recovery", sortTwo: "echows-io-two",
 	}[sort(load)]
 	ours := median(by[us])
 	var order []string

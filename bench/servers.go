@@ -46,11 +46,12 @@ const (
 	sortTLS      = "memory-tls"
 	sortEvents   = "events"
 	sortRecovery = "recovery"
+	sortTwo      = "events-broadcast-two"
 	sortChat     = "chat"
 )
 
 func sort(load string) string {
-	for _, s := range []string{sortDeflate, sortTLS, sortEvents, sortRecovery, sortChat} {
+	for _, s := range []string{sortDeflate, sortTLS, sortTwo, sortEvents, sortRecovery, sortChat} {
 		if strings.HasPrefix(load, s) {
 			return s
 		}
@@ -91,6 +92,9 @@ func init() {
 		servers["express-ws"] = server{command: []string{"node", "node/server.mjs"}, broadcasts: true}
 		servers["socket.io"] = server{command: []string{"node", "node/socket.io.mjs"}, sort: sortEvents}
 		servers["socket.io-recovery"] = server{command: []string{"node", "node/socket.io.mjs", "recovery"}, sort: sortRecovery}
+		if _, err := exec.LookPath("redis-server"); err == nil { // apt-get install redis-server
+			servers["socket.io-two"] = server{command: []string{"node", "node/socket.io.mjs", "redis"}, broker: withRedis, sort: sortTwo}
+		}
 	}
 }
 

@@ -1,12 +1,20 @@
 // socket.io as its documentation shows, with the two events that bench drives. "recovery" turns on what keeps a
-// lost connection's events.
+// lost connection's events, and "redis" what makes this process one node of several.
 import { createServer } from "node:http";
+import { createAdapter } from "@socket.io/redis-adapter";
+import { createClient } from "redis";
 import { Server } from "socket.io";
 
 const [feature] = process.argv.slice(2);
 const options = {};
 if (feature === "recovery") {
   options.connectionStateRecovery = { maxDisconnectionDuration: 2 * 60 * 1000, skipMiddlewares: true };
+}
+if (feature === "redis") {
+  const publisher = createClient({ socket: { path: process.env.ECHOWS_BENCH_BROKER } });
+  const subscriber = publisher.duplicate();
+  await Promise.all([publisher.connect(), subscriber.connect()]);
+  options.adapter = createAdapter(publisher, subscriber);
 }
 
 const server = createServer();

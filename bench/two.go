@@ -1,0 +1,46 @@
+package main
+
+import (
+	"log"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"echows/socketio"
+)
+
+// Socket.IO on two nodes, each a process with half of the clients. What is between them is started anew for
+// each measurement, too; the CPU time that counts is that of the two nodes.
+
+// withRedis starts Debian's redis-server, which keeps nothing on disk.
+func withRedis(temp string) (*exec.Cmd, string) {
+	socket := filepath.Join(temp, "redis")
+	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", temp)
+	run(cmd, cmd.StdoutPipe, "ready to accept connections at")
+	return cmd, socket
+}
+
+// withNATS builds the nats-server that this repository's go.mod names, and starts it.
+func withNATS(temp string) (*exec.Cmd, string) {
+	program := filepath.Join(temp, "nats-server")
+	build := exec.Command("go", "build", "-C", "..", "-o", program, "github.com/nats-io/nats-server/v2")
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Fatalf("%s: %v\n%s", build, err, out)
+	}
+	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", "-1")
+	line := run(cmd, cmd.StderrPipe, "Listening for client connections on ")
+	_, addr, _ := strings.Cut(line, "connections on ")
+	return cmd, "nats://" + addr
+}
+
+// ourTwo is the hook for one node of ours.
+//
+// TODO: once socketio has an adapter for NATS, give it the broker at os.Getenv(brokerURL), and register
+//
+//	"echows-io-two": {run: ourTwo, broker: withNATS, sort: sortTwo},
+//
+// in servers. Until then it is one node that knows of no other, and no server.
+func ourTwo(l net.Listener) error { return oursIO(socketio.Config{})(l) }
+
+var _, _ = ourTwo, withNATS
