@@ -2,37 +2,12 @@
 // for what all versions can do, and for what is named behind it:
 // node drive.mjs http://127.0.0.1:PORT socket.io-client timeout recovery
 import assert from "node:assert/strict";
+import { ask, once, report } from "./common.mjs";
 
 const [url, client, ...features] = process.argv.slice(2);
 const { io } = await import(client);
-const patience = 60_000;
 
 const open = (namespace, options) => io(url + namespace, { forceNew: true, reconnectionDelay: 10, ...options });
-
-// once waits for an event.
-function once(socket, event) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no ${event} came`)), patience);
-    socket.once(event, (...args) => {
-      clearTimeout(timer);
-      resolve(args);
-    });
-  });
-}
-
-// ask emits and waits for the acknowledgement. Older clients take a function for it, and do not time out.
-function ask(socket, ...args) {
-  if (socket.emitWithAck) {
-    return socket.timeout(patience).emitWithAck(...args);
-  }
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`${args[0]} is not acknowledged`)), patience);
-    socket.emit(...args, (answer) => {
-      clearTimeout(timer);
-      resolve(answer);
-    });
-  });
-}
 
 const cases = {
   async "connects, echoes, acknowledges"(options) {
@@ -198,13 +173,7 @@ Object.assign(cases, ...features.map((feature) => more[feature]));
 
 for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
   for (const [name, run] of Object.entries(cases)) {
-    try {
-      await run({ transports });
-      console.log(`ok ${transports} ${name}`);
-    } catch (error) {
-      console.log(`FAIL ${transports} ${name}: ${error.stack.replaceAll("\n", "\n\t")}`);
-      process.exitCode = 1;
-    }
+    await report(`${transports} ${name}`, () => run({ transports }));
   }
 }
 process.exit();
