@@ -166,3 +166,36 @@ func TestTheWaitForThePeersCloseIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A route without pings leaves silence to its protocol, and can tell it how long it has lasted.
+func TestARouteWithoutPings(t *testing.T) {
+	bubble(t, ws.Config{}, echoBack, func(t *testing.T, app *ws.App, l pipes) {
+		sockets := make(chan *ws.Socket, 1)
+		app.WSWithConfig("/quiet", func(s *ws.Socket, c echo.Context) error {
+			sockets <- s
+			s.OnMessage(func(m ws.Message) error {
+				time.Sleep(10 * time.Minute) // the bubble's time
+				if silent := s.Silence(); silent != 0 {
+					t.Errorf("in a callback the peer is silent for %v", silent)
+				}
+				return s.Send(m)
+			})
+			return nil
+		}, ws.RouteConfig{NoPing: true})
+		p := l.dial(t, "/quiet")
+		s := <-sockets
+		time.Sleep(time.Hour)
+		if silent := s.Silence(); silent < time.Hour-time.Second || silent > time.Hour {
+			t.Errorf("after an hour it is silent for %v", silent)
+		}
+		message := whole(opText, "still here")
+		p.send(message[:5])
+		time.Sleep(20 * time.Second)
+		if silent := s.Silence(); silent < 19*time.Second || silent > 20*time.Second {
+			t.Errorf("20 s after a part of a message it is silent for %v", silent)
+		}
+		p.send(message[5:])
+		p.expect("text still here")
+		p.conn.Close()
+	})
+}

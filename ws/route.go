@@ -21,6 +21,9 @@ type RouteConfig struct {
 	Compression Compression
 	// MessageRate is that of Config; a negative one is no limit.
 	MessageRate float64
+	// NoPing turns the pings off, and with them the end of a connection that gives no sign of life: for a protocol
+	// that has pings of its own. Socket.Silence tells who is silent.
+	NoPing bool
 }
 
 // Route is one route's sockets. Its methods may be called from any goroutine.
@@ -60,6 +63,7 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 			MaxMessage:     cfg.MaxMessage,
 			SendBuffer:     cfg.SendBuffer,
 			PingInterval:   a.config.PingInterval,
+			NoPing:         cfg.NoPing,
 			WriteTimeout:   a.config.WriteTimeout,
 			CloseTimeout:   a.config.CloseTimeout,
 			MessageTimeout: a.config.MessageTimeout,

@@ -188,6 +188,10 @@ const broadcastWindow = 64 << 10
 // Buffered is how many bytes wait to be sent.
 func (s *Socket) Buffered() int { return s.conn.Buffered() }
 
+// Silence is how long the peer has sent nothing, not even a part of a message, to about a quarter of a second. It is
+// 0 while one of this socket's callbacks runs, when nothing is read.
+func (s *Socket) Silence() time.Duration { return s.conn.Silence() }
+
 // Ping sends a ping with up to 125 bytes, which the peer's pong returns to OnPong. The App pings by
 // itself to keep the connection alive.
 func (s *Socket) Ping(data []byte) error {

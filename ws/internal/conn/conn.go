@@ -10,11 +10,12 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// Config is what many connections have in common. All fields have to be set.
+// Config is what many connections have in common. All fields but NoPing have to be set.
 type Config struct {
 	MaxMessage     int           // bytes of one message over all its fragments, inflated
 	SendBuffer     int           // bytes that may wait to be sent before a sender waits
 	PingInterval   time.Duration // between two pings; two without a sign of life end the connection
+	NoPing         bool          // no pings, and silence ends nothing
 	WriteTimeout   time.Duration // of one write
 	CloseTimeout   time.Duration // for the peer's answer to a close frame
 	MessageTimeout time.Duration // for a message to arrive, from its first byte

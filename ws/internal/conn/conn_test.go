@@ -551,3 +551,29 @@ func TestWaitForNoRoomAtAll(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A connection without pings costs the sweep nothing while it is parked, however long it is silent.
+func TestParkedWithoutPings(t *testing.T) {
+	e := testEngine(t)
+	here, there := tcp(t)
+	cfg := testConfig
+	cfg.PingInterval, cfg.NoPing = 10*time.Hour, true // a tick is an hour
+	r := open(t, e, here, cfg, nil)
+	eventually(t, r.conn.IsParked)
+	for range 25 {
+		e.Step()
+	}
+	e.mu.Lock()
+	watched := len(e.watched)
+	e.mu.Unlock()
+	if watched > 0 {
+		t.Error("it is watched")
+	}
+	if silent := r.conn.Silence(); silent != 24*time.Hour {
+		t.Errorf("it is silent for %v", silent)
+	}
+	io.WriteString(there, text("Hello"))
+	if got := wait(t, r.got); got != "Hello" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -54,6 +54,9 @@ func (e *Engine) turn(now int64) (due, watched []*Conn) {
 	for _, c := range due {
 		e.unscheduleLocked(c)
 		e.scheduleLocked(c, now+e.ticks(c.config.PingInterval))
+	}
+	due = slices.DeleteFunc(due, func(c *Conn) bool { return c.config.NoPing })
+	for _, c := range due {
 		e.watchLocked(c) // until it answers
 	}
 	return due, slices.Clone(e.watched)
@@ -72,7 +75,7 @@ func (c *Conn) watch(now int64) bool {
 		return false
 	case seen == awake:
 		c.lookForPeer(now)
-	case waiting > 2*every:
+	case waiting > 2*every && !c.config.NoPing:
 		c.Drop(&wire.CloseError{Code: wire.Abnormal, Reason: fmt.Sprintf("no sign of life for %v", 2*c.config.PingInterval)})
 		return false
 	case phase == phaseParked:
@@ -85,6 +88,13 @@ func (c *Conn) watch(now int64) bool {
 }
 
 var errMessageSlow = &wire.CloseError{Code: wire.PolicyViolation, Reason: "the message took too long to arrive"}
+
+// Silence is how long nothing has come from the peer, to the Engine's tick, and rather less than more. It is 0
+// while a callback runs, which keeps the connection from being read.
+func (c *Conn) Silence() time.Duration {
+	ticks := c.engine.clock.Load() - c.seen.Load() - 1 // the first may have been all but over
+	return time.Duration(max(ticks, 0)) * c.engine.tick
+}
 
 // lookForPeer looks, each second, whether the peer of a connection that is in a callback has gone.
 func (c *Conn) lookForPeer(now int64) {
