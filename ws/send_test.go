@@ -2,6 +2,8 @@ package ws_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -261,5 +263,44 @@ func TestFramesHoldTheirMessages(t *testing.T) {
 	}
 	if _, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
 		t.Error("text that is not UTF-8 was encoded")
+	}
+}
+
+// WaitForRoom waits as Send does, also for a peer that has not read for long, and TrySendPrepared for nobody.
+func TestWaitForRoom(t *testing.T) {
+	p, s, g := gated(t, ws.Config{SendBuffer: 1000})
+	if err := s.WaitForRoom(t.Context()); err != nil {
+		t.Error(err)
+	}
+	g.close()
+	message, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: []byte(strings.Repeat("x", 1000))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TrySendPrepared(message); err != nil {
+		t.Error(err)
+	}
+	wait(t, g.writes)
+	if err := s.TrySendPrepared(message); err != ws.ErrFull {
+		t.Errorf("while 1000 bytes wait: %v", err)
+	}
+	for range 2 { // seconds, by the App's clock: a broadcast would wait no longer
+		ws.Tick(s)
+	}
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.WaitForRoom(late); err != context.Canceled {
+		t.Errorf("got %v", err)
+	}
+	room := make(chan error, 1)
+	go func() { room <- s.WaitForRoom(t.Context()) }()
+	g.open()
+	if err := wait(t, room); err != nil {
+		t.Error(err)
+	}
+	p.expect("text " + strings.Repeat("x", 1000))
+	s.Close(ws.CloseNormal, "")
+	if err := s.WaitForRoom(t.Context()); !errors.Is(err, ws.ErrClosed) {
+		t.Errorf("on a closed one: %v", err)
 	}
 }

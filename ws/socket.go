@@ -148,6 +148,14 @@ func (s *Socket) TrySend(m Message) error {
 	return s.conn.TrySend(p.frames)
 }
 
+// WaitForRoom returns when Send would not wait: fewer than Config.SendBuffer bytes wait to be sent. It waits as Send
+// does, for writes to end, of which each has Config.WriteTimeout, but no longer than ctx lives. The error is Send's, or
+// that of ctx.
+func (s *Socket) WaitForRoom(ctx context.Context) error { return s.conn.WaitToSend(ctx) }
+
+// TrySendPrepared is TrySend with what is encoded already.
+func (s *Socket) TrySendPrepared(p *Prepared) error { return s.conn.TrySend(p.frames) }
+
 // SendPrepared sends what is encoded already; as Send.
 func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.frames) }
 

@@ -228,6 +228,13 @@ func (o *outbox) waitForRoom(ctx context.Context, most int) error {
 	return nil
 }
 
+// waitToSend returns when send would not wait, or why nothing can be sent.
+func (o *outbox) waitToSend(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.roomLocked(ctx, o.conn.config.SendBuffer)
+}
+
 // The rest is called with mu held.
 
 func (o *outbox) openLocked() error {

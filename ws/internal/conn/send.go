@@ -151,6 +151,9 @@ func (c *Conn) Offer(p *Prepared) {
 // that does not. The error is the context's.
 func (c *Conn) WaitForRoom(ctx context.Context, most int) error { return c.out.waitForRoom(ctx, most) }
 
+// WaitToSend waits, as Send does, until fewer than SendBuffer bytes wait, and no longer than ctx lives.
+func (c *Conn) WaitToSend(ctx context.Context) error { return c.out.waitToSend(ctx) }
+
 // Buffered is how many bytes wait to be sent.
 func (c *Conn) Buffered() int { return c.out.waiting() }
 
