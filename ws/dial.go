@@ -253,7 +253,7 @@ func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, err
 		d.deflate = &agreed
 	}
 	s := &Socket{subprotocol: answer.response.Header.Get("Sec-Websocket-Protocol")}
-	s.request = request{
+	s.request = KeptRequest{
 		head:   dialedHead(target, header),
 		remote: nc.RemoteAddr().String(),
 		path:   target.Path,

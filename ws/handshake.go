@@ -59,9 +59,9 @@ func (r *Route) serve(c echo.Context) error {
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "the server is shutting down; connect again in a moment")
 	}
 	defer r.app.engine.Release() // the socket has counted itself by then, or never comes
-	kept := keepRequest(c)
-	if len(kept.head) > maxHead {
-		return echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "a WebSocket's request may have 16 KiB of header")
+	kept, err := KeepRequest(c)
+	if err != nil {
+		return err
 	}
 	address := AddressOf(c)
 	if err := r.app.Admit(address); err != nil {
@@ -167,7 +167,7 @@ func hijack(c echo.Context) (net.Conn, []byte, error) {
 
 // accept sends 101 and makes the socket; it reports false where the answer could not be written. From here on
 // the HTTP answer is given.
-func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept request, address string) bool {
+func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept KeptRequest, address string) bool {
 	res := c.Response()
 	res.Status, res.Committed = http.StatusSwitchingProtocols, true
 	if agreed.extension != "" {

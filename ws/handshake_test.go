@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -312,6 +314,50 @@ func TestAHeaderThatIsTooLarge(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, echoRoute)
 	if res, _ := ask(t, addr, request("/echo", "X-Large: "+strings.Repeat("x", 20<<10))); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("got %s", res.Status)
+	}
+}
+
+// What is kept for a client without a socket is the same, and as bounded.
+func TestKeepRequest(t *testing.T) {
+	keep := func(head string) (ws.KeptRequest, error) {
+		r := httptest.NewRequest(http.MethodGet, "/a%20b?q=1", nil)
+		r.Header.Set("Cookie", "session=abc")
+		r.Header.Set("X-Large", head)
+		return ws.KeepRequest(echo.New().NewContext(r, httptest.NewRecorder()))
+	}
+	kept, err := keep("small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := kept.Request()
+	if cookie, err := r.Cookie("session"); err != nil || cookie.Value != "abc" || r.URL.Path != "/a b" || r.Host != "example.com" || r.RemoteAddr != "192.0.2.1:1234" {
+		t.Errorf("got %v", r)
+	}
+	var he *echo.HTTPError
+	if _, err := keep(strings.Repeat("x", 20<<10)); !errors.As(err, &he) || he.Code != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a large one: %v", err)
+	}
+}
+
+// AllowsOrigin judges as CheckOrigin does.
+func TestAllowsOrigin(t *testing.T) {
+	for _, c := range []struct {
+		allowed, origin string
+		want            bool
+	}{
+		{"https://app.example:443", "https://app.example", true},
+		{"https://app.example", "https://App.Example:443", true},
+		{"https://app.example", "http://app.example", false},
+		{"https://app.example", "https://app.example:8443", false},
+		{"https://app.example", "https://app.example.foe.example", false},
+		{"https://app.example", "null", false},
+		{"https://app.example", "", false},
+		{"https://app.example", "https://ana@app.example", false},
+		{"*", "https://foe.example", true},
+	} {
+		if got := ws.AllowsOrigin([]string{c.allowed}, c.origin); got != c.want {
+			t.Errorf("%q allows %q: %v", c.allowed, c.origin, got)
+		}
 	}
 }
 

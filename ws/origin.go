@@ -25,14 +25,12 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 	if len(values) > 1 {
 		return errors.New("a request has one Origin")
 	}
-	origin, err := url.Parse(values[0])
-	if err != nil || origin.Host == "" || origin.User != nil {
+	origin := readOrigin(values[0])
+	if origin == nil {
 		return foreign(values[0])
 	}
-	for _, one := range allowed {
-		if o, err := parseOrigin(one); err == nil && o.Scheme == origin.Scheme && sameHost(o.Scheme, o.Host, origin.Host) {
-			return nil
-		}
+	if isAmong(allowed, origin) {
+		return nil
 	}
 	secure, host := a.seenAs(r)
 	switch origin.Scheme { // Go's clients send their own URL, which no page can
@@ -55,6 +53,33 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 		return fmt.Errorf("%s is none of this server's hosts; the server's list of hosts can name it", host)
 	}
 	return nil
+}
+
+// AllowsOrigin reports whether a list such as Config.Origins names an origin, as CheckOrigin judges it: for the header
+// Access-Control-Allow-Origin.
+func AllowsOrigin(allowed []string, origin string) bool {
+	if slices.Contains(allowed, "*") {
+		return true
+	}
+	o := readOrigin(origin)
+	return o != nil && isAmong(allowed, o)
+}
+
+// readOrigin reads the value of an Origin header; nil is one that names no host.
+func readOrigin(value string) *url.URL {
+	origin, err := url.Parse(value)
+	if err != nil || origin.Host == "" || origin.User != nil {
+		return nil
+	}
+	return origin
+}
+
+// isAmong reports whether the list has the origin by name.
+func isAmong(allowed []string, origin *url.URL) bool {
+	return slices.ContainsFunc(allowed, func(one string) bool {
+		o, err := parseOrigin(one)
+		return err == nil && o.Scheme == origin.Scheme && sameHost(o.Scheme, o.Host, origin.Host)
+	})
 }
 
 func foreign(origin string) error {

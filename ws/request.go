@@ -23,9 +23,9 @@ var handshakeFields = map[string]bool{
 	"Sec-Websocket-Extensions": true,
 }
 
-// request is what is kept of the HTTP request: its head as text, in some hundred bytes, since a live
-// http.Request with its headers in a map takes thousands.
-type request struct {
+// KeptRequest is what is kept of an HTTP request for as long as its client stays: its head as text, in some hundred
+// bytes, since a live http.Request with its headers in a map takes thousands. It may be copied.
+type KeptRequest struct {
 	head   string
 	remote string
 	path   string
@@ -33,23 +33,32 @@ type request struct {
 	params []string
 }
 
-// maxHead is the most that is kept of a request for as long as its socket lives, in bytes.
+// maxHead is the most that is kept of a request, in bytes.
 const maxHead = 16 << 10
 
-func keepRequest(c echo.Context) request {
+var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request of a connection that stays may have 16 KiB of header")
+
+// KeepRequest keeps c's request, a GET: for a client that stays without a socket, such as one that polls. A head of more
+// than 16 KiB is an error, which is the HTTP answer.
+func KeepRequest(c echo.Context) (KeptRequest, error) {
 	r := c.Request()
 	var b strings.Builder
 	b.WriteString("GET " + r.URL.RequestURI() + " HTTP/1.1\r\nHost: " + r.Host + "\r\n")
 	r.Header.WriteSubset(&b, handshakeFields) // a strings.Builder does not fail
 	b.WriteString("\r\n")
-	kept := request{head: strings.Clone(b.String()), remote: r.RemoteAddr, path: strings.Clone(r.URL.Path)}
+	if b.Len() > maxHead {
+		return KeptRequest{}, errLongHead
+	}
+	kept := KeptRequest{head: strings.Clone(b.String()), remote: r.RemoteAddr, path: strings.Clone(r.URL.Path)}
 	if names := c.ParamNames(); len(names) > 0 {
 		kept.names, kept.params = names, slices.Clone(c.ParamValues())
 	}
-	return kept
+	return kept, nil
 }
 
-func (k request) restore() *http.Request {
+// Request makes the request anew: URL and query, header (but for a WebSocket handshake's own fields), cookies, host,
+// remote address.
+func (k KeptRequest) Request() *http.Request {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(k.head)))
 	if err != nil { // a head that net/http read once, and wrote by its own rules
 		r, _ = http.NewRequest(http.MethodGet, "/", nil)

@@ -46,7 +46,7 @@ type Socket struct {
 	subprotocol string
 	address     string // as the App's admission counts it
 	realIP      string
-	request     request
+	request     KeptRequest
 	rate        *rate.Limiter // nil without a limit
 
 	// Owned by the socket's goroutine, which runs the Handler and all callbacks.
@@ -237,7 +237,7 @@ func (s *Socket) Done() <-chan struct{} { return s.Context().Done() }
 
 // Request returns the request that was upgraded, made anew at each call from what is kept: URL and
 // query, header (but for the handshake's own fields), cookies, host, remote address.
-func (s *Socket) Request() *http.Request { return s.request.restore() }
+func (s *Socket) Request() *http.Request { return s.request.Request() }
 
 // Param is the value of the route's parameter, as in echo.Context.
 func (s *Socket) Param(name string) string {
