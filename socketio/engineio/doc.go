@@ -11,12 +11,36 @@
 //
 // # Who runs what
 //
-// A session on polling has no goroutine: requests run its callbacks, one at a time. On WebSocket the
-// socket's goroutine does (see ws). Each session has one timer, for pings and for their answers. Server.Close
-// ends all sessions; their sockets are the App's, which waits for them.
+// A session on polling has no goroutine while nothing comes: each POST has one, which runs the callbacks for its
+// packets after those of the POSTs before. On WebSocket the socket's goroutine does (see ws). Each session has one
+// timer, for pings and for silence. Server.Close ends all sessions and waits for their callbacks; their sockets are
+// the App's, which waits for them.
+//
+// # What is bounded
+//
+//	what                        by                         past it
+//	--------------------------  -------------------------  ---------------------------------------------------
+//	sessions                    MaxSessions, and the       the handshake gets 503, or 429
+//	                            App's MaxSockets and
+//	                            MaxAddressSockets
+//	what is kept of a request   16 KiB                     the handshake gets 431
+//	a body, a message           MaxPayload                 413, or the session ends
+//	packets of a body           MaxPackets                 the session ends with ParseError
+//	POSTs answered before they  MaxPayload                 the next is answered when it is handled
+//	are handled
+//	what waits for a poller     MaxQueue                   Send waits, for PollTimeout at most; Offer ends the
+//	                                                       session of a client that does not poll
+//	what waits on a WebSocket   the App's SendBuffer       as ws.Socket's Send and Offer
+//	silence                     PingInterval+PingTimeout   the session ends with PingTimeout
+//	an upgrade                  UpgradeTimeout             its socket is closed, and the session polls on
+//
+// A client that polls gets its POST's answer when the packets are handled, or, when somebody waits for room, before:
+// it may be one that fetches nothing until then.
 //
 // # Files, in reading order
 //
-// packet.go: the encoding, with no connection in sight. server.go: which request is what, and its errors.
-// session.go: a session, its messages and its end. polling.go and websocket.go: its two transports.
+// packet.go: the encoding, with no connection in sight. config.go: the settings. server.go: which request is what.
+// refuse.go and cors.go: who is refused, and what pages of other origins may read. session.go: a session. send.go,
+// receive.go, life.go, end.go: what it sends and takes, its pings, its end. polling.go with post.go, and websocket.go:
+// its two transports.
 package engineio

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"iter"
 
 	"echows/ws"
 )
@@ -34,6 +35,8 @@ var (
 	errEmptyPacket = errors.New("a packet is empty")
 	errPacketType  = errors.New("a packet is of an unknown type")
 	errBase64      = errors.New("a binary packet is not base64")
+	errManyPackets = errors.New("a request carries too many packets")
+	errIdlePackets = errors.New("a request carries too many packets that mean nothing")
 )
 
 // decodePacket reads one packet of text.
@@ -56,18 +59,43 @@ func decodePacket(text []byte) (packet, error) {
 	return packet{kind, data}, nil
 }
 
-// decodePayload reads the packets of one polling request: all, or those before the error.
-func decodePayload(body []byte) ([]packet, error) {
-	packets := make([]packet, 0, 1+min(bytes.Count(body, []byte{separator}), 64))
-	for text := range bytes.SplitSeq(body, []byte{separator}) {
-		p, err := decodePacket(text)
-		if err != nil {
-			return packets, err
+// maxIdle is how many packets that mean nothing one request may carry.
+const maxIdle = 10
+
+// decodePayload reads the packets of one polling request, of which there may be most, one after the other: none is
+// decoded before the one before it was handled. An error is the last.
+func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
+	return func(yield func(packet, error) bool) {
+		if bytes.Count(body, []byte{separator}) >= most {
+			yield(packet{}, errManyPackets)
+			return
 		}
-		packets = append(packets, p)
+		idle := 0
+		for text := range bytes.SplitSeq(body, []byte{separator}) {
+			p, err := decodePacket(text)
+			if err == nil && p.isIdle() {
+				if idle++; idle > maxIdle {
+					err = errIdlePackets
+				}
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
 	}
-	return packets, nil
 }
+
+// isIdle reports whether the packet means nothing when a client sends it by polling.
+func (p packet) isIdle() bool {
+	return p.kind == packetOpen || p.kind == packetUpgrade || p.kind == packetNoop
+}
+
+// packetOverhead is about what a packet costs besides its data while it waits, in bytes: its place in the queue, and
+// what allocating its data wastes.
+const packetOverhead = 64
+
+// cost is how many bytes a packet that waits counts for.
+func (p packet) cost() int { return len(p.data) + packetOverhead }
 
 // appendPacket encodes one packet as text.
 func appendPacket(dst []byte, p packet) []byte {
@@ -80,7 +108,11 @@ func appendPacket(dst []byte, p packet) []byte {
 
 // encodePayload encodes the packets of one polling answer.
 func encodePayload(packets []packet) []byte {
-	var body []byte
+	size := 0
+	for _, p := range packets {
+		size += 2 + base64.StdEncoding.EncodedLen(len(p.data))
+	}
+	body := make([]byte, 0, size)
 	for i, p := range packets {
 		if i > 0 {
 			body = append(body, separator)
@@ -113,6 +145,14 @@ func fromWire(m ws.Message) (packet, error) {
 		return packet{packetBinary, m.Data}, nil
 	}
 	return decodePacket(m.Data)
+}
+
+// wire is the packet as a message of a WebSocket.
+func (p packet) wire() ws.Message {
+	if p.kind == packetBinary {
+		return ws.Message{Opcode: ws.Binary, Data: p.data}
+	}
+	return ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}
 }
 
 // message is the application's part of a packet.

@@ -2,8 +2,9 @@ package engineio
 
 import (
 	"errors"
-	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,54 +20,55 @@ type answer struct {
 	bad  bool
 }
 
+var (
+	errTwoGETs = errors.New("two GETs at once")
+	errLostGET = errors.New("the client gave up a GET")
+)
+
 // openPolling begins a session with a GET.
 func (s *Server) openPolling(c echo.Context) error {
+	kept, err := ws.KeepRequest(c)
+	if err != nil {
+		return err
+	}
 	address := ws.AddressOf(c)
 	if err := s.app.Admit(address); err != nil {
 		return err
 	}
-	session, err := s.newSession(keep(c.Request()), nil)
-	if err != nil {
+	session := &Session{kept: &kept}
+	if err := s.begin(session); err != nil {
 		s.app.Dismiss(address)
 		return err
 	}
 	session.OnClose(func(string) { s.app.Dismiss(address) })
-	return respond(c, appendPacket(nil, session.handshake("websocket")))
+	setAnswerHeader(c)
+	return c.Blob(http.StatusOK, contentType, appendPacket(nil, session.handshake()))
 }
 
-// keep is what a session keeps of a request.
-func keep(r *http.Request) *http.Request {
-	kept := r.Clone(noContext)
-	kept.Body = http.NoBody
-	return kept
-}
+const contentType = "text/plain; charset=UTF-8"
 
-func respond(c echo.Context, body []byte) error {
-	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.Blob(http.StatusOK, "text/plain; charset=UTF-8", body)
-}
+func setAnswerHeader(c echo.Context) { c.Response().Header().Set("Cache-Control", "no-store") }
 
 // poll answers a GET with the packets that wait, or with the next.
 func (s *Session) poll(c echo.Context) error {
 	s.mu.Lock()
 	switch {
 	case s.ended && s.queue != nil: // the last of it
-		body := encodePayload(s.queue)
-		s.queue = nil
+		body := encodePayload(s.takeLocked())
 		s.timer.Stop()
 		s.server.remove(s)
 		s.mu.Unlock()
-		return respond(c, body)
+		return s.write(c, body)
 	case s.ended || s.transport != polling:
 		s.mu.Unlock()
 		return errRequest.answer(c)
 	case s.pending != nil:
-		s.endLocked(TransportError, errors.New("two GETs at once"))
+		s.endLocked(TransportError, errTwoGETs)
 		s.mu.Unlock()
 		return errRequest.answer(c)
 	}
 	mine := &pendingPoll{make(chan answer, 1)}
-	s.pending = mine
+	s.pending, s.polled = mine, time.Now()
 	if len(s.queue) > 0 {
 		s.answerLocked()
 	}
@@ -76,7 +78,10 @@ func (s *Session) poll(c echo.Context) error {
 		if a.bad {
 			return errRequest.answer(c)
 		}
-		return respond(c, a.body)
+		if err := s.write(c, a.body); err != nil {
+			s.end(TransportError, err) // what the answer was to bring is lost
+		}
+		return nil
 	case <-c.Request().Context().Done():
 	}
 	s.mu.Lock()
@@ -84,69 +89,40 @@ func (s *Session) poll(c echo.Context) error {
 	if s.pending == mine {
 		s.pending = nil
 	}
-	s.endLocked(TransportError, errors.New("the client gave up a GET")) // and whatever that was to bring
+	s.endLocked(TransportError, errLostGET) // and whatever that was to bring
 	return nil
 }
 
 // answerLocked gives the GET that waits, if one does, all that is queued.
 func (s *Session) answerLocked() {
-	if s.pending == nil || s.transport != polling {
+	if s.pending == nil {
 		return
 	}
-	s.pending.answer <- answer{body: encodePayload(s.queue)}
-	s.pending, s.queue, s.queued = nil, nil, 0
+	s.pending.answer <- answer{body: encodePayload(s.takeLocked())}
+	s.pending = nil
 }
 
-// post takes the packets of a POST.
-func (s *Session) post(c echo.Context) error {
-	s.mu.Lock()
-	switch {
-	case s.ended || s.transport != polling:
-		s.mu.Unlock()
-		return errRequest.answer(c)
-	case s.posting:
-		s.endLocked(TransportError, errors.New("two POSTs at once"))
-		s.mu.Unlock()
-		return errRequest.answer(c)
-	}
-	s.posting = true
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.posting = false
-	}()
-	if c.Request().Header.Get(echo.HeaderContentType) == echo.MIMEOctetStream {
-		s.end(TransportError, errors.New("a POST of bytes"))
-		return errRequest.answer(c)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, int64(s.server.config.MaxPayload)))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return c.NoContent(http.StatusRequestEntityTooLarge)
-	}
-	if err != nil {
-		s.end(TransportError, err)
-		return errRequest.answer(c)
-	}
-	if !s.receiveAll(body) {
-		return errRequest.answer(c)
-	}
-	return c.Blob(http.StatusOK, "text/html", []byte("ok"))
-}
+// answerChunk is how many bytes of an answer a client has PollTimeout to take.
+const answerChunk = 64 << 10
 
-// receiveAll handles the packets of a payload, and reports whether all were packets.
-func (s *Session) receiveAll(body []byte) bool {
-	packets, err := decodePayload(body)
-	s.dispatching.Lock()
-	defer s.dispatching.Unlock()
-	for _, p := range packets {
-		if !s.receive(p) {
-			return true
+// write answers a GET. As long as the client takes the answer, it is one that polls.
+func (s *Session) write(c echo.Context, body []byte) error {
+	setAnswerHeader(c)
+	res := c.Response()
+	res.Header().Set(echo.HeaderContentType, contentType)
+	res.Header().Set(echo.HeaderContentLength, strconv.Itoa(len(body)))
+	res.WriteHeader(http.StatusOK)
+	deadline := http.NewResponseController(res)
+	for len(body) > 0 {
+		deadline.SetWriteDeadline(time.Now().Add(s.server.config.PollTimeout)) // an error: there are none here
+		n, err := res.Write(body[:min(len(body), answerChunk)])
+		if err != nil {
+			return err
 		}
+		body = body[n:]
+		s.mu.Lock()
+		s.polled = time.Now()
+		s.mu.Unlock()
 	}
-	if err != nil {
-		s.end(ParseError, err)
-	}
-	return err == nil
+	return nil
 }

@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,12 +10,11 @@ import (
 	"echows/ws"
 )
 
-// noContext is that of a request which is over.
-var noContext = context.Background()
-
 // noopWait is how long a GET may wait while an upgrade is under way: the client ends its polling with
 // an answer, and has to get one.
 const noopWait = 100 * time.Millisecond
+
+var errGivenUp = errors.New("the upgrade was given up")
 
 // serveSocket is the route's handler: a new session, or an upgrade of one that polls.
 func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
@@ -24,8 +22,8 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 		session.upgrade(socket)
 		return nil
 	}
-	session, err := s.newSession(keep(socket.Request()), socket)
-	if err != nil {
+	session := &Session{transport: websocket, socket: socket}
+	if err := s.begin(session); err != nil {
 		return &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "no more sessions at the moment"}
 	}
 	session.serve(socket)
@@ -35,16 +33,23 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 // serve makes a socket the session's own.
 func (s *Session) serve(socket *ws.Socket) {
 	socket.OnMessage(s.receiveMessage)
-	socket.OnClose(func(code ws.CloseCode, _ string) {
-		reason := TransportClose
-		switch code {
-		case ws.CloseProtocolError, ws.CloseInvalidPayload, ws.CloseTooBig, ws.CloseTryAgainLater:
-			reason = TransportError
-		}
-		s.end(reason, nil)
-	})
-	if s.isEnded() { // meanwhile
-		socket.Close(ws.CloseNormal, "")
+	socket.OnClose(func(code ws.CloseCode, _ string) { s.socketClosed(code) })
+	if reason, ended := s.endReason(); ended { // meanwhile
+		socket.Close(closeCode(reason), reason)
+	}
+}
+
+// socketClosed ends the session with its socket.
+func (s *Session) socketClosed(code ws.CloseCode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch code {
+	case ws.CloseTryAgainLater:
+		s.endSlowLocked(nil)
+	case ws.CloseProtocolError, ws.CloseInvalidPayload, ws.CloseTooBig:
+		s.endLocked(TransportError, nil)
+	default:
+		s.endLocked(TransportClose, nil)
 	}
 }
 
@@ -57,8 +62,6 @@ func (s *Session) receiveMessage(m ws.Message) error {
 		s.end(ParseError, err)
 		return nil
 	}
-	s.dispatching.Lock()
-	defer s.dispatching.Unlock()
 	s.receive(p)
 	return nil
 }
@@ -80,6 +83,7 @@ func (s *Session) upgrade(socket *ws.Socket) {
 		s.giveUp(socket)
 	})
 	socket.OnMessage(func(m ws.Message) error {
+		s.hear()
 		switch {
 		case !probed && m.IsText() && string(m.Data) == "2probe":
 			probed = true
@@ -112,53 +116,55 @@ func (s *Session) noop(socket *ws.Socket) {
 		return
 	}
 	if s.pending != nil {
-		s.queue = append(s.queue, packet{kind: packetNoop})
-		s.answerLocked()
+		s.sendPacketLocked(packet{kind: packetNoop})
 	}
 	time.AfterFunc(noopWait, func() { s.noop(socket) })
 }
 
 // goOver makes the socket the transport. What waited to be polled goes out first; what is sent meanwhile
-// waits behind it.
+// waits behind it. And what came by POSTs is handled before the socket is read on.
 func (s *Session) goOver(socket *ws.Socket) error {
 	s.mu.Lock()
 	if s.probe != socket {
 		s.mu.Unlock()
-		return errors.New("the upgrade was given up")
+		return errGivenUp
 	}
+	s.server.upgraded.Add(1)
 	s.probe, s.socket, s.transport = nil, socket, flushing
 	if s.pending != nil { // the client ended its polling before, or breaks the protocol
 		s.pending.answer <- answer{bad: true}
 		s.pending = nil
 	}
-	for len(s.queue) > 0 && !s.ended {
-		var messages []ws.Message
-		for _, p := range s.queue {
-			messages = append(messages, p.wire())
-		}
-		s.queue, s.queued = nil, 0
-		s.mu.Unlock()
-		f, err := ws.Prepare(messages...)
-		if err == nil {
-			err = socket.SendPrepared(f)
-		}
-		s.mu.Lock()
-		if err != nil {
-			break // the socket's end ends the session
-		}
-	}
+	s.flushLocked()
 	if !s.ended {
 		s.transport = websocket
 	}
+	s.wakeLocked()
+	handled := s.handled
 	s.mu.Unlock()
 	s.serve(socket)
+	if handled != nil {
+		<-handled // its callbacks may send on the socket meanwhile
+	}
 	return nil
 }
 
-// wire is the packet as a message of a WebSocket.
-func (p packet) wire() ws.Message {
-	if p.kind == packetBinary {
-		return ws.Message{Opcode: ws.Binary, Data: p.data}
+// flushLocked sends what waited to be polled, and what is queued meanwhile; mu is free while it sends. Those who wait
+// for room go on waiting, so this comes to an end.
+func (s *Session) flushLocked() {
+	for len(s.queue) > 0 && !s.ended {
+		var messages []ws.Message
+		for _, p := range s.takeLocked() {
+			messages = append(messages, p.wire())
+		}
+		s.mu.Unlock()
+		f, err := ws.Prepare(messages...)
+		if err == nil {
+			err = s.socket.SendPrepared(f)
+		}
+		s.mu.Lock()
+		if err != nil {
+			return // the socket's end ends the session
+		}
 	}
-	return ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}
 }

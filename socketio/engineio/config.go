@@ -1,0 +1,62 @@
+package engineio
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Config holds a Server's settings. The zero value is ready for use.
+type Config struct {
+	// PingInterval is the time between two pings; 25 s by default.
+	PingInterval time.Duration
+	// PingTimeout is how long a client has to answer a ping; 20 s by default. What counts is silence: a client of which
+	// nothing has come for PingInterval and PingTimeout together loses its session. Any byte is a sign of life, and
+	// time in which a callback of the session runs does not count.
+	PingTimeout time.Duration
+	// UpgradeTimeout is how long a client has to go over to a WebSocket that it opened; 10 s by default.
+	UpgradeTimeout time.Duration
+	// PollTimeout is how long sending waits for a client that polls to fetch what waits for it, since its last GET;
+	// PingTimeout by default. After it the session ends. It is also how long the client may take for each 64 KiB of an
+	// answer.
+	PollTimeout time.Duration
+	// MaxPayload is the longest message, and the longest body of a request, in bytes; 1,000,000 by
+	// default. The App's MaxMessage bounds messages of WebSockets too.
+	MaxPayload int
+	// MaxPackets is how many packets one request may carry; 10,000 by default. One with more ends its session.
+	MaxPackets int
+	// MaxQueue is how many bytes may wait for a client that polls before sending to it waits; 1 MiB by default. Each
+	// packet counts for 64 bytes more than its data has. See Session.Offer for those who do not wait.
+	MaxQueue int
+	// MaxSessions is how many sessions there may be; 100,000 by default. Then handshakes get 503.
+	MaxSessions int
+	// Origins are those whose pages are told, by CORS, that they may read answers: such as
+	// "https://example.com", or "*" for all. They are to be the App's own Origins, by which requests are
+	// refused.
+	Origins []string
+	// Allow may refuse a handshake with an error, whose text the client gets with 403.
+	Allow func(r *http.Request) error
+	// Logger gets a line for each session that ends with an error, and for callbacks that panic; slog.Default() by
+	// default.
+	Logger *slog.Logger
+}
+
+func (cfg *Config) setDefaults() {
+	setDefault(&cfg.PingInterval, 25*time.Second)
+	setDefault(&cfg.PingTimeout, 20*time.Second)
+	setDefault(&cfg.UpgradeTimeout, 10*time.Second)
+	setDefault(&cfg.PollTimeout, cfg.PingTimeout)
+	setDefault(&cfg.MaxPayload, 1_000_000)
+	setDefault(&cfg.MaxPackets, 10_000)
+	setDefault(&cfg.MaxQueue, 1<<20)
+	setDefault(&cfg.MaxSessions, 100_000)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+}
+
+func setDefault[T comparable](v *T, to T) {
+	if *v == *new(T) {
+		*v = to
+	}
+}

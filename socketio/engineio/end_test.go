@@ -1,0 +1,95 @@
+package engineio_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
+
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+// broken is an answer that cannot be written.
+type broken struct{ *httptest.ResponseRecorder }
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken") }
+
+// What an answer was to bring is lost when it cannot be written, and nothing may come after it.
+func TestAnAnswerThatIsLost(t *testing.T) {
+	s := newServer(t, engineio.Config{})
+	defer s.engine.Close()
+	sid := s.openCall(t.Context())
+	s.only().Send(text("lost"))
+	s.echo.ServeHTTP(broken{httptest.NewRecorder()}, httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=polling&sid="+sid, nil))
+	s.expectEnd(engineio.TransportError)
+}
+
+// Whatever one function does, the others are called.
+func TestCallbacksThatFail(t *testing.T) {
+	s := start(t, engineio.Config{})
+	sid := s.open()
+	one := s.only()
+	one.OnClose(func(string) { panic("first") })
+	one.OnClose(func(string) { runtime.Goexit() })
+	last := make(chan string, 1)
+	one.OnClose(func(reason string) { last <- reason })
+	s.post(sid, "1")
+	if got := <-last; got != engineio.TransportClose {
+		t.Errorf("ended with %q", got)
+	}
+	one.OnClose(func(string) { panic("late") })
+}
+
+// A message's callback that panics, or ends its goroutine, harms its own session at most.
+func TestMessagesThatFail(t *testing.T) {
+	s := start(t, engineio.Config{})
+	s.onMessage = func(one *engineio.Session, m ws.Message) error {
+		switch string(m.Data) {
+		case "panic":
+			panic("on purpose")
+		case "exit":
+			runtime.Goexit()
+		}
+		return one.Send(m)
+	}
+	sid := s.open()
+	if status, body := s.post(sid, "4panic"); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	s.expectEnd(engineio.ForcedClose)
+	sid = s.open()
+	s.post(sid, "4exit")
+	s.expectEcho(sid)
+}
+
+// A panic in the function given to New ends the session, which does not count for its address any more.
+func TestNewThatFails(t *testing.T) {
+	e := newServerOn(t, ws.Config{MaxAddressSockets: 1}, engineio.Config{})
+	engineio.New(e.app, "/fails/", engineio.Config{Logger: e.quiet()}, func(*engineio.Session) { panic("on purpose") })
+	e.start()
+	url := e.url
+	e.url = e.base() + "/fails/"
+	sid := e.open()
+	e.expectPoll(sid, 200, "1")
+	e.url = url
+	eventually(t, func() bool { // its place is free a moment later
+		status, _, _ := e.request("GET", "EIO=4&transport=polling", "")
+		return status == 200
+	})
+}
+
+// An upgrade that is not decided ends with its session.
+func TestAProbeAtTheEnd(t *testing.T) {
+	s := start(t, engineio.Config{UpgradeTimeout: time.Hour})
+	sid := s.open()
+	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
+	websocket.Message.Send(conn, "2probe")
+	expect(t, conn, "3probe")
+	s.only().Close()
+	expectClosed(t, conn)
+	s.expectEnd(engineio.ForcedClose)
+}

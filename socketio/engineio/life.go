@@ -1,0 +1,105 @@
+package engineio
+
+import (
+	"time"
+
+	"echows/ws"
+)
+
+// pingRetry is how long a ping waits that would have to be sent behind too much.
+const pingRetry = time.Second
+
+// ping is a ping as it is on a WebSocket.
+var ping = func() *ws.Prepared {
+	f, err := ws.Prepare(packet{kind: packetPing}.wire())
+	if err != nil {
+		panic(err)
+	}
+	return f
+}()
+
+// tick sends a ping that is due, and ends a session whose client is silent.
+func (s *Session) tick() {
+	cfg := s.server.config
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	now := time.Now()
+	left := s.timeLeftLocked(now)
+	if left <= 0 {
+		s.endSilentLocked()
+		return
+	}
+	if !now.Before(s.pingAt) {
+		s.pingAt = now.Add(cfg.PingInterval)
+		if !s.pingLocked() {
+			s.pingAt = now.Add(min(pingRetry, cfg.PingTimeout))
+		}
+	}
+	s.timer.Reset(max(min(left, s.pingAt.Sub(now)), time.Millisecond))
+}
+
+// pingLocked sends a ping, and reports whether it could: it waits for nothing, and never ends the session.
+func (s *Session) pingLocked() bool {
+	switch {
+	case s.transport == websocket:
+		return s.socket.TrySendPrepared(ping) == nil
+	case s.transport == flushing:
+		return false
+	case !s.pinged:
+		s.pinged = true
+		s.sendPacketLocked(packet{kind: packetPing})
+	}
+	return true // one that waits to be polled is enough
+}
+
+// timeLeftLocked is how long the client may be silent on. Its silence does not count while a callback runs, and what
+// it was sent on a WebSocket has to reach it first; ws ends one that does not read.
+func (s *Session) timeLeftLocked(now time.Time) time.Duration {
+	cfg := s.server.config
+	silence := now.Sub(s.heard)
+	if s.socket != nil {
+		silence = min(silence, s.socket.Silence())
+	}
+	if s.handling > 0 {
+		silence = 0
+	}
+	left := cfg.PingInterval + cfg.PingTimeout - silence
+	if left <= 0 && s.socket != nil && s.socket.Buffered() > 0 {
+		return pingRetry
+	}
+	return left
+}
+
+// isInTime notes a request, which is a sign of life, and reports whether there is something to do with it. It ends the
+// session if the request comes too late, but before the timer.
+func (s *Session) isInTime() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return s.queue != nil // its last packets
+	}
+	now := time.Now()
+	if s.timeLeftLocked(now) <= 0 {
+		s.endSilentLocked()
+		return false
+	}
+	s.heard = now
+	return true
+}
+
+func (s *Session) endSilentLocked() {
+	s.server.silent.Add(1)
+	s.endLocked(PingTimeout, nil)
+}
+
+// hear notes a sign of life.
+func (s *Session) hear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hearLocked()
+}
+
+func (s *Session) hearLocked() { s.heard = time.Now() }

@@ -1,0 +1,166 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+var (
+	errTwoPOSTs = errors.New("two POSTs at once")
+	errBytes    = errors.New("a POST of bytes")
+)
+
+// posting is a POST that is not answered yet.
+type posting struct {
+	size  int           // of its body, in bytes
+	early chan struct{} // closed to answer it before it is handled
+}
+
+// post takes the packets of a POST.
+func (s *Session) post(c echo.Context) error {
+	mine := &posting{early: make(chan struct{})}
+	s.mu.Lock()
+	switch {
+	case s.ended || s.transport != polling:
+		s.mu.Unlock()
+		return errRequest.answer(c)
+	case s.posting != nil:
+		s.endLocked(TransportError, errTwoPOSTs)
+		s.mu.Unlock()
+		return errRequest.answer(c)
+	}
+	s.posting = mine
+	s.mu.Unlock()
+	defer s.answered(mine)
+	if c.Request().Header.Get(echo.HeaderContentType) == echo.MIMEOctetStream {
+		s.end(TransportError, errBytes)
+		return errRequest.answer(c)
+	}
+	body, err := io.ReadAll(heard{http.MaxBytesReader(c.Response(), c.Request().Body, int64(s.server.config.MaxPayload)), s})
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return c.NoContent(http.StatusRequestEntityTooLarge)
+	}
+	if err != nil {
+		s.end(TransportError, err)
+		return errRequest.answer(c)
+	}
+	if !s.handlePost(mine, body) {
+		return errRequest.answer(c)
+	}
+	return c.Blob(http.StatusOK, "text/html", []byte("ok"))
+}
+
+// heard is a body of which each part that comes is a sign of life.
+type heard struct {
+	io.Reader
+	session *Session
+}
+
+func (h heard) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	h.session.hear()
+	return n, err
+}
+
+// answered lets the next POST come.
+func (s *Session) answered(one *posting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.posting == one {
+		s.posting = nil
+	}
+}
+
+// handlePost has a goroutine handle the packets of a POST after those of the ones before, and returns when it has, or
+// when the POST is to be answered before. It reports whether all that was handled were packets.
+func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
+	s.mu.Lock()
+	if s.ended || s.transport != polling { // meanwhile
+		s.mu.Unlock()
+		return false
+	}
+	s.server.running.Add(1) // the session is still one that runs
+	before, mine := s.handled, make(chan struct{})
+	s.handled = mine
+	s.handling++
+	one.size = len(body) + postOverhead
+	if s.room != nil {
+		s.answerPostLocked()
+	}
+	s.mu.Unlock()
+	result := make(chan bool, 1)
+	go func() {
+		defer s.server.running.Done()
+		ok := false
+		defer func() { // also where a callback ends this goroutine
+			result <- ok
+			s.postHandled(one, mine)
+		}()
+		if before != nil {
+			<-before
+		}
+		ok = s.receiveAll(body)
+	}()
+	select {
+	case ok := <-result:
+		return ok
+	case <-one.early:
+		return true
+	}
+}
+
+// postHandled begins the client's silence anew: while a callback runs, it does not count.
+func (s *Session) postHandled(one *posting, mine chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(mine)
+	if s.handled == mine {
+		s.handled = nil
+	}
+	s.handling--
+	if one.isEarly() {
+		s.parked -= one.size
+	}
+	s.hearLocked()
+}
+
+// postOverhead is about what a POST costs besides its body while it is handled, in bytes.
+const postOverhead = 4 << 10
+
+// answerPostLocked answers the POST under way before it is handled, since somebody waits for the client to fetch what
+// waits for it: some clients do so only when their POST is answered, and all do when they are about to upgrade. POSTs
+// that were answered hold no more than MaxPayload bytes, or are one.
+func (s *Session) answerPostLocked() {
+	one := s.posting
+	if one == nil || one.size == 0 || one.isEarly() || s.parked > 0 && s.parked+one.size > s.server.config.MaxPayload {
+		return
+	}
+	s.parked += one.size
+	close(one.early)
+}
+
+func (p *posting) isEarly() bool {
+	select {
+	case <-p.early:
+		return true
+	default:
+		return false
+	}
+}
+
+// receiveAll handles the packets of a payload, and reports whether all were packets.
+func (s *Session) receiveAll(body []byte) bool {
+	for p, err := range decodePayload(body, s.server.config.MaxPackets) {
+		if err != nil {
+			s.end(ParseError, err)
+			return false
+		}
+		if !s.receive(p) {
+			return true
+		}
+	}
+	return true
+}

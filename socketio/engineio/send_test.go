@@ -1,0 +1,333 @@
+package engineio_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/websocket"
+
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+// rows sends 3,000 messages of 1 kB for each message, and echoes it then.
+func rows(one *engineio.Session, m ws.Message) error {
+	echo := text(string(m.Data)) // m is valid until this returns
+	for i := range 3000 {
+		if err := one.Send(text(fmt.Sprintf("%04d%0996d", i, i))); err != nil {
+			return err
+		}
+	}
+	return one.Send(echo)
+}
+
+// isRows reports whether the packets are what rows sends.
+func isRows(packets []string, echo string) bool {
+	for i, p := range packets[:len(packets)-1] {
+		if p != fmt.Sprintf("4%04d%0996d", i, i) {
+			return false
+		}
+	}
+	return len(packets) == 3001 && packets[3000] == echo
+}
+
+// fetch polls until the packet comes.
+func (s *server) fetch(sid, until string) (packets []string) {
+	s.t.Helper()
+	for len(packets) == 0 || packets[len(packets)-1] != until {
+		status, body := s.poll(sid)
+		if status != 200 {
+			s.t.Fatalf("GET: %d %s, after %d packets", status, body, len(packets))
+		}
+		packets = append(packets, strings.Split(body, "\x1e")...)
+	}
+	return packets
+}
+
+// A callback may send more than may wait, to a client that polls meanwhile, and to one that waits for its POST's
+// answer before it does.
+func TestALotForAPoller(t *testing.T) {
+	s := start(t, engineio.Config{MaxQueue: 100_000})
+	s.onMessage = rows
+	sid := s.open()
+	if status, body := s.post(sid, "4first"); status != 200 || body != "ok" {
+		t.Fatalf("POST: %d %s", status, body)
+	}
+	if got := s.fetch(sid, "4first"); !isRows(got, "4first") {
+		t.Errorf("got %d packets: %.99q", len(got), got)
+	}
+	posted := make(chan int)
+	go func() {
+		status, _ := s.post(sid, "4second")
+		posted <- status
+	}()
+	if got := s.fetch(sid, "4second"); !isRows(got, "4second") {
+		t.Errorf("got %d packets: %.99q", len(got), got)
+	}
+	if status := <-posted; status != 200 {
+		t.Errorf("POST: %d", status)
+	}
+}
+
+// A client that is about to upgrade fetches nothing before its POSTs are answered. What they bring is handled in order,
+// and before what comes on the WebSocket.
+func TestAnUpgradeWhileACallbackWaits(t *testing.T) {
+	s := start(t, engineio.Config{MaxQueue: 100_000})
+	s.onMessage = rows
+	sid := s.open()
+	for _, body := range []string{"4first", "4second"} { // the callback for the first goes on
+		if status, answer := s.post(sid, body); status != 200 || answer != "ok" {
+			t.Fatalf("POST: %d %s", status, answer)
+		}
+	}
+	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
+	websocket.Message.Send(conn, "2probe")
+	expect(t, conn, "3probe")
+	websocket.Message.Send(conn, "5")
+	websocket.Message.Send(conn, "4third")
+	for _, echo := range []string{"4first", "4second", "4third"} {
+		var got []string
+		for range 3001 {
+			var one string
+			if err := websocket.Message.Receive(conn, &one); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, one)
+		}
+		if !isRows(got, echo) {
+			t.Errorf("%s: got %d packets: %.99q", echo, len(got), got)
+		}
+	}
+	if n := s.engine.Stats().Upgraded; n != 1 {
+		t.Errorf("%d were upgraded", n)
+	}
+}
+
+// POSTs that were answered before they were handled hold no more than MaxPayload bytes.
+func TestPostsThatWait(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 1000, MaxPayload: 10_000}, func(t *testing.T, s *server) {
+		var calls, atOnce, most atomic.Int32
+		s.onMessage = func(one *engineio.Session, m ws.Message) error {
+			most.Store(max(most.Load(), atOnce.Add(1)))
+			defer atOnce.Add(-1)
+			calls.Add(1)
+			for range 10 {
+				if err := one.Send(text(strings.Repeat("x", 900))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		ctx := t.Context()
+		sid := s.openCall(ctx)
+		for range 2 {
+			calls.Store(0)
+			var answered atomic.Int32
+			for range 3 {
+				go func() {
+					s.call(ctx, "POST", "&sid="+sid, "4")
+					answered.Add(1)
+				}()
+				synctest.Wait()
+			}
+			if n := answered.Load(); n != 2 { // each counts for 4 KiB more
+				t.Errorf("%d POSTs were answered", n)
+			}
+			if n := calls.Load(); n != 1 {
+				t.Errorf("%d were handled", n)
+			}
+			got := 0
+			for got < 30 {
+				got += len(strings.Split(s.call(ctx, "GET", "&sid="+sid, ""), "\x1e"))
+			}
+			synctest.Wait()
+			if answered.Load() != 3 || calls.Load() != 3 || most.Load() != 1 {
+				t.Errorf("%d answered, %d handled, %d at a time", answered.Load(), calls.Load(), most.Load())
+			}
+		}
+	})
+}
+
+// Sending waits for a client that does not poll for PollTimeout, counted from its last GET.
+func TestAPollerThatStops(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 10_000, PollTimeout: 7 * time.Second}, func(t *testing.T, s *server) {
+		ctx := t.Context()
+		sid := s.openCall(ctx)
+		one := s.only()
+		var failed error
+		sent, waited := 0, time.Duration(0)
+		sending := make(chan struct{})
+		go func() {
+			defer close(sending)
+			for failed == nil {
+				begin := time.Now()
+				if failed = one.Send(text(strings.Repeat("x", 936))); failed == nil { // which counts for 1000
+					sent++
+				}
+				waited = time.Since(begin)
+			}
+		}()
+		time.Sleep(6 * time.Second)
+		if got := len(strings.Split(s.call(ctx, "GET", "&sid="+sid, ""), "\x1e")); got != 10 {
+			t.Errorf("a GET got %d", got)
+		}
+		<-sending
+		if !errors.Is(failed, engineio.ErrClosed) || sent != 20 || waited != 7*time.Second {
+			t.Errorf("%d were sent, then %v after %v", sent, failed, waited)
+		}
+		s.expectEnd(engineio.TransportError)
+		if n := s.engine.Stats().SlowClosed; n != 1 {
+			t.Errorf("%d were slow", n)
+		}
+	})
+}
+
+// A broadcast waits for nobody. Who polls may leave four times MaxQueue waiting, who does not no more than that.
+func TestOffersToAPoller(t *testing.T) {
+	kilo := text(strings.Repeat("x", 936)) // counts for 1000
+	for name, c := range map[string]struct {
+		pause time.Duration
+		want  int
+	}{"who polls": {4999 * time.Millisecond, 40}, "who does not": {5 * time.Second, 10}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, engineio.Config{MaxQueue: 10_000}, func(t *testing.T, s *server) {
+				sid := s.openCall(t.Context())
+				one := s.only()
+				time.Sleep(time.Minute / 2)
+				if got := s.call(t.Context(), "GET", "&sid="+sid, ""); got != "2" {
+					t.Errorf("GET: %q", got)
+				}
+				time.Sleep(c.pause)
+				taken := -1
+				for ; len(s.ended) == 0 && taken < 100; taken++ {
+					one.Offer(prepare(t, kilo))
+					synctest.Wait()
+				}
+				if taken != c.want {
+					t.Errorf("%d were taken", taken)
+				}
+				s.expectEnd(engineio.TransportError)
+				if n := s.engine.Stats().SlowClosed; n != 1 {
+					t.Errorf("%d were slow", n)
+				}
+			})
+		})
+	}
+}
+
+// A client that gets an answer is one that polls, though its GET had waited for long.
+func TestOffersRightAfterAnAnswer(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 10_000}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		one, kilo := s.only(), prepare(t, text(strings.Repeat("x", 1000)))
+		got := make(chan string)
+		go func() { got <- s.call(t.Context(), "GET", "&sid="+sid, "") }()
+		time.Sleep(10 * time.Second)
+		for range 20 {
+			one.Offer(kilo)
+		}
+		if first, rest := <-got, s.call(t.Context(), "GET", "&sid="+sid, ""); len(first) != 1001 || len(rest) != 19*1002-1 {
+			t.Errorf("got %d and %d bytes", len(first), len(rest))
+		}
+	})
+}
+
+// While what waited goes over to the WebSocket, who sends waits; and a POST that the client has not ended is refused.
+func TestGoingOver(t *testing.T) {
+	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		one := s.only()
+		one.Send(text("first"))
+		body, in := io.Pipe()
+		posted := make(chan int)
+		go func() {
+			res := httptest.NewRecorder()
+			s.echo.ServeHTTP(res, httptest.NewRequest("POST", "/engine.io/?EIO=4&transport=polling&sid="+sid, body))
+			posted <- res.Code
+		}()
+		_, conn := s.pipes("&sid=" + sid)
+		websocket.Message.Send(conn, "2probe")
+		expect(t, conn, "3probe")
+		websocket.Message.Send(conn, "5")
+		synctest.Wait() // nobody reads what goes over
+		sent := make(chan error, 1)
+		go func() { sent <- one.Send(text("second")) }()
+		synctest.Wait()
+		if len(sent) > 0 {
+			t.Error("Send did not wait")
+		}
+		expect(t, conn, "4first", "4second")
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		io.WriteString(in, "4late")
+		in.Close()
+		if status := <-posted; status != http.StatusBadRequest {
+			t.Errorf("POST: %d", status)
+		}
+		websocket.Message.Send(conn, "4third")
+		expect(t, conn, "4third")
+	})
+}
+
+// On a WebSocket the socket's rule ends who does not read.
+func TestOffersToAWebSocket(t *testing.T) {
+	bubbleOn(t, ws.Config{SendBuffer: 1000}, engineio.Config{}, func(t *testing.T, s *server) {
+		s.pipe()
+		one, kilo := s.only(), prepare(t, text(strings.Repeat("x", 1000)))
+		one.Offer(kilo)
+		time.Sleep(2 * time.Second)
+		one.Offer(kilo)
+		s.expectEnd(engineio.TransportError)
+		if n := s.engine.Stats().SlowClosed; n != 1 {
+			t.Errorf("%d were slow", n)
+		}
+	})
+}
+
+// A sender that waits is let go by whatever ends the session, or goes on over the WebSocket.
+func TestManySendersToAPoller(t *testing.T) {
+	s := start(t, engineio.Config{MaxQueue: 10_000})
+	sid := s.open()
+	one := s.only()
+	var senders sync.WaitGroup
+	var sent atomic.Int32
+	for range 20 {
+		senders.Go(func() {
+			for one.SendTyped(append(engineio.AppendType(nil), strings.Repeat("x", 1000)...)) == nil {
+				sent.Add(1)
+			}
+		})
+	}
+	for range 20 {
+		if status, _ := s.poll(sid); status != 200 {
+			t.Fatalf("GET: %d", status)
+		}
+	}
+	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
+	websocket.Message.Send(conn, "2probe")
+	expect(t, conn, "3probe")
+	websocket.Message.Send(conn, "5")
+	for range 1000 {
+		expect(t, conn, "4"+strings.Repeat("x", 1000))
+	}
+	if one.Transport() != "websocket" {
+		t.Error("it polls")
+	}
+	one.Close()
+	go expectClosed(t, conn)
+	senders.Wait()
+	if sent.Load() < 1000 {
+		t.Errorf("%d were sent", sent.Load())
+	}
+	s.expectEnd(engineio.ForcedClose)
+}
