@@ -110,16 +110,17 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A session knows its request, whatever it began with.
+// A session knows its request and its client's address, whatever it began with.
 func TestRequestOfASession(t *testing.T) {
 	s := newServer(t, engineio.Config{})
+	s.echo.IPExtractor = echo.ExtractIPFromXFFHeader()
 	s.start()
-	s.request("GET", "EIO=4&transport=polling&begun=polling", "", "Cookie", "session=abc")
+	s.request("GET", "EIO=4&transport=polling&begun=polling", "", "Cookie", "session=abc", "X-Forwarded-For", "192.0.2.7")
 	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(s.url, "http")+"?EIO=4&transport=websocket&begun=websocket", s.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Header = http.Header{"Cookie": {"session=abc"}}
+	config.Header = http.Header{"Cookie": {"session=abc"}, "X-Forwarded-For": {"192.0.2.7"}}
 	conn, err := websocket.DialConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -135,8 +136,8 @@ func TestRequestOfASession(t *testing.T) {
 	for _, one := range s.sessions {
 		r := one.Request()
 		cookie, err := r.Cookie("session")
-		if err != nil || cookie.Value != "abc" || r.URL.Query().Get("begun") != one.Transport() || !strings.HasPrefix(r.RemoteAddr, "127.0.0.1:") {
-			t.Errorf("%s: %v", one.Transport(), r)
+		if err != nil || cookie.Value != "abc" || r.URL.Query().Get("begun") != one.Transport() || !strings.HasPrefix(r.RemoteAddr, "127.0.0.1:") || one.RealIP() != "192.0.2.7" {
+			t.Errorf("%s: from %s, %v", one.Transport(), one.RealIP(), r)
 		}
 		if one.Request() == r {
 			t.Error("a request is kept")

@@ -35,7 +35,7 @@ func (s *Server) openPolling(c echo.Context) error {
 	if err := s.app.Admit(address); err != nil {
 		return err
 	}
-	session := &Session{kept: &kept}
+	session := &Session{kept: &kept, realIP: c.RealIP()}
 	if err := s.begin(session); err != nil {
 		s.app.Dismiss(address)
 		return err

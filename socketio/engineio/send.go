@@ -76,6 +76,34 @@ func (s *Session) queueWhenRoom(f *ws.Prepared) (*ws.Socket, error) {
 	return nil, s.queueLocked(f)
 }
 
+// WaitForRoom returns when Send would not wait. It waits as Send does, but no longer than ctx lives. The error is
+// ErrClosed once the session has ended, or that of ctx.
+func (s *Session) WaitForRoom(ctx context.Context) error {
+	s.mu.Lock()
+	err := s.roomLocked(ctx)
+	s.mu.Unlock()
+	if socket := s.openSocket(); err == nil && socket != nil {
+		return socket.WaitForRoom(ctx)
+	}
+	return err
+}
+
+// TrySend sends messages that Prepare encoded only if they leave at once: on a WebSocket if nothing waits to be sent, to
+// a client that polls if a GET waits. It reports whether it did, and never waits or ends the session: for what is of no
+// use later.
+func (s *Session) TrySend(f *ws.Prepared) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+	case s.transport == websocket:
+		return s.socket.Buffered() == 0 && s.socket.TrySendPrepared(f) == nil
+	case s.transport == polling && s.pending != nil:
+		return s.queueLocked(f) == nil
+	}
+	return false
+}
+
 // Offer sends messages that Prepare encoded, and waits for nothing, for those who send to many. On a WebSocket it is as
 // ws.Socket.Offer. For a client that polls what counts is what waits already: the session ends if Config.MaxQueue bytes
 // wait and no GET has fetched anything for 5 s, or if four times as many wait.

@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -291,6 +292,132 @@ func TestOffersToAWebSocket(t *testing.T) {
 		if n := s.engine.Stats().SlowClosed; n != 1 {
 			t.Errorf("%d were slow", n)
 		}
+	})
+}
+
+// What waits counts as what it costs: small packets are not free.
+func TestSmallPacketsForAPoller(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 64 << 10}, func(t *testing.T, s *server) {
+		s.openCall(t.Context())
+		one, ack := s.only(), prepare(t, text("3123[]"))
+		late, cancel := context.WithCancel(t.Context())
+		cancel()
+		n := 0
+		for ; one.WaitForRoom(late) == nil && n < 100_000; n++ {
+			one.Offer(ack)
+		}
+		if n > 64<<10/64 {
+			t.Errorf("%d wait", n)
+		}
+		one.Close()
+	})
+}
+
+func TestWaitForRoom(t *testing.T) {
+	t.Run("polling", func(t *testing.T) {
+		bubble(t, engineio.Config{MaxQueue: 1000}, func(t *testing.T, s *server) {
+			sid := s.openCall(t.Context())
+			one := s.only()
+			if err := one.WaitForRoom(t.Context()); err != nil {
+				t.Error(err)
+			}
+			one.Send(text(strings.Repeat("x", 1000)))
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := one.WaitForRoom(soon); err != context.DeadlineExceeded {
+				t.Errorf("got %v", err)
+			}
+			room := make(chan error, 1)
+			go func() { room <- one.WaitForRoom(t.Context()) }()
+			synctest.Wait()
+			if len(room) > 0 {
+				t.Error("it did not wait")
+			}
+			s.call(t.Context(), "GET", "&sid="+sid, "")
+			if err := <-room; err != nil {
+				t.Error(err)
+			}
+			one.Send(text(strings.Repeat("x", 1000)))
+			go func() { room <- one.WaitForRoom(t.Context()) }()
+			synctest.Wait()
+			end := time.Now()
+			one.Close()
+			if err := <-room; !errors.Is(err, engineio.ErrClosed) || time.Since(end) > 0 {
+				t.Errorf("got %v after %v", err, time.Since(end))
+			}
+		})
+	})
+	t.Run("websocket", func(t *testing.T) {
+		bubbleOn(t, ws.Config{SendBuffer: 1000}, engineio.Config{}, func(t *testing.T, s *server) {
+			conn := s.pipe()
+			one := s.only()
+			if err := one.WaitForRoom(t.Context()); err != nil {
+				t.Error(err)
+			}
+			one.Offer(prepare(t, text(strings.Repeat("x", 1000))))
+			soon, cancel := context.WithTimeout(t.Context(), 9*time.Second) // a peer that has stalled is waited for, too
+			defer cancel()
+			if err := one.WaitForRoom(soon); err != context.DeadlineExceeded {
+				t.Errorf("got %v", err)
+			}
+			go func() {
+				var got string
+				websocket.Message.Receive(conn, &got)
+			}()
+			if err := one.WaitForRoom(t.Context()); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			one.Offer(prepare(t, text(strings.Repeat("x", 1000))))
+			if err := one.WaitForRoom(t.Context()); err == nil { // WriteTimeout
+				t.Error("it had room")
+			}
+		})
+	})
+}
+
+func TestTrySend(t *testing.T) {
+	t.Run("polling", func(t *testing.T) {
+		bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+			sid := s.openCall(t.Context())
+			one, volatile := s.only(), prepare(t, text("volatile"))
+			if one.TrySend(volatile) {
+				t.Error("it was sent to nobody")
+			}
+			got := make(chan string, 1)
+			go func() { got <- s.call(t.Context(), "GET", "&sid="+sid, "") }()
+			synctest.Wait()
+			if !one.TrySend(volatile) || one.TrySend(volatile) {
+				t.Error("a GET takes one")
+			}
+			if got := <-got; got != "4volatile" {
+				t.Errorf("GET: %q", got)
+			}
+			one.Close()
+			if one.TrySend(volatile) {
+				t.Error("it was sent at the end")
+			}
+		})
+	})
+	t.Run("websocket", func(t *testing.T) {
+		bubbleOn(t, ws.Config{SendBuffer: 1 << 20}, engineio.Config{}, func(t *testing.T, s *server) {
+			conn := s.pipe()
+			one, volatile := s.only(), prepare(t, text("volatile"))
+			synctest.Wait()
+			if !one.TrySend(volatile) {
+				t.Error("it was not sent")
+			}
+			synctest.Wait()
+			if one.TrySend(volatile) { // the peer has not read the first
+				t.Error("it was sent behind another")
+			}
+			expect(t, conn, "4volatile")
+			synctest.Wait()
+			if !one.TrySend(volatile) {
+				t.Error("it was not sent")
+			}
+			expect(t, conn, "4volatile")
+		})
 	})
 }
 

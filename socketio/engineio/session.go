@@ -39,6 +39,7 @@ type Session struct {
 	server *Server
 	id     string
 	kept   *ws.KeptRequest // of the handshake; nil where the socket has it
+	realIP string
 
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
@@ -64,7 +65,7 @@ type Session struct {
 	reason    string
 }
 
-// begin makes a new session one of the server's, of which kept, transport and socket are set. On a socket it
+// begin makes a new session one of the server's, of which kept, realIP, transport and socket are set. On a socket it
 // sends the open packet.
 func (s *Server) begin(one *Session) error {
 	now := time.Now()
@@ -100,6 +101,9 @@ func (s *Session) Request() *http.Request {
 	s.mu.Unlock()
 	return socket.Request()
 }
+
+// RealIP is the client's address at the handshake, as the Echo server's IPExtractor tells it.
+func (s *Session) RealIP() string { return s.realIP }
 
 // OnMessage registers what is called with each message, one at a time and in order; its data is valid
 // until f returns. An error ends the session.

@@ -22,7 +22,7 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 		session.upgrade(socket)
 		return nil
 	}
-	session := &Session{transport: websocket, socket: socket}
+	session := &Session{realIP: socket.RealIP(), transport: websocket, socket: socket}
 	if err := s.begin(session); err != nil {
 		return &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "no more sessions at the moment"}
 	}
