@@ -13,7 +13,7 @@
 //
 // A session on polling has no goroutine while nothing comes: each POST has one, which runs the callbacks for its
 // packets after those of the POSTs before. On WebSocket the socket's goroutine does (see ws). Each session has one
-// timer, for pings and for silence. Server.Close ends all sessions and waits for their callbacks; their sockets are
+// timer, for pings and for silence. Server.Shutdown ends all sessions and waits for their callbacks; their sockets are
 // the App's, which waits for them.
 //
 // # What is bounded

@@ -67,6 +67,8 @@ func closeCode(reason string) ws.CloseCode {
 	switch reason {
 	case ParseError, TransportError:
 		return ws.ClosePolicyViolation
+	case ShuttingDown:
+		return ws.CloseServiceRestart
 	}
 	return ws.CloseNormal
 }

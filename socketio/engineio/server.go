@@ -1,11 +1,13 @@
 package engineio
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -70,8 +72,20 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// Close refuses new sessions, ends all there are, and waits for their callbacks.
+// closeTime is how long Close waits for callbacks.
+const closeTime = 5 * time.Second
+
+// Close is Shutdown that waits for callbacks for 5 s at most.
 func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	s.Shutdown(ctx)
+}
+
+// Shutdown answers newcomers with 503 and ends every session: WebSockets are closed with 1012, and GETs that wait are
+// answered. Then it waits for the sessions' callbacks, or until ctx is over, and returns ctx's error. It may be called
+// again, and waits again.
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	sessions := make([]*Session, 0, len(s.sessions))
@@ -79,11 +93,37 @@ func (s *Server) Close() {
 		sessions = append(sessions, one)
 	}
 	s.mu.Unlock()
-	for _, one := range sessions {
+	endSpread(ctx, sessions)
+	done := make(chan struct{})
+	go func() { // ends with the last callback, which this cannot force to return
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// spread is the time over which Shutdown ends many sessions, so that they do not all come back at once; as ws's.
+const spread = time.Second
+
+func endSpread(ctx context.Context, sessions []*Session) {
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	batch := max(100, len(sessions)/int(spread/(10*time.Millisecond)))
+	for i, one := range sessions {
 		one.end(ShuttingDown, nil)
 		one.drop()
+		if i%batch == batch-1 && ctx.Err() == nil {
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+			}
+		}
 	}
-	s.running.Wait()
 }
 
 // sessionKey is where serveRequest leaves the session that a WebSocket is to take over.
