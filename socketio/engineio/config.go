@@ -36,8 +36,11 @@ type Config struct {
 	Origins []string
 	// Allow may refuse a handshake with an error, whose text the client gets with 403.
 	Allow func(r *http.Request) error
-	// Logger gets a line for each session that ends with an error, and for callbacks that panic; slog.Default() by
-	// default.
+	// OnRefused is called with each request that no session takes, and why: a handshake that is wrong, not allowed or
+	// one too many, a foreign origin, an unknown session. It runs before the answer, in the request's goroutine.
+	OnRefused func(r *http.Request, status int, reason string)
+	// Logger gets a line for each session that ends with an error, for callbacks that panic, and, once a second at
+	// most, for what was refused; slog.Default() by default.
 	Logger *slog.Logger
 }
 

@@ -151,4 +151,7 @@ func TestALargeHeader(t *testing.T) {
 	if status, body, _ := s.request("GET", "EIO=4&transport=polling", "", "X-Large", strings.Repeat("x", 20<<10)); status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d %s", status, body)
 	}
+	if n := s.engine.Stats().Refused; n != 1 {
+		t.Errorf("%d were refused", n)
+	}
 }

@@ -29,16 +29,18 @@ var (
 func (s *Server) openPolling(c echo.Context) error {
 	kept, err := ws.KeepRequest(c)
 	if err != nil {
-		return err
+		return s.refuseWith(c, err)
 	}
 	address := ws.AddressOf(c)
-	if err := s.app.Admit(address); err != nil {
+	if err := s.app.Admit(address); err != nil { // which the App logs
+		status, why := describe(err)
+		s.tellRefusal(c, status, why)
 		return err
 	}
 	session := &Session{kept: &kept, realIP: c.RealIP()}
 	if err := s.begin(session); err != nil {
 		s.app.Dismiss(address)
-		return err
+		return s.refuseWith(c, err)
 	}
 	session.OnClose(func(string) { s.app.Dismiss(address) })
 	setAnswerHeader(c)

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"echows/ws"
 )
 
 // refusal is what is wrong with a request, as the protocol numbers it.
@@ -39,9 +43,54 @@ func (r refusal) answer(c echo.Context) error {
 	return c.Blob(r.status(), "application/json", body)
 }
 
+// refuse answers a request that no session takes. why is for the log, which may say more than the client is told.
+func (s *Server) refuse(c echo.Context, r refusal, why string) error {
+	s.logRefusal(c, r.status(), why)
+	s.tellRefusal(c, r.status(), why)
+	return r.answer(c)
+}
+
+// refuseWith is refuse with an error that Echo answers with.
+func (s *Server) refuseWith(c echo.Context, err error) error {
+	status, why := describe(err)
+	s.logRefusal(c, status, why)
+	s.tellRefusal(c, status, why)
+	return err
+}
+
 func describe(err error) (status int, why string) {
 	if he := new(echo.HTTPError); errors.As(err, &he) {
 		return he.Code, fmt.Sprint(he.Message)
 	}
 	return http.StatusInternalServerError, err.Error()
+}
+
+// refusals counts them, and lets a line through to the log once a second.
+type refusals struct {
+	count   atomic.Uint64
+	skipped atomic.Uint64 // lines since the last one
+	seldom  rate.Sometimes
+}
+
+// tellRefusal counts a refusal, and tells who watches.
+func (s *Server) tellRefusal(c echo.Context, status int, why string) {
+	s.refused.count.Add(1)
+	if s.config.OnRefused != nil {
+		s.config.OnRefused(c.Request(), status, why)
+	}
+}
+
+func (s *Server) logRefusal(c echo.Context, status int, why string) {
+	logged := false
+	s.refused.seldom.Do(func() {
+		logged = true
+		line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
+		if origin := c.Request().Header.Get("Origin"); origin != "" {
+			line = append(line, "origin", origin)
+		}
+		s.config.Logger.Warn("session refused", append(line, "refused since the last such line", s.refused.skipped.Swap(0))...)
+	})
+	if !logged {
+		s.refused.skipped.Add(1)
+	}
 }

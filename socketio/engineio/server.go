@@ -22,6 +22,7 @@ type Server struct {
 	running   sync.WaitGroup // sessions, and their callbacks
 
 	opened, upgraded, slowClosed, silent atomic.Uint64
+	refused                              refusals
 
 	mu       sync.Mutex // guards the rest
 	sessions map[string]*Session
@@ -34,6 +35,7 @@ type Server struct {
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
 	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
+	s.refused.seldom.Interval = time.Second
 	path = strings.TrimSuffix(path, "/")
 	app.WSWithConfig(path, s.serveSocket, ws.RouteConfig{NoPing: true}, s.cors, s.serveRequest)
 	others := []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
@@ -57,6 +59,7 @@ type Stats struct {
 	Sessions   int    // there now
 	Opened     uint64 // sessions
 	Upgraded   uint64 // sessions that went over from polling to a WebSocket
+	Refused    uint64 // requests that no session took; see Config.OnRefused
 	SlowClosed uint64 // sessions ended because their clients did not read, or poll
 	Silent     uint64 // sessions ended because nothing came of their clients
 }
@@ -67,6 +70,7 @@ func (s *Server) Stats() Stats {
 		Sessions:   s.Len(),
 		Opened:     s.opened.Load(),
 		Upgraded:   s.upgraded.Load(),
+		Refused:    s.refused.count.Load(),
 		SlowClosed: s.slowClosed.Load(),
 		Silent:     s.silent.Load(),
 	}
@@ -137,21 +141,21 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		transport, id := last(query, "transport"), last(query, "sid")
 		socket := transport == "websocket"
 		if !socket && transport != "polling" {
-			return errTransport.answer(c)
+			return s.refuse(c, errTransport, "the transport is neither websocket nor polling")
 		}
 		if err := s.app.CheckOrigin(req); err != nil {
-			return errForbidden.answer(c)
+			return s.refuse(c, errForbidden, err.Error())
 		}
 		var session *Session
 		if id != "" {
 			if session = s.session(id); session == nil {
-				return errSession.answer(c)
+				return s.refuse(c, errSession, errSession.Message)
 			}
 			if last(query, "EIO") != "4" || req.Method != http.MethodGet && req.Method != http.MethodPost {
-				return errRequest.answer(c)
+				return s.refuse(c, errRequest, "a request of a session is GET or POST, with EIO=4")
 			}
 		} else if refused, ok := s.judgeHandshake(c, query); !ok {
-			return refused.answer(c)
+			return s.refuse(c, refused, refused.Message)
 		}
 		if socket {
 			c.Set(sessionKey, session)
@@ -159,7 +163,7 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		switch {
 		case req.Header.Get("Upgrade") != "":
-			return errRequest.answer(c)
+			return s.refuse(c, errRequest, "an upgrade with transport=polling")
 		case session == nil:
 			return s.openPolling(c)
 		case req.Method == http.MethodGet:
@@ -172,14 +176,17 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 // serveHandshake has a WebSocket's handshake served by its route, unless that would refuse it.
 func (s *Server) serveHandshake(c echo.Context, next echo.HandlerFunc) error {
 	if err := s.app.CheckHandshake(c); err != nil {
-		switch status, _ := describe(err); status {
+		switch status, why := describe(err); status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-			return err
+			return s.refuseWith(c, err)
 		default:
-			return errRequest.answer(c)
+			return s.refuse(c, errRequest, why)
 		}
 	}
-	return next(c)
+	if err := next(c); err != nil {
+		return s.refuseWith(c, err)
+	}
+	return nil
 }
 
 // judgeHandshake judges a request that is to begin a session.

@@ -24,6 +24,7 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 	}
 	session := &Session{realIP: socket.RealIP(), transport: websocket, socket: socket}
 	if err := s.begin(session); err != nil {
+		s.refuseWith(c, err)
 		return &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "no more sessions at the moment"}
 	}
 	session.serve(socket)

@@ -1,0 +1,131 @@
+package engineio_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
+
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+// lines is a log of lines.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+// take returns what was logged, and forgets it.
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.all.Reset()
+	return l.all.String()
+}
+
+// Whoever is refused is counted, told to OnRefused, and logged once a second at most.
+func TestRefusalsAreSeen(t *testing.T) {
+	var log lines
+	var seen []string
+	cfg := engineio.Config{
+		MaxSessions: 1,
+		Logger:      slog.New(slog.NewTextHandler(&log, nil)),
+		OnRefused: func(r *http.Request, status int, reason string) {
+			seen = append(seen, fmt.Sprint(r.Method, " ", status, " ", reason))
+		},
+	}
+	bubbleOn(t, ws.Config{MaxAddressSockets: 2}, cfg, func(t *testing.T, s *server) {
+		ctx := t.Context()
+		expectSeen := func(want string) {
+			t.Helper()
+			if len(seen) != 1 || !strings.HasPrefix(seen[0], want) {
+				t.Errorf("saw %q, want %q", seen, want)
+			}
+			seen = nil
+		}
+		s.openCall(ctx)
+		s.call(ctx, "GET", "", "")
+		expectSeen("GET 503 no more sessions")
+		if got := log.take(); !strings.Contains(got, "session refused") || !strings.Contains(got, "192.0.2.1") || !strings.Contains(got, "status=503") || !strings.Contains(got, "no more sessions") {
+			t.Errorf("logged %q", got)
+		}
+		s.call(ctx, "POST", "", "")
+		expectSeen("POST 400 Bad handshake method")
+		s.call(ctx, "GET", "&sid=unknown", "")
+		expectSeen("GET 400 Session ID unknown")
+		if got := log.take(); got != "" {
+			t.Errorf("logged %q", got)
+		}
+		time.Sleep(time.Second)
+		s.call(ctx, "GET", "&sid=unknown", "")
+		if got := log.take(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `such line"=2`) {
+			t.Errorf("logged %q", got)
+		}
+		if n := s.engine.Stats(); n.Refused != 4 || n.Opened != 1 || n.Sessions != 1 {
+			t.Errorf("got %+v", n)
+		}
+	})
+}
+
+func TestForeignOriginsAreSeen(t *testing.T) {
+	var log lines
+	refused := make(chan string, 10)
+	s := start(t, engineio.Config{
+		Logger:    slog.New(slog.NewTextHandler(&log, nil)),
+		OnRefused: func(r *http.Request, status int, reason string) { refused <- fmt.Sprint(status, " ", reason) },
+	})
+	s.request("GET", "EIO=4&transport=polling", "", "Origin", "https://foe.example")
+	if got := <-refused; !strings.HasPrefix(got, "403 ") || !strings.Contains(got, "foe.example") {
+		t.Errorf("got %q", got)
+	}
+	if got := log.take(); !strings.Contains(got, "origin=https://foe.example") || !strings.Contains(got, "list of allowed origins") {
+		t.Errorf("logged %q", got)
+	}
+	if _, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"?EIO=4&transport=websocket", "", "https://foe.example"); err == nil {
+		t.Error("it was let in")
+	}
+	if got := <-refused; !strings.HasPrefix(got, "403 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What the route of the WebSocket refuses is seen, too.
+func TestRefusedWebSocketsAreSeen(t *testing.T) {
+	var mu sync.Mutex
+	refused := map[int]int{}
+	s := newServerOn(t, ws.Config{MaxAddressSockets: 2}, engineio.Config{OnRefused: func(_ *http.Request, status int, _ string) {
+		mu.Lock()
+		defer mu.Unlock()
+		refused[status]++
+	}}).start()
+	s.request("GET", "EIO=4&transport=websocket", "") // no upgrade
+	s.open()
+	s.dial("EIO=4&transport=websocket")
+	for _, transport := range []string{"polling", "websocket"} { // one more than the address may have
+		upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
+		if transport == "polling" {
+			upgrade = nil
+		}
+		if status, body, _ := s.request("GET", "EIO=4&transport="+transport, "", upgrade...); status != http.StatusTooManyRequests {
+			t.Errorf("%s: %d %s", transport, status, body)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if refused[400] != 1 || refused[429] != 2 {
+		t.Errorf("got %v", refused)
+	}
+}
