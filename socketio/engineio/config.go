@@ -30,6 +30,8 @@ type Config struct {
 	MaxQueue int
 	// MaxSessions is how many sessions there may be; 100,000 by default. Then handshakes get 503.
 	MaxSessions int
+	// WebSocketOnly refuses long-polling, and with it upgrades: sessions begin on a WebSocket.
+	WebSocketOnly bool
 	// Origins are those whose pages are told, by CORS, that they may read answers: such as
 	// "https://example.com", or "*" for all. They are to be the App's own Origins, by which requests are
 	// refused.

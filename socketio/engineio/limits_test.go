@@ -83,6 +83,25 @@ func TestNoPlaceForASession(t *testing.T) {
 	s.open()
 }
 
+func TestWebSocketOnly(t *testing.T) {
+	s := start(t, engineio.Config{WebSocketOnly: true})
+	if status, body, _ := s.request("GET", "EIO=4&transport=polling", ""); status != 400 || body != `{"code":0,"message":"Transport unknown"}` {
+		t.Errorf("%d %s", status, body)
+	}
+	conn := s.dial("EIO=4&transport=websocket")
+	var hello string
+	if err := websocket.Message.Receive(conn, &hello); err != nil || !strings.Contains(hello, `"upgrades":[]`) {
+		t.Errorf("%s, %v", hello, err)
+	}
+	sid := s.only().ID()
+	if status, body := s.poll(sid); status != 400 || body != `{"code":0,"message":"Transport unknown"}` {
+		t.Errorf("%d %s", status, body)
+	}
+	expectClosed(t, s.dial("EIO=4&transport=websocket&sid="+sid))
+	websocket.Message.Send(conn, "4still here")
+	expect(t, conn, "4still here")
+}
+
 // A path may end with a slash or not, where it is mounted and where it is asked for.
 func TestPaths(t *testing.T) {
 	for _, at := range []string{"/io", "/io/"} {

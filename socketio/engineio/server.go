@@ -140,8 +140,8 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		req, query := c.Request(), c.QueryParams()
 		transport, id := last(query, "transport"), last(query, "sid")
 		socket := transport == "websocket"
-		if !socket && transport != "polling" {
-			return s.refuse(c, errTransport, "the transport is neither websocket nor polling")
+		if !socket && (transport != "polling" || s.config.WebSocketOnly) {
+			return s.refuse(c, errTransport, "the transport is neither websocket nor polling, or polling is off")
 		}
 		if err := s.app.CheckOrigin(req); err != nil {
 			return s.refuse(c, errForbidden, err.Error())
