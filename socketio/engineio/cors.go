@@ -3,9 +3,10 @@ package engineio
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/ws"
 )
 
 // cors lets pages of other origins read the answers, and answers their preflights.
@@ -18,7 +19,7 @@ func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 			header.Set("Access-Control-Allow-Origin", "*")
 		case len(s.config.Origins) > 0:
 			header.Add("Vary", "Origin")
-			if slices.ContainsFunc(s.config.Origins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
+			if ws.AllowsOrigin(s.config.Origins, origin) {
 				header.Set("Access-Control-Allow-Origin", origin)
 				header.Set("Access-Control-Allow-Credentials", "true")
 			}

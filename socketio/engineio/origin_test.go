@@ -39,3 +39,33 @@ func TestTheOriginOfEachRequest(t *testing.T) {
 	}
 	s.expectEcho(sid)
 }
+
+func TestCORS(t *testing.T) {
+	s := start(t, engineio.Config{Origins: []string{"https://app.example:443", "http://localhost:3000"}})
+	const named, credentials = "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"
+	for _, c := range []struct {
+		origin string
+		named  bool
+	}{
+		{"https://app.example", true}, {"https://APP.example:443", true}, {"http://localhost:3000", true},
+		{"http://app.example", false}, {"http://localhost", false}, {"https://foe.example", false}, {"null", false},
+	} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			status, _, header := s.request(method, "EIO=4&transport=polling", "", "Origin", c.origin)
+			want, trusted := "", ""
+			if c.named {
+				want, trusted = c.origin, "true"
+			}
+			if header.Get(named) != want || header.Get(credentials) != trusted || header.Get("Vary") != "Origin" {
+				t.Errorf("%s %s: %v", method, c.origin, header)
+			}
+			if method == "GET" && (status == 200) != c.named {
+				t.Errorf("%s: %d", c.origin, status)
+			}
+		}
+	}
+	s = start(t, engineio.Config{})
+	if _, _, header := s.request("GET", "EIO=4&transport=polling", "", "Origin", s.base()); header.Get(named) != "" {
+		t.Errorf("without Origins: %v", header)
+	}
+}
