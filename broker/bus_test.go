@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // peer is a node of the tests: a Broker of its own and a Bus.
@@ -348,6 +350,56 @@ func TestAGoodbyeIsTheLast(t *testing.T) {
 	eventually(t, "forty changes", func() bool { one.mu.Lock(); defer one.mu.Unlock(); return one.changes == 40 })
 }
 
+// idleBus is one whose messages the test hands over, in the order that matters.
+func idleBus(t *testing.T) *Bus {
+	t.Helper()
+	b, err := openBroker(t, Config{}).OpenBus(testContext(t), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.changed = func() {}
+	return b
+}
+
+const foreignNode = "other123"
+
+func foreign(kind string) *nats.Msg {
+	return &nats.Msg{Subject: "bus.test." + busAll, Data: []byte(foreignNode + kind)}
+}
+
+func TestASignOfLifeThatWaits(t *testing.T) {
+	b := idleBus(t)
+	b.receive(foreign("h"))
+	if got := b.Nodes(); !slices.Equal(got, []string{foreignNode}) {
+		t.Fatalf("nodes %v", got)
+	}
+	// Whoever was silent as long as we were busy is not gone.
+	b.nodes[foreignNode].heard = time.Now().Add(-time.Hour)
+	b.beats.queue <- foreign("")
+	if b.sweep(); len(b.Nodes()) != 1 {
+		t.Error("it is lost with a sign of life in hand")
+	}
+	// It came before the goodbye, and is noticed with it.
+	b.beats.queue <- foreign("")
+	b.receive(foreign("b"))
+	if b.hearAll(); len(b.Nodes()) != 0 {
+		t.Error("it is back after its goodbye")
+	}
+}
+
+func TestAnAnswerTooLate(t *testing.T) {
+	b := idleBus(t)
+	b.receive(foreign("h"))
+	id, a := b.newAsking()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := b.unanswered(ctx, a, nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	b.answered(foreignNode, id, nil)
+	b.receive(foreign("b"))
+}
+
 func TestANodeThatComesBack(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
@@ -364,6 +416,10 @@ func TestANodeThatComesBack(t *testing.T) {
 		t.Errorf("published without a connection: %v, %+v", err, two.Stats())
 	}
 	publish(t, one, "a", "nobody hears this")
+	// One that was accepted a moment before is not kept for later.
+	if two.send(outgoing{subject: "a", counted: true}); two.Stats().Failed != failed+2 {
+		t.Errorf("counted %+v", two.Stats())
+	}
 	p.mend()
 	one.knows(t, two)
 	two.knows(t, one)

@@ -68,9 +68,8 @@ type life struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 
-	// Owned by Journal.look.
-	anchor *stored // an entry that must be in the stream, unless it was discarded
-	last   uint64  // the stream's last sequence at the look before
+	anchor *stored // an entry that must be in the stream, unless it was discarded; Log.mu guards it
+	last   uint64  // the stream's last sequence at the look before; owned by Journal.look
 }
 
 // OpenJournal makes the stream, or brings it to what cfg says; a Journal of a name may be opened once.
@@ -288,26 +287,31 @@ const lostTries = 3
 // same reports whether the stream goes as far as it went, and has the anchor if it should.
 func (l *life) same(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	l.mu.Lock()
-	highest := l.highest
+	highest, anchor := l.highest, l.anchor
 	l.mu.Unlock()
 	if info.State.LastSeq < highest {
 		return false, nil
 	}
-	if l.anchor == nil || l.anchor.Seq < info.State.FirstSeq {
+	if anchor == nil || anchor.Seq < info.State.FirstSeq {
 		return true, nil
 	}
-	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": l.anchor.Seq})
-	return err == nil && (m == nil || m.Time.Equal(l.anchor.Time)), err // nil: its time is over
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": anchor.Seq})
+	return err == nil && (m == nil || m.Time.Equal(anchor.Time)), err // nil: it was discarded since
 }
 
 // setAnchor remembers the stream's last entry.
 func (l *life) setAnchor(ctx context.Context, info *jetstream.StreamInfo) error {
 	last := info.State.LastSeq
-	if last == 0 || info.State.Msgs == 0 || l.anchor != nil && l.anchor.Seq == last {
+	l.mu.Lock()
+	same := l.anchor != nil && l.anchor.Seq == last
+	l.mu.Unlock()
+	if same || info.State.Msgs == 0 {
 		return nil
 	}
 	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": last})
 	if err == nil && m != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.anchor = m
 	}
 	return err

@@ -221,12 +221,12 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 func (l *life) first(ctx context.Context) (uint64, error) {
 	info, err := l.journal.info(ctx)
 	if err == nil {
-		l.mu.Lock()
-		highest := l.highest
-		l.mu.Unlock()
-		if epochOf(info) == l.epoch && info.State.LastSeq >= highest && !l.journal.inDoubt() {
+		var same bool
+		if same, err = l.same(ctx, info); same && epochOf(info) == l.epoch && !l.journal.inDoubt() {
 			return max(info.State.FirstSeq, 1), nil
 		}
+	}
+	if err == nil {
 		err = fmt.Errorf("%w: the stream %s is to be looked at", ErrUnavailable, l.stream)
 	}
 	l.journal.lookSoon()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 var testJournal = JournalConfig{Name: "events", MaxAge: time.Hour, MaxBytes: 64 << 20, MaxEntry: 64 << 10}
@@ -161,7 +162,7 @@ func TestTwoNodesHaveOneOrder(t *testing.T) {
 }
 
 func TestFollowFromTheOldest(t *testing.T) {
-	one, two := twoBrokers(t, natsURL(t), Config{})
+	one, two := twoBrokers(t, natsURL(t), Config{Compare: time.Hour})
 	a, b := openJournal(t, one, testJournal), openJournal(t, two, testJournal)
 	empty := followJournal(t, b, "room")
 	empty.hears(t, "ready")
@@ -262,6 +263,22 @@ func TestLostCopiesOfAJournal(t *testing.T) {
 	}
 }
 
+// looks waits until the stream was looked at n times.
+func looks(t testing.TB, j *Journal, n int) {
+	t.Helper()
+	for range n {
+		j.mu.Lock()
+		looked := j.looked
+		j.mu.Unlock()
+		j.lookSoon()
+		select {
+		case <-looked:
+		case <-time.After(patience):
+			t.Fatal("nobody looks at the stream")
+		}
+	}
+}
+
 // purge discards all entries, as their age does.
 func purge(t *testing.T, j *Journal) {
 	t.Helper()
@@ -289,6 +306,7 @@ func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
 			add(t, j, "room", "0", "1")
 			w.wait(t, 2)
 			quiet.hears(t, "ready")
+			looks(t, j, 3)
 			l := currentLife(j)
 			l.live.Remove(l.liveSubject("room"))
 			// Nobody looks at the stream in between, as when the connection is down.
@@ -332,18 +350,9 @@ func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 		add(t, j, "room", fmt.Sprint(2*round), fmt.Sprint(2*round+1))
 		w.wait(t, 2*round+2)
 		l := currentLife(j)
-		looks := func(n int) { // the stream is looked at
-			for range n {
-				j.mu.Lock()
-				looked := j.looked
-				j.mu.Unlock()
-				j.lookSoon()
-				<-looked
-			}
-		}
-		looks(3) // one may be under way, one finds where the stream ends, one confirms it
+		looks(t, j, 3) // one may be under way, one finds where the stream ends, one confirms it
 		purge(t, j)
-		looks(2)
+		looks(t, j, 2)
 		if l != currentLife(j) {
 			t.Fatal("another life began")
 		}
@@ -356,6 +365,68 @@ func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 		}
 	}
 	if got := w.data(); !slices.Equal(got, numbers(0, 20)) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDiscardedBeforeAnybodyLooked(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
+	w := followJournal(t, j, "room")
+	for round := range 5 {
+		add(t, j, "room", fmt.Sprint(2*round), fmt.Sprint(2*round+1))
+		w.wait(t, 2*round+2)
+		purge(t, j)
+	}
+	if got := w.data(); !slices.Equal(got, numbers(0, 10)) || len(w.epochs) != 1 {
+		t.Errorf("told %q", w.all())
+	}
+}
+
+// After a reconnection an entry that seems to come next may be of a stream that began anew: it counts only
+// when the stream was looked at.
+func TestALiveEntryInDoubt(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
+	w := followJournal(t, j, "room")
+	add(t, j, "room", "0")
+	w.wait(t, 1)
+	looks(t, j, 2) // none is under way
+	l := currentLife(j)
+	l.mu.Lock()
+	f := l.followers["room"]
+	l.mu.Unlock()
+	j.checked.Store(1 << 40)
+	f.live(Entry{Topic: "room", Seq: 2, Data: []byte("of another life")}, 1)
+	add(t, j, "room", "1")
+	if got := w.wait(t, 2); !slices.Equal(got, numbers(0, 2)) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The stream was lost, and others have filled it further than it went before anybody here looked at it.
+func TestAStreamThatIsAnother(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
+	w := followJournal(t, j, "room")
+	add(t, j, "room", numbers(0, 3)...)
+	w.wait(t, 3)
+	looks(t, j, 2)
+	l, before := currentLife(j), w.epoch()
+	l.live.Remove(l.liveSubject("room"))
+	ctx, js := testContext(t), j.broker.js
+	if err := js.DeleteStream(ctx, j.stream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(ctx, j.streamConfig(l.epoch)); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if _, err := js.Publish(ctx, l.subject("room"), []byte("other")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.lookSoon()
+	eventually(t, "a reset", func() bool { return w.epoch() != before })
+	add(t, j, "room", "3")
+	if got := w.wait(t, 4); !slices.Equal(got, numbers(0, 4)) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -426,6 +497,10 @@ func TestAppendWithoutAConnection(t *testing.T) {
 	add(t, j, "room", "0")
 	p.cut()
 	eventually(t, "the connection is gone", func() bool { return errors.Is(j.Append("room", []byte("stale"), nil), ErrUnavailable) })
+	a := appending{topic: "room", until: time.Now().Add(patience)} // as one that was accepted a moment before
+	if _, err := j.trySend(&a); !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("sent without a connection: %v", err)
+	}
 	p.mend()
 	eventually(t, "it is back", func() bool { return j.broker.up.Load() })
 	add(t, j, "room", "1")
@@ -679,16 +754,22 @@ func TestTwoNodesBeginAtOnce(t *testing.T) {
 				var err error
 				if journals[k], err = b.OpenJournal(testContext(t), cfg); err != nil {
 					t.Error(err)
+					return
 				}
+				add(t, journals[k], "room", fmt.Sprint(k))
 			})
 		}
 		opening.Wait()
 		if t.Failed() {
 			return
 		}
-		w := followJournal(t, journals[0], "room")
-		add(t, journals[1], "room", "0")
-		w.wait(t, 1)
+		for _, j := range journals {
+			w := followJournal(t, j, "room")
+			got := w.wait(t, 2)
+			if slices.Sort(got); !slices.Equal(got, numbers(0, 2)) || len(w.epochs) != 1 {
+				t.Errorf("told %q", w.all())
+			}
+		}
 	}
 }
 
