@@ -205,16 +205,20 @@ func TestAsk(t *testing.T) {
 	one, two, three := peers(t, natsURL(t))
 	later := make(chan func([]byte), 1)
 	three.answers(func(_ []byte, answer func([]byte)) { later <- answer })
-	got := map[string]string{}
+	got, answered := map[string]string{}, make(chan struct{})
 	err := one.Ask(testContext(t), []byte("how many?"), func(node string, answer []byte) {
 		if got[node] = string(answer); node == two.Node() { // only then does the other one answer
 			answer := <-later
-			go func() { answer([]byte("late")); answer([]byte("again")) }()
+			go func() { answer([]byte("late")); answer([]byte("again")); close(answered) }()
 		}
 	})
 	want := map[string]string{two.Node(): "re: how many?", three.Node(): "late"}
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	<-answered
+	if err := three.Flush(testContext(t)); err != nil || three.Stats().Published != 1 {
+		t.Errorf("an answer counts once: %+v, %v", three.Stats(), err)
 	}
 }
 
