@@ -117,7 +117,7 @@ func (f *Follower) live(e Entry, last uint64) {
 func (f *Follower) deliverLocked(e Entry) {
 	f.cursor = e.Seq
 	if f.whole != nil {
-		f.whole.sure = e.Seq
+		f.whole.sure = max(f.whole.sure, e.Seq)
 	}
 	f.deliver(e)
 }
@@ -133,6 +133,9 @@ func (f *Follower) exists(seq uint64) {
 
 func (f *Follower) fillLocked(to uint64) {
 	f.want = max(f.want, to)
+	if f.whole != nil {
+		f.whole.heard++
+	}
 	if !f.filling && f.log.ctx.Err() == nil {
 		f.filling = true
 		f.log.running.Go(f.fill)

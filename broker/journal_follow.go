@@ -40,8 +40,9 @@ type whole struct {
 	following *following
 
 	begun   bool   // Reset was called
-	fresh   bool   // nothing was read since: the first entry held is the oldest, whichever it is
+	fresh   bool   // what it held then was not read yet: the first entry held is the oldest, whichever it is
 	readyAt uint64 // the topic's tail when it began
+	heard   uint64 // how often somebody told of an entry that is missing
 	from    uint64 // everything after this sequence was delivered since the Reset
 	sure    uint64 // nothing up to this sequence is missing: a gap is one when the stream begins after it
 }
@@ -126,8 +127,10 @@ func (l *life) all() []*Follower {
 }
 
 // follows reports whether an entry comes next for certain, by the one that was before it in its topic.
-// Where that was discarded, others may have been that we have never seen.
-func (w *whole) follows(cursor, last uint64) bool { return last == cursor && !w.life.journal.inDoubt() }
+// Where that was discarded (last is 0 when none is held), others may have been that we have never seen.
+func (w *whole) follows(cursor, last uint64) bool {
+	return last > 0 && last == cursor && !w.life.journal.inDoubt()
+}
 
 func (w *whole) readyLocked(cursor uint64) {
 	if w.begun && !w.following.ready && cursor >= w.readyAt {
@@ -157,7 +160,7 @@ func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	w := f.whole
 	f.cursor, w.from, w.sure = first-1, first-1, first-1
 	f.want = max(f.want, tail)
-	w.begun, w.fresh, w.readyAt = true, true, tail
+	w.begun, w.fresh, w.readyAt = true, tail > f.cursor, tail
 	w.following.h.Reset(w.life.epoch)
 	return 0
 }
@@ -173,7 +176,7 @@ func (f *Follower) listenWhole() bool {
 // fillWhole is fillOnce for a Journal's follower.
 func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Duration {
 	f.mu.Lock()
-	begun := f.whole.begun
+	begun, heard := f.whole.begun, f.whole.heard
 	f.mu.Unlock()
 	if !begun {
 		return f.startWhole(ctx)
@@ -182,6 +185,12 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 	if err != nil {
 		f.whole.life.journal.lookSoon()
 		return retryWait
+	}
+	tail := want
+	if len(entries) == 0 { // the copy is behind, or what we look for is not held
+		if tail, err = f.log.Tail(ctx, f.topic); err != nil {
+			return retryWait
+		}
 	}
 	// Only now: what is not discarded yet was not when the entries were read.
 	first, err := f.whole.life.first(ctx)
@@ -210,10 +219,14 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 		return 0
 	}
 	f.cursor = max(f.cursor, min(w.sure, f.want)) // what we looked for was discarded before we began
-	if f.cursor >= f.want {
-		return 0
+	if tail > f.cursor {
+		return staleWait
 	}
-	return staleWait // the copy is behind
+	if w.heard == heard { // nothing was discarded, and nothing is there: somebody else has told us of it
+		f.want = f.cursor
+		w.readyAt = min(w.readyAt, f.cursor)
+	}
+	return 0
 }
 
 // first is the sequence of the stream's first entry, or of the next one if it holds none. It fails while

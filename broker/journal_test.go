@@ -341,6 +341,27 @@ func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
 	}
 }
 
+// So is one of a topic that has never had an entry before.
+func TestALostBeginningIsAReset(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
+	w := followJournal(t, j, "room")
+	w.hears(t, "ready")
+	looks(t, j, 2) // none is under way
+	l := currentLife(j)
+	l.live.Remove(l.liveSubject("room"))
+	add(t, j, "room", "lost", "lost")
+	purge(t, j)
+	if err := l.live.Add(testContext(t), l.liveSubject("room")); err != nil {
+		t.Fatal(err)
+	}
+	// The first has nothing before it that is held, so it looks like the first of all.
+	add(t, j, "room", "0", "1")
+	w.wait(t, 2)
+	if got, want := w.all(), []string{"reset", "ready", "reset", "3 0", "4 1"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
 // What a follower has seen already may be discarded: nothing is lost.
 func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: 20 * time.Millisecond}), testJournal)
@@ -378,6 +399,24 @@ func TestDiscardedBeforeAnybodyLooked(t *testing.T) {
 		purge(t, j)
 	}
 	if got := w.data(); !slices.Equal(got, numbers(0, 10)) || len(w.epochs) != 1 {
+		t.Errorf("told %q", w.all())
+	}
+}
+
+// What was never stored is not waited for.
+func TestAnEntryThatIsNot(t *testing.T) {
+	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
+	w := followJournal(t, j, "room")
+	add(t, j, "room", "0")
+	w.wait(t, 1)
+	l := currentLife(j)
+	l.mu.Lock()
+	f := l.followers["room"]
+	l.mu.Unlock()
+	f.exists(100)
+	eventually(t, "nothing is filled", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return !f.filling })
+	add(t, j, "room", "1", "2")
+	if got := w.wait(t, 3); !slices.Equal(got, numbers(0, 3)) || len(w.epochs) != 1 {
 		t.Errorf("told %q", w.all())
 	}
 }
