@@ -22,7 +22,7 @@
 //
 // A Journal is a stream in the servers' memory. What it acknowledged survives the loss of one server of
 // three, not of all: then it begins anew, with another epoch. Its followers are told where entries may have
-// been lost.
+// been lost. While the servers look for another leader, entries wait for it, fifteen seconds at most.
 //
 // # Subjects
 //
@@ -34,8 +34,8 @@
 // A Log has one goroutine that hands out live messages and one that compares tails; a Follower has one
 // only while it fills a gap. A Listener has one. A Bus has one that hands over what comes and owns who is
 // alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
-// and owns its life, one that sends, one that waits for acknowledgements, and one for live messages; its
-// followers are a Log's. Broker.Close ends them all and waits.
+// and owns its life, two that send, entries and values, two that wait for acknowledgements, and one for live
+// messages; its followers are a Log's. Broker.Close ends them all and waits.
 //
 // # Files, in reading order
 //
@@ -43,5 +43,6 @@
 // with its folder. log.go: append. read.go: what was missed. follow.go: what is live. copy.go: all of a
 // stream, for an archive. once.go: values that can be taken once. listen.go: what need not last.
 // bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.
-// journal.go: the stream and its lives. journal_append.go: what is stored. journal_follow.go: what is delivered.
+// journal.go: the stream and its lives. journal_append.go and journal_pipe.go: what is stored.
+// journal_follow.go: what is delivered.
 package broker

@@ -38,8 +38,7 @@ type JournalConfig struct {
 type Journal struct {
 	broker   *Broker
 	config   JournalConfig
-	stream   string              // its name in NATS
-	js       jetstream.JetStream // for what is in flight
+	stream   string // its name in NATS
 	sessions *Once
 
 	ctx     context.Context // ends with Close
@@ -49,9 +48,7 @@ type Journal struct {
 	checked atomic.Uint64 // the connection's reconnections before the last good look
 	closing sync.Once
 
-	inFlight chan struct{}  // one for each of queue and acks, and for what is between
-	queue    chan appending // what waits to be sent
-	acks     chan sent      // what waits for its acknowledgement
+	entries, values *pipe
 
 	mu      sync.Mutex
 	closed  bool
@@ -77,10 +74,6 @@ func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, 
 	if !lowerLetters(cfg.Name) || cfg.MaxAge <= 0 || cfg.MaxBytes <= 0 || cfg.MaxEntry <= 0 {
 		return nil, fmt.Errorf("broker: a journal needs a name of lower-case letters and limits above 0: %+v", cfg)
 	}
-	js, err := jetstream.New(b.conn, jetstream.WithPublishAsyncMaxPending(2*journalInFlight), jetstream.WithPublishAsyncTimeout(requestTime))
-	if err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
-	}
 	sessions, err := b.OpenOnce(ctx, cfg.Name+"_values", cfg.MaxAge)
 	if err != nil {
 		return nil, err
@@ -89,19 +82,19 @@ func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, 
 		broker:   b,
 		config:   cfg,
 		stream:   strings.ToUpper(cfg.Name),
-		js:       js,
 		sessions: sessions,
 		soon:     make(chan struct{}, 1),
-		inFlight: make(chan struct{}, journalInFlight),
-		queue:    make(chan appending, journalInFlight),
-		acks:     make(chan sent, journalInFlight),
 		looked:   make(chan struct{}),
 		follows:  map[string]*following{},
 	}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
-	j.running.Go(j.send)
-	j.running.Go(j.await)
-	if err := j.open(ctx); err != nil {
+	if j.entries, err = j.newPipe(); err == nil {
+		j.values, err = j.newPipe()
+	}
+	if err == nil {
+		err = j.open(ctx)
+	}
+	if err != nil {
 		j.Close()
 		return nil, err
 	}
@@ -132,7 +125,7 @@ func (j *Journal) open(ctx context.Context) error {
 		return fmt.Errorf("cannot open the journal %s: %w", j.config.Name, err)
 	}
 	is, want := info.Config, j.streamConfig(epochOf(info))
-	if is.MaxAge != want.MaxAge || is.MaxBytes != want.MaxBytes || is.MaxMsgSize != want.MaxMsgSize {
+	if is.MaxAge != want.MaxAge || is.MaxBytes != want.MaxBytes || is.MaxMsgSize != want.MaxMsgSize || is.Duplicates != want.Duplicates {
 		_, err = j.broker.makeStream(ctx, want, j.broker.js.UpdateStream)
 	}
 	return err
@@ -149,7 +142,7 @@ func (j *Journal) streamConfig(epoch string) jetstream.StreamConfig {
 		MaxAge:      j.config.MaxAge,
 		MaxBytes:    j.config.MaxBytes,
 		MaxMsgSize:  int32(j.config.MaxEntry + journalHeaders),
-		Duplicates:  min(j.config.MaxAge, time.Second), // no entry has an id
+		Duplicates:  min(j.config.MaxAge, 3*journalTime),
 		AllowDirect: true,
 		RePublish:   &jetstream.RePublish{Source: prefix + "*", Destination: "live." + prefix + "{{wildcard(1)}}"},
 	}
@@ -362,7 +355,11 @@ func (j *Journal) Close() {
 	j.closing.Do(func() {
 		j.mu.Lock()
 		j.closed = true
-		close(j.queue)
+		for _, p := range []*pipe{j.entries, j.values} {
+			if p != nil {
+				close(p.queue)
+			}
+		}
 		j.mu.Unlock()
 		j.cancel()
 		j.running.Wait()

@@ -16,8 +16,8 @@ import (
 type JournalHandler struct {
 	// Deliver is called with each entry, in order, each once. Data is the handler's to keep.
 	Deliver func(seq uint64, data []byte)
-	// Ready is called once, when all that was there at the call of Follow is delivered.
-	Ready func()
+	// Ready is called once, when all that was there at the call of Follow is delivered; from is Journal.From.
+	Ready func(from uint64)
 	// Reset is called before anything else, and again where entries may be lost before those that come next.
 	// Another epoch means that the stream was made anew, and that sequences of one say nothing in the
 	// other. After the same one, what is delivered begins again with the oldest entry that is held.
@@ -87,7 +87,8 @@ func (j *Journal) unfollow(f *following) {
 }
 
 // From is the sequence after which everything that was stored in a followed topic is delivered, or will be:
-// what was stored before may have been discarded unseen. ok is false before the first Reset.
+// what was stored before may have been discarded unseen. ok is false before the first Reset. Not for a
+// JournalHandler's functions to call.
 func (j *Journal) From(topic string) (seq uint64, ok bool) {
 	j.mu.Lock()
 	var follower *Follower
@@ -135,7 +136,7 @@ func (w *whole) follows(cursor, last uint64) bool {
 func (w *whole) readyLocked(cursor uint64) {
 	if w.begun && !w.following.ready && cursor >= w.readyAt {
 		w.following.ready = true
-		w.following.h.Ready()
+		w.following.h.Ready(w.from)
 	}
 }
 

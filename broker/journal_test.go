@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 )
 
 var testJournal = JournalConfig{Name: "events", MaxAge: time.Hour, MaxBytes: 64 << 20, MaxEntry: 64 << 10}
@@ -78,7 +78,7 @@ func followJournal(t testing.TB, j *Journal, topic string) *told {
 	w := &told{}
 	stop, err := j.Follow(topic, JournalHandler{
 		Deliver: func(seq uint64, data []byte) { w.note("%d %s", seq, data) },
-		Ready:   func() { w.note("ready") },
+		Ready:   func(uint64) { w.note("ready") },
 		Reset: func(epoch string) {
 			w.note("reset")
 			w.mu.Lock()
@@ -131,8 +131,10 @@ func TestTwoNodesHaveOneOrder(t *testing.T) {
 	for name, j := range map[string]*Journal{"a": a, "b": b} {
 		appenders.Go(func() {
 			for i := range each {
-				if err := j.Append("room", fmt.Appendf(nil, "%s %d", name, i), nil); err != nil {
-					t.Error(err)
+				for j.Append("room", fmt.Appendf(nil, "%s %d", name, i), nil) != nil { // a busy machine takes its time
+					if t.Context().Err() != nil {
+						return
+					}
 				}
 			}
 		})
@@ -536,10 +538,6 @@ func TestAppendWithoutAConnection(t *testing.T) {
 	add(t, j, "room", "0")
 	p.cut()
 	eventually(t, "the connection is gone", func() bool { return errors.Is(j.Append("room", []byte("stale"), nil), ErrUnavailable) })
-	a := appending{topic: "room", until: time.Now().Add(patience)} // as one that was accepted a moment before
-	if _, err := j.trySend(&a); !errors.Is(err, nats.ErrDisconnected) {
-		t.Errorf("sent without a connection: %v", err)
-	}
 	p.mend()
 	eventually(t, "it is back", func() bool { return j.broker.up.Load() })
 	add(t, j, "room", "1")
@@ -706,7 +704,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 	var acknowledged []string
 	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
 	stop := make(chan struct{})
-	var appenders sync.WaitGroup
+	var appenders, underWay sync.WaitGroup
 	for name, j := range map[string]*Journal{"a": a, "b": b} {
 		appenders.Go(func() {
 			for i := 0; ; i++ {
@@ -716,13 +714,20 @@ func TestTheLeaderIsLost(t *testing.T) {
 				case <-time.After(time.Millisecond):
 				}
 				entry := fmt.Sprint(name, "-", i)
-				j.Append("room", []byte(entry), func(err error) { // refused while nobody leads
-					if err == nil {
-						mu.Lock()
-						defer mu.Unlock()
-						acknowledged = append(acknowledged, entry)
+				underWay.Add(1)
+				err := j.Append("room", []byte(entry), func(err error) {
+					defer underWay.Done()
+					if err != nil {
+						t.Errorf("%s was taken, and is lost: %v", entry, err)
+						return
 					}
+					mu.Lock()
+					defer mu.Unlock()
+					acknowledged = append(acknowledged, entry)
 				})
+				if err != nil { // the connection was that server's
+					underWay.Done()
+				}
 			}
 		})
 	}
@@ -741,6 +746,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 	eventually(t, "more entries", func() bool { return count() > n+200 })
 	close(stop)
 	appenders.Wait()
+	underWay.Wait()
 	add(t, a, "room", "end")
 	atA.hears(t, atEnd(t, atA))
 	atB.hears(t, atEnd(t, atB))
@@ -759,6 +765,19 @@ func TestTheLeaderIsLost(t *testing.T) {
 	for _, e := range acknowledged {
 		if !there[e] {
 			t.Errorf("%s was acknowledged and did not come", e)
+		}
+	}
+	for name, w := range map[string]string{"a": "a-", "b": "b-"} {
+		before := -1
+		for _, e := range atA.data() {
+			number, err := strconv.Atoi(strings.TrimPrefix(e, w))
+			if err != nil {
+				continue
+			}
+			if number < before {
+				t.Errorf("entry %d of %s came after %d", number, name, before)
+			}
+			before = number
 		}
 	}
 	if len(atA.epochs) != 1 || len(atB.epochs) != 1 {
@@ -822,7 +841,7 @@ func TestAHandlerMayAppend(t *testing.T) {
 				t.Error(err)
 			}
 		},
-		Ready: func() {},
+		Ready: func(uint64) {},
 		Reset: func(string) {},
 	})
 	if err != nil {
@@ -839,7 +858,7 @@ func BenchmarkAppendToDeliver(b *testing.B) {
 	from, to := openJournal(b, one, testJournal), openJournal(b, two, testJournal)
 	got, ready := make(chan struct{}, 1), make(chan struct{})
 	_, err := to.Follow("room", JournalHandler{
-		Deliver: func(uint64, []byte) { got <- struct{}{} }, Ready: func() { close(ready) }, Reset: func(string) {},
+		Deliver: func(uint64, []byte) { got <- struct{}{} }, Ready: func(uint64) { close(ready) }, Reset: func(string) {},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -1,0 +1,305 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	pipeAttempt = time.Second            // for one attempt to store what failed before
+	pipeSettle  = 300 * time.Millisecond // for the answers that are under way when one has failed
+)
+
+// pipe stores a Journal's entries, or its values, in order: many are in flight, by one goroutine that sends and one
+// that waits for what became of it. When one fails nothing else is sent until it, and all that was sent after it, is
+// stored or given up: so the order stays.
+type pipe struct {
+	journal *Journal
+	js      jetstream.JetStream
+	name    string // goes before the ids of what is sent
+	last    uint64 // id; owned by who sends
+
+	inFlight chan struct{}  // one for each of queue and acks, and for what is between
+	queue    chan appending // what waits to be sent
+	acks     chan sent      // what waits for its acknowledgement
+	trouble  chan struct{}  // holds one when something has failed
+	sending  sync.Mutex     // held while one is sent, and while nothing may be
+}
+
+// appending is an entry or a value that waits to be stored.
+type appending struct {
+	topic string   // of an entry
+	m     nats.Msg // its subject is known when it is sent, unless it is a value
+	done  func(error)
+	until time.Time // when it is given up
+	epoch string    // of an entry: the life that it was sent to, or ""
+}
+
+// sent is one that waits for its acknowledgement, unless it failed before.
+type sent struct {
+	appending
+	ack    jetstream.PubAckFuture
+	err    error
+	stored bool
+}
+
+func (j *Journal) newPipe() (*pipe, error) {
+	p := &pipe{
+		journal:  j,
+		name:     newNode() + "-",
+		inFlight: make(chan struct{}, journalInFlight),
+		queue:    make(chan appending, journalInFlight),
+		acks:     make(chan sent, journalInFlight),
+		trouble:  make(chan struct{}, 1),
+	}
+	var err error
+	p.js, err = jetstream.New(j.broker.conn, jetstream.WithPublishAsyncMaxPending(2*journalInFlight), jetstream.WithPublishAsyncTimeout(requestTime),
+		jetstream.WithPublishAsyncErrHandler(func(jetstream.JetStream, *nats.Msg, error) { p.hasTrouble() }))
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	j.running.Go(p.send)
+	j.running.Go(p.await)
+	return p, nil
+}
+
+func (p *pipe) hasTrouble() {
+	select {
+	case p.trouble <- struct{}{}:
+	default:
+	}
+}
+
+// post leaves something to be sent, when there is a place for it.
+func (p *pipe) post(a appending) error {
+	j := p.journal
+	if !j.broker.up.Load() {
+		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
+	}
+	if err := j.broker.tooLarge(len(a.m.Data) + journalHeaders); err != nil {
+		return err
+	}
+	if err := p.place(); err != nil {
+		return err
+	}
+	a.until = time.Now().Add(journalTime)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		<-p.inFlight
+		return fmt.Errorf("%w: the journal is closed", ErrUnavailable)
+	}
+	p.queue <- a // has as many places
+	return nil
+}
+
+func (p *pipe) place() error {
+	select {
+	case p.inFlight <- struct{}{}:
+		return nil
+	default:
+	}
+	late := time.NewTimer(journalWait)
+	defer late.Stop()
+	select {
+	case p.inFlight <- struct{}{}:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("%w: %d entries wait to be stored", ErrUnavailable, journalInFlight)
+	case <-p.journal.ctx.Done():
+		return fmt.Errorf("%w: the journal is closed", ErrUnavailable)
+	}
+}
+
+// send sends what waits, in order.
+func (p *pipe) send() {
+	defer close(p.acks)
+	for a := range p.queue {
+		p.sending.Lock()
+		p.last++
+		header := nats.Header{jetstream.MsgIDHeader: {p.name + strconv.FormatUint(p.last, 36)}}
+		maps.Copy(header, a.m.Header)
+		a.m.Header = header
+		s := sent{appending: a}
+		var m *nats.Msg
+		var options []jetstream.PublishOpt
+		if m, options, s.err = p.address(&s.appending, a.until); s.err == nil {
+			s.ack, s.err = p.js.PublishMsgAsync(m, options...)
+		}
+		p.acks <- s // has as many places
+		p.sending.Unlock()
+	}
+}
+
+// address makes a message for the present life, which is waited for.
+func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.PublishOpt, error) {
+	if !p.journal.broker.conn.IsConnected() {
+		return nil, nil, nats.ErrDisconnected // or it would be sent when nobody wants it any more
+	}
+	m, options := a.m, []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
+	if a.topic == "" {
+		return &m, options, nil
+	}
+	life, err := p.journal.settled(until)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case a.epoch != "" && a.epoch != life.epoch: // who follows may have had it
+		return nil, nil, errLifeEnded
+	}
+	a.epoch = life.epoch
+	m.Subject = life.subject(a.topic)
+	return &m, append(options, jetstream.WithExpectStream(p.journal.stream)), nil
+}
+
+var errLifeEnded = errors.New("the stream was lost")
+
+// await passes on what became of what was sent, in order.
+func (p *pipe) await() {
+	var late <-chan time.Time // after Close
+	closed := p.journal.ctx.Done()
+	for s := range p.acks {
+		for s.err == nil && !s.stored {
+			select {
+			case <-s.ack.Ok():
+				s.stored = true
+			case s.err = <-s.ack.Err():
+			case <-p.trouble:
+				s.err = errTrouble
+			case <-closed:
+				closed, late = nil, time.After(drainTime)
+			case <-late:
+				s.err, late = context.Canceled, closedTime
+			}
+		}
+		if s.err == nil || late != nil {
+			p.finish(&s)
+			continue
+		}
+		p.repair(s)
+	}
+}
+
+// errTrouble is the error of what is not known to have failed, while something else has.
+var errTrouble = errors.New("something failed")
+
+// closedTime is over.
+var closedTime = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
+
+// finish tells what became of one.
+func (p *pipe) finish(s *sent) {
+	if s.err != nil {
+		s.err = fmt.Errorf("%w: %w", ErrUnavailable, s.err)
+		p.journal.lookSoon() // the stream may be lost
+	}
+	if s.done != nil {
+		s.done(s.err)
+	}
+	<-p.inFlight
+}
+
+// repair stores what was sent and failed, while nothing else is sent. What failed before something that was stored is
+// given up: it would come too late.
+func (p *pipe) repair(first sent) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	all := []sent{first}
+	for more := true; more; {
+		select {
+		case s, open := <-p.acks:
+			if more = open; open {
+				all = append(all, s)
+			}
+		default:
+			more = false
+		}
+	}
+	for len(all) > 0 {
+		for last := settle(all); last >= 0; last-- {
+			p.finish(&all[0])
+			all = all[1:]
+		}
+		if len(all) == 0 {
+			return
+		}
+		s := &all[0]
+		all = all[1:]
+		if p.store(s); s.stored { // so the others can follow
+			for i := range all {
+				p.sendAgain(&all[i])
+			}
+		}
+		p.finish(s)
+	}
+}
+
+func (p *pipe) sendAgain(s *sent) {
+	if refused(s.err) {
+		return
+	}
+	m, options, err := p.address(&s.appending, s.until)
+	if s.err = err; err == nil {
+		s.ack, s.err = p.js.PublishMsgAsync(m, options...)
+	}
+}
+
+// settle waits a moment for answers, and returns which is the last one that was stored, or -1.
+func settle(all []sent) (last int) {
+	last = -1
+	late := time.After(pipeSettle)
+	for i := range all {
+		s := &all[i]
+		if s.ack != nil && (s.err == nil || s.err == errTrouble) {
+			s.err = errTrouble
+			select {
+			case <-s.ack.Ok():
+				s.stored, s.err = true, nil
+			case s.err = <-s.ack.Err():
+			case <-late:
+				late = closedTime
+			}
+		}
+		s.ack = nil
+		if s.stored {
+			last = i
+		}
+	}
+	return last
+}
+
+// store stores one that failed, or was not answered: under its id, so it is stored once.
+func (p *pipe) store(s *sent) {
+	for time.Now().Before(s.until) && p.journal.ctx.Err() == nil && !refused(s.err) {
+		until := time.Now().Add(pipeAttempt)
+		m, options, err := p.address(&s.appending, until)
+		if err == nil {
+			ctx, cancel := context.WithDeadline(p.journal.ctx, until)
+			_, err = p.js.PublishMsg(ctx, m, options...)
+			cancel()
+		}
+		if s.err = err; err == nil {
+			s.stored = true
+			return
+		}
+		p.journal.lookSoon()
+		select {
+		case <-time.After(attemptWait):
+		case <-p.journal.ctx.Done():
+		}
+	}
+}
+
+// refused reports whether it is of no use to try again.
+func refused(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, errLifeEnded) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
+}
