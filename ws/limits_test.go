@@ -301,3 +301,40 @@ func TestAMessageStaysDuringItsCallback(t *testing.T) {
 	close(release)
 	p.expect("text " + mine)
 }
+
+// Of what comes after the close frame nothing is kept, and the closing handshake goes on behind it.
+func TestMessagesAfterTheClose(t *testing.T) {
+	app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
+		app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {
+			s.OnMessage(func(ws.Message) error { return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: "no"} })
+			return nil
+		})
+	})
+	large := strings.Repeat("x", 900<<10)
+	for name, frames := range map[string][]string{
+		"whole":        {whole(opBinary, large)},
+		"in fragments": {part(opBinary, large), part(0, ""), whole(opPing, ""), part(0, large[:10]), whole(0, large[:100<<10])},
+		"several":      {whole(opText, large), whole(opText, ""), whole(opText, large)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := dial(t, addr, "/ws")
+			p.send(whole(opText, "bad"))
+			if got := p.frame(); got.first&0xf != opClose {
+				t.Fatalf("got %v", got)
+			}
+			for _, f := range frames {
+				half := len(f) / 2
+				p.send(f[:half])
+				if n := app.Stats().Buffered; n > 100<<10 {
+					t.Errorf("%d bytes are held", n)
+				}
+				p.send(f[half:])
+			}
+			p.send(whole(opClose, "\x03\xf0"))
+			eventually(t, func() bool { return app.Len() == 0 })
+			if n := app.Stats().Buffered; n != 0 {
+				t.Errorf("%d bytes are held afterwards", n)
+			}
+		})
+	}
+}

@@ -79,7 +79,8 @@ type message struct {
 	left       int  // bytes that the frame under way lacks
 	key        [4]byte
 	buf        *buffer
-	valid      int // bytes known to be UTF-8
+	valid      int  // bytes known to be UTF-8
+	unwanted   bool // it began after our close frame: nothing of it is kept
 }
 
 // read handles what the peer sends, until its close frame, its broken rule, the connection's end, or errPark.
@@ -122,7 +123,9 @@ func (r *reader) drop(e *Engine) {
 }
 
 // takesDirectly reports whether the frame's payload can be read to where it belongs.
-func (m *message) takesDirectly() bool { return m.left >= directRead && len(m.space()) >= directRead }
+func (m *message) takesDirectly() bool {
+	return !m.unwanted && m.left >= directRead && len(m.space()) >= directRead
+}
 
 // space is where the frame's payload goes on.
 func (m *message) space() []byte {
@@ -154,7 +157,7 @@ func (c *Conn) consume() error {
 			return err
 		}
 	}
-	if m := r.message; m != nil && m.left >= directRead && r.full {
+	if m := r.message; m != nil && !m.unwanted && m.left >= directRead && r.full {
 		if !c.engine.grow(m.buf, min(m.left, max(len(m.buf.p), firstPart)), c.most(m)) {
 			return errBusy
 		}
@@ -166,6 +169,10 @@ func (c *Conn) consume() error {
 func (c *Conn) consumePayload(m *message) error {
 	ch := c.in.chunk
 	n := min(m.left, ch.end-ch.start)
+	if m.unwanted {
+		ch.start += n
+		return c.received(n)
+	}
 	if !c.engine.grow(m.buf, n, c.most(m)) {
 		return errBusy
 	}
@@ -190,6 +197,13 @@ func (c *Conn) received(n int) error {
 	m := c.in.message
 	p := m.buf.p
 	m.left -= n
+	if m.unwanted {
+		if m.left == 0 && m.final {
+			c.in.message = nil
+			c.engine.giveBuffer(m.buf)
+		}
+		return nil
+	}
 	m.key = wire.Mask(m.key, p[len(p)-n:])
 	if m.opcode == wire.Text && !m.compressed {
 		var ok bool
@@ -252,7 +266,7 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 		return true, c.deliver(h.Opcode, compressed, p)
 	}
 	if joined < 0 {
-		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.engine.takeBuffer()}
+		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.engine.takeBuffer(), unwanted: !c.out.isOpen()}
 	}
 	m := r.message
 	m.final, m.left, m.key = h.Fin, length, h.Key
