@@ -28,8 +28,17 @@ type Config struct {
 	// MaxQueue is how many bytes may wait for a client that polls before sending to it waits; 1 MiB by default. Each
 	// packet counts for 64 bytes more than its data has. See Session.Offer for those who do not wait.
 	MaxQueue int
+	// MaxBuffered is how many bytes all sessions together may hold of requests that have arrived, also in part, of
+	// packets that wait to be polled, and of answers under way; 32 MiB by default. One address, as ws.AddressOf tells it,
+	// may hold a quarter. 16 KiB of each thing do not count. Past that, a request with more is answered with 503 and ends
+	// its session, and 16 KiB take the place of MaxQueue.
+	MaxBuffered int64
 	// MaxSessions is how many sessions there may be; 100,000 by default. Then handshakes get 503.
 	MaxSessions int
+	// AddressMessageRate is how many packets a second are taken of all sessions of one address, as ws.AddressOf tells
+	// it, in bursts of twice as many; a packet counts once more for each 512 bytes that it has. An address that sends more is
+	// read more slowly. 0 is no limit.
+	AddressMessageRate float64
 	// WebSocketOnly refuses long-polling, and with it upgrades: sessions begin on a WebSocket.
 	WebSocketOnly bool
 	// Origins are those whose pages are told, by CORS, that they may read answers: such as
@@ -41,8 +50,8 @@ type Config struct {
 	// OnRefused is called with each request that no session takes, and why: a handshake that is wrong, not allowed or
 	// one too many, a foreign origin, an unknown session. It runs before the answer, in the request's goroutine.
 	OnRefused func(r *http.Request, status int, reason string)
-	// Logger gets a line for each session that ends with an error, for callbacks that panic, and, once a second at
-	// most, for what was refused; slog.Default() by default.
+	// Logger gets a line for each session that ends with an error, after the first hundred no more than five a second,
+	// for callbacks that panic, and, once a second at most, for what was refused; slog.Default() by default.
 	Logger *slog.Logger
 }
 
@@ -54,6 +63,7 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxPayload, 1_000_000)
 	setDefault(&cfg.MaxPackets, 10_000)
 	setDefault(&cfg.MaxQueue, 1<<20)
+	setDefault(&cfg.MaxBuffered, 32<<20)
 	setDefault(&cfg.MaxSessions, 100_000)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -42,7 +42,9 @@ func (s *Session) endLocked(reason string, why error) {
 	s.timer.Stop()
 	s.wakeLocked()
 	if why != nil {
-		s.server.config.Logger.Info("session ended", "sid", s.id, "reason", reason, "error", why)
+		s.server.ends.Do(func() {
+			s.server.config.Logger.Info("session ended", "sid", s.id, "address", s.realIP, "reason", reason, "error", why)
+		})
 	}
 	if s.probe != nil {
 		s.probe.Close(closeCode(reason), reason)
@@ -54,7 +56,7 @@ func (s *Session) endLocked(reason string, why error) {
 	if s.transport == polling {
 		s.lingerLocked(reason)
 	} else {
-		s.queue = nil
+		s.dropQueueLocked()
 		s.server.remove(s)
 	}
 	callbacks := s.onClose
@@ -124,10 +126,10 @@ func (s *Session) lingerLocked(reason string) {
 		return
 	}
 	if reason == ForcedClose || reason == TransportClose {
-		s.timer = time.AfterFunc(lingerTime, func() { s.server.remove(s) })
+		s.timer = time.AfterFunc(lingerTime, s.drop)
 		return
 	}
-	s.queue = nil
+	s.dropQueueLocked()
 	s.server.remove(s)
 }
 
@@ -136,6 +138,6 @@ func (s *Session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer.Stop()
-	s.queue = nil
+	s.dropQueueLocked()
 	s.server.remove(s)
 }

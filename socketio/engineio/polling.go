@@ -14,9 +14,10 @@ import (
 // pendingPoll is a GET that waits. Its answer is sent at most once.
 type pendingPoll struct{ answer chan answer }
 
-// answer is a GET's body, or that it is a bad request.
+// answer is a GET's body, which is held until it is sent, or that it is a bad request.
 type answer struct {
 	body []byte
+	held holding
 	bad  bool
 }
 
@@ -38,7 +39,7 @@ func (s *Server) openPolling(c echo.Context) error {
 		return err
 	}
 	session := &Session{kept: &kept, realIP: c.RealIP()}
-	if err := s.begin(session); err != nil {
+	if err := s.begin(session, address); err != nil {
 		s.app.Dismiss(address)
 		return s.refuseWith(c, err)
 	}
@@ -56,11 +57,11 @@ func (s *Session) poll(c echo.Context) error {
 	s.mu.Lock()
 	switch {
 	case s.ended && s.queue != nil: // the last of it
-		body := encodePayload(s.takeLocked())
+		packets, held := s.takeLocked()
 		s.timer.Stop()
 		s.server.remove(s)
 		s.mu.Unlock()
-		return s.write(c, body)
+		return s.write(c, answer{body: encodePayload(packets), held: held})
 	case s.ended || s.transport != polling:
 		s.mu.Unlock()
 		return errRequest.answer(c)
@@ -80,7 +81,7 @@ func (s *Session) poll(c echo.Context) error {
 		if a.bad {
 			return errRequest.answer(c)
 		}
-		if err := s.write(c, a.body); err != nil {
+		if err := s.write(c, a); err != nil {
 			s.end(TransportError, err) // what the answer was to bring is lost
 		}
 		return nil
@@ -91,6 +92,11 @@ func (s *Session) poll(c echo.Context) error {
 	if s.pending == mine {
 		s.pending = nil
 	}
+	select {
+	case a := <-mine.answer: // it came too late
+		a.held.release()
+	default:
+	}
 	s.endLocked(TransportError, errLostGET) // and whatever that was to bring
 	return nil
 }
@@ -100,7 +106,8 @@ func (s *Session) answerLocked() {
 	if s.pending == nil {
 		return
 	}
-	s.pending.answer <- answer{body: encodePayload(s.takeLocked())}
+	packets, held := s.takeLocked()
+	s.pending.answer <- answer{body: encodePayload(packets), held: held}
 	s.pending = nil
 }
 
@@ -108,7 +115,9 @@ func (s *Session) answerLocked() {
 const answerChunk = 64 << 10
 
 // write answers a GET. As long as the client takes the answer, it is one that polls.
-func (s *Session) write(c echo.Context, body []byte) error {
+func (s *Session) write(c echo.Context, a answer) error {
+	defer a.held.release()
+	body := a.body
 	setAnswerHeader(c)
 	res := c.Response()
 	res.Header().Set(echo.HeaderContentType, contentType)

@@ -11,17 +11,19 @@ import (
 var (
 	errTwoPOSTs = errors.New("two POSTs at once")
 	errBytes    = errors.New("a POST of bytes")
+	errBuffered = errors.New("all sessions together hold as many bytes as they may")
 )
 
 // posting is a POST that is not answered yet.
 type posting struct {
 	size  int           // of its body, in bytes
+	held  holding       // of the body; released by who has that last
 	early chan struct{} // closed to answer it before it is handled
 }
 
 // post takes the packets of a POST.
 func (s *Session) post(c echo.Context) error {
-	mine := &posting{early: make(chan struct{})}
+	mine := &posting{early: make(chan struct{}), held: holding{budget: s.server.buffered, address: s.holding.address}}
 	s.mu.Lock()
 	switch {
 	case s.ended || s.transport != polling:
@@ -39,18 +41,53 @@ func (s *Session) post(c echo.Context) error {
 		s.end(TransportError, errBytes)
 		return errRequest.answer(c)
 	}
-	body, err := io.ReadAll(heard{http.MaxBytesReader(c.Response(), c.Request().Body, int64(s.server.config.MaxPayload)), s})
+	body, err := s.readBody(c, &mine.held)
+	if err != nil {
+		mine.held.release()
+	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return c.NoContent(http.StatusRequestEntityTooLarge)
 	}
 	if err != nil {
 		s.end(TransportError, err)
-		return errRequest.answer(c)
 	}
-	if !s.handlePost(mine, body) {
+	if errors.Is(err, errBuffered) {
+		return c.NoContent(http.StatusServiceUnavailable)
+	}
+	if err != nil || !s.handlePost(mine, body) {
 		return errRequest.answer(c)
 	}
 	return c.Blob(http.StatusOK, "text/html", []byte("ok"))
+}
+
+// firstRead is how many bytes a body is given before they have come.
+const firstRead = 4 << 10
+
+// readBody reads a POST's body, which is held as it grows.
+func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
+	req, most := c.Request(), s.server.config.MaxPayload
+	r := heard{http.MaxBytesReader(c.Response(), req.Body, int64(most)), s}
+	if req.ContentLength >= 0 {
+		most = int(min(req.ContentLength, int64(most)))
+	}
+	most++ // to read that it has ended
+	body := make([]byte, 0, min(firstRead, most))
+	for {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			size := min(2*cap(body), most)
+			if !held.grow(size) {
+				return nil, errBuffered
+			}
+			body = append(make([]byte, 0, size), body...)
+		}
+	}
 }
 
 // heard is a body of which each part that comes is a sign of life.
@@ -80,6 +117,7 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	s.mu.Lock()
 	if s.ended || s.transport != polling { // meanwhile
 		s.mu.Unlock()
+		one.held.release()
 		return false
 	}
 	s.server.running.Add(1) // the session is still one that runs
@@ -117,6 +155,7 @@ func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(mine)
+	one.held.release()
 	if s.handled == mine {
 		s.handled = nil
 	}

@@ -6,6 +6,7 @@ var errClientPings = errors.New("the client sends pings")
 
 // receive handles one packet. It reports whether more may follow.
 func (s *Session) receive(p packet) bool {
+	s.waitForTurn(len(p.data))
 	if m, ok := p.message(); ok {
 		if s.isEnded() {
 			return false

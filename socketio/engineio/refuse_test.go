@@ -129,3 +129,23 @@ func TestRefusedWebSocketsAreSeen(t *testing.T) {
 		t.Errorf("got %v", refused)
 	}
 }
+
+// Sessions that end with an error do not fill the log.
+func TestManyEnds(t *testing.T) {
+	var log lines
+	bubble(t, engineio.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, s *server) {
+		for range 300 {
+			s.call(t.Context(), "POST", "&sid="+s.openCall(t.Context()), "4fail")
+		}
+		if n := strings.Count(log.take(), "session ended"); n != 100 {
+			t.Errorf("%d lines about 300 sessions", n)
+		}
+		for range 10 {
+			time.Sleep(time.Second / 10)
+			s.call(t.Context(), "POST", "&sid="+s.openCall(t.Context()), "4fail")
+		}
+		if n := strings.Count(log.take(), "session ended"); n != 5 {
+			t.Errorf("%d lines in a second", n)
+		}
+	})
+}

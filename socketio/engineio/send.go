@@ -110,7 +110,7 @@ func (s *Session) TrySend(f *ws.Prepared) bool {
 func (s *Session) Offer(f *ws.Prepared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	most := s.server.config.MaxQueue
+	most := s.mostQueuedLocked()
 	switch {
 	case s.ended:
 	case s.transport == websocket:
@@ -152,6 +152,15 @@ func (s *Session) queueLocked(f *ws.Prepared) error {
 func (s *Session) pushLocked(p packet) {
 	s.queue = append(s.queue, p)
 	s.queued += p.cost()
+	s.holding.set(s.queued)
+}
+
+// mostQueuedLocked is how many bytes may wait to be polled.
+func (s *Session) mostQueuedLocked() int {
+	if s.queued >= freeBytes && s.server.buffered.IsFull(s.holding.address) {
+		return min(s.server.config.MaxQueue, freeBytes)
+	}
+	return s.server.config.MaxQueue
 }
 
 // sendPacketLocked sends a packet of the protocol's own, and reports whether it could be sent without waiting.
@@ -165,13 +174,20 @@ func (s *Session) sendPacketLocked(p packet) bool {
 	return true
 }
 
-// takeLocked returns what waits to be polled, and wakes those who wait for room.
-func (s *Session) takeLocked() []packet {
-	packets := s.queue
+// takeLocked returns what waits to be polled, which is held until it has been sent, and wakes those who wait for room.
+func (s *Session) takeLocked() ([]packet, holding) {
+	packets, held := s.queue, s.holding
 	s.queue, s.queued, s.pinged = nil, 0, false
+	s.holding.bytes = 0
 	s.polled = time.Now()
 	s.wakeLocked()
-	return packets
+	return packets, held
+}
+
+// dropQueueLocked forgets what waits to be polled.
+func (s *Session) dropQueueLocked() {
+	s.queue = nil
+	s.holding.release()
 }
 
 func (s *Session) wakeLocked() {
@@ -187,7 +203,7 @@ func (s *Session) roomLocked(ctx context.Context) error {
 		switch {
 		case s.ended:
 			return ErrClosed
-		case s.transport == websocket, s.transport == polling && s.queued < s.server.config.MaxQueue:
+		case s.transport == websocket, s.transport == polling && s.queued < s.mostQueuedLocked():
 			return nil
 		}
 		if err := s.waitLocked(ctx); err != nil {
@@ -227,7 +243,7 @@ func (s *Session) endUnpolled() {
 	cfg := s.server.config
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.transport == polling && s.queued >= cfg.MaxQueue && time.Since(s.polled) >= cfg.PollTimeout {
+	if s.transport == polling && s.queued >= s.mostQueuedLocked() && time.Since(s.polled) >= cfg.PollTimeout {
 		s.endSlowLocked(errNoPolls)
 	}
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
+	"echows/socketio/internal/share"
 	"echows/ws"
 )
 
@@ -21,8 +23,12 @@ type Server struct {
 	onSession func(*Session)
 	running   sync.WaitGroup // sessions, and their callbacks
 
-	opened, upgraded, slowClosed, silent atomic.Uint64
-	refused                              refusals
+	buffered *share.Budget
+	paces    paces
+
+	opened, upgraded, slowClosed, silent, slowed atomic.Uint64
+	refused                                      refusals
+	ends                                         rate.Sometimes // lines of the log: a flood of them is not to fill it
 
 	mu       sync.Mutex // guards the rest
 	sessions map[string]*Session
@@ -35,7 +41,9 @@ type Server struct {
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
 	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
+	s.buffered, s.paces.perSecond = share.New(cfg.MaxBuffered), cfg.AddressMessageRate
 	s.refused.seldom.Interval = time.Second
+	s.ends = rate.Sometimes{First: 100, Interval: time.Second / 5}
 	path = strings.TrimSuffix(path, "/")
 	app.WSWithConfig(path, s.serveSocket, ws.RouteConfig{NoPing: true}, s.cors, s.serveRequest)
 	others := []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
@@ -62,6 +70,8 @@ type Stats struct {
 	Refused    uint64 // requests that no session took; see Config.OnRefused
 	SlowClosed uint64 // sessions ended because their clients did not read, or poll
 	Silent     uint64 // sessions ended because nothing came of their clients
+	Slowed     uint64 // packets that waited because of AddressMessageRate
+	Buffered   int64  // bytes that count for MaxBuffered now
 }
 
 // Stats returns the Server's numbers.
@@ -73,6 +83,8 @@ func (s *Server) Stats() Stats {
 		Refused:    s.refused.count.Load(),
 		SlowClosed: s.slowClosed.Load(),
 		Silent:     s.silent.Load(),
+		Slowed:     s.slowed.Load(),
+		Buffered:   s.buffered.Used(),
 	}
 }
 

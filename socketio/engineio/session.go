@@ -40,6 +40,7 @@ type Session struct {
 	id     string
 	kept   *ws.KeptRequest // of the handshake; nil where the socket has it
 	realIP string
+	pace   *pace // of its address; nil for no limit
 
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
@@ -50,6 +51,7 @@ type Session struct {
 	probe     *ws.Socket    // opened for an upgrade that is not decided yet
 	queue     []packet      // waits to be polled
 	queued    int           // bytes of it, as cost counts them
+	holding   holding       // of the queue
 	room      chan struct{} // closed when the queue was taken; made by a goroutine that waits for that
 	pending   *pendingPoll  // the GET that waits for packets
 	polled    time.Time     // when a GET last came or took something
@@ -65,11 +67,12 @@ type Session struct {
 	reason    string
 }
 
-// begin makes a new session one of the server's, of which kept, realIP, transport and socket are set. On a socket it
-// sends the open packet.
-func (s *Server) begin(one *Session) error {
+// begin makes a new session of an address one of the server's, of which kept, realIP, transport and socket are set. On
+// a socket it sends the open packet.
+func (s *Server) begin(one *Session, address string) error {
 	now := time.Now()
 	one.server, one.id = s, rand.Text()[:20]
+	one.holding = holding{budget: s.buffered, address: address}
 	one.mu.Lock()
 	one.heard, one.polled, one.pingAt = now, now, now.Add(s.config.PingInterval)
 	one.timer = time.AfterFunc(s.config.PingInterval, one.tick)
@@ -81,6 +84,9 @@ func (s *Server) begin(one *Session) error {
 	}
 	if one.socket != nil {
 		one.sendPacketLocked(one.handshake())
+	}
+	if one.pace = s.paces.join(address); one.pace != nil {
+		one.onClose = append(one.onClose, func(string) { s.paces.leave(address) })
 	}
 	one.mu.Unlock()
 	one.guard(func() { s.onSession(one) })
@@ -104,6 +110,9 @@ func (s *Session) Request() *http.Request {
 
 // RealIP is the client's address at the handshake, as the Echo server's IPExtractor tells it.
 func (s *Session) RealIP() string { return s.realIP }
+
+// Address is the client's, by which limits count; as ws.AddressOf tells it.
+func (s *Session) Address() string { return s.holding.address }
 
 // OnMessage registers what is called with each message, one at a time and in order; its data is valid
 // until f returns. An error ends the session.

@@ -23,7 +23,7 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 		return nil
 	}
 	session := &Session{realIP: socket.RealIP(), transport: websocket, socket: socket}
-	if err := s.begin(session); err != nil {
+	if err := s.begin(session, ws.AddressOf(c)); err != nil {
 		s.refuseWith(c, err)
 		return &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "no more sessions at the moment"}
 	}
@@ -155,7 +155,8 @@ func (s *Session) goOver(socket *ws.Socket) error {
 func (s *Session) flushLocked() {
 	for len(s.queue) > 0 && !s.ended {
 		var messages []ws.Message
-		for _, p := range s.takeLocked() {
+		packets, held := s.takeLocked()
+		for _, p := range packets {
 			messages = append(messages, p.wire())
 		}
 		s.mu.Unlock()
@@ -163,6 +164,7 @@ func (s *Session) flushLocked() {
 		if err == nil {
 			err = s.socket.SendPrepared(f)
 		}
+		held.release()
 		s.mu.Lock()
 		if err != nil {
 			return // the socket's end ends the session

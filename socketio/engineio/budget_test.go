@@ -1,0 +1,154 @@
+package engineio_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+// postUnfinished begins a POST whose body is still to be written.
+func (s *server) postUnfinished(sid string) (*io.PipeWriter, <-chan int) {
+	body, in := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		req, err := http.NewRequest("POST", s.url+"?EIO=4&transport=polling&sid="+sid, body)
+		if err != nil {
+			panic(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			status <- 0
+			return
+		}
+		res.Body.Close()
+		status <- res.StatusCode
+	}()
+	return in, status
+}
+
+// What sessions post counts, all together, from when it arrives until it has been handled. Small posts are always taken.
+func TestPostsOfManySessions(t *testing.T) {
+	s := start(t, engineio.Config{MaxBuffered: 4 * 200_000})
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	s.onMessage = func(_ *engineio.Session, m ws.Message) error {
+		if string(m.Data) == "wait" {
+			close(begun)
+			<-goOn
+		}
+		return nil
+	}
+	large := strings.Repeat("x", 60_000)
+	handled, unfinished, late, small := s.open(), s.open(), s.open(), s.open()
+	first := make(chan int)
+	go func() {
+		status, _ := s.post(handled, "4wait\x1e4"+large)
+		first <- status
+	}()
+	<-begun
+	in, second := s.postUnfinished(unfinished)
+	io.WriteString(in, "4"+large+large)
+	eventually(t, func() bool { return s.engine.Stats().Buffered > 150_000 })
+
+	if status, _ := s.post(late, "4"+large+large); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d", status)
+	}
+	s.expectEnd(engineio.TransportError)
+	if status, _ := s.post(small, "4"+large[:10_000]); status != 200 {
+		t.Errorf("a small one: %d", status)
+	}
+	close(goOn)
+	in.Close()
+	if a, b := <-first, <-second; a != 200 || b != 200 {
+		t.Errorf("those that came before: %d, %d", a, b)
+	}
+	if status, _ := s.post(small, "4"+large+large); status != 200 {
+		t.Errorf("afterwards: %d", status)
+	}
+	s.expectNothingBuffered()
+}
+
+func (s *server) expectNothingBuffered() {
+	s.t.Helper()
+	eventually(s.t, func() bool { return s.engine.Stats().Buffered == 0 })
+}
+
+// Where all sessions together hold too much, those for which a lot waits have to fetch it before they are sent more.
+func TestQueuesOfManySessions(t *testing.T) {
+	bubble(t, engineio.Config{MaxBuffered: 4 * 100_000}, func(t *testing.T, s *server) {
+		greedy := s.openCall(t.Context())
+		one := s.only()
+		chunk := prepare(t, text(strings.Repeat("x", 20_000-64)))
+		for range 5 {
+			one.Offer(chunk)
+		}
+		if n := s.engine.Stats().Buffered; n != 5*20_000-16<<10 {
+			t.Errorf("%d bytes are held", n)
+		}
+		one.Offer(chunk) // the budget is full from here on
+		sent := make(chan error, 1)
+		go func() { sent <- one.SendPrepared(chunk) }()
+		synctest.Wait()
+		if len(sent) > 0 {
+			t.Error("Send did not wait")
+		}
+		if got := s.call(t.Context(), "GET", "&sid="+greedy, ""); len(got) != 6*(20_000-64+2)-1 {
+			t.Errorf("got %d bytes", len(got))
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		s.call(t.Context(), "GET", "&sid="+greedy, "")
+		s.expectNothingBuffered()
+
+		for range 6 {
+			one.Offer(chunk)
+		}
+		time.Sleep(5 * time.Second)
+		one.Offer(chunk)
+		s.expectEnd(engineio.TransportError) // it does not poll
+		s.expectNothingBuffered()
+	})
+}
+
+// Whatever a session holds is given back at its end.
+func TestEndsGiveBack(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *server, string){
+		"a packet that closes":  func(t *testing.T, s *server, sid string) { s.call(t.Context(), "POST", "&sid="+sid, "1") },
+		"a callback that fails": func(t *testing.T, s *server, sid string) { s.call(t.Context(), "POST", "&sid="+sid, "4fail") },
+		"Close":                 func(_ *testing.T, s *server, _ string) { s.only().Close() },
+		"silence":               func(*testing.T, *server, string) { time.Sleep(time.Minute) },
+		"shutdown":              func(_ *testing.T, s *server, _ string) { s.engine.Close() },
+		"a callback that fails, then a GET": func(t *testing.T, s *server, sid string) {
+			s.call(t.Context(), "POST", "&sid="+sid, "4fail")
+			s.call(t.Context(), "GET", "&sid="+sid, "")
+		},
+		"a GET that is given up": func(t *testing.T, s *server, sid string) {
+			ctx, cancel := context.WithCancel(t.Context())
+			s.call(t.Context(), "GET", "&sid="+sid, "")
+			go func() { synctest.Wait(); cancel() }()
+			s.call(ctx, "GET", "&sid="+sid, "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+				sid := s.openCall(t.Context())
+				s.only().Send(text(strings.Repeat("x", 50_000)))
+				if n := s.engine.Stats().Buffered; n < 30_000 {
+					t.Errorf("%d bytes are held", n)
+				}
+				end(t, s, sid)
+				time.Sleep(6 * time.Second) // in which the last packets could be fetched
+				if n := s.engine.Stats().Buffered; n != 0 {
+					t.Errorf("%d bytes are held for ever", n)
+				}
+			})
+		})
+	}
+}

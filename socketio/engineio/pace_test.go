@@ -1,0 +1,101 @@
+package engineio_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/websocket"
+
+	"echows/socketio/engineio"
+)
+
+// All sessions of an address share its pace, whatever their transport; what is too much is read later, not lost.
+func TestAnAddressThatSendsTooMuch(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
+		s.echo.IPExtractor = func(*http.Request) string { return "192.0.2.7" }
+		sid := s.openCall(t.Context())
+		begin := time.Now()
+		conn := s.pipe()
+		go func() {
+			for range 30 {
+				websocket.Message.Send(conn, "4x")
+			}
+		}()
+		for range 30 {
+			expect(t, conn, "4x")
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("30 messages took %v", took)
+		}
+		begin = time.Now()
+		s.call(t.Context(), "POST", "&sid="+sid, strings.Repeat("4x\x1e", 19)+"4x")
+		if took := time.Since(begin); took != 2*time.Second {
+			t.Errorf("20 more by polling took %v", took)
+		}
+		if n := s.engine.Stats().Slowed; n != 30 {
+			t.Errorf("%d were slowed", n)
+		}
+	})
+}
+
+// A long packet counts for as many as it has pieces of 512 bytes.
+func TestAnAddressThatSendsLongPackets(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		begin := time.Now()
+		for range 3 { // ten each
+			s.call(t.Context(), "POST", "&sid="+sid, "4x"+strings.Repeat("x", 9<<9))
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// Who comes back is not faster for it. Who has rested is.
+func TestAnAddressThatComesBack(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
+		send := func() time.Duration {
+			begin := time.Now()
+			conn := s.pipe()
+			for range 20 {
+				websocket.Message.Send(conn, "4x")
+				expect(t, conn, "4x")
+			}
+			conn.Close()
+			synctest.Wait()
+			return time.Since(begin)
+		}
+		for i, want := range []time.Duration{0, 2 * time.Second, 2 * time.Second} {
+			if took := send(); took != want {
+				t.Errorf("visit %d took %v, want %v", i, took, want)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if took := send(); took != 0 {
+			t.Errorf("after a rest it took %v", took)
+		}
+	})
+}
+
+// A session that has ended does not wait for its turn.
+func TestTheEndOfAWait(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 0.1}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		posted := make(chan struct{})
+		go func() {
+			s.call(t.Context(), "POST", "&sid="+sid, strings.Repeat("4x\x1e", 9)+"4x")
+			close(posted)
+		}()
+		time.Sleep(3 * time.Second)
+		begin := time.Now()
+		s.only().Close()
+		<-posted
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("it waited for %v", took)
+		}
+	})
+}

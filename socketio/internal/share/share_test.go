@@ -1,0 +1,31 @@
+package share
+
+import "testing"
+
+func TestBudget(t *testing.T) {
+	b := New(100)
+	for _, c := range []struct {
+		address string
+		n       int
+		want    bool
+	}{
+		{"a", 26, false}, {"a", 20, true}, {"a", 6, false}, {"a", 5, true}, {"b", 25, true}, {"c", 25, true}, {"d", 20, true}, {"e", 6, false}, {"e", 4, true},
+	} {
+		if got := b.Take(c.address, c.n); got != c.want {
+			t.Errorf("%s takes %d: %v", c.address, c.n, got)
+		}
+	}
+	if !b.IsFull("a") || b.IsFull("d") || b.Used() != 99 {
+		t.Errorf("a %v, d %v, %d", b.IsFull("a"), b.IsFull("d"), b.Used())
+	}
+	b.Add("d", 30)
+	if !b.IsFull("f") || b.Take("f", 1) {
+		t.Error("f finds room where there is none")
+	}
+	for address, n := range map[string]int{"a": 25, "b": 25, "c": 25, "d": 50, "e": 4} {
+		b.Add(address, -n)
+	}
+	if b.Used() != 0 || len(b.of) != 0 {
+		t.Errorf("%d bytes of %d addresses are left", b.Used(), len(b.of))
+	}
+}
