@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"echows/socketio"
 	"echows/ws"
 )
 
@@ -20,6 +21,18 @@ func metrics(s *server) echo.HandlerFunc {
 	gauge("echows_chat_rooms", "Chat rooms that are open on this node.", s.chat.Rooms)
 	gauge("echows_topics", "Topics with members on this node.", s.hub.Topics)
 	gauge("echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", s.io.Sessions)
+	events := func(name, help string, value func(socketio.Stats) uint64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(s.io.Stats())) }))
+	}
+	events("echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n socketio.Stats) uint64 { return n.Engine.Opened })
+	events("echows_socketio_upgrades_total", "Sessions that went over from long-polling to a WebSocket.", func(n socketio.Stats) uint64 { return n.Engine.Upgraded })
+	events("echows_socketio_requests_refused_total", "Requests that no session took.", func(n socketio.Stats) uint64 { return n.Engine.Refused })
+	events("echows_socketio_slow_closed_total", "Sessions ended because their clients did not read, or poll.", func(n socketio.Stats) uint64 { return n.Engine.SlowClosed })
+	events("echows_socketio_silent_closed_total", "Sessions ended because nothing came of their clients.", func(n socketio.Stats) uint64 { return n.Engine.Silent })
+	events("echows_socketio_connects_refused_total", "CONNECTs to a namespace that were refused.", func(n socketio.Stats) uint64 { return n.Refused })
+	events("echows_socketio_recovered_total", "Sockets that came back as the same.", func(n socketio.Stats) uint64 { return n.Recovered })
+	events("echows_socketio_not_recovered_total", "Sockets that wanted to come back, and could not.", func(n socketio.Stats) uint64 { return n.Lost })
+	events("echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or came from them damaged.", func(n socketio.Stats) uint64 { return n.Failed })
 	gauge("echows_buffered_bytes", "Bytes of messages that have arrived in part, and of frames that wait to be sent.", func() int { return int(s.app.Stats().Buffered) })
 	counter := func(name, help string, value func(ws.Stats) uint64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(s.app.Stats())) }))

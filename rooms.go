@@ -23,16 +23,6 @@ const (
 	perSecond = 20   // events of one visitor; in bursts of twice as many
 )
 
-// Announcement tells who came and who went.
-type Announcement struct {
-	Text string `json:"text"`
-}
-
-// Stats are told to everyone, each time they change.
-type Stats struct {
-	Clients int `json:"clients"`
-}
-
 // Said is a message to a namespace, or to a room of it.
 type Said struct {
 	From string `json:"from"`
@@ -47,9 +37,13 @@ type Answer struct {
 	Rooms []string `json:"rooms,omitempty"` // those the visitor is in now
 }
 
+// visitorName is what a visitor is called.
+var visitorName = socketio.NewKey[string]("name")
+
 // visitors serves one namespace. Two of them do not hear each other.
-func visitors(n *socketio.Namespace) {
-	n.OnConnect(func(s *socketio.Socket) error {
+func visitors(n *socketio.Namespace) *crowd {
+	c := &crowd{namespace: n}
+	n.Use(func(s *socketio.Socket) error { // before it is connected
 		var who struct{ Name string }
 		if err := s.Auth(&who); err != nil {
 			return errors.New("connect with {\"name\": …}")
@@ -58,19 +52,22 @@ func visitors(n *socketio.Namespace) {
 		if err != nil {
 			return err
 		}
+		visitorName.Set(s, name)
+		return nil
+	})
+	n.OnConnect(func(s *socketio.Socket) error {
+		name, _ := visitorName.Get(s)
 		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond)}
 		socketio.On(s, "message", v.limited(v.say))
 		socketio.On(s, "join", v.limited(v.join))
 		socketio.On(s, "leave", v.limited(v.leave))
 		socketio.On(s, "room message", v.limited(v.sayInRoom))
 		s.On("round trip", func(e socketio.Event) error { return e.Ack(Answer{OK: true}) })
-		s.OnDisconnect(func(string) {
-			n.Emit("announcements", Announcement{name + " left"})
-			n.Emit("stats", Stats{n.Len()})
-		})
-		s.Broadcast().Emit("announcements", Announcement{name + " joined"}) // to all but this one
-		return n.Emit("stats", Stats{n.Len()})                              // to all
+		s.OnDisconnect(func(string) { c.left(name) })
+		c.joined(name, s.ID())
+		return nil
 	})
+	return c
 }
 
 // visitor is one socket of the page.
@@ -109,7 +106,7 @@ func (v *visitor) say(a asked) error {
 	if err := checkText(a.Text); err != nil {
 		return err
 	}
-	return v.socket.Namespace().Emit("message", Said{From: v.name, Text: a.Text})
+	return v.socket.Namespace().Emit("message", Said{From: v.name, Text: a.Text}) // to all
 }
 
 func (v *visitor) join(a asked) error {

@@ -12,14 +12,14 @@ import (
 )
 
 // routes is every URL the server answers, but for those below /socket.io/, which socketio.New mounts.
-func routes(e *echo.Echo, s *server, pages *views.Pages) {
+func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 	e.GET("/", pages.Show("index")) // the first lesson's page
 	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
 	paced := ws.RouteConfig{MessageRate: s.messageRate}
-	s.app.WSWithConfig("/ws", reply, paced)               // the first lesson: answers each message
-	s.app.WS("/ws/echo", echoBack)                        // sends each message back
-	s.app.WSWithConfig("/ws/broadcast", broadcast, paced) // sends each message to everyone
+	s.app.WSWithConfig("/ws", reply, paced)                                   // the first lesson: answers each message
+	s.app.WS("/ws/echo", echoBack)                                            // sends each message back
+	everyone := s.app.WSWithConfig("/ws/broadcast", s.nodes.broadcast, paced) // sends each message to everyone
 
 	c := s.chat                                                     // the second lesson
 	e.GET("/chat", pages.Show("chat"))                              // room lobby
@@ -31,13 +31,17 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) {
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession)
 
-	e.GET("/rooms", pages.Show("rooms")) // the third lesson; its socket is /socket.io/
-	visitors(s.io.Of("/"))               // events, announcements, counts, rooms
-	visitors(s.io.Of("/garden"))         // the same beside it: namespaces do not hear each other
+	e.GET("/rooms", pages.Show("rooms"))            // the third lesson; its socket is /socket.io/
+	for _, name := range []string{"/", "/garden"} { // two namespaces: they do not hear each other
+		crowd := visitors(s.io.Of(name)) // events, announcements, counts, rooms
+		s.io.OnNodes(crowd.recount)      // counted over all nodes
+	}
 
 	e.GET("/healthz", healthz)        // the process is alive
 	e.GET("/metrics", metrics(s))     // numbers for Prometheus
 	e.GET("/readyz", readyz(s.Ready)) // it has what it needs
+
+	return s.nodes.hear(everyone) // what is said in /ws/broadcast on other nodes
 }
 
 func healthz(c echo.Context) error {

@@ -75,11 +75,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 // shutdownTime bounds how long Close waits for sockets and requests.
 const shutdownTime = 2500 * time.Millisecond
 
-// recoveryTime is how long a Socket.IO client that lost its connection can come back as the same one.
-const recoveryTime = 2 * time.Minute
-
 // maxPayload is what Socket.IO clients expect to be able to send, in bytes.
 const maxPayload = 1_000_000
+
+// maxBuffered is how many bytes all WebSockets may hold of messages that have arrived in part, and of what waits to be
+// sent; garbage comes on top.
+const maxBuffered = 96 << 20
 
 // bodyTime bounds how long a request's body may take to arrive.
 const bodyTime = 30 * time.Second
@@ -93,6 +94,7 @@ type server struct {
 	app      *ws.App
 	hub      *hub.Hub
 	chat     *chat.Chat
+	nodes    *nodes // nil on one machine
 	io       *socketio.Server
 	http     *http.Server
 	listener net.Listener
@@ -138,6 +140,7 @@ func (s *server) start(set settings) error {
 		MaxSockets:        set.sockets,
 		MaxAddressSockets: set.addressSockets,
 		MaxMessage:        int(set.maxMessage),
+		MaxBuffered:       max(maxBuffered, 2*int64(set.maxMessage)),
 		Compression:       compression(set.compress),
 		PingInterval:      set.ping,
 	})
@@ -154,9 +157,20 @@ func (s *server) start(set settings) error {
 	if err != nil {
 		return err
 	}
-	s.io = socketio.New(s.app, s.hub, socketio.Config{
-		Engine:   engineio.Config{PingInterval: set.ping, MaxPayload: min(int(set.maxMessage), maxPayload), Origins: set.origins},
-		Recovery: recoveryTime,
+	if s.nodes, err = openNodes(ctx, s.broker, set); err != nil {
+		return err
+	}
+	s.io = socketio.New(s.app, socketio.Config{
+		Engine: engineio.Config{
+			PingInterval:       set.ping,
+			MaxPayload:         min(int(set.maxMessage), maxPayload),
+			AddressMessageRate: set.addressEvents,
+			Origins:            set.origins,
+			WebSocketOnly:      set.webSocketOnly,
+		},
+		Recovery: set.recovery,
+		Adapter:  s.nodes.adapter(),
+		Journal:  s.nodes.keeper(),
 	})
 	e.Use(middleware.Recover(), bodyInTime)
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
@@ -164,7 +178,9 @@ func (s *server) start(set settings) error {
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
 	}))
-	routes(e, s, views.New())
+	if err := routes(e, s, views.New()); err != nil {
+		return err
+	}
 
 	s.http = &http.Server{
 		Handler:           e,

@@ -39,8 +39,11 @@ type settings struct {
 	sockets        int
 	addressSockets int
 	messageRate    float64
+	addressEvents  float64
 	hosts          hosts
 	compress       bool
+	recovery       time.Duration
+	webSocketOnly  bool
 }
 
 // tlsSettings say where a certificate comes from.
@@ -49,11 +52,14 @@ type tlsSettings struct {
 	domain    string
 }
 
+// mostRecovery bounds what a client may miss and come back to: all of it is kept in memory.
+const mostRecovery = time.Hour
+
 func readSettings(args []string, getenv func(string) string, out io.Writer) (settings, error) {
 	set := settings{
 		addr: ":3000", data: "data", maxMessage: 1 << 20, ping: 25 * time.Second,
 		keepMessages: 1000, keepTime: 30 * 24 * time.Hour, keepBytes: 1 << 30,
-		postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000,
+		postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000, addressEvents: 100_000,
 	}
 	flags := flag.NewFlagSet("echows", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line says more than the list of all flags
@@ -73,6 +79,8 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.Var(&set.sync, name("sync", "SYNC"), "`when` messages are synced to disk: always, before the acknowledgement, or a time such as 1s, which a power cut may lose")
 	flags.Var(&set.maxMessage, name("max-message", "MAX_MESSAGE"), "longest message taken, in `bytes`, or with KiB, MiB or GiB")
 	flags.DurationVar(&set.ping, name("ping", "PING_INTERVAL"), set.ping, "`time` between two pings; twice as long without a sign of life ends a connection; one of Socket.IO has 20s more")
+	flags.DurationVar(&set.recovery, name("recovery", "RECOVERY"), 0, "`time` for which a Socket.IO client that lost its connection can come back to what it missed; each event then has one more argument")
+	flags.BoolVar(&set.webSocketOnly, name("websocket-only", "WEBSOCKET_ONLY"), false, "serve Socket.IO over WebSockets only, which need no sticky sessions where there are several nodes")
 	flags.IntVar(&set.keepMessages, name("keep-messages", "KEEP_MESSAGES"), set.keepMessages, "`number` of messages kept of each chat room")
 	flags.DurationVar(&set.keepTime, name("keep-time", "KEEP_TIME"), set.keepTime, "`time` that a message is kept")
 	flags.Var(&set.keepBytes, name("keep-bytes", "KEEP_BYTES"), "`bytes` that all messages take on disk, or with KiB, MiB, GiB; the oldest go first")
@@ -81,6 +89,7 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.IntVar(&set.sockets, name("sockets", "SOCKETS"), set.sockets, "`number` of connections in all, over all routes, clients that poll included; 0 for no limit")
 	flags.IntVar(&set.addressSockets, name("address-sockets", "ADDRESS_SOCKETS"), set.addressSockets, "`number` of them that one address may have; 0 for no limit")
 	flags.Float64Var(&set.messageRate, name("message-rate", "MESSAGE_RATE"), set.messageRate, "`messages` a second that are taken of one connection to /ws and /ws/broadcast, in bursts of twice as many; one that sends more is read more slowly; 0 for no limit")
+	flags.Float64Var(&set.addressEvents, name("address-events", "ADDRESS_EVENTS"), set.addressEvents, "`packets` a second that are taken of one address over all its Socket.IO connections, in bursts of twice as many; a long one counts once more for each 512 bytes; what is more is read later; 0 for no limit")
 	flags.BoolVar(&set.compress, name("compress", "COMPRESS"), false, "`whether` WebSockets agree on permessage-deflate")
 
 	err := flags.Parse(args)
@@ -121,6 +130,8 @@ func (set *settings) check() error {
 		return fmt.Errorf("-max-message %v is too much; 1024MiB is the most", &set.maxMessage)
 	case set.ping < time.Second/10:
 		return fmt.Errorf("-ping %v is too short; 100ms is the least", set.ping)
+	case set.recovery < 0 || set.recovery > mostRecovery:
+		return fmt.Errorf("-recovery has to be 0, for none, to %v", mostRecovery)
 	case set.data == "":
 		return errors.New("-data has to name a folder")
 	case set.secret != "" && len(set.secret) < 16:
@@ -137,6 +148,8 @@ func (set *settings) check() error {
 		return errors.New("-sockets and -address-sockets have to be 0, for no limit, or more")
 	case set.messageRate != 0 && !isRate(set.messageRate):
 		return errors.New("-message-rate has to be 0, for no limit, or up to a million")
+	case set.addressEvents != 0 && !isRate(set.addressEvents):
+		return errors.New("-address-events has to be 0, for no limit, or up to a million")
 	}
 	return nil
 }

@@ -34,9 +34,12 @@ func echoBack(s *ws.Socket, c echo.Context) error {
 	return nil
 }
 
-// broadcast sends every message to all who are connected here, its sender too: the simplest group
-// chat there is. One that sends faster than the others read is slowed down.
-func broadcast(s *ws.Socket, c echo.Context) error {
-	s.OnMessage(s.Broadcast)
+// broadcast sends every message to all who are connected, its sender too: the simplest group chat there
+// is. One that sends faster than the others read is slowed down.
+func (n *nodes) broadcast(s *ws.Socket, c echo.Context) error {
+	s.OnMessage(func(m ws.Message) error {
+		n.tell(m) // other nodes, if there are any
+		return s.Broadcast(m)
+	})
 	return nil
 }

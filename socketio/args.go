@@ -10,8 +10,20 @@ import (
 )
 
 // ErrArguments is what decoding returns for arguments that are not as asked: the client's mistake. A
-// handler may return it; the client is then told, by an event "error", and stays connected.
+// listener may return it; the client is then told, by an event "error", and stays connected.
 var ErrArguments = errors.New("the arguments are not as expected")
+
+// argumentError is an ErrArguments with what is for the log, which says more than is the client's business.
+type argumentError struct {
+	what   string // such as `argument 1 of "message"`
+	detail error
+}
+
+func (e *argumentError) Error() string { return e.told() + ": " + e.detail.Error() }
+func (e *argumentError) Unwrap() error { return ErrArguments }
+
+// told is the error as the client reads it.
+func (e *argumentError) told() string { return e.what + " is not as expected" }
 
 // Arg is one argument of an event or an acknowledgement, as it came. It can be sent on as it is.
 type Arg struct {
@@ -43,11 +55,11 @@ func (a Arg) Decode(v any) error {
 			return append(base64.StdEncoding.AppendEncode(dst, a.attachments[num]), '"'), nil
 		})
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrArguments, err)
+			return &argumentError{"an argument", err}
 		}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%w: %w", ErrArguments, err)
+		return &argumentError{"an argument", err}
 	}
 	return nil
 }
@@ -62,18 +74,78 @@ func (a Arg) MarshalJSON() ([]byte, error) {
 // JSON is the argument as it came. What is binary in it stands as {"_placeholder":true,"num":0}.
 func (a Arg) JSON() []byte { return a.raw }
 
-// decodeArgs splits an array, which is valid JSON.
-func decodeArgs(array []byte, attachments [][]byte) []Arg {
+// IsBinary reports whether the argument is bytes, and nothing around them.
+func (a Arg) IsBinary() bool {
+	_, end, ok := placeholderAt(a.raw, 0)
+	return ok && end == len(a.raw)
+}
+
+// errArgs is for a packet with more arguments than Limits.Arguments.
+var errArgs = errors.New("a packet has too many arguments")
+
+// decodeArgs splits an array, which is valid JSON, of at most so many values.
+func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
 	args := make([]Arg, 0, 2)
 	for i := skipSpace(array, 0) + 1; ; i++ {
 		i = skipSpace(array, i)
 		end := valueEnd(array, i)
 		if end == i {
-			return args // the array is over
+			return args, nil // the array is over
+		}
+		if len(args) == most {
+			return nil, errArgs
 		}
 		args = append(args, Arg{array[i:end:end], attachments})
 		i = skipSpace(array, end)
 	}
+}
+
+// isSimple reports whether b is an array, with nothing between its values, of strings without escapes, integers, true,
+// false and null: what most events are, and quicker to read.
+func isSimple(b []byte) bool {
+	if len(b) < 2 || b[0] != '[' {
+		return false
+	}
+	for i := 1; i < len(b); i++ {
+		if i = simpleEnd(b, i); i >= len(b) {
+			return false
+		}
+		switch {
+		case b[i] == ']':
+			return i == len(b)-1
+		case b[i] != ',':
+			return false
+		}
+	}
+	return false
+}
+
+// simpleEnd is where the simple value that begins at i is over, or len(b) if there is none.
+func simpleEnd(b []byte, i int) int {
+	switch c := b[i]; {
+	case c == '"':
+		for i++; i < len(b); i++ {
+			switch c := b[i]; {
+			case c == '"':
+				return i + 1
+			case c < ' ' || c == '\\':
+				return len(b)
+			}
+		}
+	case c == '0':
+		return i + 1
+	case c >= '1' && c <= '9':
+		for i++; i < len(b) && b[i] >= '0' && b[i] <= '9'; i++ {
+		}
+		return i
+	default:
+		for _, word := range []string{"true", "false", "null"} {
+			if len(b)-i > len(word) && string(b[i:i+len(word)]) == word {
+				return i + len(word)
+			}
+		}
+	}
+	return len(b)
 }
 
 // firstOf is the first value of an array, which is valid JSON.
@@ -134,9 +206,6 @@ func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][
 			return dst, nil, err
 		}
 	}
-	if len(attachments) > maxAttachments {
-		return dst, nil, fmt.Errorf("socketio: %d binary values in one packet; %d are the most", len(attachments), maxAttachments)
-	}
 	return append(dst, ']'), attachments, nil
 }
 
@@ -178,12 +247,20 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 // plain reports whether a text is JSON as it stands, between quotes.
 func plain[T string | []byte](s T) bool {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+		if !plainByte[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// plainByte are the bytes that stand for themselves.
+var plainByte = func() (table [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
 
 // plainString is the text of a JSON string that is written without escapes.
 func plainString(raw []byte) ([]byte, bool) {
@@ -280,6 +357,9 @@ func replacePlaceholders(raw []byte, write func(dst []byte, num int) ([]byte, er
 
 // stringEnd is where the string that begins at i is over.
 func stringEnd(raw []byte, i int) int {
+	if n := bytes.IndexByte(raw[i+1:], '"'); n >= 0 && bytes.IndexByte(raw[i+1:i+1+n], '\\') < 0 {
+		return i + n + 2 // most have no escapes
+	}
 	for i++; i < len(raw); i++ {
 		switch raw[i] {
 		case '\\':
@@ -310,11 +390,11 @@ func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 }
 
 // checkPlaceholders reports whether all placeholders of a packet have an attachment. There are no more of
-// them than there may be attachments: each stands for bytes that are copied when it is decoded.
+// them than attachments: each stands for bytes that are copied when it is decoded.
 func checkPlaceholders(array []byte, attachments int) error {
 	n := 0
 	_, err := replacePlaceholders(array, func(dst []byte, num int) ([]byte, error) {
-		if n++; num < 0 || num >= attachments || n > maxAttachments {
+		if n++; num < 0 || num >= attachments || n > attachments {
 			return nil, errAttachments
 		}
 		return dst, nil

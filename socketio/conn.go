@@ -1,11 +1,12 @@
 package socketio
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"echows/socketio/engineio"
 	"echows/ws"
@@ -15,33 +16,40 @@ import (
 type conn struct {
 	server  *Server
 	session *engineio.Session
-	timeout *time.Timer // until the first namespace is joined
 
 	// Owned by the session's callbacks.
-	partial     packet // waits for its attachments
-	attachments [][]byte
+	asked    bool          // CONNECT came
+	connects *rate.Limiter // nil before it came again
 
-	mu      sync.Mutex
-	ended   string // the reason, once the connection is
-	sockets map[string]*Socket
+	mu        sync.Mutex      // taken before a namespace's
+	ended     string          // the reason, once the connection is
+	timeout   *time.Timer     // until the first namespace is joined; then nil
+	sockets   []*Socket       // most connections have one
+	dismissed map[string]bool // namespaces that the server disconnected: the client may not know yet
+	partial   *partial        // nil where none waits
+}
+
+// partial is a packet that waits for its attachments.
+type partial struct {
+	packet      packet
+	attachments [][]byte
+	bytes       int
+	late        *time.Timer // ends the wait
 }
 
 var (
 	errText         = errors.New("text came where an attachment was to")
 	errBinary       = errors.New("an attachment came with no packet before it")
+	errTooMuch      = errors.New("a packet's attachments are too long")
+	errFull         = errors.New("the server holds too many attachments that wait for their packets")
 	errNotConnected = errors.New("a packet is for a namespace that is not connected")
 	errTwice        = errors.New("a namespace was connected twice")
 	errDirection    = errors.New("CONNECT_ERROR is the server's to send")
 )
 
-// invalidNamespace is an error in the protocol's own words.
-type invalidNamespace struct{}
-
-func (invalidNamespace) Error() string { return "Invalid namespace" }
-
 // accept is called with each new session.
 func (s *Server) accept(session *engineio.Session) {
-	c := &conn{server: s, session: session, sockets: map[string]*Socket{}}
+	c := &conn{server: s, session: session}
 	c.timeout = time.AfterFunc(s.config.ConnectTimeout, func() {
 		c.mu.Lock()
 		alone := len(c.sockets) == 0
@@ -56,41 +64,107 @@ func (s *Server) accept(session *engineio.Session) {
 
 // receive takes one message: a packet, or an attachment of the one before. An error ends the connection.
 func (c *conn) receive(m ws.Message) error {
-	if m.IsText() {
-		if c.partial.attachments > 0 {
-			return errText
-		}
-		p, err := decode(m.Data)
-		if err != nil {
-			return err
-		}
-		if p.attachments > 0 {
-			p.data = append([]byte(nil), p.data...) // what follows comes in messages of its own
-			c.partial = p
-			return nil
-		}
-		return c.dispatch(p, nil)
+	if !m.IsText() {
+		return c.attach(m.Data)
 	}
-	if c.partial.attachments == 0 {
-		return errBinary
+	p, err := decode(m.Data, c.server.config.Limits.Attachments)
+	if err != nil {
+		return err
 	}
-	c.attachments = append(c.attachments, append([]byte(nil), m.Data...))
-	if len(c.attachments) < c.partial.attachments {
-		return nil
+	s, whole, err := c.begin(p)
+	if !whole {
+		return err
 	}
-	p, attachments := c.partial, c.attachments
-	c.partial, c.attachments = packet{}, nil
+	return c.dispatch(s, p, nil)
+}
+
+// begin returns whose a packet is, or nil, and whether it is whole. One that has attachments waits for them.
+func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s = c.socketLocked(p.namespace)
+	switch {
+	case c.partial != nil:
+		return nil, false, errText
+	case p.attachments == 0:
+		return s, true, nil
+	case c.ended != "":
+		return nil, false, nil
+	case s == nil && !c.dismissed[p.namespace]: // nothing is kept for those who are nowhere
+		return nil, false, errNotConnected
+	}
+	p.data = append([]byte(nil), p.data...) // what follows comes in messages of its own
+	c.partial = &partial{packet: p}
+	if !c.holdLocked(len(p.data)) {
+		c.partial = nil
+		return nil, false, errFull
+	}
+	c.partial.late = time.AfterFunc(partialTime, c.session.Close)
+	return nil, false, nil
+}
+
+// attach takes an attachment of the packet that waits, and dispatches that if it is the last.
+func (c *conn) attach(data []byte) error {
+	p, attachments, err := c.attached(data)
+	if err != nil || attachments == nil {
+		return err
+	}
 	if err := checkPlaceholders(p.data, len(attachments)); err != nil {
 		return err
 	}
-	return c.dispatch(p, attachments)
+	return c.dispatch(c.socket(p.namespace), p, attachments)
 }
 
-// dispatch hands a packet to its socket.
-func (c *conn) dispatch(p packet, attachments [][]byte) error {
+func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 	c.mu.Lock()
-	s := c.sockets[p.namespace]
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	waits := c.partial
+	switch {
+	case c.ended != "":
+		return p, nil, nil
+	case waits == nil:
+		return p, nil, errBinary
+	case waits.bytes+len(data) > c.server.config.Limits.AttachmentBytes+len(waits.packet.data):
+		return p, nil, errTooMuch
+	case !c.holdLocked(len(data)):
+		return p, nil, errFull
+	}
+	waits.attachments = append(waits.attachments, append([]byte(nil), data...))
+	if len(waits.attachments) < waits.packet.attachments {
+		return p, nil, nil
+	}
+	p, whole = waits.packet, waits.attachments
+	c.letGoLocked()
+	return p, whole, nil
+}
+
+// holdLocked counts bytes of the packet that waits, unless all connections, or those of its address, hold too many.
+func (c *conn) holdLocked(n int) bool {
+	before := c.partial.counted()
+	c.partial.bytes += n
+	more := c.partial.counted() - before
+	if more > 0 && !c.server.partial.Take(c.session.Address(), more) {
+		c.partial.bytes -= n
+		return false
+	}
+	return true
+}
+
+// counted is how many bytes of the packet count.
+func (p *partial) counted() int { return max(p.bytes-partialFree, 0) }
+
+// letGoLocked forgets the packet that waits.
+func (c *conn) letGoLocked() {
+	if c.partial == nil {
+		return
+	}
+	c.partial.late.Stop()
+	c.server.partial.Add(c.session.Address(), -c.partial.counted())
+	c.partial = nil
+}
+
+// dispatch hands a packet to its socket, or makes that.
+func (c *conn) dispatch(s *Socket, p packet, attachments [][]byte) error {
 	switch {
 	case p.kind == kindConnectError:
 		return errDirection
@@ -98,10 +172,11 @@ func (c *conn) dispatch(p packet, attachments [][]byte) error {
 		return errTwice
 	case p.kind == kindConnect:
 		return c.connect(p)
+	case s == nil && c.isDismissed(p.namespace):
+		return nil
 	case s == nil:
 		return errNotConnected
 	case p.kind == kindDisconnect:
-		c.remove(s)
 		s.end(clientDisconnect)
 		return nil
 	case p.kind == kindAck || p.kind == kindBinaryAck:
@@ -110,98 +185,68 @@ func (c *conn) dispatch(p packet, attachments [][]byte) error {
 	return s.dispatch(p, attachments)
 }
 
-// connect answers a CONNECT: with CONNECT, or CONNECT_ERROR.
-func (c *conn) connect(p packet) error {
-	n := c.server.use(p.namespace)
-	if n == nil {
-		return c.refuse(p.namespace, invalidNamespace{})
-	}
-	s := n.newSocket(c, p.data)
-	admitted := false
-	defer func() {
-		if !admitted { // also when a callback panics
-			c.remove(s)
-			s.end(cmp.Or(c.endReason(), serverDisconnect))
-		}
-	}()
-	if err := c.admit(s); err != nil {
-		return c.refuse(p.namespace, err)
-	}
-	admitted = true
-	return s.open()
+// socket returns the connection's socket in a namespace, or nil.
+func (c *conn) socket(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.socketLocked(namespace)
 }
 
-// admit runs what a new socket has to pass.
-func (c *conn) admit(s *Socket) error {
-	n := s.namespace
-	use, onConnect := n.handlers()
-	recovered := n.recovery != nil && n.recovery.restore(s)
-	if !recovered {
-		for _, f := range use {
-			if err := f(s); err != nil {
-				return err
-			}
-		}
-	}
-	c.mu.Lock()
-	if c.ended != "" {
-		c.mu.Unlock()
-		return errors.New("the connection has ended")
-	}
-	c.sockets[n.name] = s
-	c.timeout.Stop()
-	c.mu.Unlock()
-	if !recovered {
-		n.add(s)
-	}
-	for _, f := range onConnect {
-		if err := f(s); err != nil {
-			return err
+func (c *conn) socketLocked(namespace string) *Socket {
+	for _, s := range c.sockets {
+		if s.namespace.name == namespace {
+			return s
 		}
 	}
 	return nil
 }
 
-// endReason is why the connection has ended, or "".
-func (c *conn) endReason() string {
+// addLocked makes s one of the connection's sockets.
+func (c *conn) addLocked(s *Socket) {
+	c.sockets = append(c.sockets, s)
+	delete(c.dismissed, s.namespace.name)
+	c.stopTimeoutLocked()
+}
+
+func (c *conn) stopTimeoutLocked() {
+	if c.timeout != nil {
+		c.timeout.Stop()
+		c.timeout = nil
+	}
+}
+
+// dismiss notes that the server disconnects a socket, whose client may still send for a while.
+func (c *conn) dismiss(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended
+	if !slices.Contains(c.sockets, s) {
+		return
+	}
+	if c.dismissed == nil || len(c.dismissed) >= c.server.config.Limits.Namespaces {
+		c.dismissed = map[string]bool{}
+	}
+	c.dismissed[s.namespace.name] = true
 }
 
-// remove takes a socket out, so that its namespace can be connected again.
-func (c *conn) remove(s *Socket) {
+func (c *conn) isDismissed(namespace string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sockets[s.namespace.name] == s {
-		delete(c.sockets, s.namespace.name)
-	}
+	return c.dismissed[namespace]
 }
 
-// refuse answers a CONNECT with the reason why not.
-func (c *conn) refuse(namespace string, why error) error {
-	answer := struct {
-		Message string `json:"message"`
-		Data    any    `json:"data,omitempty"`
-	}{Message: why.Error()}
-	var r *Refusal
-	if errors.As(why, &r) {
-		answer.Data = r.Data
-	}
-	data, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	return c.send(packet{kind: kindConnectError, namespace: namespace, data: data})
+// forget takes a socket out, so that its namespace can be connected again.
+func (c *conn) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
 }
 
-// Refusal is an error of Use or OnConnect with data for the client beside its message.
-type Refusal struct {
-	Message string
-	Data    any
+// all are the connection's sockets.
+func (c *conn) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
 }
-
-func (r *Refusal) Error() string { return r.Message }
 
 // send sends a packet that is the connection's own. That the connection has ended is no error.
 func (c *conn) send(p packet) error {
@@ -212,18 +257,14 @@ func (c *conn) send(p packet) error {
 	return err
 }
 
-// end is called when the connection has ended.
+// end is called when the connection has ended: from here on no socket is added to it.
 func (c *conn) end(reason string) {
-	c.timeout.Stop()
 	c.mu.Lock()
 	c.ended = reason
-	sockets := make([]*Socket, 0, len(c.sockets))
-	for _, s := range c.sockets {
-		sockets = append(sockets, s)
-	}
-	clear(c.sockets)
+	c.stopTimeoutLocked()
+	c.letGoLocked()
 	c.mu.Unlock()
-	for _, s := range sockets {
+	for _, s := range c.all() {
 		s.end(reason)
 	}
 }

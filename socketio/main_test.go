@@ -11,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"go.uber.org/goleak"
 
-	"echows/hub"
 	"echows/socketio"
 	"echows/ws"
 )
@@ -23,19 +22,22 @@ const patience = time.Minute
 
 // server is a Socket.IO server, on a port of its own where start makes it.
 type server struct {
-	t    testing.TB
-	url  string
-	echo *echo.Echo
-	app  *ws.App
-	io   *socketio.Server
+	t       testing.TB
+	url     string
+	address string // of who calls; see call
+	echo    *echo.Echo
+	app     *ws.App
+	io      *socketio.Server
 }
 
 func newServer(t testing.TB, cfg socketio.Config) *server {
 	quiet := slog.New(slog.DiscardHandler)
-	cfg.Logger = quiet
+	if cfg.Logger == nil {
+		cfg.Logger = quiet
+	}
 	s := &server{t: t, echo: echo.New()}
 	s.app = ws.New(s.echo, ws.Config{Logger: quiet, Origins: cfg.Engine.Origins})
-	s.io = socketio.New(s.app, hub.New(), cfg)
+	s.io = socketio.New(s.app, cfg)
 	return s
 }
 
@@ -51,9 +53,15 @@ func start(t testing.TB, cfg socketio.Config) *server {
 		s.app.Shutdown(ctx)
 		h.Close()
 		http.DefaultClient.CloseIdleConnections()
-		if n := s.io.Len(); n != 0 {
+		if n := s.io.LocalLen(); n != 0 {
 			t.Errorf("%d sockets are left", n)
 		}
 	})
 	return s
+}
+
+// close ends a server that newServer made.
+func (s *server) close() {
+	s.io.Close()
+	s.app.Shutdown(context.Background())
 }

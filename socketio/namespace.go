@@ -1,31 +1,55 @@
 package socketio
 
 import (
-	"iter"
+	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
+
+	"echows/ws"
 )
 
 // Namespace is a part of a server that does not hear the others. Its methods may be called from any
-// goroutine.
+// goroutine. Those of Emitter are for all its sockets.
+//
+// One lock orders what is emitted to many, who is in which room, and what recovery remembers: so all sockets
+// hear one order, and nothing falls between two of the three.
 type Namespace struct {
-	server   *Server
-	name     string
-	like     *Namespace // whose handlers hold, for one that a pattern made
-	recovery *recovery  // nil where that is off
+	Emitter
+	server    *Server
+	name      string
+	parent    *Namespace // whose functions hold, for one that a pattern made
+	isPattern bool       // it stands for those that it makes, and has no sockets
 
-	users int  // guarded by the Server: sockets, and those about to be
-	lasts bool // guarded by the Server: it stays without sockets
+	users     int  // guarded by the Server: sockets, and those about to be
+	permanent bool // guarded by the Server: it stays without sockets
 
+	functions functions
+	lastAck   atomic.Uint64
+	watched   atomic.Int64 // sockets with OnAnyOutgoing
+
+	mu       sync.Mutex
+	sockets  map[string]*Socket // by id
+	everyone []*Socket
+	rooms    map[string]*room
+	round    uint64    // of the emission that went out last; see eachLocked
+	placed   ws.Log    // what is emitted to many
+	recovery *recovery // nil where that is off
+	journal  *journal  // static; nil where sockets come back to their own node only
+}
+
+// functions are what an application has registered. Each list is replaced, never changed.
+type functions struct {
 	mu        sync.Mutex
 	use       []func(*Socket) error
 	onConnect []func(*Socket) error
-	sockets   map[string]*Socket // by id
 }
 
-func newNamespace(s *Server, name string) *Namespace {
-	n := &Namespace{server: s, name: name, sockets: map[string]*Socket{}}
+func newNamespace(s *Server, name string, parent *Namespace) *Namespace {
+	n := &Namespace{server: s, name: name, parent: parent, sockets: map[string]*Socket{}, rooms: map[string]*room{}}
+	n.Emitter = Emitter{namespace: n}
 	if s.config.Recovery > 0 {
-		n.recovery = newRecovery(s.config, func() { s.drop(n) })
+		n.recovery = newRecovery(n)
 	}
 	return n
 }
@@ -33,75 +57,131 @@ func newNamespace(s *Server, name string) *Namespace {
 // Name is the namespace's, such as "/".
 func (n *Namespace) Name() string { return n.name }
 
-// Use adds a function that each new socket has to pass, with the handshake in hand, before OnConnect's. An
-// error refuses the socket with its text.
+// Use adds a function that each new socket has to pass before it is connected. It may look at the handshake and
+// leave values on the socket (see Key). An error refuses the socket with its text; a *Refusal adds data.
 func (n *Namespace) Use(f func(*Socket) error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.use = append(n.use, f)
+	n.functions.mu.Lock()
+	defer n.functions.mu.Unlock()
+	n.functions.use = append(slices.Clip(n.functions.use), f)
 }
 
-// OnConnect adds a function that is called with each new socket, and registers what is to happen with its
-// events. What it emits to the socket arrives after the answer to the client's CONNECT. An error refuses
-// the socket with its text.
+// OnConnect adds a function that is called with each new socket once its client has been told that it is
+// connected, and that registers what is to happen with its events: none is read before it returns. An error is
+// logged, and disconnects the socket.
 func (n *Namespace) OnConnect(f func(*Socket) error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.onConnect = append(n.onConnect, f)
+	n.functions.mu.Lock()
+	defer n.functions.mu.Unlock()
+	n.functions.onConnect = append(slices.Clip(n.functions.onConnect), f)
 }
 
-// handlers returns what new sockets have to pass.
+// handlers returns what new sockets have to pass: first what holds for the whole pattern.
 func (n *Namespace) handlers() (use, onConnect []func(*Socket) error) {
-	if n.like != nil {
-		n = n.like
+	if n.parent != nil {
+		use, onConnect = n.parent.handlers()
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.use, n.onConnect
+	n.functions.mu.Lock()
+	defer n.functions.mu.Unlock()
+	return slices.Concat(use, n.functions.use), slices.Concat(onConnect, n.functions.onConnect)
 }
 
-// Len is how many sockets are connected.
-func (n *Namespace) Len() int { return n.server.hub.Len(n.everyone()) }
-
-// Sockets ranges over those that are connected when the range begins.
-func (n *Namespace) Sockets() iter.Seq[*Socket] { return n.in(n.everyone()) }
-
-// In ranges over the members of a room when the range begins.
-func (n *Namespace) In(room string) iter.Seq[*Socket] { return n.in(n.topic(room)) }
-
-func (n *Namespace) in(topic string) iter.Seq[*Socket] {
-	return func(yield func(*Socket) bool) {
-		for m := range n.server.hub.Members(topic) {
-			if one, ok := m.(*member); ok && !yield(one.socket) {
-				return
-			}
-		}
-	}
-}
-
-// RoomLen is how many members a room has.
-func (n *Namespace) RoomLen(room string) int { return n.server.hub.Len(n.topic(room)) }
-
-// Socket returns the one of that id, or nil.
+// Socket returns the one of that id, if it is connected to this node, or nil.
 func (n *Namespace) Socket(id string) *Socket {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.sockets[id]
 }
 
-// everyone is the topic in the hub that all sockets are members of. A namespace's name has no comma.
-func (n *Namespace) everyone() string { return "socket.io" + n.server.config.Path + n.name + "," }
+// Rooms are the rooms that have members, with how many, over all nodes. The rooms that sockets have of their own
+// are not among them. The error names the nodes that did not answer.
+func (n *Namespace) Rooms(ctx context.Context) (map[string]int, error) {
+	all := n.localRooms()
+	if n.server.cluster == nil {
+		return all, nil
+	}
+	err := ask(ctx, n.server.cluster, message{Kind: askRooms, Namespace: n.name}, func(rooms map[string]int) {
+		for room, members := range rooms {
+			all[room] += members
+		}
+	})
+	return all, err
+}
 
-// topic is a room's.
-func (n *Namespace) topic(room string) string { return n.everyone() + "room " + room }
+func (n *Namespace) localRooms() map[string]int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := make(map[string]int, len(n.rooms))
+	for name, r := range n.rooms {
+		all[name] = len(r.members)
+	}
+	return all
+}
 
-// Emit sends an event to all sockets of the namespace. The error says what is wrong with the arguments.
-func (n *Namespace) Emit(event string, args ...any) error { return n.emitter().Emit(event, args...) }
+// add makes s one of the namespace's sockets, unless it has ended meanwhile, and welcomes it: nothing else is sent to it
+// before. It reports whether it did.
+func (n *Namespace) add(s *Socket) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.state.Load() != connected {
+		return false
+	}
+	var missed []*remembered
+	if n.recovery != nil {
+		missed = n.recovery.beginLocked(s)
+	}
+	n.sockets[s.id] = s
+	s.place = len(n.everyone)
+	n.everyone = append(n.everyone, s)
+	s.present = true
+	if len(n.everyone) == 1 {
+		n.listenLocked(n.subject())
+	}
+	n.welcomeLocked(s, missed)
+	n.rejoinLocked(s)
+	return true
+}
 
-// To begins an emission to the members of rooms: of any of them, each once.
-func (n *Namespace) To(rooms ...string) Emitter { return n.emitter().To(rooms...) }
+// remove takes s out, and out of its rooms, which it returns, and reports whether it was there. lost says that its
+// client may come back.
+func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !s.present {
+		return nil, false
+	}
+	if n.recovery != nil {
+		n.recovery.removedLocked(s, lost)
+	}
+	s.present = false
+	delete(n.sockets, s.id)
+	last := n.everyone[len(n.everyone)-1]
+	n.everyone[s.place], last.place = last, s.place
+	n.everyone[len(n.everyone)-1] = nil
+	n.everyone = n.everyone[:len(n.everyone)-1]
+	rooms = s.roomsLocked()
+	for name := range s.rooms {
+		n.leaveLocked(s, name)
+	}
+	if len(n.everyone) == 0 && n.journal == nil {
+		n.unlistenLocked(n.subject())
+	}
+	return rooms, true
+}
 
-// Except begins an emission to all but the members of rooms.
-func (n *Namespace) Except(rooms ...string) Emitter { return n.emitter().Except(rooms...) }
+// mayComeBack reports whether recovery keeps a socket.
+func (n *Namespace) mayComeBack() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.recovery != nil && len(n.recovery.kept) > 0
+}
 
-func (n *Namespace) emitter() Emitter { return Emitter{namespace: n} }
+// stop ends what recovery keeps.
+func (n *Namespace) stop() {
+	n.mu.Lock()
+	if n.recovery != nil {
+		n.recovery.stopLocked()
+	}
+	n.mu.Unlock()
+	if n.journal != nil {
+		n.journal.close()
+	}
+}

@@ -152,7 +152,7 @@ func serveOfficial(io *socketio.Server) {
 		return nil
 	})
 	io.Of("/crowd").OnConnect(func(s *socketio.Socket) error {
-		s.On("count", func(e socketio.Event) error { return e.Ack(s.Namespace().Len()) })
+		s.On("count", func(e socketio.Event) error { return e.Ack(s.Namespace().LocalLen()) })
 		s.On("tell all", func(e socketio.Event) error { return s.Namespace().Emit("to all") })
 		return nil
 	})

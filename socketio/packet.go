@@ -21,11 +21,9 @@ const (
 	kindBinaryAck
 )
 
-// The limits of what a client may send, beside engineio.Config.MaxPayload.
 const (
-	maxAttachments = 10        // of one packet
-	maxNamespace   = 256       // bytes of a namespace's name
-	maxID          = 1<<53 - 1 // of an acknowledgement: what every client can count to
+	maxNamespace = 256       // bytes of a namespace's name
+	maxID        = 1<<53 - 1 // of an acknowledgement: what every client can count to
 )
 
 // packet is one Socket.IO packet (protocol revision 5) without its attachments.
@@ -35,20 +33,22 @@ type packet struct {
 	id          uint64 // where hasID
 	hasID       bool
 	data        []byte // JSON, or nil
+	simple      bool   // data is what isSimple says
 	attachments int    // how many binary messages follow
 }
 
 var (
 	errType        = errors.New("a packet is of an unknown type")
-	errAttachments = errors.New("a packet's number of attachments is not one from 1 to 10")
+	errAttachments = errors.New("a packet has no attachments, or too many")
 	errNamespace   = errors.New("a packet's namespace is too long")
 	errID          = errors.New("a packet's id is too large")
 	errName        = errors.New("an event has a name that is reserved, or none")
 	errPayload     = errors.New("a packet's payload is not that of its type")
 )
 
-// decode reads a packet. It accepts what the protocol's grammar and the types' rules allow, and nothing else.
-func decode(text []byte) (packet, error) {
+// decode reads a packet with at most so many attachments. It accepts what the protocol's grammar and the
+// types' rules allow, and nothing else.
+func decode(text []byte, maxAttachments int) (packet, error) {
 	p := packet{namespace: "/"}
 	if len(text) == 0 || text[0] < '0' || text[0] > '6' {
 		return p, errType
@@ -58,7 +58,7 @@ func decode(text []byte) (packet, error) {
 	if p.kind == kindBinaryEvent || p.kind == kindBinaryAck {
 		number, after, ok := bytes.Cut(rest, []byte("-"))
 		n, err := strconv.ParseUint(string(number[:min(len(number), 4)]), 10, 8)
-		if !ok || err != nil || len(number) > 3 || n < 1 || n > maxAttachments {
+		if !ok || err != nil || len(number) > 3 || n < 1 || int(n) > maxAttachments {
 			return p, errAttachments
 		}
 		p.attachments, rest = int(n), after
@@ -84,6 +84,7 @@ func decode(text []byte) (packet, error) {
 	if len(rest) > 0 {
 		p.data = rest
 	}
+	p.simple = isSimple(p.data)
 	return p, p.check()
 }
 
@@ -91,7 +92,7 @@ func decode(text []byte) (packet, error) {
 func (p packet) check() error {
 	first := byte(0)
 	if len(p.data) > 0 {
-		if !json.Valid(p.data) {
+		if !p.simple && !json.Valid(p.data) {
 			return errPayload
 		}
 		first = p.data[skipSpace(p.data, 0)]

@@ -28,12 +28,12 @@ func TestPacketsOfTheProtocolText(t *testing.T) {
 		{`51-/admin,456["a",{"_placeholder":true,"num":0}]`, packet{kind: kindBinaryEvent, namespace: "/admin", id: 456, hasID: true, attachments: 1, data: []byte(`["a",{"_placeholder":true,"num":0}]`)}},
 		{`61-/admin,456[{"_placeholder":true,"num":0}]`, packet{kind: kindBinaryAck, namespace: "/admin", id: 456, hasID: true, attachments: 1, data: []byte(`[{"_placeholder":true,"num":0}]`)}},
 	} {
-		got, err := decode([]byte(c.text))
+		got, err := decode([]byte(c.text), 10)
 		if err != nil || got.kind != c.want.kind || got.namespace != c.want.namespace || got.id != c.want.id || got.hasID != c.want.hasID ||
 			got.attachments != c.want.attachments || !bytes.Equal(got.data, c.want.data) {
 			t.Errorf("%s is %+v, %v", c.text, got, err)
 		}
-		again, err := decode(got.encode())
+		again, err := decode(got.encode(), 10)
 		if err != nil || !bytes.Equal(again.encode(), got.encode()) {
 			t.Errorf("%s is encoded as %s, %v", c.text, got.encode(), err)
 		}
@@ -51,7 +51,7 @@ var hostile = []string{
 
 func TestHostilePackets(t *testing.T) {
 	for _, text := range hostile {
-		if p, err := decode([]byte(text)); err == nil {
+		if p, err := decode([]byte(text), 10); err == nil {
 			t.Errorf("%.60q is %+v", text, p)
 		}
 	}
@@ -65,12 +65,12 @@ func FuzzDecode(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := decode([]byte(text))
+		p, err := decode([]byte(text), 10)
 		if err != nil {
 			return
 		}
 		encoded := p.encode()
-		again, err := decode(encoded)
+		again, err := decode(encoded, 10)
 		if err != nil || !bytes.Equal(again.encode(), encoded) {
 			t.Errorf("%q is encoded as %q: %v", text, encoded, err)
 		}
@@ -79,13 +79,17 @@ func FuzzDecode(f *testing.F) {
 			if err := json.Unmarshal(p.data, &want); err != nil {
 				t.Fatal(err)
 			}
-			got := decodeArgs(p.data, nil)
+			got, _ := decodeArgs(p.data, nil, len(p.data))
 			if !slices.EqualFunc(got, want, func(a Arg, b json.RawMessage) bool { return bytes.Equal(a.raw, b) }) {
 				t.Errorf("%q is split as %q", text, got)
 			}
 		}
 		if p.kind == kindBinaryEvent && checkPlaceholders(p.data, p.attachments) == nil {
-			for _, arg := range decodeArgs(p.data, slices.Repeat([][]byte{{1}}, p.attachments)) {
+			args, err := decodeArgs(p.data, slices.Repeat([][]byte{{1}}, p.attachments), len(p.data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, arg := range args {
 				var v json.RawMessage // a number may be more than a float64 holds
 				if err := arg.Decode(&v); err != nil {
 					t.Errorf("%q: %v", text, err)
@@ -105,7 +109,10 @@ func TestArguments(t *testing.T) {
 	if string(array) != want || len(attachments) != 3 || string(attachments[1]) != "two" {
 		t.Errorf("got  %s with %q\nwant %s", array, attachments, want)
 	}
-	args := decodeArgs(array, attachments)
+	args, err := decodeArgs(array, attachments, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var bytesBack []byte
 	var deep struct{ Deep []json.RawMessage }
 	if err := args[2].Decode(&bytesBack); err != nil || string(bytesBack) != "one" {
@@ -125,8 +132,8 @@ func TestArguments(t *testing.T) {
 	if _, _, err := appendArgs(nil, "", []any{func() {}}); err == nil {
 		t.Error("a function was encoded")
 	}
-	if _, _, err := appendArgs(nil, "", slices.Repeat([]any{one}, maxAttachments+1)); err == nil {
-		t.Error("too many attachments were encoded")
+	if _, err := decodeArgs([]byte(`["a",1,2]`), nil, 2); err == nil {
+		t.Error("too many arguments were decoded")
 	}
 	// What looks like a placeholder in a text is text.
 	text := Arg{raw: []byte(`["{\"_placeholder\":true,\"num\":0}",{"_placeholder":true,"num":0,"more":1},{ "num" : 0 , "_placeholder" : true }]`), attachments: [][]byte{one}}
@@ -137,4 +144,28 @@ func TestArguments(t *testing.T) {
 	if _, ok := back[1].(map[string]any); !ok {
 		t.Errorf("got %v", back[1])
 	}
+}
+
+func TestSimpleArrays(t *testing.T) {
+	for _, text := range []string{`["a"]`, `["a","b \u00e9"]`, `["",0,17,true,false,null]`, "[\"é\x7f\"]"} {
+		if simple := isSimple([]byte(text)); simple == strings.Contains(text, `\`) || !json.Valid([]byte(text)) {
+			t.Errorf("%s: %v", text, simple)
+		}
+	}
+	for _, text := range []string{``, `[`, `[]`, `["a"`, `["a]`, `["a",]`, `[,"a"]`, `["a" ]`, `[01]`, `[-1]`, `[1.5]`, `[tru]`, `[true`, `["a"]]`, `["a"],`, `{"a":1}`, `[{}]`, "[\"\n\"]", `["\"]`, `"a"`, `[null"a"]`, `[1e5]`} {
+		if isSimple([]byte(text)) {
+			t.Errorf("%s is simple", text)
+		}
+	}
+}
+
+func FuzzSimpleArrays(f *testing.F) {
+	for _, text := range []string{`["a",1,true]`, `["\"]`, `[01]`, `[null,]`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if isSimple(text) && !json.Valid(text) {
+			t.Errorf("%q is simple, and no JSON", text)
+		}
+	})
 }

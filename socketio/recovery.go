@@ -1,205 +1,469 @@
 package socketio
 
 import (
+	"crypto/rand"
+	"maps"
 	"slices"
+	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
-	"echows/socketio/engineio"
 	"echows/ws"
 )
 
-// recovery remembers, for a while, the sockets of a namespace that lost their connection, and everything
-// that was emitted: who comes back gets what it missed. Each event carries, as one more argument, the
-// offset by which its client says how far it got.
+// recovery remembers, for a while, the sockets of a namespace that lost their connection, and what was emitted: who
+// comes back gets what it missed, each event once and in order, or is told that it does not. Each event carries, as
+// one more argument, the offset by which its client says how far it got; offsets rise. All of it is guarded by the
+// namespace.
 type recovery struct {
+	namespace *Namespace
 	time      time.Duration
-	maxBytes  int
-	maxMissed int // bytes that one socket can have missed: a client that polls can have no more queued
+	maxMissed int    // bytes that one socket can have missed: a client that polls can have no more queued
+	epoch     string // goes before each offset, where several nodes count them; another one is of other offsets
 
-	onEmpty func() // called without mu, when there is nothing left
-
-	mu       sync.Mutex // held while an event is delivered, and while a socket is restored, so that neither falls between
-	first    uint64     // the offset of events[0]
-	events   []remembered
-	gone     int // of events, which are not in use any more
-	bytes    int
-	sessions map[string]session // by the private id
-	leaving  []string           // the keys of sessions, in the order in which their time is over
-	timer    *time.Timer        // for the next look at what is too old; nil while there is nothing
-	stopped  bool
+	last   uint64 // the offset of the last event
+	floor  uint64 // that of the last one that is forgotten
+	events []*remembered
+	live   map[string]*Socket // by the id that their clients come back with
+	kept   map[string]*kept
+	order  []*kept // the oldest first; some may have come back
+	timer  *time.Timer
+	ended  bool
 }
 
 // remembered is an event and whom it was for.
 type remembered struct {
-	at            time.Time
-	rooms, except []string
-	but           string // the id of who emitted it to the others
-	frame         *ws.Prepared
+	audience
+	offset uint64
+	at     time.Time
+	frame  *ws.Prepared
+	size   int
 }
 
-const rememberedSize = 128 // bytes, about, that an event takes beside its frame
+// trail is what recovery has to know of a socket beside the rooms it is in.
+type trail struct {
+	start uint64       // the offset of the last event before it
+	sent  uint64       // that of the last event that was sent to it, or start
+	past  []membership // the rooms it left
+	floor uint64       // before this, its rooms are forgotten
 
-// session is a socket that lost its connection.
-type session struct {
-	id    string
-	rooms []string
-	until time.Time
+	unkept bool // since the last event that was sent, others were sent that have its offset
+	before bool // events were sent to it before the offsets began anew
 }
 
-func newRecovery(cfg Config, onEmpty func()) *recovery {
-	maxMissed := cfg.Engine.MaxQueue
-	if maxMissed == 0 {
-		maxMissed = 1 << 20
-	}
-	return &recovery{
-		time: cfg.Recovery, maxBytes: cfg.RecoveryBytes, maxMissed: maxMissed, onEmpty: onEmpty,
-		first: 1, sessions: map[string]session{},
-	}
+// memory is what a socket has where recovery is on.
+type memory struct {
+	pid    string       // what the client comes back with
+	back   *kept        // what it was, until it is in its namespace
+	rejoin []membership // the rooms it was in, until then
+
+	saving   sync.Mutex // held while the journal is told of the socket
+	emitting sync.Mutex // held by Emit; taken before all others
+
+	trail trail // guarded by the namespace, as is the next
+	times int   // that it came back
 }
 
-// emit remembers an event and has it delivered.
-func (r *recovery) emit(to Emitter, p packet, attachments [][]byte, deliver func(*ws.Prepared)) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	offset := r.first + uint64(len(r.events))
-	p.data = append(p.data[:len(p.data)-1], `,"`...)
-	p.data = append(strconv.AppendUint(p.data, offset, 36), `"]`...)
-	f, err := encodeFrame(p, attachments)
-	if err != nil {
-		return err
-	}
-	e := remembered{at: time.Now(), rooms: to.rooms, except: to.except, frame: f}
-	if to.but != nil {
-		e.but = to.but.id
-	}
-	r.events = append(r.events, e)
-	r.bytes += f.Len() + rememberedSize
-	r.forgetLocked()
-	deliver(f)
-	return nil
+// membership is that a socket heard a room's events, those after since up to until.
+type membership struct {
+	Room  string `json:"room"`
+	Since uint64 `json:"since"`
+	Until uint64 `json:"until,omitempty"` // 0: it still does
 }
 
-// recoverable are the reasons after which a socket may come back as the same.
-var recoverable = []string{
-	engineio.TransportClose, engineio.TransportError, engineio.PingTimeout, engineio.ForcedClose, engineio.ShuttingDown,
-}
+// maxPast is how many rooms that a socket left are known. Who was in more, and lost events of that time, does
+// not come back.
+const maxPast = 64
 
-// keep remembers a socket that lost its connection.
-func (r *recovery) keep(s *Socket, reason string) {
-	if !slices.Contains(recoverable, reason) {
+func (t *trail) left(room string, since, until uint64) {
+	if since == until { // nothing was said meanwhile
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sessions[s.private] = session{s.id, s.Rooms(), time.Now().Add(r.time)}
-	r.leaving = append(r.leaving, s.private)
+	if len(t.past) == maxPast {
+		t.floor = t.past[0].Until
+		t.past = slices.Clone(t.past[1:])
+	}
+	t.past = append(t.past, membership{room, since, until})
+}
+
+// kept is a socket whose client may come back.
+type kept struct {
+	id, pid string
+	values  map[string]any
+	rooms   []membership
+	trail
+	epoch string // in which its offsets mean something
+	sure  bool   // whether trail.sent is known: it is not, if its node died
+	end   uint64
+	at    time.Time // since when
+	size  int
+	times int // that it came back
+
+	offset string // what the client says that it got last
+	got    uint64 // the same, read
+}
+
+func newRecovery(n *Namespace) *recovery {
+	cfg := &n.server.config
+	maxMissed := cfg.Engine.MaxQueue
+	setDefault(&maxMissed, 1<<20)
+	return &recovery{namespace: n, time: cfg.Recovery, maxMissed: maxMissed, live: map[string]*Socket{}, kept: map[string]*kept{}}
+}
+
+// offsetLocked is the offset of the last event, or 0 where recovery is off.
+func (n *Namespace) offsetLocked() uint64 {
+	if n.recovery == nil {
+		return 0
+	}
+	return n.recovery.last
+}
+
+// nextLocked is the offset of an event: one of its own if it is remembered, or that of the last one that is.
+func (r *recovery) nextLocked(e emission) uint64 {
+	switch {
+	case e.seq > 0:
+		r.last = max(r.last, e.seq)
+		return e.seq
+	case e.hole:
+		r.floor = r.last + 1
+	case !e.volatile && !e.forgotten:
+		r.last++
+	}
+	return r.last
+}
+
+// withOffset adds an argument to an event.
+func (p packet) withOffset(epoch string, offset uint64) packet {
+	b := make([]byte, 0, len(p.data)+len(epoch)+20)
+	b = append(b, p.data[:len(p.data)-1]...)
+	b = append(b, `,"`...)
+	b = append(b, epoch...)
+	b = strconv.AppendUint(b, offset, 36)
+	p.data = append(b, `"]`...)
+	return p
+}
+
+// parseOffset reads what a client says it got last.
+func (r *recovery) parseOffset(text string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(text, r.epoch)
+	offset, err := strconv.ParseUint(digits, 36, 64)
+	return offset, ok && err == nil
+}
+
+// rememberedSize and keptSize are bytes, about, that an event and a socket take beside what they hold.
+const (
+	rememberedSize = 192
+	keptSize       = 512
+)
+
+// rememberLocked keeps an event.
+func (r *recovery) rememberLocked(offset uint64, to audience, f *ws.Prepared) {
+	if r.ended {
+		return
+	}
+	e := &remembered{audience: to, offset: offset, at: time.Now(), frame: f, size: f.Len() + rememberedSize}
+	for _, list := range [][]string{to.rooms, to.except} {
+		for _, name := range list {
+			e.size += len(name) + 16
+		}
+	}
+	r.events = append(r.events, e)
+	r.namespace.server.kept.used.Add(int64(e.size))
 	r.forgetLocked()
 }
 
-// restore makes s the socket that its client had before, if that is remembered, and everything it missed.
-func (r *recovery) restore(s *Socket) bool {
+// identify makes s the socket that its client had before, if that is kept, or still connected: then the server has not
+// noticed yet that it is gone. What it missed beginLocked finds.
+func (r *recovery) identify(s *Socket) bool {
 	var said struct{ PID, Offset string }
-	if s.Auth(&said) != nil || said.PID == "" || said.Offset == "" {
+	if s.Auth(&said) != nil || said.PID == "" {
 		return false
 	}
-	offset, err := strconv.ParseUint(said.Offset, 36, 64)
-	if err != nil {
+	n := r.namespace
+	was := r.take(said.PID)
+	if was == nil && n.journal != nil {
+		was = n.journal.find(said.PID)
+	}
+	ok := false
+	if was != nil {
+		n.mu.Lock()
+		was.offset = said.Offset
+		_, ok = r.missedLocked(was) // again in beginLocked: Use may take its time
+		n.mu.Unlock()
+	}
+	if !ok {
+		n.server.counters.lost.Add(1)
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.forgetLocked()
-	was, ok := r.sessions[said.PID]
-	delete(r.sessions, said.PID) // it comes back once
-	if !ok || offset+1 < r.first+uint64(r.gone) || offset >= r.first+uint64(len(r.events)) {
-		return false
-	}
-	var missed []*ws.Prepared
-	bytes := 0
-	for _, e := range r.events[offset+1-r.first:] {
-		if e.isFor(was.id, was.rooms) {
-			missed = append(missed, e.frame)
-			bytes += e.frame.Len()
-		}
-	}
-	if bytes > r.maxMissed {
-		return false
-	}
-	s.id, s.private, s.recovered, s.waiting = was.id, said.PID, true, missed
-	s.namespace.add(s)
-	s.Join(was.rooms...)
+	s.id, s.pid, s.values, s.recovered, s.back = was.id, was.pid, was.values, true, was
 	return true
 }
 
-// isFor reports whether an event was for a socket.
-func (e remembered) isFor(id string, rooms []string) bool {
-	in := func(list []string) bool {
-		return slices.ContainsFunc(list, func(room string) bool { return slices.Contains(rooms, room) })
+// take returns this node's socket of a pid, and forgets it, or nil. One that is connected ends.
+func (r *recovery) take(pid string) *kept {
+	n := r.namespace
+	n.mu.Lock()
+	before := r.live[pid]
+	n.mu.Unlock()
+	if before != nil {
+		before.end(lostReasons[0])
+		before.waitForSaves()
+		before.conn.session.Close()
 	}
-	return e.but != id && (len(e.rooms) == 0 || in(e.rooms)) && !in(e.except)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := r.kept[pid]
+	if was != nil {
+		r.dropLocked(was)
+	}
+	return was
 }
 
-// forgetLocked drops what is too old or too much, and sees to it that it is called again.
-func (r *recovery) forgetLocked() {
-	now := time.Now()
-	for r.gone < len(r.events) && (r.bytes > r.maxBytes || now.Sub(r.events[r.gone].at) > r.time) {
-		r.bytes -= r.events[r.gone].frame.Len() + rememberedSize
-		r.events[r.gone] = remembered{}
-		r.gone++
+// beginLocked begins the trail of a socket and returns what it missed. One that cannot have all of it is a new one.
+func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
+	was := s.back
+	s.back = nil
+	ok := false
+	if was != nil {
+		missed, ok = r.missedLocked(was)
 	}
-	if r.gone > len(r.events)/2 { // so that each event is moved once, about
-		r.first += uint64(r.gone)
-		r.events = append([]remembered(nil), r.events[r.gone:]...)
-		r.gone = 0
+	if was != nil && !ok {
+		r.namespace.server.counters.lost.Add(1)
+		s.id, s.recovered, missed = r.namespace.server.newID(), false, nil
 	}
-	for len(r.leaving) > 0 {
-		one, ok := r.sessions[r.leaving[0]]
-		if ok && now.Before(one.until) {
-			break
+	if s.recovered {
+		r.namespace.server.counters.recovered.Add(1)
+		s.trail, s.times = was.trail, was.times+1
+		s.trail.sent = was.got
+		if len(missed) > 0 {
+			s.trail.sent = missed[len(missed)-1].offset
 		}
-		delete(r.sessions, r.leaving[0])
-		r.leaving = r.leaving[1:]
+		s.rejoin = was.rooms
+	} else {
+		s.pid = rand.Text()
+		s.trail = trail{start: r.last, sent: r.last}
 	}
-	if r.timer == nil && !r.emptyLocked() && !r.stopped {
+	r.live[s.pid] = s
+	return missed
+}
+
+// missedLocked returns the events that a socket missed, and whether these are all.
+func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
+	r.forgetLocked()
+	from, ok := r.fromLocked(was)
+	if !ok || was.epoch != r.epoch || from < was.trail.floor || from < r.floor {
+		return nil, false
+	}
+	bytes := 0
+	for _, e := range r.events[r.afterLocked(from):] {
+		if was.hears(e) {
+			missed = append(missed, e)
+			bytes += e.frame.Len()
+		}
+	}
+	return missed, bytes <= r.maxMissed
+}
+
+// fromLocked is the offset after which a socket misses events. Who has the last event that was sent to it has missed
+// nothing before its end, however much others were sent meanwhile.
+func (r *recovery) fromLocked(was *kept) (uint64, bool) {
+	got := was.start
+	if was.offset == "" && was.before {
+		return 0, false // it may have them, or not
+	}
+	if was.offset != "" {
+		var ok bool
+		if got, ok = r.parseOffset(was.offset); !ok || got < was.start || got > r.last {
+			return 0, false
+		}
+	}
+	was.got = got
+	switch {
+	case !was.sure:
+		return got, true
+	case got > was.sent:
+		return 0, false // it was never told so
+	case got == was.sent && !was.unkept:
+		return max(got, was.end), true
+	}
+	return got, true
+}
+
+// afterLocked is the place in events of the first one after an offset.
+func (r *recovery) afterLocked(offset uint64) int {
+	return sort.Search(len(r.events), func(i int) bool { return r.events[i].offset > offset })
+}
+
+// hears reports whether an event was for a socket, by the rooms it was in at the time.
+func (k *kept) hears(e *remembered) bool {
+	in := func(list []string) bool {
+		return slices.ContainsFunc(list, func(room string) bool { return k.wasIn(room, e.offset) })
+	}
+	return (e.rooms == nil || in(e.rooms)) && !in(e.except)
+}
+
+func (k *kept) wasIn(room string, offset uint64) bool {
+	was := func(m membership) bool {
+		return m.Room == room && offset > m.Since && (m.Until == 0 || offset <= m.Until)
+	}
+	return room == k.id || slices.ContainsFunc(k.rooms, was) || slices.ContainsFunc(k.past, was)
+}
+
+// removedLocked is called when a socket ends, with the rooms it is in. lost says that its client may come back.
+func (r *recovery) removedLocked(s *Socket, lost bool) {
+	delete(r.live, s.pid)
+	if !lost || r.ended {
+		return
+	}
+	k := r.describeLocked(s)
+	k.sure, k.end, k.at = true, r.last, time.Now()
+	r.kept[k.pid] = k
+	r.order = append(r.order, k)
+	r.namespace.server.kept.used.Add(int64(k.size))
+	r.forgetLocked()
+}
+
+// describeLocked is what has to be known of a socket for it to come back.
+func (r *recovery) describeLocked(s *Socket) *kept {
+	k := &kept{id: s.id, pid: s.pid, trail: s.trail, epoch: r.epoch, times: s.times, size: keptSize}
+	for name, p := range s.rooms {
+		k.rooms = append(k.rooms, membership{Room: name, Since: p.since})
+		k.size += len(name) + 48
+	}
+	k.size += len(s.trail.past) * 64
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.values = maps.Clone(s.values) // who holds the socket that ended may still set some
+	k.size += len(s.values) * 128
+	return k
+}
+
+// dropLocked forgets a socket.
+func (r *recovery) dropLocked(k *kept) {
+	if r.kept[k.pid] == k {
+		delete(r.kept, k.pid)
+		r.namespace.server.kept.give(k.size)
+	}
+}
+
+// forgetLocked drops what is too old, and what is too much; and sees to it that it is called again.
+func (r *recovery) forgetLocked() {
+	all := &r.namespace.server.kept
+	if all.over(1) {
+		r.namespace.server.trimSoon()
+	}
+	expired := time.Now().Add(-r.time)
+	r.dropOldestLocked(func(at time.Time) bool { return !at.After(expired) || all.over(hardBound) })
+	if r.timer == nil && !r.ended && len(r.events)+len(r.order) > 0 {
 		r.timer = time.AfterFunc(r.time/2+time.Millisecond, r.look)
 	}
 }
 
+// dropOldestLocked drops events, and then sockets, from the oldest on, while old says so.
+func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
+	all := &r.namespace.server.kept
+	n := 0
+	for n < len(r.events) && old(r.events[n].at) {
+		r.floor = max(r.floor, r.events[n].offset)
+		all.give(r.events[n].size)
+		r.events[n] = nil
+		n++
+	}
+	r.events = r.events[n:] // append moves what is left when there is no room behind it
+	n = 0
+	for n < len(r.order) && (r.kept[r.order[n].pid] != r.order[n] || old(r.order[n].at)) {
+		r.dropLocked(r.order[n])
+		r.order[n] = nil
+		n++
+	}
+	r.order = r.order[n:]
+}
+
+// oldestLocked is since when something is kept, if anything is.
+func (r *recovery) oldestLocked() (at time.Time, ok bool) {
+	if len(r.events) > 0 {
+		at, ok = r.events[0].at, true
+	}
+	if len(r.order) > 0 && (!ok || r.order[0].at.Before(at)) {
+		at, ok = r.order[0].at, true
+	}
+	return at, ok
+}
+
+// hardBound is how many times RecoveryBytes may be kept before trim has dropped the oldest of all namespaces. Beyond
+// it, a namespace drops its own.
+const hardBound = 1.25
+
+// trimSoon has trim called.
+func (s *Server) trimSoon() {
+	if !s.trimming.Swap(true) {
+		s.running.Go(func() {
+			s.trim()
+			s.trimming.Store(false)
+		})
+	}
+}
+
+// trim drops the oldest of what all namespaces keep, until there is room for the rest.
+func (s *Server) trim() {
+	for s.kept.over(1) {
+		var oldest *Namespace
+		var first, second time.Time // since when that one keeps something, and the next
+		for _, n := range s.all() {
+			at, ok := n.keepsSince()
+			switch {
+			case !ok:
+			case oldest == nil || at.Before(first):
+				oldest, first, second = n, at, first
+			case second.IsZero() || at.Before(second):
+				second = at
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		oldest.mu.Lock()
+		oldest.recovery.dropOldestLocked(func(at time.Time) bool {
+			return s.kept.over(1) && (second.IsZero() || !at.After(second))
+		})
+		oldest.mu.Unlock()
+	}
+}
+
+// keepsSince is since when recovery keeps something, if it does.
+func (n *Namespace) keepsSince() (time.Time, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.recovery == nil {
+		return time.Time{}, false
+	}
+	return n.recovery.oldestLocked()
+}
+
 // look drops what is too old.
 func (r *recovery) look() {
-	r.mu.Lock()
+	n := r.namespace
+	n.mu.Lock()
 	r.timer = nil
 	r.forgetLocked()
-	empty := r.emptyLocked()
-	r.mu.Unlock()
-	if empty {
-		r.onEmpty()
-	}
+	n.mu.Unlock()
+	n.server.drop(n)
 }
 
-func (r *recovery) emptyLocked() bool { return len(r.events) == r.gone && len(r.sessions) == 0 }
-
-// empty reports whether nobody can come back, or recovery is off.
-func (r *recovery) empty() bool {
-	if r == nil {
-		return true
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.sessions) == 0
-}
-
-// stop ends the timer. A nil recovery has none.
-func (r *recovery) stop() {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopped = true
+// stopLocked forgets everything.
+func (r *recovery) stopLocked() {
+	r.ended = true
 	if r.timer != nil {
 		r.timer.Stop()
 	}
+	for _, e := range r.events {
+		r.namespace.server.kept.give(e.size)
+	}
+	for _, k := range r.kept {
+		r.namespace.server.kept.give(k.size)
+	}
+	r.events, r.order = nil, nil
+	clear(r.kept)
 }

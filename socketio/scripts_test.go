@@ -17,7 +17,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"echows/hub"
 	"echows/socketio"
 	"echows/ws"
 )
@@ -182,7 +181,7 @@ func TestScriptsAreCompressedForWhoWantsIt(t *testing.T) {
 func TestScriptsOfAnotherPath(t *testing.T) {
 	for _, path := range []string{"/events", "/events/"} {
 		e := echo.New()
-		server := socketio.New(ws.New(e, ws.Config{}), hub.New(), socketio.Config{Path: path})
+		server := socketio.New(ws.New(e, ws.Config{}), socketio.Config{Path: path})
 		defer server.Close()
 		res := httptest.NewRecorder()
 		e.ServeHTTP(res, httptest.NewRequest("GET", "/events/small.js", nil))
@@ -192,9 +191,9 @@ func TestScriptsOfAnotherPath(t *testing.T) {
 	}
 }
 
-// node is Node's program, where it and the packages of official are installed; otherwise the test is
+// nodeProgram is Node's program, where it and the packages of official are installed; otherwise the test is
 // skipped, but where ECHOWS_NODE is "required", as in CI, it fails.
-func node(t *testing.T) string {
+func nodeProgram(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if _, missing := os.Stat("official/node_modules"); err != nil || missing != nil {
@@ -208,7 +207,7 @@ func node(t *testing.T) string {
 
 // What is embedded is what its authors published, of the version that is written beside it.
 func TestTheOfficialFilesAreUnchanged(t *testing.T) {
-	node(t)
+	nodeProgram(t)
 	const from, to = "official/node_modules/socket.io-client", "socket.io-client"
 	for name := range clients {
 		if name == "small.js" {
@@ -242,7 +241,7 @@ func read(t *testing.T, path string) []byte {
 
 // The small client, by itself in a page that the test moves, and with a server.
 func TestTheSmallClient(t *testing.T) {
-	program := node(t)
+	program := nodeProgram(t)
 	s := start(t, socketio.Config{Recovery: 2 * time.Minute})
 	serveOfficial(s.io)
 	s.io.OnConnect(func(one *socketio.Socket) error {

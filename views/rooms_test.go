@@ -13,7 +13,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
 
-	"echows/hub"
 	"echows/socketio"
 	"echows/views"
 	"echows/ws"
@@ -164,7 +163,7 @@ func TestRefusals(t *testing.T) {
 			e.GET("/rooms", pages.Show("rooms"))
 			e.StaticFS("/", views.Files)
 			app := ws.New(e, ws.Config{})
-			io := socketio.New(app, hub.New(), socketio.Config{})
+			io := socketio.New(app, socketio.Config{})
 			defer io.Close()
 			type answer struct {
 				OK    bool   `json:"ok"`

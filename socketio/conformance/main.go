@@ -21,7 +21,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"echows/hub"
 	"echows/socketio"
 	"echows/socketio/engineio"
 	"echows/ws"
@@ -59,7 +58,7 @@ func run(ctx context.Context, addr string, out io.Writer) error {
 		Logger:       quiet,
 	}
 	sessions := engineio.New(app, "/engine.io/", engine, func(s *engineio.Session) { s.OnMessage(s.Send) })
-	sockets := socketio.New(app, hub.New(), socketio.Config{Engine: engine, ConnectTimeout: connectTimeout, Logger: quiet})
+	sockets := socketio.New(app, socketio.Config{Engine: engine, ConnectTimeout: connectTimeout, Logger: quiet})
 	sockets.OnConnect(answer)
 	sockets.Of("/custom").OnConnect(greet)
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"echows/socketio"
+)
+
+// Announcement tells who came and who went.
+type Announcement struct {
+	Text string `json:"text"`
+}
+
+// Stats are told to everyone when they change.
+type Stats struct {
+	Clients int `json:"clients"` // over all nodes
+}
+
+const (
+	crowdPause = time.Second     // between two times that everyone is told
+	countTime  = 2 * time.Second // for other nodes to say how many they have
+	mostNamed  = 3               // in one announcement
+)
+
+// crowd tells a namespace who came and went, and how many there are: at once where it was quiet, and then once a
+// second, so that a flood of comings and goings costs everyone else three events a second.
+type crowd struct {
+	namespace *socketio.Namespace
+
+	mu      sync.Mutex
+	came    flock
+	went    flock
+	newest  string      // the id of the last who came
+	changed bool        // since everyone was told
+	timer   *time.Timer // for the next time; nil while it is quiet
+}
+
+// flock is some people: those who are named, and how many they are.
+type flock struct {
+	names []string
+	count int
+}
+
+func (f *flock) add(name string) {
+	if f.count++; f.count <= mostNamed {
+		f.names = append(f.names, name)
+	}
+}
+
+// did is a sentence such as "ana, bo and 7 others left".
+func (f *flock) did(what string) string {
+	switch others := f.count - len(f.names); {
+	case others == 1:
+		return fmt.Sprintf("%s and 1 other %s", strings.Join(f.names, ", "), what)
+	case others > 1:
+		return fmt.Sprintf("%s and %d others %s", strings.Join(f.names, ", "), others, what)
+	case f.count == 1:
+		return f.names[0] + " " + what
+	}
+	last := len(f.names) - 1
+	return fmt.Sprintf("%s and %s %s", strings.Join(f.names[:last], ", "), f.names[last], what)
+}
+
+func (c *crowd) joined(name, id string) {
+	c.note(func() {
+		c.came.add(name)
+		c.newest = id
+	})
+}
+
+func (c *crowd) left(name string) { c.note(func() { c.went.add(name) }) }
+
+// recount has everyone told how many there are.
+func (c *crowd) recount() { c.note(func() {}) }
+
+func (c *crowd) note(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	c.changed = true
+	if c.timer == nil {
+		c.timer = time.AfterFunc(0, c.tell)
+	}
+}
+
+// tell tells everyone what has changed, and rests.
+func (c *crowd) tell() {
+	c.mu.Lock()
+	if !c.changed {
+		c.timer = nil
+		c.mu.Unlock()
+		return
+	}
+	came, went, newest := c.came, c.went, c.newest
+	c.came, c.went, c.changed = flock{}, flock{}, false
+	c.timer = time.AfterFunc(crowdPause, c.tell)
+	c.mu.Unlock()
+
+	n := c.namespace
+	if came.count == 1 {
+		n.Except(newest).Emit("announcements", Announcement{came.did("joined")}) // who came knows
+	} else if came.count > 1 {
+		n.Emit("announcements", Announcement{came.did("joined")})
+	}
+	if went.count > 0 {
+		n.Emit("announcements", Announcement{went.did("left")})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	clients, err := n.Len(ctx)
+	if err != nil {
+		slog.Warn("not all nodes say how many are connected", "namespace", n.Name(), "error", err)
+	}
+	n.Emit("stats", Stats{clients})
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/socketio"
+	"echows/ws"
+)
+
+// A flood of comings and goings costs who stays a few events.
+func TestACrowdComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, quiet := echo.New(), slog.New(slog.DiscardHandler)
+		app := ws.New(e, ws.Config{Logger: quiet})
+		defer app.Shutdown(context.Background())
+		io := socketio.New(app, socketio.Config{Logger: quiet})
+		defer io.Close()
+		visitors(io.Of("/"))
+		call := func(method, sid, body string) string {
+			answer := httptest.NewRecorder()
+			e.ServeHTTP(answer, httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling&sid="+sid, strings.NewReader(body)))
+			return answer.Body.String()
+		}
+		connect := func(name string) string {
+			var open struct{ SID string }
+			if err := json.Unmarshal([]byte(call("GET", "", "")[1:]), &open); err != nil {
+				t.Fatal(err)
+			}
+			call("POST", open.SID, fmt.Sprintf(`40{"name":%q}`, name))
+			return open.SID
+		}
+		stays := connect("ana")
+		time.Sleep(2 * time.Second)
+		call("GET", stays, "") // its own arrival
+		for i := range 200 {
+			call("POST", connect(fmt.Sprint("guest ", i)), "41\x1e1")
+		}
+		left := connect("bea")
+		time.Sleep(5 * time.Second)
+		heard := strings.Split(call("GET", stays, ""), "\x1e")
+		if len(heard) > 8 || heard[len(heard)-1] != `42["stats",{"clients":2}]` {
+			t.Errorf("heard %d events: %s", len(heard), heard)
+		}
+		if all := strings.Join(heard, "\n"); !strings.Contains(all, " others joined") || !strings.Contains(all, " others left") {
+			t.Errorf("heard %s", all)
+		}
+		call("POST", left, "1")
+		time.Sleep(2 * time.Second)
+		if got := call("GET", stays, ""); got != `42["announcements",{"text":"bea left"}]`+"\x1e"+`42["stats",{"clients":1}]` {
+			t.Errorf("heard %s", got)
+		}
+	})
+}
+
+func TestAnnouncements(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"ana"}, "ana left"},
+		{[]string{"ana", "bo"}, "ana and bo left"},
+		{[]string{"ana", "bo", "cem"}, "ana, bo and cem left"},
+		{[]string{"ana", "bo", "cem", "dee"}, "ana, bo, cem and 1 other left"},
+		{[]string{"ana", "bo", "cem", "dee", "eva"}, "ana, bo, cem and 2 others left"},
+	} {
+		var f flock
+		for _, name := range c.names {
+			f.add(name)
+		}
+		if got := f.did("left"); got != c.want {
+			t.Errorf("%v: %q, want %q", c.names, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/websocket"
+)
+
+// guest is a visitor of /rooms, by the protocol itself.
+type guest struct {
+	t    *testing.T
+	conn *websocket.Conn
+	sid  string
+	pid  string
+}
+
+// visit connects to the namespace "/" with what auth says beside the name.
+func visit(t *testing.T, p *program, name, auth string) *guest {
+	t.Helper()
+	g := &guest{t: t, conn: p.dial("/socket.io/?EIO=4&transport=websocket")}
+	receive(t, g.conn) // the session's
+	g.send(fmt.Sprintf(`40{"name":%q%s}`, name, auth))
+	var answer struct{ SID, PID string }
+	if text := g.next(); !strings.HasPrefix(text, "40") || json.Unmarshal([]byte(text[2:]), &answer) != nil {
+		t.Fatalf("CONNECT is answered with %s", text)
+	}
+	g.sid, g.pid = answer.SID, answer.PID
+	return g
+}
+
+func (g *guest) send(text string) {
+	g.t.Helper()
+	if err := websocket.Message.Send(g.conn, text); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// next is the next packet that is no ping.
+func (g *guest) next() string {
+	g.t.Helper()
+	for {
+		text := receive(g.t, g.conn)
+		if text != "2" {
+			return text
+		}
+		g.send("3")
+	}
+}
+
+// await reads up to a packet that has a part.
+func (g *guest) await(part string) string {
+	g.t.Helper()
+	for {
+		if text := g.next(); strings.Contains(text, part) {
+			return text
+		}
+	}
+}
+
+func TestTwoNodesAreOneSocketIO(t *testing.T) {
+	nats := startNATS(t)
+	one, two := startProgram(t, "-nats", nats), startProgram(t, "-nats", nats)
+	ana := visit(t, one, "ana", "")
+	ana.await(`["stats",{"clients":1}]`)
+	bea := visit(t, two, "bea", "")
+	ana.await(`["announcements",{"text":"bea joined"}]`)
+	ana.await(`["stats",{"clients":2}]`)
+	bea.send(`421["join",{"room":"kitchen"}]`)
+	bea.await(`431[{"ok":true,"rooms":["kitchen"]}]`)
+	ana.send(`422["join",{"room":"kitchen"}]`)
+	ana.await(`432[{"ok":true`)
+	ana.send(`42["message",{"text":"to all"}]`)
+	bea.await(`["message",{"from":"ana","text":"to all"}]`)
+	ana.send(`42["room message",{"room":"kitchen","text":"to some"}]`)
+	bea.await(`["room message",{"from":"ana","room":"kitchen","text":"to some"}]`)
+	two.end()
+	ana.await(`["stats",{"clients":1}]`)
+}
+
+func TestTwoNodesAreOneBroadcast(t *testing.T) {
+	nats := startNATS(t)
+	one, two := startProgram(t, "-nats", nats), startProgram(t, "-nats", nats)
+	here, there := one.dial("/ws/broadcast"), two.dial("/ws/broadcast")
+	websocket.Message.Send(here, "text")
+	websocket.Message.Send(here, []byte{0, 255})
+	for _, conn := range []*websocket.Conn{here, there} {
+		var bytes []byte
+		if got := receive(t, conn); got != "text" {
+			t.Errorf("got %q", got)
+		}
+		if err := websocket.Message.Receive(conn, &bytes); err != nil || len(bytes) != 2 {
+			t.Errorf("got %v, %v", bytes, err)
+		}
+	}
+}
+
+// A client comes back to another node, where it gets what it missed, and then what comes.
+func TestAClientComesBackToAnotherNode(t *testing.T) {
+	nats := startNATS(t)
+	one, two := startProgram(t, "-nats", nats, "-recovery", "1m"), startProgram(t, "-nats", nats, "-recovery", "1m")
+	stays, leaves := visit(t, one, "ana", ""), visit(t, two, "bea", "")
+	for _, g := range []*guest{stays, leaves} {
+		g.send(`421["join",{"room":"kitchen"}]`)
+		g.await(`431[{"ok":true`)
+	}
+	say := func(text string) {
+		stays.send(fmt.Sprintf(`42["room message",{"room":"kitchen","text":%q}]`, text))
+	}
+	say("heard")
+	last := leaves.await(`"text":"heard"`)
+	offset := last[strings.LastIndex(last[:len(last)-2], `"`)+1 : len(last)-2]
+	leaves.conn.Close()
+	say("missed 1")
+	say("missed 2")
+	stays.await(`"text":"missed 2"`)
+	back := visit(t, one, "bea", fmt.Sprintf(`,"pid":%q,"offset":%q`, leaves.pid, offset))
+	if back.sid != leaves.sid {
+		t.Errorf("bea was %s and is %s", leaves.sid, back.sid)
+	}
+	say("live")
+	for _, want := range []string{"missed 1", "missed 2", "live"} {
+		if got := back.await(`"room message"`); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestWebSocketsOnly(t *testing.T) {
+	p := startProgram(t, "-websocket-only")
+	res, err := http.Get(p.url + "/socket.io/?EIO=4&transport=polling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "Transport unknown") {
+		t.Errorf("polling gets %s: %s", res.Status, body)
+	}
+	visit(t, p, "ana", "").await(`["stats",{"clients":1}]`)
+}

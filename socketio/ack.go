@@ -1,0 +1,272 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// noContext never ends.
+var noContext = context.Background()
+
+// pendingAck is an acknowledgement that can be given once.
+type pendingAck struct {
+	id    uint64
+	given atomic.Bool
+}
+
+// WantsAck reports whether the client asked for an acknowledgement.
+func (e Event) WantsAck() bool { return e.ack != nil }
+
+// Ack gives it. Where none was asked for, or one was given, it does nothing. The error is ErrClosed, which a
+// listener may return, or says what is wrong with the arguments.
+func (e Event) Ack(args ...any) error {
+	if e.ack == nil || e.ack.given.Swap(true) {
+		return nil
+	}
+	return e.Socket.write(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true}, "", args)
+}
+
+// EmitWithAck sends an event and waits for the client's acknowledgement, or for ctx; if that has no deadline,
+// for Config.AckTimeout. Not in a callback of the same connection, which would keep the answer from being read. Who
+// comes back by recovery does not get the event again. The error is ErrClosed when the socket has ended, or ctx's.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]Arg, error) {
+	n := s.namespace
+	p, attachments, err := newEvent(n, event, args)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := n.ackContext(ctx)
+	defer cancel()
+	type answer struct {
+		args []Arg
+		err  error
+	}
+	answered := make(chan answer, 1)
+	p.id, p.hasID = n.lastAck.Add(1), true
+	if err := s.expect(p.id, func(args []Arg, err error) { answered <- answer{args, err} }); err != nil {
+		return nil, err
+	}
+	defer s.expectNoMore(p.id)
+	if err := s.send(p, attachments); err != nil {
+		return nil, err
+	}
+	s.notify(event, args)
+	select {
+	case a := <-answered:
+		return a.args, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("socketio: no acknowledgement of %q: %w", event, ctx.Err())
+	}
+}
+
+// EmitWithAck is Socket.EmitWithAck for an acknowledgement of one argument, decoded.
+func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (T, error) {
+	var v T
+	answer, err := s.EmitWithAck(ctx, event, args...)
+	if err != nil || len(answer) == 0 {
+		return v, err
+	}
+	err = answer[0].Decode(&v)
+	return v, err
+}
+
+func (n *Namespace) ackContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ends := ctx.Deadline(); ends {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, n.server.config.AckTimeout)
+}
+
+// expect has answer called with the acknowledgement of that id, or the error for which there will be none.
+func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most := s.namespace.server.config.Limits.Acks
+	switch {
+	case s.state.Load() != connected:
+		return ErrClosed
+	case len(s.acks) >= most:
+		return fmt.Errorf("socketio: the client owes %d acknowledgements", most)
+	}
+	if s.acks == nil {
+		s.acks = map[uint64]func([]Arg, error){}
+	}
+	s.acks[id] = answer
+	return nil
+}
+
+// expectNoMore reports whether the acknowledgement is still owed.
+func (s *Socket) expectNoMore(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, owed := s.acks[id]
+	delete(s.acks, id)
+	return owed
+}
+
+// acked hands an acknowledgement to who waits for it. One that nobody waits for came late, and is ignored.
+func (s *Socket) acked(p packet, attachments [][]byte) error {
+	s.mu.Lock()
+	answer := s.acks[p.id]
+	delete(s.acks, p.id)
+	s.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	args, err := decodeArgs(slices.Clone(p.data), attachments, s.namespace.server.config.Limits.Arguments)
+	if err != nil {
+		answer(nil, ErrArguments)
+		return err
+	}
+	answer(args, nil)
+	return nil
+}
+
+// Answer is one client's acknowledgement of an event for many.
+type Answer struct {
+	Socket string `json:"socket"` // the id
+	Args   []Arg  `json:"args"`
+}
+
+// Arg returns an argument, the first is 0. One that the client left out is null.
+func (a Answer) Arg(i int) Arg { return argOf(a.Args, i) }
+
+// MissingError says that not all clients acknowledged an event.
+type MissingError struct {
+	Missing int // sockets
+	Cause   error
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("socketio: %d acknowledgements are missing: %v", e.Missing, e.Cause)
+}
+func (e *MissingError) Unwrap() error { return e.Cause }
+
+// EmitWithAck sends the event and waits until all who got it have acknowledged it, or have ended, or ctx has; if that
+// has no deadline, for Config.AckTimeout. It returns the acknowledgements that came, with a *MissingError if there
+// are fewer than sockets. Not in a callback of a socket that is meant. Nobody gets the event later.
+func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
+	n := e.namespace
+	p, attachments, err := newEvent(n, event, args)
+	if err != nil || e.audience.isNobody() {
+		return nil, err
+	}
+	ctx, cancel := n.ackContext(ctx)
+	defer cancel()
+	here := emission{
+		audience: e.audience, packet: p, attachments: attachments, volatile: e.volatile, local: true,
+		notify: func(s *Socket) { s.notify(event, args) },
+	}
+	if e.local || n.server.cluster == nil {
+		answers, missing := n.emitWithAck(ctx, here)
+		return answers, missingError(missing, nil, ctx)
+	}
+	var answers []Answer
+	missing := 0
+	var both sync.WaitGroup
+	both.Go(func() { answers, missing = n.emitWithAck(ctx, here) })
+	there, missingThere, err := n.askForAcks(ctx, e, p, attachments)
+	both.Wait()
+	return append(answers, there...), missingError(missing+missingThere, err, ctx)
+}
+
+func missingError(missing int, err error, ctx context.Context) error {
+	if missing == 0 && err == nil {
+		return nil
+	}
+	return &MissingError{missing, errors.Join(err, ctx.Err())}
+}
+
+// emitWithAck sends an event to this node's sockets and gathers what they answer, until ctx ends.
+func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answer, missing int) {
+	g := &gathering{done: make(chan struct{})}
+	e.packet.id, e.packet.hasID = n.lastAck.Add(1), true
+	f, err := encodeFrame(e.packet, e.attachments)
+	if err != nil { // it was encoded from values, so it is text
+		return nil, 0
+	}
+	var asked []*Socket
+	n.mu.Lock()
+	n.eachLocked(e.audience, func(s *Socket) {
+		g.expect()
+		if err := s.expect(e.packet.id, func(args []Arg, err error) { g.take(s, args, err) }); err != nil {
+			g.take(s, nil, err)
+			return
+		}
+		if !e.volatile {
+			s.conn.session.Offer(f)
+		} else if !s.conn.session.TrySend(f) {
+			if s.expectNoMore(e.packet.id) {
+				g.take(s, nil, ErrClosed)
+			}
+			return
+		}
+		asked = append(asked, s)
+	})
+	n.mu.Unlock()
+	if e.notify != nil {
+		for _, s := range asked {
+			e.notify(s)
+		}
+	}
+	g.expectNoMore()
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+	}
+	for _, s := range asked {
+		s.expectNoMore(e.packet.id)
+	}
+	return g.result()
+}
+
+// gathering collects acknowledgements.
+type gathering struct {
+	done chan struct{}
+
+	mu       sync.Mutex
+	sealed   bool // nobody else is asked
+	expected int
+	heard    int
+	answers  []Answer
+}
+
+func (g *gathering) expect() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expected++
+}
+
+func (g *gathering) expectNoMore() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sealed = true
+	g.lookLocked()
+}
+
+// take notes one socket's answer, or that there is none.
+func (g *gathering) take(s *Socket, args []Arg, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.heard++
+	if err == nil {
+		g.answers = append(g.answers, Answer{s.id, args})
+	}
+	g.lookLocked()
+}
+
+func (g *gathering) lookLocked() {
+	if g.sealed && g.heard == g.expected {
+		close(g.done)
+	}
+}
+
+func (g *gathering) result() (answers []Answer, missing int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.answers), g.expected - len(g.answers)
+}

@@ -1,0 +1,383 @@
+package socketio
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// cluster is a Server's side of its Adapter: what its namespaces tell the other nodes, and hear from them.
+//
+// Which subjects to listen to is told the adapter by a goroutine, since namespaces must not wait for it: the last word
+// on each counts.
+type cluster struct {
+	server  *Server
+	adapter Adapter
+	node    string
+
+	soon  chan struct{} // holds one when wanted has changed
+	again chan struct{} // holds one when sockets are to be kept once more now
+	end   chan struct{}
+	ended sync.WaitGroup // run and refresh
+	once  sync.Once
+
+	mu      sync.Mutex
+	wanted  map[string]bool // subjects to listen to, or not to any more
+	changed []func()
+}
+
+// ackMargin is how long before its time is over a node answers with the acknowledgements that it has.
+const ackMargin = 200 * time.Millisecond
+
+func newCluster(s *Server, a Adapter) *cluster {
+	return &cluster{server: s, adapter: a, node: a.Node(), soon: make(chan struct{}, 1), again: make(chan struct{}, 1), end: make(chan struct{}), wanted: map[string]bool{}}
+}
+
+// serve begins.
+func (c *cluster) serve() {
+	c.ended.Go(c.run)
+	c.ended.Go(c.refresh)
+	c.want(nodeSubject(c.node), true)
+	c.adapter.Serve(c.hear, c.answer, c.tellChange)
+}
+
+// run tells the adapter what this node wants to hear, until close.
+func (c *cluster) run() {
+	for {
+		select {
+		case <-c.soon:
+			c.settle()
+		case <-c.end:
+			return
+		}
+	}
+}
+
+// settle brings what is listened to to what is wanted.
+func (c *cluster) settle() {
+	c.mu.Lock()
+	wanted := c.wanted
+	c.wanted = map[string]bool{}
+	c.mu.Unlock()
+	for subject, listen := range wanted {
+		if listen {
+			c.failed("cannot listen to other nodes", c.adapter.Listen(subject))
+		} else {
+			c.adapter.Unlisten(subject)
+		}
+	}
+}
+
+// refresh has the journal keep sockets that it would forget, until close.
+func (c *cluster) refresh() {
+	tick := time.NewTicker(max(c.server.config.Recovery/3, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.server.refresh()
+		case <-c.again:
+			c.server.refresh()
+		case <-c.end:
+			return
+		}
+	}
+}
+
+// refreshSoon does so now.
+func (c *cluster) refreshSoon() {
+	select {
+	case c.again <- struct{}{}:
+	default:
+	}
+}
+
+// close ends the goroutines.
+func (c *cluster) close() {
+	c.once.Do(func() { close(c.end) })
+	c.ended.Wait()
+}
+
+// failed counts and logs what went wrong.
+func (c *cluster) failed(what string, err error) {
+	if err == nil {
+		return
+	}
+	c.server.counters.failed.Add(1)
+	c.server.complaints.Do(func() { c.server.log.Warn(what, "error", err) })
+}
+
+// tell sends a message to the nodes that listen to a subject.
+func (c *cluster) tell(subject string, m message) {
+	data, err := m.encode()
+	if err == nil {
+		err = c.adapter.Publish(subject, data)
+	}
+	c.failed("other nodes do not get an event", err)
+}
+
+// want says whether a subject is to be listened to.
+func (c *cluster) want(subject string, listen bool) {
+	c.mu.Lock()
+	c.wanted[subject] = listen
+	c.mu.Unlock()
+	select {
+	case c.soon <- struct{}{}:
+	default:
+	}
+}
+
+func (n *Namespace) listenLocked(subject string) {
+	if c := n.server.cluster; c != nil {
+		c.want(subject, true)
+	}
+}
+
+func (n *Namespace) unlistenLocked(subject string) {
+	if c := n.server.cluster; c != nil {
+		c.want(subject, false)
+	}
+}
+
+// The subjects. A node listens to that of each namespace and each room that it has sockets in, and to its own.
+
+func (n *Namespace) subject() string {
+	if n.server.cluster == nil {
+		return ""
+	}
+	return "ns." + hash(n.server.config.Path+n.name)
+}
+
+func (n *Namespace) roomSubject(room string) string {
+	if n.server.cluster == nil {
+		return ""
+	}
+	return "room." + hash(n.server.config.Path+n.name+","+room)
+}
+
+func nodeSubject(node string) string { return "node." + node }
+
+func hash(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:16])
+}
+
+// publishLocked tells the other nodes of an event.
+func (n *Namespace) publishLocked(e emission) {
+	c := n.server.cluster
+	if c == nil {
+		return
+	}
+	m := e.message(n)
+	if len(e.rooms) != 1 || e.hole { // of a hole everyone has to know
+		c.tell(n.subject(), m)
+		return
+	}
+	room := e.rooms[0]
+	if node := c.nodeOf(room); node != "" { // the room that a socket has of its own
+		c.tell(nodeSubject(node), m)
+		m.Skip = node
+	}
+	c.tell(n.roomSubject(room), m)
+}
+
+func (e emission) message(n *Namespace) message {
+	return message{
+		Kind: tellEmit, Namespace: n.name, Rooms: e.rooms, Except: e.except, Volatile: e.volatile, Hole: e.hole,
+		payload: e.packet.data, attachments: e.attachments,
+	}
+}
+
+// nodeOf returns which other node a socket of that id is connected to, or "".
+func (c *cluster) nodeOf(id string) string {
+	const nodeLen, idLen = 8, 24
+	if len(id) != idLen || id[:nodeLen] == c.node || !slices.Contains(c.adapter.Nodes(), id[:nodeLen]) {
+		return ""
+	}
+	return id[:nodeLen]
+}
+
+// hear is called with what other nodes tell.
+func (c *cluster) hear(_, subject string, data []byte) {
+	m, err := decodeMessage(data)
+	if err != nil {
+		c.failed("another node told nonsense", err)
+		return
+	}
+	n := c.server.lookup(m.Namespace)
+	if n == nil || m.Skip == c.node {
+		return
+	}
+	switch m.Kind {
+	case tellEmit:
+		watching, err := n.emit(emission{audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile, forgotten: m.Hole, hole: m.Hole, local: true})
+		c.failed("an event of another node is lost", err)
+		if len(watching) > 0 {
+			n.notifyAll(watching, m)
+		}
+	case tellJoin, tellLeave, tellDisconnect:
+		n.apply(m)
+	}
+}
+
+// notifyAll calls OnAnyOutgoing's functions with an event of another node.
+func (n *Namespace) notifyAll(watching []*Socket, m message) {
+	args, err := decodeArgs(m.payload, m.attachments, len(m.payload))
+	if err != nil {
+		return
+	}
+	var event string
+	if args[0].Decode(&event) != nil {
+		return
+	}
+	values := make([]any, len(args)-1)
+	for i, arg := range args[1:] {
+		values[i] = arg
+	}
+	for _, s := range watching {
+		n.server.guard("OnAnyOutgoing", func() { s.notify(event, values) })
+	}
+}
+
+// tellChange is called when a node came or went.
+func (c *cluster) tellChange() {
+	c.mu.Lock()
+	changed := slices.Clone(c.changed)
+	c.mu.Unlock()
+	for _, f := range changed {
+		c.server.guard("OnNodes", f)
+	}
+}
+
+// OnNodes adds a function that is called, from a goroutine of ours, when another node came or went: what is counted
+// over all nodes has changed. It must not wait. Without an Adapter it is never called.
+func (s *Server) OnNodes(f func()) {
+	if s.cluster == nil {
+		return
+	}
+	s.cluster.mu.Lock()
+	defer s.cluster.mu.Unlock()
+	s.cluster.changed = append(s.cluster.changed, f)
+}
+
+// answer is called with what other nodes ask.
+func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
+	m, err := decodeMessage(data)
+	if err != nil {
+		c.failed("another node asked nonsense", err)
+		answer(nil)
+		return
+	}
+	reply := func(v any) {
+		encoded, err := json.Marshal(v)
+		c.failed("another node gets no answer", err)
+		answer(encoded)
+	}
+	n := c.server.lookup(m.Namespace)
+	if n == nil {
+		answer(nil)
+		return
+	}
+	switch m.Kind {
+	case askLen:
+		reply(n.localLen(m.audience()))
+	case askRooms:
+		reply(n.localRooms())
+	case askSockets:
+		reply(n.localInfos(m.audience()))
+	case askAcks:
+		c.server.running.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(m.Wait)*time.Millisecond)
+			defer cancel()
+			answers, missing := n.emitWithAck(ctx, emission{
+				audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile,
+				notify: func(s *Socket) { n.notifyAll([]*Socket{s}, m) },
+			})
+			reply(acknowledged{wireAnswers(answers), missing})
+		})
+	case askSession:
+		n.giveUp(strings.Join(m.To, ""), func(r *record) {
+			if r == nil {
+				answer(nil)
+				return
+			}
+			reply(r)
+		})
+	default:
+		answer(nil)
+	}
+}
+
+// ask asks the other nodes, and decodes each answer. A node that knows nothing of the namespace answers nothing.
+func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error {
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return c.adapter.Ask(ctx, data, func(_ string, answer []byte) {
+		if len(answer) == 0 {
+			return
+		}
+		var v T
+		if err := json.Unmarshal(answer, &v); err != nil {
+			c.failed("another node answered nonsense", err)
+			return
+		}
+		each(v)
+	})
+}
+
+// acknowledged is a node's answer to askAcks.
+type acknowledged struct {
+	Answers []wireAnswer `json:"answers"`
+	Missing int          `json:"missing"`
+}
+
+// wireAnswer is an Answer on its way to another node.
+type wireAnswer struct {
+	Socket      string            `json:"socket"`
+	Args        []json.RawMessage `json:"args"`
+	Attachments [][]byte          `json:"attachments,omitempty"`
+}
+
+func wireAnswers(answers []Answer) []wireAnswer {
+	all := make([]wireAnswer, len(answers))
+	for i, a := range answers {
+		all[i].Socket = a.Socket
+		for _, arg := range a.Args {
+			all[i].Args, all[i].Attachments = append(all[i].Args, arg.raw), arg.attachments
+		}
+	}
+	return all
+}
+
+func (w wireAnswer) answer() Answer {
+	a := Answer{Socket: w.Socket}
+	for _, raw := range w.Args {
+		a.Args = append(a.Args, Arg{raw, w.Attachments})
+	}
+	return a
+}
+
+// askForAcks has the other nodes emit an event and gather the acknowledgements.
+func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachments [][]byte) (answers []Answer, missing int, err error) {
+	deadline, _ := ctx.Deadline()
+	wait := time.Until(deadline)
+	wait = max(wait-ackMargin, wait/2) // so that what came until then arrives in time
+	m := message{
+		Kind: askAcks, Namespace: n.name, Rooms: e.audience.rooms, Except: e.audience.except, Volatile: e.volatile,
+		Wait: wait.Milliseconds(), payload: p.data, attachments: attachments,
+	}
+	err = ask(ctx, n.server.cluster, m, func(a acknowledged) {
+		missing += a.Missing
+		for _, one := range a.Answers {
+			answers = append(answers, one.answer())
+		}
+	})
+	return answers, missing, err
+}

@@ -1,0 +1,165 @@
+package socketio
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"golang.org/x/time/rate"
+)
+
+// Refusal is an error of Use with data for the client beside its message.
+type Refusal struct {
+	Message string
+	Data    any
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// What a CONNECT is refused with, in the words that the client reads.
+var (
+	errInvalidNamespace = &Refusal{Message: "Invalid namespace"} // the protocol's own
+	errTooManyConnects  = &Refusal{Message: "Too many connects; wait a moment"}
+	errTooManySpaces    = &Refusal{Message: "Too many namespaces"}
+	errLongAuth         = &Refusal{Message: "The payload of CONNECT is too long"}
+	errEnded            = errors.New("the connection has ended")
+)
+
+// connect answers a CONNECT: with CONNECT, or CONNECT_ERROR.
+func (c *conn) connect(p packet) error {
+	if why := c.judgeConnect(p); why != nil {
+		return c.refuse(p.namespace, why)
+	}
+	auth := json.RawMessage("{}")
+	if p.data != nil {
+		auth = slices.Clone(p.data)
+	}
+	n := c.server.use(p.namespace, auth)
+	if n == nil {
+		return c.refuse(p.namespace, errInvalidNamespace)
+	}
+	s := n.newSocket(c, auth)
+	admitted := false
+	defer func() {
+		if !admitted { // also when a function of Use panics
+			s.refused()
+			c.server.release(n)
+		}
+	}()
+	use, onConnect := n.handlers()
+	if err := c.admit(s, use); err != nil {
+		return c.refuse(p.namespace, err)
+	}
+	admitted = true
+	s.saveAnd(nil) // an error is logged
+	s.greet(onConnect)
+	return nil
+}
+
+// judgeConnect says why a CONNECT is not even looked at, or nil.
+func (c *conn) judgeConnect(p packet) error {
+	limits := &c.server.config.Limits
+	again := c.asked
+	c.asked = true
+	if again && c.connects == nil {
+		c.connects = rate.NewLimiter(rate.Limit(limits.Connects), max(limits.Namespaces-1, 1))
+	}
+	switch {
+	case again && !c.connects.Allow():
+		return errTooManyConnects
+	case len(p.data) > limits.Auth:
+		return errLongAuth
+	case len(c.all()) >= limits.Namespaces:
+		return errTooManySpaces
+	}
+	return nil
+}
+
+// admit runs what a new socket has to pass, and makes it one of its namespace's.
+func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
+	n := s.namespace
+	if n.journal != nil {
+		if err := n.journal.wait(noContext); err != nil {
+			return err
+		}
+	}
+	comesBack := n.recovery != nil && n.recovery.identify(s)
+	if !comesBack || !c.server.config.RecoverySkipsUse {
+		for _, f := range use {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+	}
+	c.mu.Lock() // held until the socket is in the namespace, so that the connection's end finds it
+	defer c.mu.Unlock()
+	if c.ended != "" || !s.state.CompareAndSwap(judged, connected) {
+		return errEnded
+	}
+	if !n.add(s) {
+		return errEnded
+	}
+	c.addLocked(s)
+	return nil
+}
+
+// welcomeLocked answers CONNECT, and sends what the socket missed, if it comes back.
+func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
+	pid := ""
+	if s.memory != nil {
+		pid = s.pid
+	}
+	data, err := json.Marshal(struct {
+		SID string `json:"sid"`
+		PID string `json:"pid,omitempty"`
+	}{s.id, pid})
+	if err != nil { // two strings
+		panic(err)
+	}
+	f, err := encodeFrame(packet{kind: kindConnect, namespace: n.name, data: data}, nil)
+	if err != nil {
+		panic(err)
+	}
+	s.conn.session.Offer(f)
+	for _, e := range missed {
+		s.conn.session.Offer(e.frame)
+	}
+}
+
+// greet has OnConnect's functions meet the socket. Who wants to know of its end is told only afterwards.
+func (s *Socket) greet(onConnect []func(*Socket) error) {
+	defer s.settle()
+	for _, f := range onConnect {
+		if err := f(s); err != nil {
+			if !errors.Is(err, ErrClosed) {
+				s.namespace.server.log.Error("OnConnect failed", "sid", s.id, "namespace", s.namespace.name, "error", err)
+			}
+			s.Disconnect(false)
+			return
+		}
+	}
+}
+
+// refuse answers a CONNECT with the reason why not.
+func (c *conn) refuse(namespace string, why error) error {
+	if errors.Is(why, errEnded) {
+		return nil
+	}
+	c.server.counters.refused.Add(1)
+	c.server.complaints.Do(func() {
+		c.server.log.Info("a connect was refused", "namespace", namespace, "address", c.session.RealIP(), "error", why)
+	})
+	answer := struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{Message: why.Error()}
+	var r *Refusal
+	if errors.As(why, &r) {
+		answer.Data = r.Data
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return c.send(packet{kind: kindConnectError, namespace: namespace, data: data})
+}

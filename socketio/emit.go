@@ -1,0 +1,300 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"echows/socketio/engineio"
+	"echows/ws"
+)
+
+// Emit sends an event to this client. While Config.SendBuffer of the App, or the engine's MaxQueue, waits for it,
+// Emit waits too, so a listener that emits much keeps its own client waiting and nobody else; called for another
+// client's socket it waits for that client, where To(id).Emit would not. The error is ErrClosed, or says what is
+// wrong with the arguments.
+func (s *Socket) Emit(event string, args ...any) error {
+	if s.namespace.recovery == nil && s.namespace.watched.Load() == 0 {
+		if reserved[event] {
+			return errReserved(event)
+		}
+		return s.write(packet{kind: kindEvent, namespace: s.namespace.name}, event, args)
+	}
+	p, attachments, err := newEvent(s.namespace, event, args)
+	if err != nil {
+		return err
+	}
+	if err := s.emit(p, attachments, true); err != nil {
+		return err
+	}
+	if s.namespace.journal == nil { // which notifies itself
+		s.notify(event, args)
+	}
+	return nil
+}
+
+// emit sends an event, in the order in which recovery remembers events, if it is on.
+func (s *Socket) emit(p packet, attachments [][]byte, remember bool) error {
+	n := s.namespace
+	if n.recovery == nil {
+		return s.send(p, attachments)
+	}
+	s.emitting.Lock() // what was given leave to be sent is sent before the next asks
+	defer s.emitting.Unlock()
+	if !s.Connected() {
+		return ErrClosed
+	}
+	if err := s.conn.session.WaitForRoom(noContext); err != nil {
+		return err
+	}
+	e := emission{audience: audience{rooms: []string{s.id}}, packet: p, attachments: attachments, forgotten: !remember, local: true}
+	if n.journal != nil && remember {
+		return s.emitThroughJournal(e)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !s.present {
+		return ErrClosed
+	}
+	return n.emitLocked(e)
+}
+
+// Broadcast begins an emission to all sockets of the namespace but this one.
+func (s *Socket) Broadcast() Emitter { return s.namespace.Except(s.id) }
+
+// To begins an emission to the members of rooms, but this socket.
+func (s *Socket) To(rooms ...string) Emitter { return s.Broadcast().To(rooms...) }
+
+// Volatile begins an emission to this socket that is lost if anything waits to be sent to it.
+func (s *Socket) Volatile() Emitter { return s.namespace.To(s.id).Volatile() }
+
+// Emitter is whom something is for. It is a value: its methods To, In, Except, Volatile and Local return another.
+type Emitter struct {
+	namespace *Namespace
+	audience  audience
+	volatile  bool
+	local     bool
+}
+
+// To adds rooms: their members are meant, each once. To nobody is nobody: an empty list of rooms is not all.
+func (e Emitter) To(rooms ...string) Emitter {
+	to := make([]string, 0, len(e.audience.rooms)+len(rooms)) // never nil, as slices.Concat of nothing is
+	e.audience.rooms = append(append(to, e.audience.rooms...), rooms...)
+	return e
+}
+
+// In is To.
+func (e Emitter) In(rooms ...string) Emitter { return e.To(rooms...) }
+
+// Except adds rooms whose members are not meant.
+func (e Emitter) Except(rooms ...string) Emitter {
+	e.audience.except = slices.Concat(e.audience.except, rooms)
+	return e
+}
+
+// Volatile makes the event one that is lost on the way to those for whom anything waits to be sent: the next one
+// is better. Nobody gets it later.
+func (e Emitter) Volatile() Emitter {
+	e.volatile = true
+	return e
+}
+
+// Local means this node's sockets only.
+func (e Emitter) Local() Emitter {
+	e.local = true
+	return e
+}
+
+// Emit sends the event, to the sockets of other nodes too. It waits for nobody: who does not read, or poll, is
+// disconnected. The error says what is wrong with the arguments; that other nodes cannot be reached is logged and
+// counted.
+func (e Emitter) Emit(event string, args ...any) error {
+	n := e.namespace
+	if n.isPattern {
+		var all error
+		for _, child := range n.server.children(n) {
+			e.namespace = child
+			all = errors.Join(all, e.Emit(event, args...))
+		}
+		return all
+	}
+	p, attachments, err := newEvent(n, event, args)
+	if err != nil || e.audience.isNobody() {
+		return err
+	}
+	watching, err := n.emit(emission{audience: e.audience, packet: p, attachments: attachments, volatile: e.volatile, local: e.local})
+	for _, s := range watching {
+		s.notify(event, args)
+	}
+	return err
+}
+
+func (a audience) isNobody() bool { return a.rooms != nil && len(a.rooms) == 0 }
+
+// emission is an event on its way to many.
+type emission struct {
+	audience
+	packet      packet
+	attachments [][]byte
+	volatile    bool          // who is behind does not get it, nor later
+	forgotten   bool          // who comes back does not get it
+	hole        bool          // and does not come back to before it
+	local       bool          // other nodes have nothing to do with it
+	seq         uint64        // of one that comes from the journal
+	old         bool          // it comes once more, and is only remembered
+	watching    *[]*Socket    // gets those who want to know what leaves for them
+	notify      func(*Socket) // of EmitWithAck: called with each
+}
+
+// emit is the one place where events for many leave. It returns those who want to know.
+func (n *Namespace) emit(e emission) (watching []*Socket, err error) {
+	if n.journal != nil && !e.volatile && !e.local {
+		return n.emitThroughJournal(e)
+	}
+	if n.watched.Load() > 0 {
+		e.watching = &watching
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return watching, n.emitLocked(e)
+}
+
+func (n *Namespace) emitLocked(e emission) error {
+	if !e.local {
+		n.publishLocked(e)
+	}
+	e.forgotten = e.forgotten || n.journal != nil && e.seq == 0
+	offset := uint64(0)
+	p := e.packet
+	if r := n.recovery; r != nil {
+		offset = r.nextLocked(e)
+		p = p.withOffset(r.epoch, offset)
+	}
+	f, err := encodeFrame(p, e.attachments)
+	if err != nil {
+		return err
+	}
+	if n.recovery != nil && !e.volatile && !e.forgotten {
+		n.recovery.rememberLocked(offset, e.audience, f)
+	}
+	if !e.old {
+		n.deliverLocked(e, offset, f)
+	}
+	return nil
+}
+
+// deliverLocked sends a frame to this node's sockets.
+func (n *Namespace) deliverLocked(e emission, offset uint64, f *ws.Prepared) {
+	if len(e.rooms) != 1 || n.rooms[e.rooms[0]] != nil {
+		f = n.placed.Place(f)
+	}
+	n.eachLocked(e.audience, func(s *Socket) {
+		if !e.volatile {
+			s.conn.session.Offer(f)
+		} else if !s.conn.session.TrySend(f) {
+			return
+		}
+		if s.memory != nil {
+			s.trail.unkept = e.hole || s.trail.unkept && offset == s.trail.sent
+			s.trail.sent = offset
+		}
+		if e.watching != nil {
+			*e.watching = append(*e.watching, s)
+		}
+	})
+}
+
+// notify calls OnAnyOutgoing's functions.
+func (s *Socket) notify(event string, args []any) {
+	s.mu.Lock()
+	outgoing := s.listeners.outgoing
+	s.mu.Unlock()
+	for _, f := range outgoing {
+		f(event, args)
+	}
+}
+
+// wires are buffers for packets on their way out.
+var wires = sync.Pool{New: func() any { return new([]byte) }}
+
+const wireKeep = 16 << 10 // larger ones are left to the garbage collector
+
+// write sends a packet with a payload of an event's name, unless that is "", and arguments. Most have no
+// attachments, and are encoded in one go.
+func (s *Socket) write(p packet, event string, args []any) error {
+	if !s.Connected() {
+		return ErrClosed
+	}
+	wire := wires.Get().(*[]byte)
+	head := p.appendHead(engineio.AppendType((*wire)[:0]))
+	b, attachments, err := appendArgs(head, event, args)
+	if err == nil && len(attachments) == 0 {
+		err = s.conn.session.SendTyped(b)
+	} else if err == nil {
+		p.data = slices.Clone(b[len(head):])
+		err = s.send(p, attachments)
+	}
+	if cap(b) <= wireKeep {
+		*wire = b
+		wires.Put(wire)
+	}
+	return err
+}
+
+// send sends a packet of this socket.
+func (s *Socket) send(p packet, attachments [][]byte) error {
+	if most := s.namespace.server.config.Limits.Attachments; len(attachments) > most {
+		return errAttached(len(attachments), most)
+	}
+	f, err := encodeFrame(p, attachments)
+	if err != nil {
+		return err
+	}
+	if !s.Connected() {
+		return ErrClosed
+	}
+	return s.conn.session.SendPrepared(f)
+}
+
+// newEvent makes an event's packet, with its attachments beside it.
+func newEvent(n *Namespace, event string, args []any) (packet, [][]byte, error) {
+	if reserved[event] {
+		return packet{}, nil, errReserved(event)
+	}
+	data, attachments, err := appendArgs(nil, event, args)
+	if most := n.server.config.Limits.Attachments; err == nil && len(attachments) > most {
+		err = errAttached(len(attachments), most)
+	}
+	return packet{kind: kindEvent, namespace: n.name, data: data}, attachments, err
+}
+
+func errReserved(event string) error {
+	return fmt.Errorf("socketio: %q is a reserved event name", event)
+}
+
+func errAttached(n, most int) error {
+	return fmt.Errorf("socketio: %d binary values in one packet; %d are the most (Limits.Attachments)", n, most)
+}
+
+// encodeFrame encodes a packet and its attachments as messages that stay together.
+func encodeFrame(p packet, attachments [][]byte) (*ws.Prepared, error) {
+	if p.attachments = len(attachments); p.attachments > 0 {
+		p.kind = p.kind.binary()
+	}
+	messages := make([]ws.Message, 1, 1+len(attachments))
+	messages[0] = ws.Message{Opcode: ws.Text, Data: p.encode()}
+	for _, data := range attachments {
+		messages = append(messages, ws.Message{Opcode: ws.Binary, Data: data})
+	}
+	return engineio.Prepare(messages...)
+}
+
+// disconnectFrame tells a client that its socket has ended.
+func disconnectFrame(namespace string) *ws.Prepared {
+	f, err := encodeFrame(packet{kind: kindDisconnect, namespace: namespace}, nil)
+	if err != nil { // a namespace's name is text
+		panic(err)
+	}
+	return f
+}

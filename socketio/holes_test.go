@@ -1,0 +1,445 @@
+package socketio_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"echows/socketio"
+)
+
+// mesh is a cluster in memory, whose nodes can be cut off from each other, or from the journal.
+type mesh struct {
+	work chan func() // what crosses nodes, in order
+
+	mu      sync.Mutex
+	epoch   string
+	entries [][]byte
+	values  map[string][]byte
+	nodes   []*meshNode
+}
+
+// meshNode is one node's Adapter and Journal.
+type meshNode struct {
+	*mesh
+	name string
+
+	// Guarded by the mesh.
+	cut       bool // nothing crosses
+	noJournal bool // nothing is kept
+	refuses   bool // what is appended is not kept, as the journal says later
+	message   func(node, subject string, data []byte)
+	asked     func(node string, data []byte, answer func([]byte))
+	listens   map[string]bool
+	deliver   func(seq uint64, data []byte)
+	next      int      // of the entries
+	held      []func() // values on their way, while holds is set
+	holds     bool
+}
+
+var errCut = errors.New("cut off")
+
+func newMesh(t *testing.T) *mesh {
+	m := &mesh{work: make(chan func(), 1000), epoch: "one", values: map[string][]byte{}}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for f := range m.work {
+			f()
+		}
+	})
+	t.Cleanup(func() { close(m.work); ended.Wait() })
+	return m
+}
+
+// start starts a server on a node of the mesh.
+func (m *mesh) start(t *testing.T) (*server, *meshNode) {
+	n := &meshNode{mesh: m, name: fmt.Sprintf("node%04d", len(m.nodes)), listens: map[string]bool{}}
+	m.nodes = append(m.nodes, n)
+	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
+}
+
+// set cuts or mends, and hands over what came meanwhile.
+func (n *meshNode) set(cut, noJournal bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut, n.noJournal = cut, noJournal
+	n.work <- n.catchUp
+}
+
+// settle waits until what is under way has arrived.
+func (m *mesh) settle() {
+	done := make(chan struct{})
+	m.work <- func() { close(done) }
+	<-done
+}
+
+func (n *meshNode) catchUp() {
+	for {
+		n.mu.Lock()
+		if n.cut || n.noJournal || n.deliver == nil || n.next >= len(n.entries) {
+			n.mu.Unlock()
+			return
+		}
+		deliver, data := n.deliver, n.entries[n.next]
+		n.next++
+		seq := uint64(n.next)
+		n.mu.Unlock()
+		deliver(seq, data)
+	}
+}
+
+func (n *meshNode) Node() string { return n.name }
+
+func (n *meshNode) Nodes() (all []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, other := range n.reachLocked() {
+		all = append(all, other.name)
+	}
+	return all
+}
+
+func (n *meshNode) reachLocked() []*meshNode {
+	if n.cut {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(n.nodes), func(other *meshNode) bool { return other == n || other.cut })
+}
+
+func (n *meshNode) Serve(message func(node, subject string, data []byte), asked func(node string, data []byte, answer func([]byte)), _ func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.message, n.asked = message, asked
+}
+
+func (n *meshNode) Publish(subject string, data []byte) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		return errCut
+	}
+	for _, other := range n.reachLocked() {
+		if other.listens[subject] {
+			n.work <- func() { other.message(n.name, subject, data) }
+		}
+	}
+	return nil
+}
+
+func (n *meshNode) Ask(ctx context.Context, data []byte, each func(node string, answer []byte)) error {
+	n.mu.Lock()
+	others := n.reachLocked()
+	n.mu.Unlock()
+	for _, other := range others {
+		answers := make(chan []byte, 1)
+		n.work <- func() { other.asked(n.name, data, func(b []byte) { answers <- b }) }
+		select {
+		case b := <-answers:
+			each(other.name, b)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (n *meshNode) Listen(subject string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.listens[subject] = true
+	return nil
+}
+
+func (n *meshNode) Unlisten(subject string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.listens, subject)
+}
+
+func (n *meshNode) Append(_ string, data []byte, done func(error)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut || n.noJournal {
+		return errCut
+	}
+	if n.refuses {
+		n.work <- func() { done(errCut) }
+		return nil
+	}
+	n.entries = append(n.entries, data)
+	if done != nil {
+		n.work <- func() { done(nil) }
+	}
+	for _, one := range n.nodes {
+		n.work <- one.catchUp
+	}
+	return nil
+}
+
+func (n *meshNode) Follow(_ string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
+	n.work <- func() {
+		reset(n.epoch)
+		n.mu.Lock()
+		n.deliver = deliver
+		n.mu.Unlock()
+		n.catchUp()
+		ready(0)
+	}
+	return func() {}, nil
+}
+
+func (n *meshNode) Put(key string, value []byte, done func(error)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		return errCut
+	}
+	n.store(func() { n.values[key] = value }, done)
+	return nil
+}
+
+// store changes the values: now, or when the node does not hold them back any more.
+func (n *meshNode) store(change func(), done func(error)) {
+	f := func() {
+		change()
+		if done != nil {
+			n.work <- func() { done(nil) }
+		}
+	}
+	if n.holds {
+		n.held = append(n.held, f)
+		return
+	}
+	f()
+}
+
+// release lets held values go.
+func (n *meshNode) release() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, f := range n.held {
+		f()
+	}
+	n.held, n.holds = nil, false
+}
+
+func (n *meshNode) Take(_ context.Context, key string) ([]byte, bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		return nil, false, errCut
+	}
+	value, ok := n.values[key]
+	delete(n.values, key)
+	return value, ok, nil
+}
+
+func (n *meshNode) Remove(key string, done func(error)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cut {
+		return errCut
+	}
+	n.store(func() { delete(n.values, key) }, done)
+	return nil
+}
+
+// comingBack is what a client comes back with.
+type comingBack struct{ SID, PID, offset string }
+
+// visit connects, as a client that comes back if who is not new.
+func (s *server) comeBack(who comingBack) (*peer, comingBack) {
+	s.t.Helper()
+	p := s.dial()
+	p.send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, who.PID, who.offset))
+	text := p.read()
+	var is comingBack
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "40")), &is); err != nil || is.PID == "" {
+		s.t.Fatalf("CONNECT is answered with %s", text)
+	}
+	return p, is
+}
+
+// hear reads an event, and notes its offset.
+func (p *peer) hear(name string, who *comingBack) {
+	p.t.Helper()
+	text := p.read()
+	var event []string
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "42")), &event); err != nil || event[0] != name {
+		p.t.Fatalf("got %s, want %s", text, name)
+	}
+	who.offset = event[len(event)-1]
+}
+
+// What a node emits while it is cut off reaches its own clients only. Who was away then, on whatever node, is told.
+func TestWhoMissedAnEventOfANodeThatWasCutOffIsNotRecovered(t *testing.T) {
+	m := newMesh(t)
+	one, cut := m.start(t)
+	two, _ := m.start(t)
+	here, _ := one.comeBack(comingBack{})
+	there, remains := two.comeBack(comingBack{})
+	for _, s := range []*server{one, two} {
+		away, who := s.comeBack(comingBack{})
+		one.io.Emit("before")
+		away.hear("before", &who)
+		here.hear("before", &comingBack{})
+		there.hear("before", &remains)
+		away.conn.Close()
+		soonHolds(t, "it is gone", func() bool { return s.io.LocalLen() == 1 })
+		cut.set(true, false)
+		one.io.Emit("alone")
+		here.hear("alone", &comingBack{})
+		cut.set(false, false)
+		soonHolds(t, "the journal knows", func() bool { m.settle(); m.mu.Lock(); defer m.mu.Unlock(); return len(m.entries)%2 == 0 })
+		m.settle()
+		back, is := two.comeBack(who)
+		if is.SID == who.SID {
+			t.Errorf("a client of %s is recovered, and missed an event", s.url)
+		}
+		back.conn.Close()
+		soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 1 })
+	}
+	one.io.Emit("after")
+	there.hear("after", &remains)
+	there.conn.Close()
+	if _, is := two.comeBack(remains); is.SID != remains.SID {
+		t.Error("who was there all the time is not recovered")
+	}
+}
+
+// A node without sockets does not let clients come back to before an event that the journal does not have.
+func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	here, _ := one.comeBack(comingBack{})
+	away, who := one.comeBack(comingBack{})
+	one.io.Emit("before")
+	away.hear("before", &who)
+	here.hear("before", &comingBack{})
+	away.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	node.set(false, true)
+	one.io.Emit("not kept")
+	here.hear("not kept", &comingBack{})
+	m.settle()
+	m.mu.Lock()
+	m.nodes = m.nodes[1:] // the node dies
+	m.mu.Unlock()
+	if _, is := two.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
+
+// Who got nothing yet, and was sent something before the offsets began anew, may have missed it.
+func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
+	m := newMesh(t)
+	var reset func(string)
+	node := &meshNode{mesh: m, name: "watching", listens: map[string]bool{}}
+	two := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	away, who := two.comeBack(comingBack{})
+	m.settle()
+	two.io.Local().Emit("warm") // not kept: no offset of its own
+	away.hear("warm", &comingBack{})
+	two.io.To(who.SID).Emit("first")
+	away.hear("first", &comingBack{}) // which the client did not: it says no offset
+	reset("two")
+	away.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 0 })
+	if _, is := two.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
+
+// Emit does not wait for what will not come.
+func TestEmitFailsWithTheJournal(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	one.comeBack(comingBack{})
+	m.mu.Lock()
+	node.refuses = true
+	m.mu.Unlock()
+	for s := range one.io.LocalSockets() {
+		begun := time.Now()
+		if err := s.Emit("event"); !errors.Is(err, errCut) || time.Since(begun) > 5*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+	}
+}
+
+// When the offsets begin anew, what is kept of sockets is lost as well, and is kept once more.
+func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
+	m := newMesh(t)
+	var reset func(string)
+	node := &meshNode{mesh: m, name: "watching", listens: map[string]bool{}}
+	one := start(t, socketio.Config{Recovery: time.Hour, Adapter: node, Journal: &resetting{node, &reset}})
+	one.comeBack(comingBack{})
+	kept := func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.values) == 1 }
+	soonHolds(t, "it is kept", kept)
+	m.mu.Lock()
+	clear(m.values)
+	m.mu.Unlock()
+	reset("two")
+	soonHolds(t, "it is kept again", kept)
+}
+
+// What a node wanted to have kept of a socket does not take the place of what the next node keeps.
+func TestAValueThatComesLateIsNotTheLastOne(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	away, who := one.comeBack(comingBack{})
+	kept := func(times string) bool {
+		m.settle()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, value := range m.values {
+			return strings.Contains(string(value), times)
+		}
+		return false
+	}
+	soonHolds(t, "it is kept", func() bool { return kept(`"start"`) })
+	m.mu.Lock()
+	node.holds = true
+	m.mu.Unlock()
+	one.io.SocketsJoin("room")
+	away.conn.Close()
+	time.AfterFunc(100*time.Millisecond, node.release)
+	if _, is := two.comeBack(who); is.SID != who.SID {
+		t.Error("it is not recovered")
+	}
+	soonHolds(t, "it is kept by the other node", func() bool { return kept(`"times":1`) })
+	node.release()
+	if !kept(`"times":1`) {
+		t.Error("an old value is kept")
+	}
+}
+
+// resetting lets a test begin the offsets anew.
+type resetting struct {
+	*meshNode
+	reset *func(string)
+}
+
+func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
+	r.mu.Lock()
+	r.nodes = append(r.nodes, r.meshNode)
+	r.mu.Unlock()
+	*r.reset = reset
+	return r.meshNode.Follow(topic, reset, deliver, ready)
+}
+
+func soonHolds(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}

@@ -1,0 +1,299 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Event is what a client emitted. It may be kept.
+type Event struct {
+	Name   string
+	Socket *Socket
+	Args   []Arg
+	ack    *pendingAck // nil where the client asked for none
+}
+
+// listeners are what a socket calls. Each list is replaced, never changed. Most sockets have a few listeners of
+// events, and nothing else: there are many sockets.
+type listeners struct {
+	named      []*listener // in the order in which they were added
+	disconnect []func(reason string)
+	*rareListeners
+}
+
+// rareListeners are what few sockets have.
+type rareListeners struct {
+	use       []func(Event) error
+	any       []*listener
+	unhandled func(Event) error
+	outgoing  []func(event string, args []any)
+}
+
+// listener is a function that is called with events of a name. Its address tells it from others.
+type listener struct {
+	event string
+	f     func(Event) error
+	once  bool
+}
+
+// noListeners is what sockets have that have none of the rare ones.
+var noListeners = &rareListeners{}
+
+// rareLocked returns the rare listeners, to be added to.
+func (s *Socket) rareLocked() *rareListeners {
+	if s.listeners.rareListeners == noListeners {
+		s.listeners.rareListeners = &rareListeners{}
+	} else {
+		s.listeners.rareListeners = new(*s.listeners.rareListeners) // call may have the one before
+	}
+	return s.listeners.rareListeners
+}
+
+// On adds a listener for the events of a name, and returns what removes it. Listeners of one event are called in the
+// order in which they were added. An ErrArguments from one is told the client, by an event "error"; any other error
+// ends the connection. Either way the rest is not called.
+func (s *Socket) On(event string, f func(Event) error) (off func()) {
+	return s.listen(&listener{event: event, f: f})
+}
+
+// Once is On for the next such event.
+func (s *Socket) Once(event string, f func(Event) error) (off func()) {
+	return s.listen(&listener{event: event, f: f, once: true})
+}
+
+func (s *Socket) listen(l *listener) (off func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners.named = append(slices.Clip(s.listeners.named), l)
+	return func() { s.unlisten(l) }
+}
+
+// unlisten reports whether the listener was there.
+func (s *Socket) unlisten(l *listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(s.listeners.named)
+	s.listeners.named = without(s.listeners.named, l)
+	return len(s.listeners.named) < before
+}
+
+func without(list []*listener, l *listener) []*listener {
+	return slices.DeleteFunc(slices.Clone(list), func(other *listener) bool { return other == l })
+}
+
+// Off removes all listeners of events, or of all events if none is named.
+func (s *Socket) Off(events ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners.named = slices.DeleteFunc(slices.Clone(s.listeners.named), func(l *listener) bool {
+		return len(events) == 0 || slices.Contains(events, l.event)
+	})
+}
+
+// OnAny adds a listener that is called with every event, before those of its name, and returns what removes it.
+func (s *Socket) OnAny(f func(Event) error) (off func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &listener{f: f}
+	rare := s.rareLocked()
+	rare.any = append(slices.Clip(rare.any), l)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		rare := s.rareLocked()
+		rare.any = without(rare.any, l)
+	}
+}
+
+// OnUnhandled sets what is called with an event that has no listener of its name.
+func (s *Socket) OnUnhandled(f func(Event) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rareLocked().unhandled = f
+}
+
+// OnAnyOutgoing adds a function that is called with each event that leaves for this socket, also one for many. It
+// must not wait.
+func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
+	s.mu.Lock()
+	rare := s.rareLocked()
+	first := len(rare.outgoing) == 0
+	rare.outgoing = append(slices.Clip(rare.outgoing), f)
+	s.mu.Unlock()
+	if first {
+		s.namespace.watched.Add(1) // for good: this is for those who look for a mistake
+	}
+}
+
+// Use adds a function that each event has to pass before any listener is called. An error keeps it from them, as
+// theirs would; for one that the client is to read, return a *Refusal: it is told by an event "error".
+func (s *Socket) Use(f func(Event) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rare := s.rareLocked()
+	rare.use = append(slices.Clip(rare.use), f)
+}
+
+// On registers f for an event with one argument, decoded. The client may leave it out, and ask for an
+// acknowledgement.
+func On[T any](s *Socket, event string, f func(e Event, v T) error) (off func()) {
+	return s.On(event, func(e Event) error {
+		var v T
+		if err := e.Decode(&v); err != nil {
+			return err
+		}
+		return f(e, v)
+	})
+}
+
+// On2 is On for two arguments.
+func On2[T, U any](s *Socket, event string, f func(e Event, v T, w U) error) (off func()) {
+	return s.On(event, func(e Event) error {
+		var v T
+		var w U
+		if err := e.Decode(&v, &w); err != nil {
+			return err
+		}
+		return f(e, v, w)
+	})
+}
+
+// On3 is On for three arguments.
+func On3[T, U, V any](s *Socket, event string, f func(e Event, v T, w U, x V) error) (off func()) {
+	return s.On(event, func(e Event) error {
+		var v T
+		var w U
+		var x V
+		if err := e.Decode(&v, &w, &x); err != nil {
+			return err
+		}
+		return f(e, v, w, x)
+	})
+}
+
+// Arg returns an argument, the first is 0. One that the client left out is null.
+func (e Event) Arg(i int) Arg { return argOf(e.Args, i) }
+
+func argOf(args []Arg, i int) Arg {
+	if i < 0 || i >= len(args) {
+		return Arg{raw: []byte("null")}
+	}
+	return args[i]
+}
+
+// Decode decodes the arguments, in order, into pointers. A pointer for which there is no argument is left
+// alone; arguments for which there is no pointer are ignored. The error is an ErrArguments.
+func (e Event) Decode(to ...any) error {
+	for i, v := range to[:min(len(to), len(e.Args))] {
+		if err := e.Args[i].Decode(v); err != nil {
+			return &argumentError{fmt.Sprintf("argument %d of %q", i+1, e.Name), err}
+		}
+	}
+	return nil
+}
+
+// dispatch calls the listeners of an event.
+func (s *Socket) dispatch(p packet, attachments [][]byte) error {
+	args, err := decodeArgs(slices.Clone(p.data), attachments, s.namespace.server.config.Limits.Arguments+1)
+	if err != nil {
+		return err
+	}
+	e := Event{Socket: s, Args: args[1:]}
+	if p.hasID {
+		e.ack = &pendingAck{id: p.id}
+	}
+	s.mu.Lock()
+	l := s.listeners
+	s.mu.Unlock()
+	if e.Name, err = l.name(args[0]); err != nil {
+		return err // which decode does not let pass
+	}
+	return s.failed(e, s.call(l, e))
+}
+
+// name is an event's name; most have a listener, whose string it can be.
+func (l *listeners) name(arg Arg) (name string, err error) {
+	if text, ok := plainString(arg.raw); ok {
+		for _, one := range l.named {
+			if one.event == string(text) {
+				return one.event, nil
+			}
+		}
+	}
+	err = arg.Decode(&name)
+	return name, err
+}
+
+// call has an event pass Use, and calls its listeners.
+func (s *Socket) call(l listeners, e Event) error {
+	for _, f := range l.use {
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	for _, one := range l.any {
+		if err := one.f(e); err != nil {
+			return err
+		}
+	}
+	handled := false
+	for _, one := range l.named {
+		if one.event != e.Name || one.once && !s.unlisten(one) {
+			continue
+		}
+		handled = true
+		if err := one.f(e); err != nil {
+			return err
+		}
+	}
+	if !handled && l.unhandled != nil {
+		return l.unhandled(e)
+	}
+	return nil
+}
+
+// failed says what becomes of the connection when an event's listener returned an error.
+func (s *Socket) failed(e Event, err error) error {
+	log := s.namespace.server.log
+	var refused *Refusal
+	switch {
+	case err == nil || errors.Is(err, ErrClosed): // the client has left
+		return nil
+	case errors.As(err, &refused):
+		s.complain(e, err)
+		return s.tell(map[string]any{"event": e.Name, "message": refused.Message, "data": refused.Data})
+	case errors.Is(err, ErrArguments):
+		s.complain(e, err)
+		return s.tell(map[string]any{"event": e.Name, "message": toldOf(err)})
+	}
+	log.Error("an event's listener failed", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
+	return err
+}
+
+func (s *Socket) complain(e Event, err error) {
+	s.namespace.server.complaints.Do(func() {
+		s.namespace.server.log.Info("an event was refused", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
+	})
+}
+
+// toldOf is what the client reads of an ErrArguments: nothing of our types.
+func toldOf(err error) string {
+	var a *argumentError
+	if errors.As(err, &a) {
+		return a.told()
+	}
+	return ErrArguments.Error()
+}
+
+// tell emits an event "error", which is not remembered: a stranger's mistakes would push out what others missed.
+func (s *Socket) tell(what any) error {
+	p, attachments, err := newEvent(s.namespace, "error", []any{what})
+	if err == nil {
+		err = s.emit(p, attachments, false)
+	}
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// message is what a node tells the others, or asks them.
+type message struct {
+	Kind      string   `json:"kind"`
+	Namespace string   `json:"ns"`
+	Rooms     []string `json:"rooms,omitempty"` // none: everyone
+	Except    []string `json:"except,omitempty"`
+	Skip      string   `json:"skip,omitempty"` // a node that has it from elsewhere
+	Volatile  bool     `json:"volatile,omitempty"`
+	Hole      bool     `json:"hole,omitempty"` // an event that the journal does not have
+	To        []string `json:"to,omitempty"`   // rooms to join or leave
+	All       bool     `json:"all,omitempty"`  // disconnect the whole connection
+	Wait      int64    `json:"wait,omitempty"` // ms, for acknowledgements
+	Token     uint64   `json:"token,omitempty"`
+	Node      string   `json:"node,omitempty"` // that waits for it to come back, by the token
+	Lengths   []int    `json:"lengths,omitempty"`
+
+	payload     []byte // of an event: its packet's
+	attachments [][]byte
+}
+
+// What a message does, and asks.
+const (
+	tellEmit       = "emit"
+	tellJoin       = "join"
+	tellLeave      = "leave"
+	tellDisconnect = "disconnect"
+	tellHole       = "hole" // in the journal: events went out before this that it does not have
+
+	askLen     = "len"
+	askRooms   = "rooms"
+	askSockets = "sockets"
+	askAcks    = "acks"
+	askSession = "session"
+)
+
+var errMessage = errors.New("a message of another node is damaged")
+
+func (m message) audience() audience { return audience{m.Rooms, m.Except} }
+
+// encode writes the fields as JSON, after their length, then the payload and the attachments.
+func (m message) encode() ([]byte, error) {
+	for _, a := range m.attachments {
+		m.Lengths = append(m.Lengths, len(a))
+	}
+	fields, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: encode: %w", err)
+	}
+	b := binary.AppendUvarint(make([]byte, 0, len(fields)+len(m.payload)+16), uint64(len(fields)))
+	b = append(append(b, fields...), m.payload...)
+	for _, a := range m.attachments {
+		b = append(b, a...)
+	}
+	return b, nil
+}
+
+// decodeMessage reads what encode wrote. The message keeps data.
+func decodeMessage(data []byte) (m message, err error) {
+	n, skip := binary.Uvarint(data)
+	if skip <= 0 || n > uint64(len(data)-skip) {
+		return m, errMessage
+	}
+	fields, rest := data[skip:skip+int(n)], data[skip+int(n):]
+	if json.Unmarshal(fields, &m) != nil {
+		return m, errMessage
+	}
+	for i := len(m.Lengths) - 1; i >= 0; i-- {
+		length := m.Lengths[i]
+		if length < 0 || length > len(rest) {
+			return m, errMessage
+		}
+		m.attachments = append(m.attachments, rest[len(rest)-length:])
+		rest = rest[:len(rest)-length]
+	}
+	for i, j := 0, len(m.attachments)-1; i < j; i, j = i+1, j-1 {
+		m.attachments[i], m.attachments[j] = m.attachments[j], m.attachments[i]
+	}
+	m.payload = rest
+	if m.Kind == tellEmit || m.Kind == askAcks {
+		return m, m.checkEvent()
+	}
+	return m, nil
+}
+
+// checkEvent makes sure that what goes to clients is a packet.
+func (m message) checkEvent() error {
+	p := packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
+	if !bytes.HasSuffix(p.data, []byte("]")) || p.check() != nil || checkPlaceholders(p.data, len(m.attachments)) != nil {
+		return errMessage
+	}
+	return nil
+}
+
+// packet is the event.
+func (m message) packet() packet {
+	return packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
+}

@@ -1,0 +1,185 @@
+package socketio
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// room is the members of one room. It begins with its first and ends with its last.
+type room struct{ members []*Socket }
+
+// place is a socket's place in a room.
+type place struct {
+	index int    // in members
+	since uint64 // the offset of the last event before it joined; with recovery
+}
+
+// Join makes the socket a member of rooms. Its own, which has its id, it is always in. On a socket that has ended
+// the error is ErrClosed; others say that Limits.Rooms is reached, or that Config.Journal could not be told.
+func (s *Socket) Join(rooms ...string) error {
+	if err := s.join(rooms); err != nil {
+		return err
+	}
+	return s.save()
+}
+
+func (s *Socket) join(rooms []string) error {
+	s.namespace.mu.Lock()
+	defer s.namespace.mu.Unlock()
+	return s.namespace.joinLocked(s, rooms)
+}
+
+func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
+	if !s.present {
+		return ErrClosed
+	}
+	for _, name := range rooms {
+		if _, is := s.rooms[name]; is || name == s.id {
+			continue
+		}
+		if most := n.server.config.Limits.Rooms; len(s.rooms) >= most {
+			return fmt.Errorf("socketio: a socket can be in %d rooms", most)
+		}
+		r := n.rooms[name]
+		if r == nil {
+			r = &room{}
+			n.rooms[name] = r
+			n.listenLocked(n.roomSubject(name))
+		}
+		if s.rooms == nil {
+			s.rooms = map[string]place{}
+		}
+		s.rooms[name] = place{len(r.members), n.offsetLocked()}
+		r.members = append(r.members, s)
+	}
+	return nil
+}
+
+// rejoinLocked brings a socket that came back into its rooms, as one who has heard what was said there since it
+// joined them.
+func (n *Namespace) rejoinLocked(s *Socket) {
+	if s.memory == nil {
+		return
+	}
+	for _, m := range s.rejoin {
+		if n.joinLocked(s, []string{m.Room}) == nil {
+			p := s.rooms[m.Room]
+			p.since = m.Since
+			s.rooms[m.Room] = p
+		}
+	}
+	s.rejoin = nil
+}
+
+// Leave ends the membership in rooms. Nobody leaves the room that has the own id.
+func (s *Socket) Leave(rooms ...string) {
+	s.leave(rooms)
+	s.save() // an error is logged
+}
+
+func (s *Socket) leave(rooms []string) {
+	n := s.namespace
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !s.present {
+		return
+	}
+	for _, name := range rooms {
+		if p, is := s.rooms[name]; is {
+			if s.memory != nil {
+				s.trail.left(name, p.since, n.offsetLocked())
+			}
+			n.leaveLocked(s, name)
+		}
+	}
+}
+
+// leaveLocked takes a member out of a room.
+func (n *Namespace) leaveLocked(s *Socket, name string) {
+	r := n.rooms[name]
+	i, last := s.rooms[name].index, len(r.members)-1
+	moved := r.members[last]
+	r.members[i], r.members[last] = moved, nil
+	r.members = r.members[:last]
+	p := moved.rooms[name]
+	p.index = i
+	moved.rooms[name] = p
+	delete(s.rooms, name)
+	if last == 0 {
+		delete(n.rooms, name)
+		n.unlistenLocked(n.roomSubject(name))
+	}
+}
+
+// In reports whether the socket is in a room.
+func (s *Socket) In(room string) bool {
+	s.namespace.mu.Lock()
+	defer s.namespace.mu.Unlock()
+	_, is := s.rooms[room]
+	return is || room == s.id
+}
+
+// Rooms are those that the socket is in, or was at its end, its own among them, sorted.
+func (s *Socket) Rooms() []string {
+	s.mu.Lock()
+	end := s.ending
+	s.mu.Unlock()
+	if end != nil {
+		return slices.Clone(end.rooms)
+	}
+	s.namespace.mu.Lock()
+	defer s.namespace.mu.Unlock()
+	return s.roomsLocked()
+}
+
+func (s *Socket) roomsLocked() []string {
+	rooms := slices.AppendSeq(make([]string, 0, len(s.rooms)+1), maps.Keys(s.rooms))
+	rooms = append(rooms, s.id)
+	slices.Sort(rooms)
+	return rooms
+}
+
+// audience is whom something is for: sockets that are in one of the rooms, or all where rooms is nil, and in none of
+// the others. A socket's id is a room that it is in.
+type audience struct {
+	rooms  []string
+	except []string
+}
+
+// eachLocked calls f with each socket of this node that is in the audience, once.
+func (n *Namespace) eachLocked(to audience, f func(*Socket)) {
+	n.round++ // a socket of this round has been seen
+	for _, name := range to.except {
+		n.inLocked(name, func(*Socket) {})
+	}
+	if to.rooms == nil {
+		for _, s := range n.everyone {
+			if s.round != n.round {
+				f(s)
+			}
+		}
+		return
+	}
+	for _, name := range to.rooms {
+		n.inLocked(name, f)
+	}
+}
+
+// inLocked calls f with each member of a room that was not seen in this round.
+func (n *Namespace) inLocked(name string, f func(*Socket)) {
+	if s := n.sockets[name]; s != nil && s.round != n.round {
+		s.round = n.round
+		f(s)
+	}
+	r := n.rooms[name]
+	if r == nil {
+		return
+	}
+	for _, s := range r.members {
+		if s.round != n.round {
+			s.round = n.round
+			f(s)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"time"
+)
+
+// Len is how many sockets are meant, over all nodes. The error says which nodes did not answer.
+func (e Emitter) Len(ctx context.Context) (int, error) {
+	n := e.namespace
+	total := n.localLen(e.audience)
+	if e.isLocal() {
+		return total, nil
+	}
+	err := ask(ctx, n.server.cluster, e.message(askLen), func(there int) { total += there })
+	return total, err
+}
+
+// LocalLen is how many of this node's sockets are meant.
+func (e Emitter) LocalLen() int { return e.namespace.localLen(e.audience) }
+
+func (n *Namespace) localLen(to audience) (total int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if to.rooms == nil && len(to.except) == 0 {
+		return len(n.everyone)
+	}
+	n.eachLocked(to, func(*Socket) { total++ })
+	return total
+}
+
+// LocalSockets ranges over those of this node's sockets that are meant when the range begins.
+func (e Emitter) LocalSockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, s := range e.namespace.localSockets(e.audience) {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+func (n *Namespace) localSockets(to audience) (all []*Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.eachLocked(to, func(s *Socket) { all = append(all, s) })
+	return all
+}
+
+// SocketInfo is what all nodes may know of a socket.
+type SocketInfo struct {
+	ID      string                     `json:"id"`
+	Rooms   []string                   `json:"rooms"`
+	Address string                     `json:"address"`
+	Time    time.Time                  `json:"time"`   // when it connected
+	Values  map[string]json.RawMessage `json:"values"` // those that encoding/json can encode, by their Keys' names
+}
+
+// Sockets describes the sockets that are meant, over all nodes. The error says which nodes did not answer.
+func (e Emitter) Sockets(ctx context.Context) ([]SocketInfo, error) {
+	n := e.namespace
+	all := n.localInfos(e.audience)
+	if e.isLocal() {
+		return all, nil
+	}
+	err := ask(ctx, n.server.cluster, e.message(askSockets), func(there []SocketInfo) { all = append(all, there...) })
+	return all, err
+}
+
+func (n *Namespace) localInfos(to audience) []SocketInfo {
+	sockets := n.localSockets(to)
+	all := make([]SocketInfo, len(sockets))
+	for i, s := range sockets {
+		all[i] = SocketInfo{s.id, s.Rooms(), s.conn.session.RealIP(), time.Unix(0, s.began), s.encodeValues()}
+	}
+	return all
+}
+
+// SocketsJoin makes the sockets that are meant members of rooms; those of other nodes soon. The error says that a
+// socket of this node is in too many.
+func (e Emitter) SocketsJoin(rooms ...string) error {
+	return e.do(message{Kind: tellJoin, To: rooms})
+}
+
+// SocketsLeave ends their membership in rooms.
+func (e Emitter) SocketsLeave(rooms ...string) {
+	e.do(message{Kind: tellLeave, To: rooms})
+}
+
+// DisconnectSockets ends them, as Socket.Disconnect does.
+func (e Emitter) DisconnectSockets(all bool) {
+	e.do(message{Kind: tellDisconnect, All: all})
+}
+
+// do has a message hold on this node, and tells the others.
+func (e Emitter) do(m message) error {
+	n := e.namespace
+	if e.audience.isNobody() {
+		return nil
+	}
+	m.Namespace, m.Rooms, m.Except = n.name, e.audience.rooms, e.audience.except
+	if !e.isLocal() {
+		n.server.cluster.tell(n.subject(), m)
+	}
+	return n.apply(m)
+}
+
+// apply does what a message says to this node's sockets.
+func (n *Namespace) apply(m message) error {
+	var failed error
+	for _, s := range n.localSockets(m.audience()) {
+		switch m.Kind {
+		case tellJoin:
+			if err := s.join(m.To); !errors.Is(err, ErrClosed) {
+				failed = errors.Join(failed, err)
+			}
+			s.saveAnd(nil)
+		case tellLeave:
+			s.leave(m.To)
+			s.saveAnd(nil)
+		case tellDisconnect:
+			s.Disconnect(m.All)
+		}
+	}
+	return failed
+}
+
+// isLocal reports whether other nodes have nothing to do with it.
+func (e Emitter) isLocal() bool {
+	return e.local || e.namespace.server.cluster == nil || e.audience.isNobody()
+}
+
+func (e Emitter) message(kind string) message {
+	return message{Kind: kind, Namespace: e.namespace.name, Rooms: e.audience.rooms, Except: e.audience.except}
+}
