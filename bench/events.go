@@ -12,7 +12,6 @@ import (
 	"github.com/labstack/echo/v4"
 	zishang "github.com/zishang520/socket.io/servers/socket/v3"
 
-	"echows/hub"
 	"echows/socketio"
 	"echows/ws"
 )
@@ -24,7 +23,7 @@ func oursIO(cfg socketio.Config) func(net.Listener) error {
 	return func(l net.Listener) error {
 		e := echo.New()
 		cfg.Logger = slog.New(slog.DiscardHandler)
-		io := socketio.New(ws.New(e, ws.Config{Logger: cfg.Logger}), hub.New(), cfg)
+		io := socketio.New(ws.New(e, ws.Config{Logger: cfg.Logger}), cfg)
 		io.OnConnect(func(s *socketio.Socket) error {
 			socketio.On(s, "echo", func(_ socketio.Event, text string) error { return s.Emit("echo", text) })
 			socketio.On(s, "broadcast", func(_ socketio.Event, text string) error { return io.Emit("broadcast", text) })

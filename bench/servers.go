@@ -80,6 +80,8 @@ var servers = map[string]server{
 	"echows-io": {run: oursIO(socketio.Config{}), sort: sortEvents},
 	"zishang":   {run: withZishang, sort: sortEvents},
 
+	"echows-io-two": {run: ourTwo, broker: withNATS, sort: sortTwo},
+
 	"echows-io-recovery": {run: oursIO(socketio.Config{Recovery: 2 * time.Minute}), sort: sortRecovery},
 
 	"echows-chat":      {run: ourChat(0), sort: sortChat},

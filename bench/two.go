@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"log"
+	"log/slog"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"echows/broker"
 	"echows/socketio"
 )
 
@@ -28,19 +33,24 @@ func withNATS(temp string) (*exec.Cmd, string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Fatalf("%s: %v\n%s", build, err, out)
 	}
-	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", "-1")
+	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", filepath.Join(temp, "store"))
 	line := run(cmd, cmd.StderrPipe, "Listening for client connections on ")
 	_, addr, _ := strings.Cut(line, "connections on ")
 	return cmd, "nats://" + addr
 }
 
-// ourTwo is the hook for one node of ours.
-//
-// TODO: once socketio has an adapter for NATS, give it the broker at os.Getenv(brokerURL), and register
-//
-//	"echows-io-two": {run: ourTwo, broker: withNATS, sort: sortTwo},
-//
-// in servers. Until then it is one node that knows of no other, and no server.
-func ourTwo(l net.Listener) error { return oursIO(socketio.Config{})(l) }
-
-var _, _ = ourTwo, withNATS
+// ourTwo is one node of ours, on the NATS server at brokerURL.
+func ourTwo(l net.Listener) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	b, err := broker.Open(ctx, broker.Config{URL: os.Getenv(brokerURL), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	bus, err := b.OpenBus(ctx, "bench")
+	if err != nil {
+		return err
+	}
+	return oursIO(socketio.Config{Adapter: bus})(l)
+}

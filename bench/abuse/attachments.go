@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+
+	"github.com/gorilla/websocket"
+)
+
+// Socket.IO: binary values come after the packet that they belong to, which waits for them.
+
+var attachmentAttacks = []attack{{
+	name:  "attachments",
+	what:  "300 connections, in no namespace, each announce ten attachments and send nine of 1 MB",
+	limit: "attachments are taken only for a namespace that is connected",
+	run: func(a *attacker) {
+		a.each(300, func(int) error {
+			return a.connected(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })
+		})
+	},
+}, {
+	name:  "attachments-connected",
+	what:  "the same, connected to /",
+	limit: "`socketio.Limits.AttachmentBytes`, 4 MiB of one packet",
+	run: func(a *attacker) {
+		a.each(300, func(int) error {
+			return a.entered(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })
+		})
+	},
+}, {
+	name:  "attachments-small",
+	what:  "300 connections to / each announce four attachments and send three of 1 MB, which is within that limit",
+	limit: "`socketio.Limits.PartialBytes`, of which one address may have a quarter, 16 MiB",
+	run: func(a *attacker) {
+		a.each(300, func(int) error {
+			return a.entered(func(conn *websocket.Conn) error { return a.withhold(conn, 4) })
+		})
+	},
+}}
+
+var megabyte = bytes.Repeat([]byte{1}, 1_000_000)
+
+var attachment = prepare(websocket.BinaryMessage, megabyte)
+
+// prepare makes a message whose frame is made once, which leaves the machine to the server.
+func prepare(kind int, data []byte) *websocket.PreparedMessage {
+	m, err := websocket.NewPreparedMessage(kind, data)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return m
+}
+
+// withhold sends a packet and all of its attachments but the last, and waits for the end.
+func (a *attacker) withhold(conn *websocket.Conn, attachments int) error {
+	ended := a.listening(conn)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `45%d-["message"`, attachments)
+	for i := range attachments {
+		fmt.Fprintf(&b, `,{"_placeholder":true,"num":%d}`, i)
+	}
+	b.WriteByte(']')
+	err := conn.WriteMessage(websocket.TextMessage, b.Bytes())
+	for i := 0; err == nil && i < attachments-1; i++ {
+		err = conn.WritePreparedMessage(attachment)
+	}
+	return <-ended // which says more than err
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// attacker is who attacks, from one address: where, until when, and what it is answered.
+type attacker struct {
+	*visitor
+	ctx     context.Context
+	answers tally // refusals
+	done    tally // what was done
+}
+
+// rest is between two attempts of a client that was refused.
+const rest = 100 * time.Millisecond
+
+// each has so many clients do f again and again, until the time is over. What f returns is a refusal.
+func (a *attacker) each(clients int, f func(i int) error) {
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for a.ctx.Err() == nil {
+				if err := f(i); err != nil {
+					a.refused(err)
+					a.wait(rest)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (a *attacker) wait(d time.Duration) {
+	select {
+	case <-a.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// refused counts a refusal, unless the attack is over: then whatever was under way fails.
+func (a *attacker) refused(err error) {
+	end, _ := a.ctx.Deadline()
+	if err != nil && time.Until(end) > rest {
+		a.answers.add(describe(err), 1)
+	}
+}
+
+// describe is an error in the protocol's words: a status, a close code, a CONNECT_ERROR.
+func describe(err error) string {
+	var status statusError
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &status):
+		return status.Error() + " " + http.StatusText(int(status))
+	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
+		return "connection lost"
+	case errors.As(err, &closed):
+		return strings.TrimSpace(fmt.Sprintf("close %d %s", closed.Code, closed.Text))
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case strings.Contains(err.Error(), "reset by peer"), strings.Contains(err.Error(), "broken pipe"),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection lost"
+	}
+	return err.Error()
+}
+
+// with opens a connection that ends with the attack, and has f use it.
+func (a *attacker) with(open func() (*websocket.Conn, error), f func(*websocket.Conn) error) error {
+	conn, err := open()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(a.ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+	return f(conn)
+}
+
+// connected is with for Socket.IO connections in no namespace, and entered for those in "/".
+func (a *attacker) connected(f func(*websocket.Conn) error) error {
+	return a.with(func() (*websocket.Conn, error) { return a.connect(a.ctx) }, f)
+}
+
+func (a *attacker) entered(f func(*websocket.Conn) error) error {
+	return a.with(func() (*websocket.Conn, error) { return a.enter(a.ctx, "bad") }, f)
+}
+
+// opened is with for WebSockets.
+func (a *attacker) opened(path string, f func(*websocket.Conn) error) error {
+	return a.with(func() (*websocket.Conn, error) { return a.open(a.ctx, path) }, f)
+}
+
+// flood writes the messages that next makes, while the answers are read, until something ends it.
+func (a *attacker) flood(conn *websocket.Conn, next func() (kind int, message []byte)) error {
+	return a.write(conn, func() error { return conn.WriteMessage(next()) })
+}
+
+func (a *attacker) write(conn *websocket.Conn, one func() error) error {
+	ended := a.listening(conn)
+	for one() == nil {
+	}
+	conn.SetReadDeadline(time.Now().Add(time.Second)) // for the close frame, which says why
+	return <-ended
+}
+
+// listening reads and drops what comes, until the connection ends, and tells why.
+func (a *attacker) listening(conn *websocket.Conn) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			_, m, err := conn.ReadMessage()
+			if err != nil {
+				ended <- err
+				return
+			}
+			if len(m) > 2 && m[0] == '4' && m[1] == '4' {
+				a.refused(connectErrorOf(m))
+			}
+		}
+	}()
+	return ended
+}
+
+// members has quiet clients in "/" beside the good ones, who read and do nothing else.
+func (a *attacker) members(count int) {
+	for range count {
+		go a.entered(func(conn *websocket.Conn) error {
+			return listen(conn, func([]byte) bool { return false })
+		})
+	}
+}
+
+// floodPrepared is flood with one message, again and again.
+func (a *attacker) floodPrepared(conn *websocket.Conn, m *websocket.PreparedMessage) error {
+	return a.write(conn, func() error { return conn.WritePreparedMessage(m) })
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// The chat.
+
+var chatAttacks = []attack{{
+	name:  "tickets",
+	what:  "14 addresses get tickets with an Origin and a Host of 7 KB each, as quickly as they can",
+	limit: "`-address-rate`, 50 tickets a second of one address",
+	run: func(a *attacker) {
+		long := strings.Repeat("a", 7000) + ".example"
+		a.each(14, func(i int) error {
+			v := newVisitor(a.addr, fmt.Sprintf("127.0.1.%d", i+1))
+			token, err := v.token(a.ctx, "bad")
+			for err == nil {
+				var req *http.Request
+				if req, err = http.NewRequestWithContext(a.ctx, http.MethodPost, "http://"+a.addr+"/ticket", nil); err != nil {
+					break
+				}
+				req.Host = long
+				req.Header.Set("Origin", "http://"+long)
+				req.Header.Set("Authorization", "Bearer "+token)
+				var res *http.Response
+				if res, err = v.http.Do(req); err != nil {
+					break
+				}
+				io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				if res.StatusCode == http.StatusCreated {
+					a.done.add("ticket", 1)
+				} else {
+					a.refused(statusError(res.StatusCode))
+				}
+			}
+			return err
+		})
+	},
+}, {
+	name:  "histories",
+	what:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
+	limit: "`-address-rate`, 50 connections a second of one address; none of all histories under way",
+	run: func(a *attacker) {
+		a.fill(1000)
+		token, err := a.token(a.ctx, "bad")
+		a.refused(err)
+		a.each(450, func(int) error {
+			path, err := a.seat(a.ctx, token)
+			if err != nil {
+				return err
+			}
+			return a.opened(path+"&after=1", func(conn *websocket.Conn) error {
+				a.done.add("join", 1)
+				one := make([]byte, 1)
+				for {
+					if _, err := conn.NetConn().Read(one); err != nil {
+						return err
+					}
+					a.wait(rest)
+				}
+			})
+		})
+	},
+}, {
+	name:  "answers",
+	what:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
+	limit: "`-address-rate`, 50 reads a second of one address; none of answers under way, nor a write timeout",
+	run: func(a *attacker) {
+		a.fill(200)
+		token, err := a.token(a.ctx, "bad")
+		a.refused(err)
+		request := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token)
+		a.each(450, func(int) error {
+			conn, err := a.dial(a.ctx, "tcp", a.addr)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			defer context.AfterFunc(a.ctx, func() { conn.Close() })()
+			conn.(*net.TCPConn).SetReadBuffer(4096)
+			for {
+				if _, err := io.WriteString(conn, request); err != nil {
+					return err
+				}
+				a.wait(rest)
+			}
+		})
+	},
+}, {
+	name:  "posts-long",
+	what:  "100 connections send posts of 1 MB as quickly as they can",
+	limit: "`-max-message`, and `-post-rate`; none below it for a post, which needs 12 KB",
+	run: func(a *attacker) {
+		text := fmt.Sprintf(`{"type":"post","id":"a","text":"%s"}`, strings.Repeat("a", 1_000_000))
+		a.chatting(100, func(conn *websocket.Conn, _ int) error {
+			return a.floodPrepared(conn, prepare(websocket.TextMessage, []byte(text)))
+		})
+	},
+}, {
+	name:  "posts",
+	what:  "400 connections of one address post to one room as quickly as they can",
+	limit: "`-post-rate`, 20 a second of one connection",
+	run: func(a *attacker) {
+		a.chatting(400, func(conn *websocket.Conn, i int) error {
+			n := 0
+			return a.flood(conn, func() (int, []byte) {
+				n++
+				a.wait(rest / 4)
+				return websocket.TextMessage, fmt.Appendf(nil, `{"type":"post","id":"%d-%d","text":"bad"}`, i, n)
+			})
+		})
+	},
+}}
+
+// chatting has connections to the chat's room that f uses.
+func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int) error) {
+	token, err := a.token(a.ctx, "bad")
+	a.refused(err)
+	a.each(connections, func(i int) error {
+		path, err := a.seat(a.ctx, token)
+		if err != nil {
+			return err
+		}
+		return a.opened(path, func(conn *websocket.Conn) error {
+			a.done.add("join", 1)
+			return f(conn, i)
+		})
+	})
+}
+
+// fill fills the room with long messages, from as many connections as its limits need.
+func (a *attacker) fill(messages int) {
+	const each = 40 // the burst of one connection
+	text := strings.Repeat("語", 2000)
+	token, err := a.token(a.ctx, "bad")
+	a.refused(err)
+	var all sync.WaitGroup
+	for i := range messages / each {
+		all.Go(func() {
+			path, err := a.seat(a.ctx, token)
+			if err == nil {
+				err = a.opened(path, func(conn *websocket.Conn) error {
+					conn.SetReadDeadline(time.Now().Add(2 * patience))
+					for n := range each {
+						if err := conn.WriteJSON(map[string]string{"type": "post", "id": fmt.Sprintf("%d-%d", i, n), "text": text}); err != nil {
+							return err
+						}
+					}
+					for acks := 0; acks < each; {
+						_, m, err := conn.ReadMessage()
+						if err != nil {
+							return err
+						}
+						if bytes.Contains(m, []byte(`"type":"ack"`)) || bytes.Contains(m, []byte(`"type":"error"`)) {
+							acks++
+						}
+					}
+					a.done.add("message", each)
+					return nil
+				})
+			}
+			a.refused(err)
+		})
+	}
+	all.Wait()
+}

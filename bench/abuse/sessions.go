@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gorilla/websocket"
+)
+
+// Engine.IO: sessions of clients that poll.
+
+var sessionAttacks = []attack{{
+	name:  "sessions",
+	what:  "one address begins sessions by polling, as quickly as it can",
+	limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+	run: func(a *attacker) {
+		a.each(50, func(int) error {
+			_, err := a.begin(a.ctx)
+			if err == nil {
+				a.done.add("session", 1)
+			}
+			a.refused(err) // and at once again
+			return nil
+		})
+	},
+}, {
+	name:  "acks",
+	what:  "150 sessions post events that want acknowledgements, 1 MB at a time, and never poll",
+	limit: "`engineio.Config.MaxQueue`, 1 MiB of one session, then its POSTs wait; `MaxBuffered`, 32 MiB of all, of which one address may hold a quarter",
+	run: func(a *attacker) {
+		body := payload(9000, func(i int) string { return fmt.Sprintf(`42%d["round trip","%080d"]`, i, i) })
+		a.each(150, func(int) error {
+			path, err := a.begin(a.ctx)
+			if err == nil {
+				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte(connectPacket("/", "bad")))
+			}
+			for err == nil {
+				if _, err = a.ask(a.ctx, http.MethodPost, path, "", body); err == nil {
+					a.done.add("post", 1)
+				}
+			}
+			return err
+		})
+	},
+}, {
+	name:  "posts-unfinished",
+	what:  "1,000 sessions each post 0.9 MB of 1 MB, and then nothing",
+	limit: "`engineio.Config.MaxBuffered`, of which one address may hold a quarter, 8 MiB; 30 s for a body",
+	run: func(a *attacker) {
+		a.each(1000, func(int) error {
+			path, err := a.begin(a.ctx)
+			if err != nil {
+				return err
+			}
+			conn, err := a.dial(a.ctx, "tcp", a.addr)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			defer context.AfterFunc(a.ctx, func() { conn.Close() })()
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n", path)
+			go conn.Write(megabyte[:900_000])
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				return err
+			}
+			return statusError(res.StatusCode)
+		})
+	},
+}, {
+	name:  "noops",
+	what:  "60 clients post 499,001 noops, 1 MB at a time",
+	limit: "`engineio.Config.MaxPackets`, 10,000 of one request",
+	run: func(a *attacker) {
+		body := payload(499_001, func(int) string { return "6" })
+		a.each(60, func(int) error {
+			path, err := a.begin(a.ctx)
+			if err == nil {
+				_, err = a.ask(a.ctx, http.MethodPost, path, "", body)
+			}
+			return err
+		})
+	},
+}, {
+	name:  "unread",
+	what:  "200 sessions that never poll and 200 WebSockets that never read, while ten clients talk to all as quickly as they can",
+	limit: "`engineio.Config.MaxQueue`, `ws.Config.SendBuffer` and `WriteTimeout`; the application's own 20 events a second of one client",
+	run: func(a *attacker) {
+		go a.each(200, func(int) error {
+			path, err := a.begin(a.ctx)
+			if err == nil {
+				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte(connectPacket("/", "bad")))
+			}
+			for err == nil && a.ctx.Err() == nil {
+				a.wait(5 * rest)
+				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte("3")) // a sign of life, no poll
+			}
+			return err
+		})
+		go a.each(200, func(int) error {
+			return a.entered(func(conn *websocket.Conn) error {
+				<-a.ctx.Done()
+				return nil
+			})
+		})
+		said := fmt.Appendf(nil, `42["message",{"text":"%01000d"}]`, 1)
+		a.each(10, func(int) error {
+			return a.entered(func(conn *websocket.Conn) error {
+				return a.flood(conn, func() (int, []byte) {
+					a.wait(rest / 4)
+					return websocket.TextMessage, said
+				})
+			})
+		})
+	},
+}, {
+	name:  "requests",
+	what:  "300 clients ask for /socket.io/ in ways that are refused, as quickly as they can",
+	limit: "a refusal costs little; one line of the log a second",
+	run: func(a *attacker) {
+		a.each(300, func(int) error {
+			_, err := a.ask(a.ctx, http.MethodGet, pollPath+"&sid=unknown", "", nil)
+			a.refused(err) // and at once again
+			return nil
+		})
+	},
+}}
+
+// payload is the body of a POST with so many packets.
+func payload(packets int, packet func(i int) string) []byte {
+	var b strings.Builder
+	for i := range packets {
+		if i > 0 {
+			b.WriteByte('\x1e')
+		}
+		b.WriteString(packet(i))
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+
+	"github.com/gorilla/websocket"
+)
+
+// WebSockets: the first lesson's routes.
+
+var socketAttacks = []attack{{
+	name:  "sockets",
+	what:  "one address opens WebSockets and keeps them, as many as it can",
+	limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+	run: func(a *attacker) {
+		a.each(3000, func(int) error {
+			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
+				a.done.add("socket", 1)
+				return <-a.listening(conn)
+			})
+		})
+	},
+}, {
+	name:  "replies",
+	what:  "four connections send to /ws as quickly as they can",
+	limit: "`-message-rate`, 1,000 a second of one connection; twenty lines of the log a second",
+	run: func(a *attacker) {
+		a.floodSockets(4, "/ws", small)
+	},
+}, {
+	name:  "broadcast",
+	what:  "one connection sends to /ws/broadcast as quickly as it can, where 50 members read",
+	limit: "`-message-rate`, 1,000 a second of one connection",
+	run: func(a *attacker) {
+		go a.each(50, func(int) error {
+			return a.opened("/ws/broadcast", func(conn *websocket.Conn) error { return <-a.listening(conn) })
+		})
+		a.floodSockets(1, "/ws/broadcast", small)
+	},
+}, {
+	name:  "broadcast-unread",
+	what:  "ten connections send 256 KiB again and again to /ws/broadcast, where 200 members never read",
+	limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 256 MiB of all connections",
+	run: func(a *attacker) {
+		go a.each(200, func(int) error {
+			return a.opened("/ws/broadcast", func(*websocket.Conn) error {
+				<-a.ctx.Done()
+				return nil
+			})
+		})
+		a.floodSockets(10, "/ws/broadcast", bytes.Repeat(small, 4096))
+	},
+}, {
+	name:  "echo-unread",
+	what:  "200 connections send 1 MB again and again to /ws/echo, and never read",
+	limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 256 MiB of all connections",
+	run: func(a *attacker) {
+		a.each(200, func(int) error {
+			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
+				for {
+					if err := conn.WritePreparedMessage(attachment); err != nil {
+						return err
+					}
+				}
+			})
+		})
+	},
+}, {
+	name:  "fragments",
+	what:  "400 connections send 1 MB of a message that does not end",
+	limit: "`ws.Config.MaxBuffered`, 256 MiB of all connections; `MessageTimeout`",
+	run: func(a *attacker) {
+		a.each(400, func(int) error {
+			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
+				ended := a.listening(conn)
+				if w, err := conn.NextWriter(websocket.BinaryMessage); err == nil {
+					w.Write(megabyte)
+				}
+				return <-ended
+			})
+		})
+	},
+}}
+
+// floodSockets has connections to a route send the same text again and again.
+func (a *attacker) floodSockets(connections int, path string, text []byte) {
+	a.each(connections, func(int) error {
+		return a.opened(path, func(conn *websocket.Conn) error {
+			return a.floodPrepared(conn, prepare(websocket.TextMessage, text))
+		})
+	})
+}
