@@ -1,12 +1,9 @@
 package socketio
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -30,9 +27,6 @@ type cluster struct {
 	wanted  map[string]bool // subjects to listen to, or not to any more
 	changed []func()
 }
-
-// ackMargin is how long before its time is over a node answers with the acknowledgements that it has.
-const ackMargin = 200 * time.Millisecond
 
 func newCluster(s *Server, a Adapter) *cluster {
 	return &cluster{server: s, adapter: a, node: a.Node(), soon: make(chan struct{}, 1), again: make(chan struct{}, 1), end: make(chan struct{}), wanted: map[string]bool{}}
@@ -263,121 +257,4 @@ func (s *Server) OnNodes(f func()) {
 	s.cluster.mu.Lock()
 	defer s.cluster.mu.Unlock()
 	s.cluster.changed = append(s.cluster.changed, f)
-}
-
-// answer is called with what other nodes ask.
-func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
-	m, err := decodeMessage(data)
-	if err != nil {
-		c.failed("another node asked nonsense", err)
-		answer(nil)
-		return
-	}
-	reply := func(v any) {
-		encoded, err := json.Marshal(v)
-		c.failed("another node gets no answer", err)
-		answer(encoded)
-	}
-	n := c.server.lookup(m.Namespace)
-	if n == nil {
-		answer(nil)
-		return
-	}
-	switch m.Kind {
-	case askLen:
-		reply(n.localLen(m.audience()))
-	case askRooms:
-		reply(n.localRooms())
-	case askSockets:
-		reply(n.localInfos(m.audience()))
-	case askAcks:
-		c.server.running.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(m.Wait)*time.Millisecond)
-			defer cancel()
-			answers, missing := n.emitWithAck(ctx, emission{
-				audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile,
-				notify: func(s *Socket) { n.notifyAll([]*Socket{s}, m) },
-			})
-			reply(acknowledged{wireAnswers(answers), missing})
-		})
-	case askSession:
-		n.giveUp(strings.Join(m.To, ""), func(r *record) {
-			if r == nil {
-				answer(nil)
-				return
-			}
-			reply(r)
-		})
-	default:
-		answer(nil)
-	}
-}
-
-// ask asks the other nodes, and decodes each answer. A node that knows nothing of the namespace answers nothing.
-func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error {
-	data, err := m.encode()
-	if err != nil {
-		return err
-	}
-	return c.adapter.Ask(ctx, data, func(_ string, answer []byte) {
-		if len(answer) == 0 {
-			return
-		}
-		var v T
-		if err := json.Unmarshal(answer, &v); err != nil {
-			c.failed("another node answered nonsense", err)
-			return
-		}
-		each(v)
-	})
-}
-
-// acknowledged is a node's answer to askAcks.
-type acknowledged struct {
-	Answers []wireAnswer `json:"answers"`
-	Missing int          `json:"missing"`
-}
-
-// wireAnswer is an Answer on its way to another node.
-type wireAnswer struct {
-	Socket      string            `json:"socket"`
-	Args        []json.RawMessage `json:"args"`
-	Attachments [][]byte          `json:"attachments,omitempty"`
-}
-
-func wireAnswers(answers []Answer) []wireAnswer {
-	all := make([]wireAnswer, len(answers))
-	for i, a := range answers {
-		all[i].Socket = a.Socket
-		for _, arg := range a.Args {
-			all[i].Args, all[i].Attachments = append(all[i].Args, arg.raw), arg.attachments
-		}
-	}
-	return all
-}
-
-func (w wireAnswer) answer() Answer {
-	a := Answer{Socket: w.Socket}
-	for _, raw := range w.Args {
-		a.Args = append(a.Args, Arg{raw, w.Attachments})
-	}
-	return a
-}
-
-// askForAcks has the other nodes emit an event and gather the acknowledgements.
-func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachments [][]byte) (answers []Answer, missing int, err error) {
-	deadline, _ := ctx.Deadline()
-	wait := time.Until(deadline)
-	wait = max(wait-ackMargin, wait/2) // so that what came until then arrives in time
-	m := message{
-		Kind: askAcks, Namespace: n.name, Rooms: e.audience.rooms, Except: e.audience.except, Volatile: e.volatile,
-		Wait: wait.Milliseconds(), payload: p.data, attachments: attachments,
-	}
-	err = ask(ctx, n.server.cluster, m, func(a acknowledged) {
-		missing += a.Missing
-		for _, one := range a.Answers {
-			answers = append(answers, one.answer())
-		}
-	})
-	return answers, missing, err
 }

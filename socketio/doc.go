@@ -81,7 +81,7 @@
 //
 // packet.go and args.go: the encoding, with no connection in sight. server.go and namespace.go: what an
 // application sets up. conn.go: a connection, and which packet is for whom. Then by verb: connect.go, listen.go,
-// emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: what one client can cost. recovery.go: sockets that
-// come back. adapter.go, message.go, cluster.go, journal.go and holes.go: other nodes. Below is engineio, which can be
-// used alone.
+// emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: what one client can cost. recovery.go and comeback.go:
+// what was emitted, and sockets that come back. adapter.go, message.go, cluster.go and ask.go: other nodes; journal.go,
+// record.go and holes.go: coming back to one of them. Below is engineio, which can be used alone.
 package socketio

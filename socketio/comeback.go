@@ -1,0 +1,247 @@
+package socketio
+
+import (
+	"crypto/rand"
+	"maps"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// trail is what recovery has to know of a socket beside the rooms it is in.
+type trail struct {
+	start uint64       // the offset of the last event before it
+	sent  uint64       // that of the last event that was sent to it, or start
+	past  []membership // the rooms it left
+	floor uint64       // before this, its rooms are forgotten
+
+	unkept bool // since the last event that was sent, others were sent that have its offset
+	before bool // events were sent to it before the offsets began anew
+}
+
+// memory is what a socket has where recovery is on.
+type memory struct {
+	pid    string       // what the client comes back with
+	back   *kept        // what it was, until it is in its namespace
+	rejoin []membership // the rooms it was in, until then
+
+	saving   sync.Mutex // held while the journal is told of the socket
+	emitting sync.Mutex // held by Emit; taken before all others
+
+	trail trail // guarded by the namespace, as is the next
+	times int   // that it came back
+}
+
+// membership is that a socket heard a room's events, those after since up to until.
+type membership struct {
+	Room  string `json:"room"`
+	Since uint64 `json:"since"`
+	Until uint64 `json:"until,omitempty"` // 0: it still does
+}
+
+// maxPast is how many rooms that a socket left are known. Who was in more, and lost events of that time, does
+// not come back.
+const maxPast = 64
+
+func (t *trail) left(room string, since, until uint64) {
+	if since == until { // nothing was said meanwhile
+		return
+	}
+	if len(t.past) == maxPast {
+		t.floor = t.past[0].Until
+		t.past = slices.Clone(t.past[1:])
+	}
+	t.past = append(t.past, membership{room, since, until})
+}
+
+// kept is a socket whose client may come back.
+type kept struct {
+	id, pid string
+	values  map[string]any
+	rooms   []membership
+	trail
+	epoch string // in which its offsets mean something
+	sure  bool   // whether trail.sent is known: it is not, if its node died
+	end   uint64
+	at    time.Time // since when
+	size  int
+	times int // that it came back
+
+	offset string // what the client says that it got last
+	got    uint64 // the same, read
+}
+
+// identify makes s the socket that its client had before, if that is kept, or still connected: then the server has not
+// noticed yet that it is gone. What it missed beginLocked finds.
+func (r *recovery) identify(s *Socket) bool {
+	var said struct{ PID, Offset string }
+	if s.Auth(&said) != nil || said.PID == "" {
+		return false
+	}
+	n := r.namespace
+	was := r.take(said.PID)
+	if was == nil && n.journal != nil {
+		was = n.journal.find(said.PID)
+	}
+	ok := false
+	if was != nil {
+		n.mu.Lock()
+		was.offset = said.Offset
+		_, ok = r.missedLocked(was) // again in beginLocked: Use may take its time
+		n.mu.Unlock()
+	}
+	if !ok {
+		n.server.counters.lost.Add(1)
+		return false
+	}
+	s.id, s.pid, s.values, s.recovered, s.back = was.id, was.pid, was.values, true, was
+	return true
+}
+
+// take returns this node's socket of a pid, and forgets it, or nil. One that is connected ends.
+func (r *recovery) take(pid string) *kept {
+	n := r.namespace
+	n.mu.Lock()
+	before := r.live[pid]
+	n.mu.Unlock()
+	if before != nil {
+		before.end(lostReasons[0])
+		before.waitForSaves()
+		before.conn.session.Close()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := r.kept[pid]
+	if was != nil {
+		r.dropLocked(was)
+	}
+	return was
+}
+
+// beginLocked begins the trail of a socket and returns what it missed. One that cannot have all of it is a new one.
+func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
+	was := s.back
+	s.back = nil
+	ok := false
+	if was != nil {
+		missed, ok = r.missedLocked(was)
+	}
+	if was != nil && !ok {
+		r.namespace.server.counters.lost.Add(1)
+		s.id, s.recovered, missed = r.namespace.server.newID(), false, nil
+	}
+	if s.recovered {
+		r.namespace.server.counters.recovered.Add(1)
+		s.trail, s.times = was.trail, was.times+1
+		s.trail.sent = was.got
+		if len(missed) > 0 {
+			s.trail.sent = missed[len(missed)-1].offset
+		}
+		s.rejoin = was.rooms
+	} else {
+		s.pid = rand.Text()
+		s.trail = trail{start: r.last, sent: r.last}
+	}
+	r.live[s.pid] = s
+	return missed
+}
+
+// missedLocked returns the events that a socket missed, and whether these are all.
+func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
+	r.forgetLocked()
+	from, ok := r.fromLocked(was)
+	if !ok || was.epoch != r.epoch || from < was.trail.floor || from < r.floor {
+		return nil, false
+	}
+	bytes := 0
+	for _, e := range r.events[r.afterLocked(from):] {
+		if was.hears(e) {
+			missed = append(missed, e)
+			bytes += e.frame.Len()
+		}
+	}
+	return missed, bytes <= r.maxMissed
+}
+
+// fromLocked is the offset after which a socket misses events. Who has the last event that was sent to it has missed
+// nothing before its end, however much others were sent meanwhile.
+func (r *recovery) fromLocked(was *kept) (uint64, bool) {
+	got := was.start
+	if was.offset == "" && was.before {
+		return 0, false // it may have them, or not
+	}
+	if was.offset != "" {
+		var ok bool
+		if got, ok = r.parseOffset(was.offset); !ok || got < was.start || got > r.last {
+			return 0, false
+		}
+	}
+	was.got = got
+	switch {
+	case !was.sure:
+		return got, true
+	case got > was.sent:
+		return 0, false // it was never told so
+	case got == was.sent && !was.unkept:
+		return max(got, was.end), true
+	}
+	return got, true
+}
+
+// afterLocked is the place in events of the first one after an offset.
+func (r *recovery) afterLocked(offset uint64) int {
+	return sort.Search(len(r.events), func(i int) bool { return r.events[i].offset > offset })
+}
+
+// hears reports whether an event was for a socket, by the rooms it was in at the time.
+func (k *kept) hears(e *remembered) bool {
+	in := func(list []string) bool {
+		return slices.ContainsFunc(list, func(room string) bool { return k.wasIn(room, e.offset) })
+	}
+	return (e.rooms == nil || in(e.rooms)) && !in(e.except)
+}
+
+func (k *kept) wasIn(room string, offset uint64) bool {
+	was := func(m membership) bool {
+		return m.Room == room && offset > m.Since && (m.Until == 0 || offset <= m.Until)
+	}
+	return room == k.id || slices.ContainsFunc(k.rooms, was) || slices.ContainsFunc(k.past, was)
+}
+
+// removedLocked is called when a socket ends, with the rooms it is in. lost says that its client may come back.
+func (r *recovery) removedLocked(s *Socket, lost bool) {
+	delete(r.live, s.pid)
+	if !lost || r.ended {
+		return
+	}
+	k := r.describeLocked(s)
+	k.sure, k.end, k.at = true, r.last, time.Now()
+	r.kept[k.pid] = k
+	r.order = append(r.order, k)
+	r.namespace.server.kept.used.Add(int64(k.size))
+	r.forgetLocked()
+}
+
+// describeLocked is what has to be known of a socket for it to come back.
+func (r *recovery) describeLocked(s *Socket) *kept {
+	k := &kept{id: s.id, pid: s.pid, trail: s.trail, epoch: r.epoch, times: s.times, size: keptSize}
+	for name, p := range s.rooms {
+		k.rooms = append(k.rooms, membership{Room: name, Since: p.since})
+		k.size += len(name) + 48
+	}
+	k.size += len(s.trail.past) * 64
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.values = maps.Clone(s.values) // who holds the socket that ended may still set some
+	k.size += len(s.values) * 128
+	return k
+}
+
+// dropLocked forgets a socket.
+func (r *recovery) dropLocked(k *kept) {
+	if r.kept[k.pid] == k {
+		delete(r.kept, k.pid)
+		r.namespace.server.kept.give(k.size)
+	}
+}
