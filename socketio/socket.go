@@ -29,9 +29,9 @@ type Socket struct {
 	began     int64 // as time.UnixNano
 	id        string
 	*memory   // static; nil where recovery is off
-	recovered bool
 
-	state atomic.Int32
+	state     atomic.Int32
+	recovered bool // static, as what stands above
 
 	// Guarded by the namespace.
 	present bool // it is one of its sockets

@@ -92,7 +92,7 @@ func Dial(ctx context.Context, address string, cfg DialConfig, h func(s *Socket)
 	maxMessage := cmp.Or(cfg.MaxMessage, 1<<20)
 	s.base = &base{engine: b.engine, log: c.log, name: b.name, numbers: b.numbers, slowed: b.slowed}
 	s.number = b.numbers.Add(1)
-	s.opened = time.Now()
+	s.opened = time.Now().UnixNano()
 	b.engine.Open(&s.conn, c.conn, c.early, wire.Client, c.deflate, &conn.Config{
 		MaxMessage:     maxMessage,
 		SendBuffer:     cmp.Or(cfg.SendBuffer, max(maxMessage, leastSendBuffer)),

@@ -183,7 +183,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 		base:        &r.app.base,
 		route:       r,
 		number:      r.app.numbers.Add(1),
-		opened:      time.Now(),
+		opened:      time.Now().UnixNano(),
 		subprotocol: agreed.subprotocol,
 		address:     address,
 		realIP:      c.RealIP(),

@@ -42,7 +42,7 @@ type Socket struct {
 	base        *base
 	route       *Route // nil for a dialed one
 	number      uint64
-	opened      time.Time
+	opened      int64 // as time.UnixNano
 	subprotocol string
 	address     string // as the App's admission counts it
 	realIP      string
@@ -314,7 +314,7 @@ func (e *events) Freed() {
 	end := s.ended
 	s.mu.Unlock()
 	s.base.log.Info("socket closed", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(),
-		"code", int(end.Code), "reason", end.Reason, "time", time.Since(s.opened).Round(time.Millisecond).String())
+		"code", int(end.Code), "reason", end.Reason, "time", time.Since(time.Unix(0, s.opened)).Round(time.Millisecond).String())
 }
 
 // runOnClose calls OnClose's functions in their order, those too that are added meanwhile.
