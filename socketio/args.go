@@ -85,7 +85,7 @@ var errArgs = errors.New("a packet has too many arguments")
 
 // decodeArgs splits an array, which is valid JSON, of at most so many values.
 func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
-	args := make([]Arg, 0, 2)
+	args := make([]Arg, 0, 1) // most have one
 	for i := skipSpace(array, 0) + 1; ; i++ {
 		i = skipSpace(array, i)
 		end := valueEnd(array, i)
@@ -98,6 +98,18 @@ func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
 		args = append(args, Arg{array[i:end:end], attachments})
 		i = skipSpace(array, end)
 	}
+}
+
+// decodeEvent splits an event's array, which is valid JSON and begins with a name, into that and up to so many arguments.
+func decodeEvent(array []byte, attachments [][]byte, most int) (name Arg, args []Arg, err error) {
+	i := skipSpace(array, skipSpace(array, 0)+1)
+	end := valueEnd(array, i)
+	name = Arg{raw: array[i:end:end]}
+	if i = skipSpace(array, end); array[i] == ']' {
+		return name, nil, nil
+	}
+	args, err = decodeArgs(array[i:], attachments, most) // the comma stands for the bracket
+	return name, args, err
 }
 
 // isSimple reports whether b is an array, with nothing between its values, of strings without escapes, integers, true,

@@ -29,7 +29,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 		return err
 	}
 	if s.namespace.journal == nil { // which notifies itself
-		s.notify(event, args)
+		s.notify(event, slices.Clone(args)) // so that args need not be on the heap where nobody wants to know
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (e Emitter) Emit(event string, args ...any) error {
 	}
 	watching, err := n.emit(emission{audience: e.audience, packet: p, attachments: attachments, volatile: e.volatile, local: e.local})
 	for _, s := range watching {
-		s.notify(event, args)
+		s.notify(event, slices.Clone(args))
 	}
 	return err
 }

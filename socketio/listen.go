@@ -195,18 +195,18 @@ func (e Event) Decode(to ...any) error {
 
 // dispatch calls the listeners of an event.
 func (s *Socket) dispatch(p packet, attachments [][]byte) error {
-	args, err := decodeArgs(slices.Clone(p.data), attachments, s.namespace.server.config.Limits.Arguments+1)
+	name, args, err := decodeEvent(slices.Clone(p.data), attachments, s.namespace.server.config.Limits.Arguments)
 	if err != nil {
 		return err
 	}
-	e := Event{Socket: s, Args: args[1:]}
+	e := Event{Socket: s, Args: args}
 	if p.hasID {
 		e.ack = &pendingAck{id: p.id}
 	}
 	s.mu.Lock()
 	l := s.listeners
 	s.mu.Unlock()
-	if e.Name, err = l.name(args[0]); err != nil {
+	if e.Name, err = l.name(name); err != nil {
 		return err // which decode does not let pass
 	}
 	return s.failed(e, s.call(l, e))
