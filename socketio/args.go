@@ -3,6 +3,7 @@ package socketio
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,7 +137,9 @@ func isSimple(b []byte) bool {
 func simpleEnd(b []byte, i int) int {
 	switch c := b[i]; {
 	case c == '"':
-		for i++; i < len(b); i++ {
+		for i++; i+8 <= len(b) && !special(binary.LittleEndian.Uint64(b[i:])); i += 8 {
+		}
+		for ; i < len(b); i++ {
 			switch c := b[i]; {
 			case c == '"':
 				return i + 1
@@ -224,10 +227,12 @@ func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][
 func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, error) {
 	switch v := arg.(type) {
 	case string:
-		if plain(v) {
-			dst = append(append(dst, '"'), v...)
+		begin := len(dst)
+		dst = append(append(dst, '"'), v...)
+		if plain(dst[begin+1:]) {
 			return append(dst, '"'), attachments, nil
 		}
+		dst = dst[:begin]
 	case Arg:
 		if len(v.attachments) == 0 {
 			return append(dst, v.raw...), attachments, nil
@@ -257,14 +262,29 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 }
 
 // plain reports whether a text is JSON as it stands, between quotes.
-func plain[T string | []byte](s T) bool {
-	for i := range len(s) {
-		if !plainByte[s[i]] {
+func plain(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if w := binary.LittleEndian.Uint64(b); special(w) || w&highBits != 0 || hasZero(w^0x7f*lowBits) {
+			return false
+		}
+	}
+	for _, c := range b {
+		if !plainByte[c] {
 			return false
 		}
 	}
 	return true
 }
+
+const lowBits, highBits = 0x0101010101010101, 0x8080808080808080 // of each byte of a word
+
+// special reports whether one of eight bytes is a control character, a quote or a backslash (see "Bit Twiddling Hacks",
+// determine if a word has a byte less than n).
+func special(w uint64) bool {
+	return (w-' '*lowBits)&^w&highBits != 0 || hasZero(w^'"'*lowBits) || hasZero(w^'\\'*lowBits)
+}
+
+func hasZero(w uint64) bool { return (w-lowBits)&^w&highBits != 0 }
 
 // plainByte are the bytes that stand for themselves.
 var plainByte = func() (table [256]bool) {

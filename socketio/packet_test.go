@@ -169,3 +169,20 @@ func FuzzSimpleArrays(f *testing.F) {
 		}
 	})
 }
+
+// Each byte stands for itself, or does not, wherever it is.
+func TestPlainBytes(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := []byte(strings.Repeat("x", 20))
+			text[at] = byte(c)
+			if plain(text) != plainByte[c] {
+				t.Fatalf("%q: %v", text, plain(text))
+			}
+			array := slices.Concat([]byte(`["`), text, []byte(`"]`))
+			if simple := isSimple(array); simple != (c >= ' ' && c != '"' && c != '\\') {
+				t.Fatalf("%q: %v", array, simple)
+			}
+		}
+	}
+}
