@@ -164,7 +164,7 @@ func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	return missed, bytes <= r.maxMissed
 }
 
-// fromLocked is the offset after which a socket misses events. Who has the last event that was sent to it has missed
+// fromLocked is the offset after which a socket misses events. A client that has the last event sent to it has missed
 // nothing before its end, however much others were sent meanwhile.
 func (r *recovery) fromLocked(was *kept) (uint64, bool) {
 	got := was.start

@@ -90,7 +90,7 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 		return s, true, nil
 	case c.ended != "":
 		return nil, false, nil
-	case s == nil && !c.dismissed[p.namespace]: // nothing is kept for those who are nowhere
+	case s == nil && !c.dismissed[p.namespace]: // nothing is kept for a client without a socket
 		return nil, false, errNotConnected
 	}
 	p.data = append([]byte(nil), p.data...) // what follows comes in messages of its own

@@ -126,7 +126,7 @@ func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	}
 }
 
-// greet has OnConnect's functions meet the socket. Who wants to know of its end is told only afterwards.
+// greet has OnConnect's functions meet the socket. OnDisconnect's functions run only afterwards.
 func (s *Socket) greet(onConnect []func(*Socket) error) {
 	defer s.settle()
 	for _, f := range onConnect {

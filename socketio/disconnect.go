@@ -45,7 +45,7 @@ func (s *Socket) Disconnect(all bool) {
 	}
 }
 
-// end takes the socket out of its namespace, its rooms and its connection, and tells who wants to know. It reports
+// end takes the socket out of its namespace, its rooms and its connection, and calls OnDisconnect's functions. It reports
 // whether it was in.
 func (s *Socket) end(reason string) bool {
 	if s.state.Swap(ended) != connected { // where Use judges it, admit finds out

@@ -73,8 +73,8 @@
 // are Local ones where there is a Journal.
 // With an Adapter alone a client has to come back to its own node; with a Journal any node will do, also after its own
 // has died: then all nodes send what is emitted in one order, a moment later, when it has come back from the journal.
-// What is emitted while the journal cannot be reached is sent at most once; who may have missed such an event is not
-// recovered. One case is left: who comes back to another node while its own, cut off from all others, emits to those
+// What is emitted while the journal cannot be reached is sent at most once; a client that may have missed such an event is
+// not recovered. One case is left: a client that comes back to another node while its own, cut off from all others, emits to those
 // who stayed there. That cannot be told from a node that has died.
 //
 // # Files, in reading order

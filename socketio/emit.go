@@ -106,7 +106,7 @@ func (e Emitter) Local() Emitter {
 	return e
 }
 
-// Emit sends the event, to the sockets of other nodes too. It waits for nobody: who does not read, or poll, is
+// Emit sends the event, to the sockets of other nodes too. It waits for nobody: a client that does not read, or poll, is
 // disconnected. The error says what is wrong with the arguments; that other nodes cannot be reached is logged and
 // counted.
 func (e Emitter) Emit(event string, args ...any) error {
@@ -137,17 +137,17 @@ type emission struct {
 	audience
 	packet      packet
 	attachments [][]byte
-	volatile    bool          // who is behind does not get it, nor later
-	forgotten   bool          // who comes back does not get it
+	volatile    bool          // a socket for which anything waits does not get it, nor later
+	forgotten   bool          // a socket that comes back does not get it
 	hole        bool          // and does not come back to before it
 	local       bool          // other nodes have nothing to do with it
 	seq         uint64        // of one that comes from the journal
 	old         bool          // it comes once more, and is only remembered
-	watching    *[]*Socket    // gets those who want to know what leaves for them
+	watching    *[]*Socket    // gets the sockets with OnAnyOutgoing
 	notify      func(*Socket) // of EmitWithAck: called with each
 }
 
-// emit is the one place where events for many leave. It returns those who want to know.
+// emit is the one place where events for many leave. It returns the sockets with OnAnyOutgoing.
 func (n *Namespace) emit(e emission) (watching []*Socket, err error) {
 	if n.journal != nil && !e.volatile && !e.local {
 		return n.emitThroughJournal(e)

@@ -219,7 +219,8 @@ func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err erro
 	return nil, nil
 }
 
-// emitUnkept sends an event that the journal did not take. Nobody can tell who has it, so nobody comes back to before it.
+// emitUnkept sends an event that the journal did not take. Nobody can tell which clients have it, so no
+// socket comes back to before it.
 func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 	if n.watched.Load() > 0 {
 		e.watching = &watching

@@ -26,7 +26,7 @@ type Config struct {
 	// MaxPackets is how many packets one request may carry; 10,000 by default. One with more ends its session.
 	MaxPackets int
 	// MaxQueue is how many bytes may wait for a client that polls before sending to it waits; 1 MiB by default. Each
-	// packet counts for 64 bytes more than its data has. See Session.Offer for those who do not wait.
+	// packet counts for 64 bytes more than its data has. See Session.Offer for sending that does not wait.
 	MaxQueue int
 	// MaxBuffered is how many bytes all sessions together may hold of requests that have arrived, also in part, of
 	// packets that wait to be polled, and of answers under way; 32 MiB by default. One address, as ws.AddressOf tells it,

@@ -17,7 +17,7 @@ var (
 // posting is a POST that is not answered yet.
 type posting struct {
 	size  int           // of its body, in bytes
-	held  holding       // of the body; released by who has that last
+	held  holding       // of the body; released by its last user
 	early chan struct{} // closed to answer it before it is handled
 }
 
