@@ -63,7 +63,7 @@
 //
 // With an Adapter everything that an Emitter does reaches all nodes, unless it is Local. What is emitted reaches
 // this node's sockets at once and those of the others soon, at most once, and each node's in its order. A node
-// without a socket in a room is not sent that room's events.
+// without a socket in a room is not sent that room's events, unless there is a Journal, which all nodes read.
 //
 // # Recovery
 //
@@ -74,8 +74,8 @@
 // With an Adapter alone a client has to come back to its own node; with a Journal any node will do, also after its own
 // has died: then all nodes send what is emitted in one order, a moment later, when it has come back from the journal.
 // What is emitted while the journal cannot be reached is sent at most once; a client that may have missed such an event is
-// not recovered. One case is left: a client that comes back to another node while its own, cut off from all others, emits to those
-// who stayed there. That cannot be told from a node that has died.
+// not recovered. One case is left: a client that comes back to another node while its own, cut off from all others,
+// emits to those that stayed there. That cannot be told from a node that has died.
 //
 // # Files, in reading order
 //
