@@ -40,8 +40,8 @@ type membership struct {
 	Until uint64 `json:"until,omitempty"` // 0: it still does
 }
 
-// maxPast is how many rooms that a socket left are known. Who was in more, and lost events of that time, does
-// not come back.
+// maxPast is how many of the rooms that a socket left are known. A client whose socket left more, and that lost events
+// of that time, is not recovered.
 const maxPast = 64
 
 func (t *trail) left(room string, since, until uint64) {
@@ -233,7 +233,7 @@ func (r *recovery) describeLocked(s *Socket) *kept {
 	k.size += len(s.trail.past) * 64
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k.values = maps.Clone(s.values) // who holds the socket that ended may still set some
+	k.values = maps.Clone(s.values) // the application may still set some on the socket that ended
 	k.size += len(s.values) * 128
 	return k
 }

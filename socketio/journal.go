@@ -12,7 +12,7 @@ import (
 //
 // An event goes to the journal, and comes back to all nodes, this one too, in one order and with its sequence, which is
 // its offset: only then is it sent. So every node remembers the same events. While the journal cannot be reached an
-// event is sent at once and at most once, as without recovery, and whoever may have missed it is not recovered.
+// event is sent at once and at most once, as without recovery, and a client that may have missed it is not recovered.
 //
 // What has to be known of a socket stays on its node, which is asked when the client comes back elsewhere; and in the
 // journal, as it was when it last joined or left a room, for the case that the node has died.

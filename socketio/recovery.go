@@ -8,8 +8,8 @@ import (
 	"echows/ws"
 )
 
-// recovery remembers, for a while, the sockets of a namespace that lost their connection, and what was emitted: who
-// comes back gets what it missed, each event once and in order, or is told that it does not. Each event carries, as
+// recovery remembers, for a while, the sockets of a namespace that lost their connection, and what was emitted: a client
+// that comes back gets what it missed, each event once and in order, or is told that it does not. Each event carries, as
 // one more argument, the offset by which its client says how far it got; offsets rise. All of it is guarded by the
 // namespace.
 type recovery struct {
