@@ -159,7 +159,7 @@ func TestAServerThatRestarts(t *testing.T) {
 	}
 	appended := make(chan error)
 	go func() { // waits for the server
-		_, err := from.Append(testContext(t), "lobby", "1", []byte("1"))
+		_, _, err := from.Append(testContext(t), "lobby", "1", []byte("1"))
 		appended <- err
 	}()
 	startNATS(t, dir, port)
@@ -187,7 +187,7 @@ func TestACancelledAppend(t *testing.T) {
 	l := openLog(t, b, chatLog)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := l.Append(ctx, "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := l.Append(ctx, "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append: %v", err)
 	}
 	if err := b.Ready(context.Background()); err != nil {
@@ -202,7 +202,7 @@ func TestAnEndedBrokerIsUnavailable(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 	b.Close()
-	if _, err := l.Append(testContext(t), "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := l.Append(testContext(t), "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append: %v", err)
 	}
 	if _, err := l.Read(testContext(t), "lobby", 0); !errors.Is(err, ErrUnavailable) {

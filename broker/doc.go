@@ -3,7 +3,7 @@
 //
 //	b, err := broker.Open(ctx, broker.Config{Dir: "data"})  // a NATS server inside the process
 //	l, err := b.OpenLog(ctx, broker.LogConfig{Name: "chat"}) // one stream: topics with sequences
-//	seq, err := l.Append(ctx, "lobby", id, data)             // stored, on disk, when it returns
+//	seq, _, err := l.Append(ctx, "lobby", id, data)          // stored, on disk, when it returns
 //	f, tail, err := l.Follow(ctx, "lobby", deliver)          // what comes after tail, in order, each once
 //
 //	bus, err := b.OpenBus(ctx, "io")                         // the other nodes, for what need not last

@@ -149,14 +149,15 @@ func (l *Log) subject(topic string) string     { return l.config.Name + "." + to
 func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name + "." + topic }
 
 // Append stores data under the topic and returns its sequence once that is on disk. The same id within
-// LogConfig.Duplicates returns the first one's sequence and stores nothing: an id is unique over all
-// topics. While the broker is away it tries on, until ctx is over; the error is then ErrUnavailable.
-func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, err error) {
+// LogConfig.Duplicates returns the first one's sequence, says that it was stored before, and stores nothing: an
+// id is unique over all topics. While the broker is away it tries on, until ctx is over; the error is then
+// ErrUnavailable.
+func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
-		return 0, fmt.Errorf("broker: %q is not a topic", topic)
+		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
 	}
 	for {
-		seq, err = l.attempt(ctx, topic, id, data)
+		seq, before, err = l.attempt(ctx, topic, id, data)
 		var refused *jetstream.APIError
 		if err == nil || errors.As(err, &refused) || errors.Is(err, nats.ErrMaxPayload) {
 			break
@@ -175,22 +176,22 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 		if !errors.Is(ctx.Err(), context.Canceled) { // who gave up says nothing of the broker
 			l.failing, l.failed = err, time.Now()
 		}
-		return 0, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
+		return 0, false, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
 	}
 	l.failing = nil
 	l.highest = max(l.highest, seq)
-	return seq, nil
+	return seq, before, nil
 }
 
-func (l *Log) attempt(ctx context.Context, topic, id string, data []byte) (uint64, error) {
+func (l *Log) attempt(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	m := &nats.Msg{Subject: l.subject(topic), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {id}}}
 	ack, err := l.broker.js.PublishMsg(ctx, m, jetstream.WithExpectStream(l.stream))
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return ack.Sequence, nil
+	return ack.Sequence, ack.Duplicate, nil
 }
 
 // State is the first and the last sequence of the whole Log; with first > last it is empty.

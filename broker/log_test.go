@@ -49,7 +49,7 @@ func openLog(t testing.TB, b *Broker, cfg LogConfig) *Log {
 
 func appendTo(t testing.TB, l *Log, topic, id string) uint64 {
 	t.Helper()
-	seq, err := l.Append(testContext(t), topic, id, []byte(id))
+	seq, _, err := l.Append(testContext(t), topic, id, []byte(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestBeforeWhileBusy(t *testing.T) {
 	for range 2 {
 		writers.Go(func() {
 			for id := range posts {
-				if _, err := l.Append(testContext(t), "topic-0", id, []byte(id)); err != nil {
+				if _, _, err := l.Append(testContext(t), "topic-0", id, []byte(id)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -324,7 +324,7 @@ func TestBeforeWhileBusy(t *testing.T) {
 func TestTopicsAreNames(t *testing.T) {
 	l := openLog(t, openBroker(t, Config{}), chatLog)
 	for _, topic := range []string{"", "*", ">", "a.b", "A", "a b", "ä", "a\n", string(make([]byte, 65))} {
-		if _, err := l.Append(testContext(t), topic, "x", nil); err == nil {
+		if _, _, err := l.Append(testContext(t), topic, "x", nil); err == nil {
 			t.Errorf("%q was appended to", topic)
 		}
 		if _, _, err := l.Follow(testContext(t), topic, func(Entry) {}); err == nil {

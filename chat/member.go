@@ -161,7 +161,8 @@ func (m *member) post(p post) (uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(m.socket.Context(), postTime)
 	defer cancel()
-	return m.chat.entries.Append(ctx, m.room.name, uniqueID(m.room.name, m.user.ID, p.id), data)
+	seq, _, err := m.chat.entries.Append(ctx, m.room.name, uniqueID(m.room.name, m.user.ID, p.id), data)
+	return seq, err
 }
 
 // uniqueID makes one id of three: the broker knows ids over all rooms. None of the first two has a zero
