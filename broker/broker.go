@@ -45,6 +45,8 @@ type Config struct {
 	Compare time.Duration
 	// Logger gets what the broker has to say; slog.Default() by default.
 	Logger *slog.Logger
+
+	lostAfter time.Duration // defaultLost
 }
 
 // Broker is a connection to NATS, and perhaps the server it connects to. Its methods may be called
@@ -79,6 +81,9 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	if cfg.Compare == 0 {
 		cfg.Compare = 3 * time.Second
+	}
+	if cfg.lostAfter == 0 {
+		cfg.lostAfter = defaultLost
 	}
 	b := &Broker{config: cfg, log: cfg.Logger, closed: make(chan struct{}), unlock: func() {}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())

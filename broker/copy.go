@@ -19,9 +19,10 @@ const (
 // until ctx ends or keep fails. It returns that error, or what the broker failed of; begin again after
 // the last entry kept.
 func (l *Log) Copy(ctx context.Context, after uint64, keep func(batch []Entry) error) error {
+	raw, _ := l.epochs().floor(after)
 	consumer, err := l.broker.js.OrderedConsumer(ctx, l.stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:   after + 1,
+		OptStartSeq:   raw + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: copy: %w", ErrUnavailable, err)
@@ -34,7 +35,7 @@ func (l *Log) Copy(ctx context.Context, after uint64, keep func(batch []Entry) e
 	for {
 		batch, err := gather(ctx, messages)
 		if len(batch) > 0 {
-			if err := keep(batch); err != nil {
+			if err := keep(l.shown(batch)); err != nil {
 				return err
 			}
 		}

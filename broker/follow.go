@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
 	staleWait   = 20 * time.Millisecond // for a copy of the stream that is behind its leader
 	retryWait   = 250 * time.Millisecond
 	compareSize = 500 // topics whose tails one request asks for
+	// compareRounds is how often tails are compared after the stream has grown: a copy that is behind may answer.
+	compareRounds = 3
 )
 
 // Follower delivers the entries of one topic: in order, each once, none left out.
@@ -28,8 +31,8 @@ type Follower struct {
 	whole   *whole // of a Journal's follower only
 
 	mu      sync.Mutex
-	cursor  uint64 // the last entry delivered, or passed over because it is held no more
-	want    uint64 // the highest sequence that is known to exist
+	cursor  uint64 // NATS' sequence of the last entry delivered, or passed over because it is held no more
+	want    uint64 // the highest one that is known to exist
 	filling bool   // a goroutine reads the stream, or Start was not called yet
 	ended   bool
 }
@@ -51,7 +54,7 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	l.mu.Unlock()
 	// First listen, then ask for the tail: what is stored in between is heard of twice, not never.
 	if err = l.live.Add(ctx, l.liveSubject(topic)); err == nil {
-		tail, err = l.Tail(ctx, topic)
+		tail, err = l.tail(ctx, topic)
 	}
 	if err != nil {
 		f.Stop()
@@ -60,6 +63,9 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cursor = tail
+	if tail > 0 {
+		tail = l.epochs().seq(tail)
+	}
 	return f, tail, nil
 }
 
@@ -92,7 +98,7 @@ func (l *Log) handOut(m *nats.Msg) {
 		return
 	}
 	l.mu.Lock()
-	l.highest = max(l.highest, e.Seq)
+	l.highest = max(l.highest, l.epochs().seq(e.Seq))
 	f := l.followers[e.Topic]
 	l.mu.Unlock()
 	if f != nil {
@@ -119,6 +125,7 @@ func (f *Follower) deliverLocked(e Entry) {
 	if f.whole != nil {
 		f.whole.sure = max(f.whole.sure, e.Seq)
 	}
+	e.Seq = f.log.epochs().seq(e.Seq)
 	f.deliver(e)
 }
 
@@ -129,6 +136,13 @@ func (f *Follower) exists(seq uint64) {
 	if !f.ended && seq > f.cursor {
 		f.fillLocked(seq)
 	}
+}
+
+// rewind makes what comes after one of NATS' sequences new: the stream has lost what had these sequences before.
+func (f *Follower) rewind(to uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cursor, f.want = min(f.cursor, to), min(f.want, to)
 }
 
 func (f *Follower) fillLocked(to uint64) {
@@ -172,7 +186,7 @@ func (f *Follower) fill() {
 
 // fillOnce delivers what the stream has after cursor, and returns how long to wait before the next try.
 func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
-	entries, err := f.log.Read(ctx, f.topic, cursor)
+	entries, err := f.log.read(ctx, f.topic, cursor)
 	if err != nil {
 		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
 		return retryWait
@@ -188,7 +202,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 		return 0
 	}
 	// Nothing there: the copy is behind, or what we look for was deleted since.
-	tail, err := f.log.Tail(ctx, f.topic)
+	tail, err := f.log.tail(ctx, f.topic)
 	switch {
 	case err != nil:
 		return retryWait
@@ -215,6 +229,7 @@ func (l *Log) compareTails() {
 	tick := time.NewTicker(l.broker.config.Compare)
 	defer tick.Stop()
 	for {
+		all := false
 		select {
 		case <-l.broker.ctx.Done():
 			if l.broker.conn.IsConnected() {
@@ -225,39 +240,73 @@ func (l *Log) compareTails() {
 			return
 		case <-tick.C:
 		case <-l.soon:
+			all = true
 		}
-		l.mu.Lock()
-		followers := slices.Collect(maps.Values(l.followers))
-		l.mu.Unlock()
-		for some := range slices.Chunk(followers, compareSize) {
-			if err := l.compareSome(some); err != nil {
-				break // the next tick is soon enough
-			}
+		last, ok := l.guard(l.broker.ctx)
+		if last != l.compared || all {
+			l.compared, l.rounds = last, 0
 		}
-		l.guard(l.broker.ctx)
+		if ok && l.rounds < compareRounds && l.compareAll() == nil {
+			l.rounds++
+		}
 	}
 }
 
-// guard marks what the stream holds, and complains where it holds less than before.
-func (l *Log) guard(ctx context.Context) {
+// compareAll compares the tails of all followers. While the stream has not grown since, there is no need to.
+func (l *Log) compareAll() error {
 	l.mu.Lock()
-	highest := l.highest
+	followers := slices.Collect(maps.Values(l.followers))
 	l.mu.Unlock()
-	s, err := l.state(ctx)
-	if err != nil {
-		return // Ready says so
+	for some := range slices.Chunk(followers, compareSize) {
+		if err := l.compareSome(some); err != nil {
+			return err // the next tick is soon enough
+		}
 	}
-	if s.LastSeq < highest {
-		if time.Since(l.complained) > lostWait {
-			l.complained = time.Now()
-			l.broker.log.Error("what was stored last is lost: restore the stream before anything else is stored",
-				"stream", l.stream, "ends", s.LastSeq, "had", highest)
+	return nil
+}
+
+// guard marks what the stream holds, and complains where it holds less than before. It returns NATS' last sequence, if
+// the stream can say it.
+func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
+	highest := l.highestSeen()
+	info, err := l.info(ctx)
+	if err != nil {
+		return 0, false // Ready says so
+	}
+	l.adopt(info.Config)
+	if l.endsBefore(info.State.LastSeq, highest) {
+		l.lostEnd(ctx, info, highest)
+		return info.State.LastSeq, false
+	}
+	l.setBehind(time.Time{})
+	if err := l.setMark(info.State); err != nil {
+		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
+	}
+	return info.State.LastSeq, true
+}
+
+// lostEnd handles a stream that ends before what was seen of it. A cluster's goes on after a while: its operators have
+// restored what they could. The embedded server's cannot lose anything while it runs, unless its files are taken away.
+func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest uint64) {
+	if l.behind.IsZero() {
+		l.setBehind(time.Now())
+	}
+	if l.broker.server == nil && time.Since(l.behind) > l.broker.config.lostAfter {
+		if err := l.beginAfterLoss(ctx, info, highest); err != nil {
+			l.broker.log.Warn("the stream cannot go on yet", "error", err)
 		}
 		return
 	}
-	if err := l.setMark(s); err != nil {
-		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
+	if time.Since(l.complained) > lostWait {
+		l.complained = time.Now()
+		l.broker.log.Error("what was stored last is lost: restore the stream before anything else is stored",
+			"stream", l.stream, "ends", l.epochs().seq(info.State.LastSeq), "had", highest)
 	}
+}
+
+func (l *Log) setBehind(since time.Time) {
+	l.behind = since
+	l.refuses.Store(!since.IsZero())
 }
 
 func (l *Log) compareSome(followers []*Follower) error {

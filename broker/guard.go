@@ -12,10 +12,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// mark is what a stream held at some moment, kept beside its files. NATS mends a damaged file by
-// dropping what it cannot read, and says nothing that a program can rely on; the mark tells.
+// mark is what a stream held at some moment, kept in the data folder. NATS mends a damaged file by
+// dropping what it cannot read, and says nothing that a program can rely on; the mark tells. Of a cluster's stream
+// only the last sequence counts.
 type mark struct {
-	Last     uint64    `json:"last"`     // sequence
+	Last     uint64    `json:"last"`     // NATS' sequence
+	Shown    uint64    `json:"shown"`    // the highest sequence seen
 	Messages uint64    `json:"messages"` // how many were held
 	Bytes    uint64    `json:"bytes"`
 	First    time.Time `json:"first"`    // when the oldest of them was stored
@@ -28,8 +30,11 @@ func (l *Log) markFile() string {
 
 // setMark writes down what the stream holds, unless that is written already.
 func (l *Log) setMark(s jetstream.StreamState) error {
-	m := mark{s.LastSeq, s.Msgs, s.Bytes, s.FirstTime, l.config.PerTopic}
-	if l.broker.server == nil || m == l.marked || m.Last < l.marked.Last {
+	m := mark{s.LastSeq, l.highestSeen(), s.Msgs, s.Bytes, s.FirstTime, l.config.PerTopic}
+	if m == l.marked || m.Shown < l.marked.Shown {
+		return nil
+	}
+	if l.broker.server == nil && !isFolder(l.broker.config.Dir) { // a node of a cluster needs none
 		return nil
 	}
 	data, err := json.Marshal(m)
@@ -53,10 +58,7 @@ func (l *Log) setMark(s jetstream.StreamState) error {
 }
 
 // checkMark compares what the stream holds with what it held. What its limits delete is no damage.
-func (l *Log) checkMark(s jetstream.StreamState) error {
-	if l.broker.server == nil {
-		return nil
-	}
+func (l *Log) checkMark(s jetstream.StreamState, made bool) error {
 	data, err := os.ReadFile(l.markFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -66,9 +68,13 @@ func (l *Log) checkMark(s jetstream.StreamState) error {
 		l.broker.log.Warn("what the stream held cannot be compared", "file", l.markFile(), "error", err)
 		return nil
 	}
+	l.highest = max(l.highest, m.Shown)
+	if l.broker.server == nil { // guard looks after it
+		return nil
+	}
 	grows := m.PerTopic <= l.config.PerTopic && m.Bytes < uint64(l.config.MaxBytes)/2 &&
 		time.Since(m.First) < l.config.MaxAge // nothing but damage can have made it smaller
-	if s.LastSeq >= m.Last && (s.Msgs >= m.Messages || !grows) {
+	if s.LastSeq >= m.Last && (s.Msgs >= m.Messages || !grows) && (!made || m.Messages == 0) {
 		return nil
 	}
 	if l.broker.config.Sync > 0 { // which allows a power cut to take the newest
@@ -78,4 +84,9 @@ func (l *Log) checkMark(s jetstream.StreamState) error {
 	return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
 		"restore the folder, begin anew with another (-data), or, to go on without what is lost, remove %s",
 		l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }

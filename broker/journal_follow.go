@@ -149,7 +149,7 @@ func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	if err != nil {
 		return retryWait
 	}
-	tail, err := f.log.Tail(ctx, f.topic)
+	tail, err := f.log.tail(ctx, f.topic)
 	if err != nil {
 		return retryWait
 	}
@@ -182,14 +182,14 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 	if !begun {
 		return f.startWhole(ctx)
 	}
-	entries, err := f.log.Read(ctx, f.topic, cursor)
+	entries, err := f.log.read(ctx, f.topic, cursor)
 	if err != nil {
 		f.whole.life.journal.lookSoon()
 		return retryWait
 	}
 	tail := want
 	if len(entries) == 0 { // the copy is behind, or what we look for is not held
-		if tail, err = f.log.Tail(ctx, f.topic); err != nil {
+		if tail, err = f.log.tail(ctx, f.topic); err != nil {
 			return retryWait
 		}
 	}

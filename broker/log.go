@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,12 +33,15 @@ type LogConfig struct {
 	MaxBytes int64
 	// Duplicates is for how long an id is remembered.
 	Duplicates time.Duration
+	// After is a sequence that is known to have been a message's, by a copy of the stream: those stored from now on
+	// get higher ones.
+	After uint64
 }
 
 // Entry is one message of a Log.
 type Entry struct {
 	Topic string
-	Seq   uint64 // rises within the Log, and so within the topic
+	Seq   uint64 // rises within the Log, and so within the topic; never given twice, even where the stream is lost
 	Data  []byte
 }
 
@@ -53,13 +57,21 @@ type Log struct {
 	ctx     context.Context // ends what reads the stream
 	running *sync.WaitGroup // what reads the stream
 
+	known atomic.Pointer[epochs] // of the stream; nil for none
+	least atomic.Int64           // number of messages of a topic that the stream ever kept
+
 	// Owned by OpenLog, then by compareTails.
 	marked     mark // what was written down
 	complained time.Time
+	behind     time.Time // since when the stream ends before what was seen of it; zero while it does not
+	compared   uint64    // NATS' last sequence when tails were compared
+	rounds     int       // how often they were since the stream had it
+
+	refuses atomic.Bool // appends, while the stream is behind
 
 	mu        sync.Mutex
 	followers map[string]*Follower // by topic
-	highest   uint64               // the last sequence seen
+	highest   uint64               // the last sequence seen, as shown
 	failing   error                // what an Append failed of, where the broker was the reason
 	failed    time.Time            // when
 }
@@ -75,21 +87,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		running:   &b.running,
 		followers: map[string]*Follower{},
 	}
-	want := jetstream.StreamConfig{
-		Name:              l.stream,
-		Subjects:          []string{l.subject("*")},
-		Storage:           jetstream.FileStorage,
-		Retention:         jetstream.LimitsPolicy,
-		Discard:           jetstream.DiscardOld, // so that a full log goes on
-		MaxMsgsPerSubject: int64(cfg.PerTopic),
-		MaxAge:            cfg.MaxAge,
-		MaxBytes:          cfg.MaxBytes,
-		MaxMsgSize:        64 << 10,
-		Duplicates:        cfg.Duplicates,
-		AllowDirect:       true,
-		RePublish:         &jetstream.RePublish{Source: l.subject("*"), Destination: l.liveSubject("{{wildcard(1)}}")},
-	}
-	info, err := b.makeStream(ctx, want, b.js.CreateOrUpdateStream)
+	info, made, err := l.openStream(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -97,13 +95,15 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		return nil, fmt.Errorf("the stream %s is damaged: %d messages (%d bytes) cannot be read; restore its files, or begin anew with another folder (-data)",
 			l.stream, len(lost.Msgs), lost.Bytes)
 	}
-	if err := l.checkMark(info.State); err != nil {
+	if err := l.checkMark(info.State, made); err != nil {
 		return nil, err
+	}
+	if last := info.State.LastSeq; last > 0 {
+		l.highest = max(l.highest, l.epochs().seq(last))
 	}
 	if err := l.setMark(info.State); err != nil {
 		return nil, err
 	}
-	l.highest = info.State.LastSeq
 	l.live = b.listen(l.handOut)
 	b.mu.Lock()
 	b.logs = append(b.logs, l)
@@ -124,7 +124,7 @@ func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 		stream, err = create(ctx, want)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the stream %s: %w", want.Name, err)
+		return nil, err
 	}
 	return stream.CachedInfo(), nil
 }
@@ -155,6 +155,9 @@ func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name 
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
+	}
+	if l.refuses.Load() {
+		return 0, false, fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
 	}
 	for {
 		seq, before, err = l.attempt(ctx, topic, id, data)
@@ -191,23 +194,42 @@ func (l *Log) attempt(ctx context.Context, topic, id string, data []byte) (seq u
 	if err != nil {
 		return 0, false, err
 	}
-	return ack.Sequence, ack.Duplicate, nil
+	return l.epochs().seq(ack.Sequence), ack.Duplicate, nil
 }
 
 // State is the first and the last sequence of the whole Log; with first > last it is empty.
 func (l *Log) State(ctx context.Context) (first, last uint64, err error) {
 	s, err := l.state(ctx)
-	return s.FirstSeq, s.LastSeq, err
+	if err != nil {
+		return 0, 0, err
+	}
+	es := l.epochs()
+	return es.seq(s.FirstSeq), es.seq(s.LastSeq), nil
 }
 
 func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
+	info, err := l.info(ctx)
+	if err != nil {
+		return jetstream.StreamState{}, err
+	}
+	return info.State, nil
+}
+
+// info asks the stream's leader for what it is and holds.
+func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	s, err := l.broker.js.Stream(ctx, l.stream)
 	if err != nil {
-		return jetstream.StreamState{}, fmt.Errorf("%w: state: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: state: %w", ErrUnavailable, err)
 	}
-	return s.CachedInfo().State, nil
+	return s.CachedInfo(), nil
+}
+
+func (l *Log) highestSeen() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.highest
 }
 
 // ready says why the Log cannot be used, or nil.
@@ -216,12 +238,12 @@ func (l *Log) ready(ctx context.Context) error {
 	highest := l.highest // before the stream is asked: it may grow meanwhile
 	failing, failed := l.failing, l.failed
 	l.mu.Unlock()
-	_, last, err := l.State(ctx)
+	state, err := l.state(ctx)
 	switch {
 	case err != nil:
 		return err
-	case last < highest:
-		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, last, highest)
+	case l.endsBefore(state.LastSeq, highest):
+		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, l.epochs().seq(state.LastSeq), highest)
 	case failing != nil && time.Since(failed) < failingTime:
 		return fmt.Errorf("%w: messages cannot be stored", ErrUnavailable)
 	}

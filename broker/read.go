@@ -71,12 +71,27 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 // Read returns up to 256 entries of the topic after a sequence, oldest first. None means that there
 // are none, or that the copy asked does not have them yet (see Tail).
 func (l *Log) Read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
+	raw, _ := l.epochs().floor(after)
+	entries, err := l.read(ctx, topic, raw)
+	return l.shown(entries), err
+}
+
+// read is Read with NATS' sequences, as everything here is that is not exported.
+func (l *Log) read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
 	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
 	return entries, err
 }
 
 // Tail is the sequence of the topic's last entry, as the stream's leader knows it, or 0.
 func (l *Log) Tail(ctx context.Context, topic string) (uint64, error) {
+	raw, err := l.tail(ctx, topic)
+	if raw == 0 {
+		return 0, err
+	}
+	return l.epochs().seq(raw), err
+}
+
+func (l *Log) tail(ctx context.Context, topic string) (uint64, error) {
 	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"last_by_subj": l.subject(topic)})
 	if err != nil || m == nil {
 		return 0, err
@@ -86,20 +101,91 @@ func (l *Log) Tail(ctx context.Context, topic string) (uint64, error) {
 
 // At returns the entry of that sequence, and whether it is still held.
 func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
-	if seq == 0 { // sequences begin with 1
+	raw, exact := l.epochs().floor(seq)
+	if raw == 0 || !exact {
 		return Entry{}, false, nil
 	}
-	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": seq})
+	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": raw})
 	if err != nil || m == nil {
 		return Entry{}, false, err
 	}
-	return Entry{Topic: topicOf(m.Subject), Seq: m.Seq, Data: m.Data}, true, nil
+	return Entry{Topic: topicOf(m.Subject), Seq: seq, Data: m.Data}, true, nil
+}
+
+// Page is what a topic has after a sequence.
+type Page struct {
+	Entries []Entry // oldest first
+	// Whole reports that the sequence is one of this stream and that nothing of the topic between it and the first
+	// entry was ever there and is no more, as far as anybody can know. Where it is false, messages may be missing.
+	Whole bool
+	// Known reports that the sequence is one of this stream, not of one that was lost, or is another.
+	Known bool
+}
+
+// After returns up to limit entries of the topic after a sequence, which may be 0 for all, and says what is known of
+// those before the first. As with Read, the newest may be missing.
+func (l *Log) After(ctx context.Context, topic string, after uint64, limit int) (Page, error) {
+	es := l.epochs()
+	raw, exact := es.floor(after)
+	known := exact || after == 0
+	if known && after > l.highestSeen() {
+		s, err := l.state(ctx)
+		if err != nil {
+			return Page{}, err
+		}
+		known = raw <= s.LastSeq
+	}
+	entries, _, err := l.batch(ctx, get{Seq: max(raw, 1), Next: l.subject(topic), Batch: limit + 1})
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Known: known}
+	held := raw > 0 && len(entries) > 0 && entries[0].Seq == raw
+	if held {
+		entries = entries[1:]
+	}
+	if known && held {
+		p.Whole = true // since the oldest go first, everything after it is held
+	} else if known {
+		if p.Whole, err = l.nothingLost(ctx, topic, raw); err != nil {
+			return Page{}, err
+		}
+	}
+	p.Whole = p.Whole && !es.lostAfter(raw)
+	p.Entries = l.shown(entries[:min(len(entries), limit)])
+	return p, nil
+}
+
+// nothingLost reports whether a topic has all that it ever had after a sequence, whose own entry is not held.
+func (l *Log) nothingLost(ctx context.Context, topic string, after uint64) (bool, error) {
+	first, total, err := l.count(ctx, topic, 1)
+	if err != nil {
+		return false, err
+	}
+	if total > 0 && first <= after { // an older one is held, and the oldest go first
+		return true, nil
+	}
+	s, err := l.state(ctx)
+	if err != nil {
+		return false, err
+	}
+	// The stream's own limits take its oldest, the topic's limit takes the topic's.
+	return s.FirstSeq <= max(after+1, l.epochs().first()) && total < int(l.least.Load()), nil
 }
 
 // Before returns the last entries of the topic below a sequence, oldest first: limit of them, or fewer
-// where no more are held. The stream is not indexed backwards, so the first of them is searched for,
-// by how many follow it.
+// where no more are held.
 func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
+	if before == 0 {
+		return nil, nil
+	}
+	raw, _ := l.epochs().floor(before - 1)
+	entries, err := l.before(ctx, topic, raw+1, limit)
+	return l.shown(entries), err
+}
+
+// before searches for the first entry, by how many follow it: the stream is not indexed backwards.
+func (l *Log) before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
 	first, total, err := l.count(ctx, topic, 1)
 	if err != nil || total == 0 || first >= before {
 		return nil, err
@@ -130,9 +216,9 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 			low, lowCount = max(middle, min(at, high-1)), n
 		}
 	}
-	entries, err := l.Between(ctx, topic, low-1, before, limit)
+	entries, err := l.between(ctx, topic, low-1, before, limit)
 	if err == nil && len(entries) < limit && low > first { // entries that came meanwhile were counted
-		return l.Between(ctx, topic, first-1, before, limit)
+		return l.between(ctx, topic, first-1, before, limit)
 	}
 	return entries, err
 }
@@ -140,15 +226,31 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 // First is the sequence of the topic's oldest entry, or 0.
 func (l *Log) First(ctx context.Context, topic string) (uint64, error) {
 	first, _, err := l.count(ctx, topic, 1)
-	return first, err
+	if first == 0 {
+		return 0, err
+	}
+	return l.epochs().seq(first), err
 }
 
 // Between returns the entries of the topic after a sequence and below another, oldest first: the last
 // limit of them.
 func (l *Log) Between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
+	if before == 0 {
+		return nil, nil
+	}
+	es := l.epochs()
+	from, _ := es.floor(after)
+	to, _ := es.floor(before - 1)
+	entries, err := l.between(ctx, topic, from, to+1, limit)
+	return l.shown(entries), err
+}
+
+// between returns the entries of the topic after a sequence and below another, oldest first: the last
+// limit of them.
+func (l *Log) between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
 	var found []Entry
 	for {
-		more, err := l.Read(ctx, topic, after)
+		more, err := l.read(ctx, topic, after)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// epoch is a part of a stream. NATS gives a sequence away twice when a folder is restored from a copy, or lost; so
+// the sequences that a Log shows are NATS' plus something that grows with each epoch, and none is shown for two
+// messages. An epoch begins with the stream, with each start of the embedded server, which cannot know what it was
+// started on, and in a cluster where the stream is found to have lost its end.
+type epoch struct {
+	From uint64 `json:"from"`           // NATS' sequence of its first message
+	Add  uint64 `json:"add"`            // to each of NATS' sequences
+	Lost bool   `json:"lost,omitempty"` // messages that were stored before it are known to be lost
+}
+
+// epochs are those of one stream, in order. They are kept with it, in its configuration. None is one that adds nothing.
+type epochs []epoch
+
+// mostEpochs bounds what is kept with a stream. Where each of so many has messages, the last one goes on.
+const mostEpochs = 1000
+
+// seq is the sequence to show for one of NATS'.
+func (es epochs) seq(raw uint64) uint64 {
+	for _, e := range slices.Backward(es) {
+		if raw >= e.From {
+			return raw + e.Add
+		}
+	}
+	return raw
+}
+
+// floor is NATS' sequence of the last message whose shown sequence is at most seq, and whether it is just that.
+func (es epochs) floor(seq uint64) (raw uint64, exact bool) {
+	if len(es) == 0 {
+		return seq, true
+	}
+	for i, e := range slices.Backward(es) {
+		if seq < e.From+e.Add {
+			continue
+		}
+		raw = seq - e.Add
+		if i+1 < len(es) && raw >= es[i+1].From { // shown for none: another epoch began
+			return es[i+1].From - 1, false
+		}
+		return raw, true
+	}
+	return es[0].From - 1, false
+}
+
+// first is NATS' sequence of the first message that the stream ever had.
+func (es epochs) first() uint64 {
+	if len(es) == 0 {
+		return 1
+	}
+	return es[0].From
+}
+
+// begin adds an epoch after NATS' last sequence that shows sequences from least on.
+func (es epochs) begin(last, least uint64, lost bool) epochs {
+	es = slices.Clone(es)
+	if len(es) == 0 {
+		es = epochs{{From: 1}}
+	}
+	if n := len(es); n > 1 && es[n-1].From > last { // nothing was stored in it
+		lost = lost || es[n-1].Lost
+		es = es[:n-1]
+	}
+	if len(es) >= mostEpochs {
+		return es
+	}
+	least = max(least, es.seq(last)+1)
+	return append(es, epoch{From: last + 1, Add: least - last - 1, Lost: lost})
+}
+
+// trim drops those of which the stream, whose oldest message is first, has nothing left, but for the one it began with.
+func (es epochs) trim(first uint64) epochs {
+	for len(es) > 2 && es[2].From <= first {
+		es = slices.Delete(slices.Clone(es), 1, 2)
+	}
+	return es
+}
+
+// lostAfter reports whether messages are known to be lost somewhere after one of NATS' sequences.
+func (es epochs) lostAfter(raw uint64) bool {
+	return slices.ContainsFunc(es, func(e epoch) bool { return e.Lost && e.From > raw })
+}
+
+// The keys of a stream's metadata.
+const (
+	epochsKey = "echows-epochs"
+	leastKey  = "echows-least-per-topic" // the lowest LogConfig.PerTopic that the stream ever had
+)
+
+// epochsOf reads those of a stream. One that was made before there were any has none.
+func epochsOf(c jetstream.StreamConfig) (epochs, error) {
+	text := c.Metadata[epochsKey]
+	if text == "" {
+		return nil, nil
+	}
+	var es epochs
+	if err := json.Unmarshal([]byte(text), &es); err != nil {
+		return nil, fmt.Errorf("the stream %s has metadata that this program cannot read: %w", c.Name, err)
+	}
+	return es, nil
+}
+
+// String is what a stream's metadata holds.
+func (es epochs) String() string {
+	data, _ := json.Marshal(es) // numbers only: it does not fail
+	return string(data)
+}
+
+// epochStart is where an epoch's sequences begin: microseconds since 1970. So they are above all that were shown
+// before, if fewer than a million messages a second were stored, and below 2⁵³ for 200 years, as JavaScript wants.
+func epochStart() uint64 { return uint64(time.Now().UnixMicro()) }
+
+// Unused reports whether no sequence between the two, both exclusive, was ever a message's: another epoch of the
+// stream began there.
+func (l *Log) Unused(after, before uint64) bool {
+	if before <= after+1 {
+		return true
+	}
+	es := l.epochs()
+	from, _ := es.floor(after)
+	to, _ := es.floor(before - 1)
+	return from == to
+}
+
+func (l *Log) epochs() epochs {
+	if es := l.known.Load(); es != nil {
+		return *es
+	}
+	return nil
+}
+
+// shown gives entries the sequences to show.
+func (l *Log) shown(entries []Entry) []Entry {
+	es := l.epochs()
+	for i := range entries {
+		entries[i].Seq = es.seq(entries[i].Seq)
+	}
+	return entries
+}

@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// defaultLost is for how long a cluster's stream has to end before what was seen of it, until an epoch is begun: a
+// server that was the leader may not know yet that it is no more.
+const defaultLost = 15 * time.Second
+
+// openStream makes the Log's stream, or brings it to what the configuration says. made says which.
+func (l *Log) openStream(ctx context.Context) (info *jetstream.StreamInfo, made bool, err error) {
+	for {
+		s, err := l.broker.js.Stream(ctx, l.stream)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			info, err = l.createStream(ctx)
+			made = true
+		case err == nil:
+			info, err = l.updateStream(ctx, s.CachedInfo())
+		}
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster
+			continue
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("cannot open the stream %s: %w", l.stream, err)
+		}
+		return info, made, nil
+	}
+}
+
+// createStream begins a stream with a sequence that none before it can have had.
+func (l *Log) createStream(ctx context.Context) (*jetstream.StreamInfo, error) {
+	want := l.streamConfig()
+	want.FirstSeq = max(epochStart(), l.config.After+1)
+	l.least.Store(want.MaxMsgsPerSubject)
+	es := epochs{{From: want.FirstSeq}}
+	l.known.Store(&es)
+	want.Metadata = l.metadata(nil)
+	return l.broker.makeStream(ctx, want, l.broker.js.CreateStream)
+}
+
+// updateStream keeps what the stream knows of itself.
+func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*jetstream.StreamInfo, error) {
+	has, want := info.Config, l.streamConfig()
+	es, err := epochsOf(has)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case l.broker.server != nil: // nobody but us knows of its messages, and we do not know what happened meanwhile
+		es = es.trim(info.State.FirstSeq).begin(info.State.LastSeq, max(epochStart(), l.config.After+1), false)
+	case es == nil:
+		es = epochs{{From: 1}}
+	}
+	l.known.Store(&es)
+	l.least.Store(min(leastOf(has), want.MaxMsgsPerSubject))
+	want.FirstSeq = has.FirstSeq
+	want.Metadata = l.metadata(has.Metadata)
+	if has.MaxMsgsPerSubject != want.MaxMsgsPerSubject || has.MaxAge != want.MaxAge || has.MaxBytes != want.MaxBytes {
+		l.broker.log.Warn("the stream keeps something else from now on, for all nodes; what is too much is discarded", "stream", l.stream,
+			"messages of a topic", want.MaxMsgsPerSubject, "before", has.MaxMsgsPerSubject, "time", want.MaxAge, "before", has.MaxAge,
+			"bytes", want.MaxBytes, "before", has.MaxBytes)
+	}
+	return l.broker.makeStream(ctx, want, l.broker.js.UpdateStream)
+}
+
+func (l *Log) streamConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              l.stream,
+		Subjects:          []string{l.subject("*")},
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld, // so that a full log goes on
+		MaxMsgsPerSubject: int64(l.config.PerTopic),
+		MaxAge:            l.config.MaxAge,
+		MaxBytes:          l.config.MaxBytes,
+		MaxMsgSize:        64 << 10,
+		Duplicates:        l.config.Duplicates,
+		AllowDirect:       true,
+		RePublish:         &jetstream.RePublish{Source: l.subject("*"), Destination: l.liveSubject("{{wildcard(1)}}")},
+	}
+}
+
+// metadata is what the stream has to keep, added to what it has.
+func (l *Log) metadata(has map[string]string) map[string]string {
+	all := maps.Clone(has)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all[epochsKey] = l.epochs().String()
+	all[leastKey] = strconv.FormatInt(l.least.Load(), 10)
+	return all
+}
+
+// leastOf is the lowest number of messages of a topic that a stream ever kept.
+func leastOf(c jetstream.StreamConfig) int64 {
+	least, err := strconv.ParseInt(c.Metadata[leastKey], 10, 64)
+	if err != nil {
+		return c.MaxMsgsPerSubject
+	}
+	return min(least, c.MaxMsgsPerSubject)
+}
+
+// ends reports whether the stream, whose last message NATS gives that sequence, has lost its end: what is stored next
+// would be shown under a sequence that was seen already.
+func (l *Log) endsBefore(last, highest uint64) bool { return l.epochs().seq(last+1) <= highest }
+
+// adopt takes over what another node has changed.
+func (l *Log) adopt(c jetstream.StreamConfig) {
+	l.least.Store(min(leastOf(c), int64(l.config.PerTopic)))
+	es, err := epochsOf(c)
+	if err != nil || es == nil || es.String() == l.epochs().String() {
+		return
+	}
+	l.known.Store(&es)
+	newest := es[len(es)-1]
+	if !newest.Lost {
+		return
+	}
+	l.mu.Lock()
+	followers := slices.Collect(maps.Values(l.followers))
+	l.mu.Unlock()
+	for _, f := range followers {
+		f.rewind(newest.From - 1)
+	}
+}
+
+// beginAfterLoss begins an epoch where the stream ends now.
+func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, highest uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	es := l.epochs().begin(info.State.LastSeq, max(epochStart(), highest+1), true)
+	want := info.Config
+	want.Metadata = maps.Clone(want.Metadata)
+	if want.Metadata == nil {
+		want.Metadata = map[string]string{}
+	}
+	want.Metadata[epochsKey] = es.String()
+	s, err := l.broker.js.UpdateStream(ctx, want)
+	if err != nil {
+		return fmt.Errorf("%w: begin an epoch of the stream %s: %w", ErrUnavailable, l.stream, err)
+	}
+	l.adopt(s.CachedInfo().Config)
+	l.broker.log.Error("the stream has lost its end, and goes on; whoever saw what is lost is told that messages are missing",
+		"stream", l.stream, "ends", l.epochs().seq(info.State.LastSeq), "had", highest)
+	return nil
+}
