@@ -28,6 +28,7 @@ type said struct {
 	At       time.Time
 	Messages []said
 	Complete bool
+	More     bool
 	Count    int
 	Code     string
 	Message  string
@@ -97,7 +98,7 @@ type member struct {
 	conn *websocket.Conn
 }
 
-// join connects, and returns the history as well. query is such as "&after=5".
+// join connects, and returns the history as well, all of its pages. query is such as "&after=5".
 func (p *person) join(room, query string) (*member, said) {
 	p.t.Helper()
 	conn, err := p.dial(room, p.ticket(), query)
@@ -106,11 +107,31 @@ func (p *person) join(room, query string) (*member, said) {
 	}
 	p.t.Cleanup(func() { conn.Close() })
 	m := &member{t: p.t, conn: conn}
-	first := m.next()
-	if first.Type != "history" {
-		p.t.Fatalf("first came %+v", first)
+	return m, m.history()
+}
+
+// history reads the pages of what was missed.
+func (m *member) history() said {
+	m.t.Helper()
+	all := said{More: true}
+	for pages := 0; all.More; pages++ {
+		data, page := []byte(nil), said{}
+		if err := websocket.Message.Receive(m.conn, &data); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &page); err != nil || page.Type != "history" {
+			m.t.Fatalf("page %d is %.200s", pages, data)
+		}
+		if len(data) > 256<<10 || len(page.Messages) > 500 {
+			m.t.Errorf("page %d has %d messages and %d bytes", pages, len(page.Messages), len(data))
+		}
+		if pages > 0 && page.Complete != all.Complete {
+			m.t.Errorf("page %d says complete %v, those before %v", pages, page.Complete, all.Complete)
+		}
+		page.Messages = append(all.Messages, page.Messages...)
+		all = page
 	}
-	return m, first
+	return all
 }
 
 func (p *person) dial(room, ticket, query string) (*websocket.Conn, error) {
@@ -327,16 +348,17 @@ func TestAThousandComeBack(t *testing.T) {
 	p := startProgram(t, "-address-rate", "100000", "-post-rate", "10000", "-sync", "1s")
 	ana := signIn(t, p.url, "ana")
 	m, _ := ana.join("lobby", "")
+	seqs := []uint64{0}
 	for i := range 100 {
 		m.post(fmt.Sprint(i), strings.Repeat("long ", 100))
-		m.await("ack")
+		seqs = append(seqs, m.await("ack").Seq)
 	}
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
 			for j := range 50 {
 				after := (i*50 + j) % 100
-				conn, err := ana.dial("lobby", ana.ticket(), fmt.Sprint("&after=", after))
+				conn, err := ana.dial("lobby", ana.ticket(), fmt.Sprint("&after=", seqs[after]))
 				if err != nil {
 					t.Error(err)
 					return

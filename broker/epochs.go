@@ -132,6 +132,23 @@ func (l *Log) Unused(after, before uint64) bool {
 	return from == to
 }
 
+// Sure reports whether a sequence was a message's, of whatever topic, and no message after it is known to be lost.
+// Nothing is lost before the first one, 0.
+func (l *Log) Sure(seq uint64) bool {
+	es := l.epochs()
+	raw, exact := es.floor(seq)
+	return (exact && seq <= l.highestSeen() || seq == 0) && !es.lostAfter(raw)
+}
+
+// Begins reports whether an epoch begins after a sequence, and not after another: what a copy of the stream has of
+// messages between them may be lost to the stream.
+func (l *Log) Begins(after, upTo uint64) bool {
+	return slices.ContainsFunc(l.epochs(), func(e epoch) bool { return after < e.From+e.Add && e.From+e.Add <= upTo })
+}
+
+// Start is the lowest sequence that a message of this stream can have had.
+func (l *Log) Start() uint64 { return l.epochs().seq(l.epochs().first()) }
+
 func (l *Log) epochs() epochs {
 	if es := l.known.Load(); es != nil {
 		return *es

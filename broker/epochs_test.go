@@ -68,7 +68,7 @@ func reopened(t *testing.T, dir string, cfg LogConfig) (*Broker, *Log) {
 // page reads what comes after a sequence, as "a b c", and what is said of it.
 func page(t *testing.T, l *Log, after uint64) string {
 	t.Helper()
-	p, err := l.After(testContext(t), "lobby", after, 100)
+	p, err := l.After(testContext(t), "lobby", after, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type get struct {
 	Next  string   `json:"next_by_subj,omitempty"`
 	Batch int      `json:"batch,omitempty"`
 	Last  []string `json:"multi_last,omitempty"`
+	Bytes int      `json:"max_bytes,omitempty"` // after which a batch ends
 }
 
 // batch sends one request and gathers its answers. pending is how many messages follow the first one.
@@ -123,8 +124,9 @@ type Page struct {
 }
 
 // After returns up to limit entries of the topic after a sequence, which may be 0 for all, and says what is known of
-// those before the first. As with Read, the newest may be missing.
-func (l *Log) After(ctx context.Context, topic string, after uint64, limit int) (Page, error) {
+// those before the first. It stops early after about so many bytes, if that is not 0. As with Read, the newest may be
+// missing.
+func (l *Log) After(ctx context.Context, topic string, after uint64, limit, bytes int) (Page, error) {
 	es := l.epochs()
 	raw, exact := es.floor(after)
 	known := exact || after == 0
@@ -135,7 +137,7 @@ func (l *Log) After(ctx context.Context, topic string, after uint64, limit int) 
 		}
 		known = raw <= s.LastSeq
 	}
-	entries, _, err := l.batch(ctx, get{Seq: max(raw, 1), Next: l.subject(topic), Batch: limit + 1})
+	entries, _, err := l.batch(ctx, get{Seq: max(raw, 1), Next: l.subject(topic), Batch: limit + 1, Bytes: bytes})
 	if err != nil {
 		return Page{}, err
 	}
@@ -230,19 +232,6 @@ func (l *Log) First(ctx context.Context, topic string) (uint64, error) {
 		return 0, err
 	}
 	return l.epochs().seq(first), err
-}
-
-// Between returns the entries of the topic after a sequence and below another, oldest first: the last
-// limit of them.
-func (l *Log) Between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
-	if before == 0 {
-		return nil, nil
-	}
-	es := l.epochs()
-	from, _ := es.floor(after)
-	to, _ := es.floor(before - 1)
-	entries, err := l.between(ctx, topic, from, to+1, limit)
-	return l.shown(entries), err
 }
 
 // between returns the entries of the topic after a sequence and below another, oldest first: the last

@@ -297,3 +297,10 @@ func (a *archive) older(ctx context.Context, room string, before uint64, limit i
 	slices.Reverse(messages)
 	return messages, nil
 }
+
+// newer returns the first messages of a room between two sequences, oldest first.
+func (a *archive) newer(ctx context.Context, room string, after, before uint64, limit int) ([]Message, error) {
+	return nil, nil
+}
+
+func (a *archive) whole(ctx context.Context, after, before uint64) (bool, error) { return false, nil }

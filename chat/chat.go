@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,13 +29,16 @@ type Config struct {
 	MaxBytes int64
 	// Database is the URL of a PostgreSQL database that gets a copy of every message; none by default.
 	Database string
+	// Remembered is how much all rooms together keep in memory of their messages, in bytes; 32 MiB by default. The
+	// rest is read from the stream when it is asked for.
+	Remembered int
 	// Limits bound what one connection and one address may do.
 	Limits Limits
 	// Logger gets what was refused and why; slog.Default() by default.
 	Logger *slog.Logger
 }
 
-// MaxKeep is the most that Config.Keep can be: a history is one message on the wire.
+// MaxKeep is the most that Config.Keep can be.
 const MaxKeep = 10_000
 
 // Limits bound what one connection and one address may do. The defaults are such that a class of fifty
@@ -50,6 +54,7 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.Keep, 1000)
 	setDefault(&cfg.MaxAge, 30*24*time.Hour)
 	setDefault(&cfg.MaxBytes, 1<<30)
+	setDefault(&cfg.Remembered, 32<<20)
 	setDefault(&cfg.Limits.Posts, 20)
 	setDefault(&cfg.Limits.Connects, 50)
 	setDefault(&cfg.Limits.Sessions, 10)
@@ -69,6 +74,7 @@ const (
 	duplicates = 5 * time.Minute  // for so long an id is remembered
 	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader takes some
 	openTime   = 5 * time.Second  // for a room to be opened
+	mostLoads  = 4                // rooms for which the stream is read at once; others wait
 )
 
 // Chat is the rooms of one node. Its methods may be called from any goroutine.
@@ -82,6 +88,10 @@ type Chat struct {
 	tickets *broker.Once
 	archive *archive // nil without a database
 	node    string   // this process, among the nodes
+
+	shelf shelf         // what rooms remember
+	pages atomic.Int64  // bytes of histories, made for one member each, that are being sent
+	loads chan struct{} // has one for each room for which the stream is read
 
 	presence *broker.Listener
 	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
@@ -111,6 +121,8 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		broker:  b,
 		node:    rand.Text(),
 		changed: make(chan struct{}, 1),
+		shelf:   shelf{limit: cfg.Remembered},
+		loads:   make(chan struct{}, mostLoads),
 		rooms:   map[string]*room{},
 		dirty:   map[*room]bool{},
 	}

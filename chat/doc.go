@@ -21,6 +21,6 @@
 // # Files, in reading order
 //
 // chat.go: what there is. member.go: one connection. message.go: what may be said. room.go: one room on
-// this node, and history.go what it remembers. presence.go: who is there. session.go, ticket.go and
+// this node; history.go: what somebody missed, block.go and shelf.go: what of it is in memory. presence.go: who is there. session.go, ticket.go and
 // limits.go: who may come in. archive.go: the copy in PostgreSQL.
 package chat

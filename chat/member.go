@@ -47,6 +47,9 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		s.OnClose(func(ws.CloseCode, string) { c.leave(m.room) })
 		err = m.begin(after, hasAfter)
 	}
+	if isGone(err) {
+		return err
+	}
 	if errors.Is(err, broker.ErrUnavailable) {
 		c.log.Warn("a member cannot join", "id", s.ID(), "error", err)
 		s.SendJSON(refuse(codeUnavailable, "the room cannot be opened at the moment"))
@@ -82,24 +85,10 @@ func afterOf(ctx echo.Context) (after uint64, ok bool, err error) {
 	return after, true, nil
 }
 
-// history is the first thing that a member is sent.
-type history struct {
-	Type     string            `json:"type"` // history
-	Messages []json.RawMessage `json:"messages"`
-	Complete bool              `json:"complete"`
-}
-
 // begin sends what the member missed and makes it one.
 func (m *member) begin(after uint64, hasAfter bool) error {
-	messages, complete, upTo, err := m.room.history(m.socket.Context(), after, hasAfter)
+	upTo, err := m.room.sendHistory(m.socket, after, hasAfter)
 	if err != nil {
-		return err
-	}
-	first := history{"history", make([]json.RawMessage, len(messages)), complete}
-	for i, one := range messages {
-		first.Messages[i] = one.json
-	}
-	if err := m.socket.SendJSON(first); err != nil {
 		return err
 	}
 	return m.room.admit(m.socket, upTo)

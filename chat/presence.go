@@ -116,7 +116,7 @@ func (c *Chat) keepPresence() {
 			for _, r := range rooms {
 				if r.opened() {
 					c.say(r, false)
-					r.forget()
+					r.forgetSilent()
 				}
 			}
 		case <-c.ctx.Done():
@@ -148,8 +148,8 @@ type presence struct {
 	Count int    `json:"count"`
 }
 
-// forget drops the counts of nodes that are silent.
-func (r *room) forget() {
+// forgetSilent drops the counts of nodes that are silent.
+func (r *room) forgetSilent() {
 	r.mu.Lock()
 	n := len(r.others)
 	maps.DeleteFunc(r.others, func(_ string, c count) bool { return time.Since(c.heard) > countTime })
@@ -174,6 +174,7 @@ func (c *Chat) closeQuiet() {
 	for _, r := range quiet {
 		c.presence.Remove(presenceSubject(r.name))
 		r.follower.Stop()
+		r.forget()
 		c.mu.Lock()
 		delete(c.rooms, r.name)
 		c.mu.Unlock()

@@ -27,10 +27,12 @@ type room struct {
 	quiet  time.Time // since when there are none
 	ending bool      // and soon gone, and then another may be opened
 
-	loading sync.Mutex // held by who reads the stream for all; taken before mu
+	loading chan struct{} // has one while the stream is read, for all who ask
 
-	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
-	held   window
+	mu     sync.Mutex       // held while a message is queued for all members, so that they see one order
+	tail   block            // the newest messages
+	blocks []*block         // of older ones, in order
+	closed bool             // nothing is kept any more
 	stored uint64           // the last sequence that a member here was told is stored
 	others map[string]count // other nodes' connections, by node
 }
@@ -81,7 +83,7 @@ func (c *Chat) use(name string) (r *room, wait <-chan struct{}) {
 		return nil, r.gone
 	}
 	if r == nil {
-		r = &room{chat: c, name: name, ready: make(chan struct{}), gone: make(chan struct{}), others: map[string]count{}}
+		r = &room{chat: c, name: name, ready: make(chan struct{}), gone: make(chan struct{}), others: map[string]count{}, loading: make(chan struct{}, 1)}
 		c.rooms[name] = r
 		c.running.Go(r.open)
 	}
@@ -101,7 +103,7 @@ func (c *Chat) leave(r *room) {
 func (r *room) open() {
 	ctx, cancel := context.WithTimeout(r.chat.ctx, openTime)
 	defer cancel()
-	if r.err = r.load(ctx); r.err != nil {
+	if r.err = r.follow(ctx); r.err != nil {
 		r.chat.mu.Lock()
 		delete(r.chat.rooms, r.name)
 		r.chat.mu.Unlock()
@@ -109,13 +111,14 @@ func (r *room) open() {
 	close(r.ready)
 }
 
-func (r *room) load(ctx context.Context) error {
+func (r *room) follow(ctx context.Context) error {
 	follower, tail, err := r.chat.entries.Follow(ctx, r.name, r.deliver)
 	if err != nil {
 		return err
 	}
-	err = r.firstWindow(ctx, tail)
+	newest, err := r.readNewest(ctx, tail)
 	if err == nil {
+		r.remember(newest)
 		err = r.chat.presence.Add(ctx, presenceSubject(r.name))
 	}
 	if err != nil {
@@ -128,26 +131,51 @@ func (r *room) load(ctx context.Context) error {
 	return nil
 }
 
+// remember sets the newest messages, before any is delivered.
+func (r *room) remember(newest *block) {
+	r.mu.Lock()
+	r.tail = *newest
+	r.mu.Unlock()
+	r.chat.shelf.put(&r.tail)
+}
+
 // deliver is called with each message of the stream, in order: it is remembered, and shown to all.
 func (r *room) deliver(e broker.Entry) {
 	m, err := r.chat.decode(e)
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held.cursor = e.Seq
-	if err != nil {
-		return // and said
+	r.tail.upTo = e.Seq
+	if err == nil && !r.closed {
+		r.tail.messages = append(r.tail.messages, m)
+		r.tail.bytes += len(m.json)
+		r.trimLocked()
+		if err := r.chat.hub.Broadcast(r.topic(), m.frame()); err != nil {
+			r.chat.log.Error("broadcast", "room", r.name, "seq", e.Seq, "error", err)
+		}
 	}
-	r.held.add(m, r.chat.config)
-	if err := r.chat.hub.Broadcast(r.topic(), m.frame()); err != nil {
-		r.chat.log.Error("broadcast", "room", r.name, "seq", e.Seq, "error", err)
-	}
+	r.mu.Unlock()
+	r.chat.shelf.put(&r.tail)
+	r.forgetIfClosed()
 }
 
-// remembered is a message as it stands in a history.
-type remembered struct {
-	seq  uint64
-	at   time.Time
-	json []byte
+// forget lets go of what is remembered. A delivery may still be under way.
+func (r *room) forget() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.forgetIfClosed()
+}
+
+func (r *room) forgetIfClosed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		return
+	}
+	r.chat.shelf.remove(&r.tail)
+	for _, b := range r.blocks {
+		r.chat.shelf.remove(b)
+	}
+	r.tail.messages, r.blocks = nil, nil
 }
 
 // decode reads a stored message. One that is none, which only another program can have stored, is
@@ -158,8 +186,32 @@ func (c *Chat) decode(e broker.Entry) (remembered, error) {
 		c.log.Error("a stored message is none of ours", "room", e.Topic, "seq", e.Seq, "error", err)
 		return remembered{}, err
 	}
+	return remember(m)
+}
+
+func remember(m Message) (remembered, error) {
 	data, err := json.Marshal(m)
-	return remembered{e.Seq, m.At, data}, err
+	return remembered{m.Seq, m.At, data}, err
+}
+
+func rememberAll(messages []Message) []remembered {
+	all := make([]remembered, 0, len(messages))
+	for _, m := range messages {
+		if one, err := remember(m); err == nil {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func (r *room) decodeAll(entries []broker.Entry) []remembered {
+	all := make([]remembered, 0, len(entries))
+	for _, e := range entries {
+		if m, err := r.chat.decode(e); err == nil {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func decodeStored(e broker.Entry) (Message, error) {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +36,7 @@ type ChatConfig struct {
 	// OnState is that of Config.
 	OnState func(state State, wait time.Duration, err error)
 
-	// Dial holds the settings of each connection. Header, TLS, Proxy and Jar are used for requests too. Its
-	// MaxMessage is 64 MiB by default: a server may send all that it keeps as one message.
+	// Dial holds the settings of each connection. Header, TLS, Proxy and Jar are used for requests too.
 	Dial ws.DialConfig
 	// Timeout bounds one attempt with all its requests, as that of Config.
 	Timeout time.Duration
@@ -129,7 +127,6 @@ func newChat(room string, cfg ChatConfig) *Chat {
 	if cfg.OnState == nil {
 		cfg.OnState = func(State, time.Duration, error) {}
 	}
-	cfg.Dial.MaxMessage = cmp.Or(cfg.Dial.MaxMessage, 64<<20)
 	cfg.random = Config{random: cfg.random}.withDefaults().random
 	c := &Chat{
 		config: cfg,

@@ -1,0 +1,376 @@
+package chat
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"echows/broker"
+	"echows/ws"
+)
+
+const (
+	pageMessages = 500       // of one page of a history, at most
+	pageBytes    = 256 << 10 // of one page on the wire, at most
+	pageFrame    = 128       // bytes of it beside its messages, at most
+	manyBytes    = 16 << 20  // of pages made for one member each that wait to be taken; past it such pages are short
+	shortBytes   = 8 << 10   // of a short one: thousands may read slowly
+	tailBytes    = 192 << 10 // of a room's newest messages in memory
+	staleTime    = time.Minute
+)
+
+// remembered is a message as it stands in a history.
+type remembered struct {
+	seq  uint64
+	at   time.Time
+	json []byte
+}
+
+// block is consecutive messages of a room, in memory: all that there are between two sequences.
+type block struct {
+	room     *room
+	after    uint64       // exclusive
+	upTo     uint64       // inclusive; of the newest block the last sequence seen
+	whole    bool         // the room has nothing before it, and never had
+	messages []remembered // oldest first
+	bytes    int
+	loaded   time.Time // of one that is not the newest: the limits may have discarded what it has
+
+	frames [2]*ws.Prepared // a page that is all of it, incomplete and complete; made when it is asked for
+
+	place shelved // where it stands on the shelf
+}
+
+// has reports whether the block has all that comes after a sequence, up to its end.
+func (b *block) has(seq uint64) bool { return b.after <= seq && seq < b.upTo }
+
+// since returns the messages after a sequence.
+func (b *block) since(seq uint64) []remembered {
+	i, _ := slices.BinarySearchFunc(b.messages, seq+1, func(m remembered, seq uint64) int { return cmp.Compare(m.seq, seq) })
+	return slices.Clip(b.messages[i:])
+}
+
+// newest is the last message's sequence.
+func (b *block) newest() uint64 {
+	if n := len(b.messages); n > 0 {
+		return b.messages[n-1].seq
+	}
+	return b.after
+}
+
+// dropOldest makes the block begin later.
+func (b *block) dropOldest(n int) {
+	if n == 0 {
+		return
+	}
+	b.after, b.whole = b.messages[n-1].seq, false
+	for _, m := range b.messages[:n] {
+		b.bytes -= len(m.json)
+	}
+	b.messages = b.messages[n:]
+}
+
+// frame is the page that is all of the block, encoded once for all who ask. Pages follow it. The block's room is not
+// locked, so that two may make it at once.
+func (b *block) frame(complete bool) *ws.Prepared {
+	i := 0
+	if complete {
+		i = 1
+	}
+	b.room.mu.Lock()
+	f := b.frames[i]
+	b.room.mu.Unlock()
+	if f != nil {
+		return f
+	}
+	f, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: historyFrame(b.messages, complete, true)})
+	if err != nil {
+		panic(err) // it is no text: encoding/json made it
+	}
+	b.room.mu.Lock()
+	b.frames[i] = f
+	b.room.mu.Unlock()
+	b.room.chat.shelf.put(b)
+	return f
+}
+
+// size is about how many bytes the block takes.
+func (b *block) size() int {
+	b.room.mu.Lock()
+	defer b.room.mu.Unlock()
+	size := b.bytes + perMessage*len(b.messages)
+	for _, f := range b.frames {
+		if f != nil {
+			size += b.bytes
+		}
+	}
+	return size
+}
+
+// historyFrame encodes one page.
+func historyFrame(messages []remembered, complete, more bool) []byte {
+	size := pageFrame
+	for _, m := range messages {
+		size += len(m.json) + 1
+	}
+	data := append(make([]byte, 0, size), `{"type":"history","messages":[`...)
+	for i, m := range messages {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = append(data, m.json...)
+	}
+	data = append(data, `],"complete":`...)
+	data = strconv.AppendBool(data, complete)
+	data = append(data, `,"more":`...)
+	return append(strconv.AppendBool(data, more), '}')
+}
+
+// firstBytes returns the first messages, one at least, that a page of so many bytes can hold.
+func firstBytes(messages []remembered, bytes int) []remembered {
+	size := pageFrame
+	for i, m := range messages {
+		if size += len(m.json) + 1; i > 0 && (size > bytes || i == pageMessages) {
+			return messages[:i]
+		}
+	}
+	return messages
+}
+
+// cursor is the last sequence seen.
+func (r *room) cursor() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tail.upTo
+}
+
+// has reports whether what comes right after a sequence is in memory, or is what comes next.
+func (r *room) has(seq uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trimLocked()
+	return r.blockLocked(seq) != nil
+}
+
+// blockLocked returns the block that has what comes after a sequence.
+func (r *room) blockLocked(seq uint64) *block {
+	if r.tail.has(seq) || seq == r.tail.upTo {
+		return &r.tail
+	}
+	i, _ := slices.BinarySearchFunc(r.blocks, seq, func(b *block, seq uint64) int {
+		switch {
+		case b.has(seq):
+			return 0
+		case b.after > seq:
+			return 1
+		}
+		return -1
+	})
+	if i < len(r.blocks) && r.blocks[i].has(seq) {
+		return r.blocks[i]
+	}
+	return nil
+}
+
+// trimLocked drops what the stream's limits discard.
+func (r *room) trimLocked() {
+	cfg, now := r.chat.config, time.Now()
+	t, drop := &r.tail, 0
+	for size := t.bytes; drop < len(t.messages); drop++ {
+		kept := len(t.messages) - drop
+		if size <= tailBytes && kept <= pageMessages && kept <= cfg.Keep && now.Sub(t.messages[drop].at) <= cfg.MaxAge {
+			break
+		}
+		size -= len(t.messages[drop].json)
+	}
+	t.dropOldest(drop)
+	r.blocks = slices.DeleteFunc(r.blocks, func(b *block) bool {
+		stale := now.Sub(b.loaded) > staleTime || len(b.messages) > 0 && now.Sub(b.messages[0].at) > cfg.MaxAge
+		if stale {
+			r.chat.shelf.remove(b)
+		}
+		return stale
+	})
+}
+
+// keep puts a block between the others. What it shares with one of them it leaves out, so that a place is in one.
+func (r *room) keep(b *block) {
+	r.mu.Lock()
+	fresh := b.upTo > b.after && r.blockLocked(b.after) == nil
+	if fresh {
+		next := &r.tail
+		if i := slices.IndexFunc(r.blocks, func(other *block) bool { return other.after > b.after }); i >= 0 {
+			next = r.blocks[i]
+		}
+		if next.after < b.upTo {
+			b.cut(next.after)
+		}
+		if fresh = len(b.messages) > 0; !fresh { // nothing lies between
+			next.after = b.after
+		}
+	}
+	if fresh {
+		i, _ := slices.BinarySearchFunc(r.blocks, b.after, func(b *block, seq uint64) int { return cmp.Compare(b.after, seq) })
+		r.blocks = slices.Insert(r.blocks, i, b)
+	}
+	r.mu.Unlock()
+	if fresh {
+		r.chat.shelf.put(b)
+	}
+}
+
+// cut makes the block end at a sequence.
+func (b *block) cut(upTo uint64) {
+	for n := len(b.messages); n > 0 && b.messages[n-1].seq > upTo; n-- {
+		b.bytes -= len(b.messages[n-1].json)
+		b.messages = b.messages[:n-1]
+	}
+	b.upTo = upTo
+}
+
+// forgetBlock takes a block out of memory, since all rooms together have too much there.
+func (r *room) forgetBlock(b *block) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b == &r.tail {
+		b.dropOldest(len(b.messages))
+		b.messages = nil
+		b.after = b.upTo
+		return
+	}
+	r.blocks = slices.DeleteFunc(r.blocks, func(one *block) bool { return one == b })
+}
+
+// newBlock makes a block of messages after a sequence, as many as a page may have; end is where it ends if that is all.
+func (r *room) newBlock(after uint64, messages []remembered, end uint64) *block {
+	b := &block{room: r, after: after, upTo: end, messages: messages, loaded: time.Now()}
+	if first := firstBytes(messages, pageBytes); len(first) < len(messages) {
+		b.messages = first
+		b.upTo = first[len(first)-1].seq
+	}
+	for _, m := range b.messages {
+		b.bytes += len(m.json)
+	}
+	return b
+}
+
+// readBlock reads what comes after a sequence from the stream, or from its copy, and reports whether nothing between
+// is missing. It returns nil where the copy of the stream that answers is behind.
+func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole bool, err error) {
+	p, err := r.chat.entries.After(ctx, r.name, after, pageMessages, pageBytes)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(p.Entries) == 0 {
+		if p.Whole || after >= r.tailAfter() {
+			return nil, false, nil
+		}
+		return r.newBlock(r.tailAfter(), nil, r.tailAfter()), false, nil // nothing is left between
+	}
+	first, end := p.Entries[0].Seq, p.Entries[len(p.Entries)-1].Seq
+	messages := r.decodeAll(p.Entries)
+	at := after
+	if !p.Whole {
+		at = first - 1
+	}
+	if r.chat.archive != nil && (!p.Whole || r.chat.entries.Begins(after, end)) {
+		return r.withArchive(ctx, after, p, messages)
+	}
+	return r.newBlock(at, messages, end), p.Whole, nil
+}
+
+// withArchive adds what only the copy in the database has.
+func (r *room) withArchive(ctx context.Context, after uint64, p broker.Page, messages []remembered) (b *block, whole bool, err error) {
+	first, end := p.Entries[0].Seq, p.Entries[len(p.Entries)-1].Seq
+	rows, err := r.chat.archive.newer(ctx, r.name, after, end, pageMessages)
+	if err != nil {
+		r.chat.log.Warn("older messages cannot be read from the database", "room", r.name, "error", err)
+		at := after
+		if !p.Whole {
+			at = first - 1
+		}
+		return r.newBlock(at, messages, end), p.Whole, nil
+	}
+	switch whole = p.Whole; {
+	case p.Whole: // but for a stream that was before this one, of which nobody knows how far the copy got
+		whole = len(rows) == 0 || rows[0].Seq >= r.chat.entries.Start()
+	case p.Known:
+		if whole, err = r.chat.archive.whole(ctx, after, first); err != nil {
+			return nil, false, err
+		}
+	}
+	if len(rows) == pageMessages { // there may be more, so the stream's do not follow
+		end = rows[len(rows)-1].Seq
+	}
+	messages = slices.Concat(rememberAll(rows), messages)
+	slices.SortStableFunc(messages, func(a, b remembered) int { return cmp.Compare(a.seq, b.seq) })
+	messages = slices.CompactFunc(messages, func(a, b remembered) bool { return a.seq == b.seq })
+	for len(messages) > 0 && messages[len(messages)-1].seq > end {
+		messages = messages[:len(messages)-1]
+	}
+	at := after
+	if !whole && len(messages) > 0 {
+		at = messages[0].seq - 1
+	}
+	return r.newBlock(at, messages, end), whole, nil
+}
+
+func (r *room) tailAfter() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tail.after
+}
+
+// readNewest reads the newest messages up to a sequence, which the stream's leader knows.
+func (r *room) readNewest(ctx context.Context, upTo uint64) (*block, error) {
+	all, err := r.chat.entries.After(ctx, r.name, 0, newest+1, pageBytes)
+	if err != nil {
+		return nil, err
+	}
+	whole := all.Whole // and there are few
+	entries, err := r.newestUpTo(ctx, upTo)
+	if err != nil {
+		return nil, err
+	}
+	b := r.newBlock(upTo, nil, upTo)
+	b.messages = r.decodeAll(entries)
+	if len(entries) > 0 {
+		b.after = entries[0].Seq - 1
+	}
+	if missing := newest - len(entries); missing > 0 && r.chat.archive != nil {
+		rows, err := r.chat.archive.older(ctx, r.name, b.after+1, missing)
+		if err != nil {
+			r.chat.log.Warn("older messages cannot be read from the database", "room", r.name, "error", err)
+		}
+		whole = whole && err == nil && len(rows) == 0
+		b.messages = slices.Concat(rememberAll(rows), b.messages)
+		if len(rows) > 0 {
+			b.after = rows[0].Seq - 1
+		}
+	}
+	for _, m := range b.messages {
+		b.bytes += len(m.json)
+	}
+	if len(entries) < newest && whole {
+		b.whole, b.after = true, 0
+	}
+	return b, nil
+}
+
+// newestUpTo returns the newest entries up to tail: the copy that is read may not have them all yet.
+func (r *room) newestUpTo(ctx context.Context, tail uint64) ([]broker.Entry, error) {
+	for {
+		entries, err := r.chat.entries.Before(ctx, r.name, tail+1, newest)
+		if err != nil || tail == 0 || len(entries) > 0 && entries[len(entries)-1].Seq == tail {
+			return entries, err
+		}
+		if _, held, err := r.chat.entries.At(ctx, tail); err != nil || !held { // deleted meanwhile
+			return entries, err
+		}
+		if err := pause(ctx, reachPoll); err != nil {
+			return nil, err
+		}
+	}
+}
