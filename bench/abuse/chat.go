@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -53,7 +54,7 @@ var chatAttacks = []attack{{
 	what:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
 	limit: "`-address-rate`, 50 connections a second of one address; none of all histories under way",
 	run: func(a *attacker) {
-		a.fill(1000)
+		a.fill(1000, strings.Repeat("語", 2000))
 		token, err := a.token(a.ctx, "bad")
 		a.refused(err)
 		a.each(450, func(int) error {
@@ -74,11 +75,29 @@ var chatAttacks = []attack{{
 		})
 	},
 }, {
+	name:  "comeback",
+	what:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
+	limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
+	flags: []string{"-keep-messages", "10000", "-address-rate", "1000"},
+	run: func(a *attacker) {
+		a.fill(10_000, strings.Repeat("a", 1000))
+		token, err := a.token(a.ctx, "bad")
+		a.refused(err)
+		begin := time.Now()
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() { a.refused(a.readAll(token)) })
+		}
+		all.Wait()
+		a.done.add(fmt.Sprintf("all of them within %v s; room", math.Ceil(time.Since(begin).Seconds())), 1)
+		<-a.ctx.Done()
+	},
+}, {
 	name:  "answers",
 	what:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
 	limit: "`-address-rate`, 50 reads a second of one address; none of answers under way, nor a write timeout",
 	run: func(a *attacker) {
-		a.fill(200)
+		a.fill(200, strings.Repeat("語", 2000))
 		token, err := a.token(a.ctx, "bad")
 		a.refused(err)
 		request := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token)
@@ -140,10 +159,32 @@ func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int)
 	})
 }
 
-// fill fills the room with long messages, from as many connections as its limits need.
-func (a *attacker) fill(messages int) {
+// readAll joins the room and reads its whole history.
+func (a *attacker) readAll(token string) error {
+	path, err := a.seat(a.ctx, token)
+	if err != nil {
+		return err
+	}
+	return a.opened(path+"&after=0", func(conn *websocket.Conn) error {
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
+		conn.SetReadLimit(1 << 30)
+		for {
+			_, page, err := conn.ReadMessage()
+			if err != nil {
+				return err
+			}
+			a.done.add("message read", bytes.Count(page, []byte(`{"seq":`)))
+			if bytes.HasSuffix(page, []byte(`"more":false}`)) {
+				a.done.add("history", 1)
+				return nil
+			}
+		}
+	})
+}
+
+// fill fills the room with messages, from as many connections as its limits need.
+func (a *attacker) fill(messages int, text string) {
 	const each = 40 // the burst of one connection
-	text := strings.Repeat("語", 2000)
 	token, err := a.token(a.ctx, "bad")
 	a.refused(err)
 	var all sync.WaitGroup
