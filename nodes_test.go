@@ -76,6 +76,9 @@ func TestTwoNodesAreOneSocketIO(t *testing.T) {
 	ana.await(`432[{"ok":true`)
 	ana.send(`42["message",{"text":"to all"}]`)
 	bea.await(`["message",{"from":"ana","text":"to all"}]`)
+	// What bea says comes after her node's subscription to the room: from then on, she hears what ana says.
+	bea.send(`42["room message",{"room":"kitchen","text":"here I am"}]`)
+	ana.await(`["room message",{"from":"bea","room":"kitchen","text":"here I am"}]`)
 	ana.send(`42["room message",{"room":"kitchen","text":"to some"}]`)
 	bea.await(`["room message",{"from":"ana","room":"kitchen","text":"to some"}]`)
 	two.end()
