@@ -679,7 +679,7 @@ func TestSessions(t *testing.T) {
 	} {
 		nobody.ask("POST", "/session", c.body, c.want, nil)
 	}
-	var got struct{ Token, Name string }
+	var got struct{ Token, Name, Mark string }
 	res := nobody.ask("POST", "/session", `{"name":" e\u0301va  x "}`, 201, &got)
 	if got.Name != "éva x" {
 		t.Errorf("the name is %q", got.Name)
@@ -696,7 +696,7 @@ func TestSessions(t *testing.T) {
 	}
 	body, _ := io.ReadAll(res.Body)
 	res.Body.Close()
-	if strings.TrimSpace(string(body)) != `{"name":"éva x"}` {
+	if len(got.Mark) != 4 || strings.TrimSpace(string(body)) != `{"name":"éva x","mark":"`+got.Mark+`"}` {
 		t.Errorf("I am %s", body)
 	}
 	for name, token := range map[string]string{

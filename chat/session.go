@@ -2,6 +2,8 @@ package chat
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,6 +28,19 @@ type User struct {
 	Name string // for display; others may have the same
 }
 
+// markSize is how many characters a mark has: 20 bits, so that two of a hundred people of one name have the
+// same one time in two hundred.
+const markSize = 4
+
+var markEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Mark tells people of one name apart: 4 characters of a–z and 2–7, made of the session's id, the same for
+// all who look. Nobody can choose one, but who signs in often enough gets any; it proves nothing.
+func (u User) Mark() string {
+	sum := sha256.Sum256([]byte(u.ID))
+	return markEncoding.EncodeToString(sum[:])[:markSize]
+}
+
 // claims are what a session's token says (RFC 7519).
 type claims struct {
 	Name string `json:"name"`
@@ -36,6 +51,7 @@ type claims struct {
 type session struct {
 	Token string `json:"token,omitempty"`
 	Name  string `json:"name"`
+	Mark  string `json:"mark"`
 }
 
 // SignIn answers POST /session: {"name":"ana"} gets a session, as a cookie for pages and as a token for
@@ -59,10 +75,10 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
 	}
-	now := time.Now()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{name, jwt.RegisteredClaims{
+	user, now := User{rand.Text(), name}, time.Now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{user.Name, jwt.RegisteredClaims{
 		Issuer:    issuer,
-		Subject:   rand.Text(),
+		Subject:   user.ID,
 		IssuedAt:  jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(sessionTime)),
 	}}).SignedString(c.config.Secret)
@@ -70,12 +86,13 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 		return fmt.Errorf("sign a session: %w", err)
 	}
 	ctx.SetCookie(c.cookie(ctx, token, int(sessionTime/time.Second)))
-	return ctx.JSON(http.StatusCreated, session{token, name})
+	return ctx.JSON(http.StatusCreated, session{token, user.Name, user.Mark()})
 }
 
 // WhoAmI answers GET /session: pages cannot read the cookie.
 func (c *Chat) WhoAmI(ctx echo.Context) error {
-	return ctx.JSON(http.StatusOK, session{Name: userOf(ctx).Name})
+	user := userOf(ctx)
+	return ctx.JSON(http.StatusOK, session{Name: user.Name, Mark: user.Mark()})
 }
 
 // SignOut answers DELETE /session.

@@ -1,7 +1,9 @@
 package chat
 
 import (
+	"fmt"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
 
@@ -41,5 +43,22 @@ func TestSessionsOfOthers(t *testing.T) {
 		if (err == nil) != c2.ok || c2.ok && user != (User{"id", "ana"}) {
 			t.Errorf("%s: %v, %v", name, user, err)
 		}
+	}
+}
+
+// A mark is the same on every node and for all time: pages keep it beside what was said.
+func TestAMark(t *testing.T) {
+	if got := (User{"id", "ana"}).Mark(); got != "uvqu" {
+		t.Errorf("the mark is %q", got)
+	}
+	marks := map[string]bool{}
+	for i := range 1000 {
+		mark := User{fmt.Sprint(i), "ana"}.Mark()
+		if marks[mark] = true; !regexp.MustCompile(`^[a-z2-7]{4}$`).MatchString(mark) {
+			t.Errorf("%q is no mark", mark)
+		}
+	}
+	if len(marks) < 990 {
+		t.Errorf("a thousand sessions have %d marks", len(marks))
 	}
 }
