@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/websocket"
 
 	"echows/socketio"
 )
@@ -330,6 +333,51 @@ func TestWhatIsLogged(t *testing.T) {
 	c.post("40", `42["fail"]`)
 	if lines := log.having("the table is missing"); len(lines) == 0 {
 		t.Error("a listener's error is not logged")
+	}
+}
+
+// Nor that its connection breaks while an acknowledgement is written.
+func TestAResetIsNotLogged(t *testing.T) {
+	log := &records{Handler: slog.DiscardHandler}
+	s := start(t, socketio.Config{Logger: slog.New(log)})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.On("ask", func(e socketio.Event) error {
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+			err := e.Ack("too late")
+			answered <- err
+			return err
+		})
+		return nil
+	})
+	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(s.url, "http")+"/socket.io/?EIO=4&transport=websocket", s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := websocket.NewClient(config, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{t, client}
+	p.read() // the handshake
+	p.send("40")
+	p.sid("40")
+	left := make(chan string, 1)
+	for one := range s.io.LocalSockets() {
+		one.OnDisconnect(func(reason string) { left <- reason })
+	}
+	p.send(`421["ask"]`)
+	if err := <-answered; !errors.Is(err, socketio.ErrClosed) {
+		t.Errorf("the acknowledgement: %v", err)
+	}
+	<-left
+	if lines := log.having("ERROR"); len(lines) > 0 {
+		t.Errorf("logged %q", lines)
 	}
 }
 

@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"echows/ws"
@@ -29,7 +30,7 @@ func (s *Session) Send(m ws.Message) error {
 		if m.IsText() {
 			m = onWire(m)
 		}
-		return socket.Send(m)
+		return sent(socket, socket.Send(m))
 	}
 	f, err := Prepare(m)
 	if err != nil {
@@ -45,7 +46,7 @@ func AppendType(dst []byte) []byte { return append(dst, packetMessage) }
 func (s *Session) SendTyped(text []byte) error {
 	m := ws.Message{Opcode: ws.Text, Data: text}
 	if socket := s.openSocket(); socket != nil {
-		return socket.Send(m)
+		return sent(socket, socket.Send(m))
 	}
 	f, err := ws.Prepare(m)
 	if err != nil {
@@ -58,7 +59,15 @@ func (s *Session) SendTyped(text []byte) error {
 func (s *Session) SendPrepared(f *ws.Prepared) error {
 	socket, err := s.queueWhenRoom(f)
 	if socket != nil {
-		return socket.SendPrepared(f)
+		return sent(socket, socket.SendPrepared(f))
+	}
+	return err
+}
+
+// sent makes ErrClosed of a write that failed, since the connection ended with it: that is no fault of who sends.
+func sent(socket *ws.Socket, err error) error {
+	if err != nil && !errors.Is(err, ErrClosed) && socket.Context().Err() != nil {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	return err
 }
