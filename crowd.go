@@ -42,17 +42,17 @@ type crowd struct {
 
 // flock is some people: those who are named, and how many they are.
 type flock struct {
-	names []string
+	names []string // between quotation marks, which no name has: a name such as "bo left" tells nobody that bo has left
 	count int
 }
 
 func (f *flock) add(name string) {
 	if f.count++; f.count <= mostNamed {
-		f.names = append(f.names, name)
+		f.names = append(f.names, "“"+name+"”")
 	}
 }
 
-// did is a sentence such as "ana, bo and 7 others left".
+// did is a sentence such as: “ana”, “bo”, “cem” and 7 others left.
 func (f *flock) did(what string) string {
 	switch others := f.count - len(f.names); {
 	case others == 1:

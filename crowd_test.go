@@ -56,7 +56,7 @@ func TestACrowdComesAndGoes(t *testing.T) {
 		}
 		call("POST", left, "1")
 		time.Sleep(2 * time.Second)
-		if got := call("GET", stays, ""); got != `42["announcements",{"text":"bea left"}]`+"\x1e"+`42["stats",{"clients":1}]` {
+		if got := call("GET", stays, ""); got != `42["announcements",{"text":"“bea” left"}]`+"\x1e"+`42["stats",{"clients":1}]` {
 			t.Errorf("heard %s", got)
 		}
 	})
@@ -67,11 +67,11 @@ func TestAnnouncements(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{[]string{"ana"}, "ana left"},
-		{[]string{"ana", "bo"}, "ana and bo left"},
-		{[]string{"ana", "bo", "cem"}, "ana, bo and cem left"},
-		{[]string{"ana", "bo", "cem", "dee"}, "ana, bo, cem and 1 other left"},
-		{[]string{"ana", "bo", "cem", "dee", "eva"}, "ana, bo, cem and 2 others left"},
+		{[]string{"ana"}, "“ana” left"},
+		{[]string{"ana", "bo"}, "“ana” and “bo” left"},
+		{[]string{"ana", "bo", "cem"}, "“ana”, “bo” and “cem” left"},
+		{[]string{"ana", "bo", "cem", "dee"}, "“ana”, “bo”, “cem” and 1 other left"},
+		{[]string{"ana", "bo", "cem", "dee", "eva"}, "“ana”, “bo”, “cem” and 2 others left"},
 	} {
 		var f flock
 		for _, name := range c.names {

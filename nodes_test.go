@@ -68,7 +68,7 @@ func TestTwoNodesAreOneSocketIO(t *testing.T) {
 	ana := visit(t, one, "ana", "")
 	ana.await(`["stats",{"clients":1}]`)
 	bea := visit(t, two, "bea", "")
-	ana.await(`["announcements",{"text":"bea joined"}]`)
+	ana.await(`["announcements",{"text":"“bea” joined"}]`)
 	ana.await(`["stats",{"clients":2}]`)
 	bea.send(`421["join",{"room":"kitchen"}]`)
 	bea.await(`431[{"ok":true,"rooms":["kitchen"]}]`)

@@ -71,6 +71,26 @@ func TestNames(t *testing.T) {
 		"a\x00b":                  "",
 		"\xff":                    "",
 		"a\U000e0041":             "",
+		"o'Hara-Łódź":             "o'Hara-Łódź",
+		"`bo' «left»":             "`bo' «left»",
+		"bo\" left":               "",
+		"“bo":                     "",
+		"bo”":                     "",
+		"„bo":                     "",
+		"‟bo":                     "",
+		"bo＂":                     "", // wide
+		"bo″":                     "",
+		"Аня":                     "Аня",
+		"Аня Smith":               "Аня Smith",
+		"Ελένη 2":                 "Ελένη 2",
+		"李Lee":                    "李Lee",
+		"abc한글ひらカタ":               "abc한글ひらカタ",
+		"µs":                      "µs", // the sign, not the letter
+		"аna":                     "",   // a Cyrillic а
+		"anа2":                    "",
+		"bob οne":                 "", // a Greek ο
+		"x аna":                   "",
+		"Ελеνη":                   "", // a Cyrillic е
 	} {
 		got, err := CleanName(name)
 		if got != want || (err == nil) != (want != "") {
