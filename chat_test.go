@@ -24,6 +24,7 @@ type said struct {
 	Seq      uint64
 	ID       string
 	From     string
+	Mark     string
 	Text     string
 	At       time.Time
 	Messages []said

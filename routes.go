@@ -29,7 +29,8 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 	e.DELETE("/session", c.SignOut)                                 // the cookie goes
 	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession)
+	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
+	e.POST("/chat/:room/messages", c.Post, chat.RequireRoom, c.LimitPosts(), c.RequireSession)    // a script's or a backend's
 
 	e.GET("/rooms", pages.Show("rooms"))            // the third lesson; its socket is /socket.io/
 	for _, name := range []string{"/", "/garden"} { // two namespaces: they do not hear each other

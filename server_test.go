@@ -435,6 +435,7 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a database URL that is none", "-database mysql://here", nil, 1, "-database"},
 		{"a rate that is no number", "-post-rate NaN", nil, 2, "-post-rate"},
 		{"a rate without end", "-address-rate Inf", nil, 2, "-address-rate"},
+		{"posts below none", "-address-posts -1", nil, 2, "-address-posts"},
 		{"a rate below none", "-address-events -1", nil, 2, "-address-events"},
 		{"too many messages", "-keep-messages 100000", nil, 2, "10000"},
 		{"a size that is too large", "-max-message 2000MiB", nil, 2, "1024MiB"},
@@ -463,7 +464,7 @@ func TestSettings(t *testing.T) {
 	want := settings{
 		addr: ":8080", origins: origins{"*"}, tls: tlsSettings{cert: "c", key: "k"}, data: "data", maxMessage: 64 << 10, ping: 2 * time.Second,
 		keepMessages: 1000, keepTime: 720 * time.Hour, keepBytes: 1 << 30, postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000,
-		addressEvents: 100_000,
+		addressEvents: 100_000, addressPosts: 200,
 	}
 	if fmt.Sprint(set) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", set, want)

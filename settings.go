@@ -36,6 +36,7 @@ type settings struct {
 	keepBytes      size
 	postRate       float64
 	addressRate    float64
+	addressPosts   float64
 	sockets        int
 	addressSockets int
 	messageRate    float64
@@ -59,7 +60,7 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	set := settings{
 		addr: ":3000", data: "data", maxMessage: 1 << 20, ping: 25 * time.Second,
 		keepMessages: 1000, keepTime: 30 * 24 * time.Hour, keepBytes: 1 << 30,
-		postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000, addressEvents: 100_000,
+		postRate: 20, addressRate: 50, addressPosts: 200, sockets: 100_000, addressSockets: 2000, messageRate: 1000, addressEvents: 100_000,
 	}
 	flags := flag.NewFlagSet("echows", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line says more than the list of all flags
@@ -84,7 +85,8 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.IntVar(&set.keepMessages, name("keep-messages", "KEEP_MESSAGES"), set.keepMessages, "`number` of messages kept of each chat room")
 	flags.DurationVar(&set.keepTime, name("keep-time", "KEEP_TIME"), set.keepTime, "`time` that a message is kept")
 	flags.Var(&set.keepBytes, name("keep-bytes", "KEEP_BYTES"), "`bytes` that all messages take on disk, or with KiB, MiB, GiB; the oldest go first")
-	flags.Float64Var(&set.postRate, name("post-rate", "POST_RATE"), set.postRate, "`messages` a second that one chat connection may post, in bursts of twice as many")
+	flags.Float64Var(&set.postRate, name("post-rate", "POST_RATE"), set.postRate, "`messages` a second that one chat connection may post, or one session by requests, in bursts of twice as many")
+	flags.Float64Var(&set.addressPosts, name("address-posts", "ADDRESS_POSTS"), set.addressPosts, "`messages` a second that one address may post to the chat, over all its connections and requests, in bursts of ten times as many; 0 for no limit")
 	flags.Float64Var(&set.addressRate, name("address-rate", "ADDRESS_RATE"), set.addressRate, "`connections` a second that one address may open to the chat, and tickets and reads, each counted by itself; in bursts of ten times as many")
 	flags.IntVar(&set.sockets, name("sockets", "SOCKETS"), set.sockets, "`number` of connections in all, over all routes, clients that poll included; 0 for no limit")
 	flags.IntVar(&set.addressSockets, name("address-sockets", "ADDRESS_SOCKETS"), set.addressSockets, "`number` of them that one address may have; 0 for no limit")
@@ -144,6 +146,8 @@ func (set *settings) check() error {
 		return fmt.Errorf("-keep-bytes %v is too little; 1MiB is the least", &set.keepBytes)
 	case !isRate(set.postRate) || !isRate(set.addressRate):
 		return errors.New("-post-rate and -address-rate have to be more than 0 and at most a million")
+	case set.addressPosts != 0 && !isRate(set.addressPosts):
+		return errors.New("-address-posts has to be 0, for no limit, or up to a million")
 	case set.sockets < 0 || set.addressSockets < 0:
 		return errors.New("-sockets and -address-sockets have to be 0, for no limit, or more")
 	case set.messageRate != 0 && !isRate(set.messageRate):
@@ -159,10 +163,15 @@ func isRate(f float64) bool { return f > 0 && f <= 1e6 }
 
 // limits are the chat's.
 func (set *settings) limits() chat.Limits {
-	return chat.Limits{
-		Posts:    rate.Limit(set.postRate),
-		Connects: rate.Limit(set.addressRate),
+	limits := chat.Limits{
+		Posts:        rate.Limit(set.postRate),
+		AddressPosts: rate.Limit(set.addressPosts),
+		Connects:     rate.Limit(set.addressRate),
 	}
+	if set.addressPosts == 0 {
+		limits.AddressPosts = rate.Inf
+	}
+	return limits
 }
 
 func usage(out io.Writer, flags *flag.FlagSet, env map[string]string) {

@@ -44,7 +44,7 @@ func ourChat(sync time.Duration) func(net.Listener) error {
 		app := ws.New(e, ws.Config{Logger: quiet})
 		c, err := chat.Open(ctx, app, hub.New(), b, chat.Config{
 			Secret: []byte("sixteen bytes or more"),
-			Limits: chat.Limits{Posts: 1e6, Connects: 1e6, Sessions: 1e6},
+			Limits: chat.Limits{Posts: 1e6, AddressPosts: 1e6, Connects: 1e6, Sessions: 1e6},
 			Logger: quiet,
 		})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/labstack/echo/v4/middleware"
 	"golang.org/x/time/rate"
 
 	"echows/broker"
@@ -44,10 +45,14 @@ const MaxKeep = 10_000
 // Limits bound what one connection and one address may do. The defaults are such that a class of fifty
 // behind one address is at home.
 type Limits struct {
-	Posts      rate.Limit // messages a second of one connection; 20 by default, in bursts of twice as many
+	Posts      rate.Limit // messages a second of one connection, or of one session by requests; 20 by default, in bursts of twice as many
 	Connects   rate.Limit // upgrades, and as many tickets, a second of one address; 50 by default, in bursts of ten times as many
 	Sessions   rate.Limit // sessions a second of one address; 10 by default, in bursts of ten times as many
 	TicketTime time.Duration
+
+	// AddressPosts is how many messages a second one address may post, over all its connections and requests; 200 by
+	// default, in bursts of ten times as many. rate.Inf is no limit.
+	AddressPosts rate.Limit
 }
 
 func (cfg *Config) setDefaults() {
@@ -56,6 +61,7 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxBytes, 1<<30)
 	setDefault(&cfg.Remembered, 32<<20)
 	setDefault(&cfg.Limits.Posts, 20)
+	setDefault(&cfg.Limits.AddressPosts, 200)
 	setDefault(&cfg.Limits.Connects, 50)
 	setDefault(&cfg.Limits.Sessions, 10)
 	setDefault(&cfg.Limits.TicketTime, 30*time.Second)
@@ -89,9 +95,12 @@ type Chat struct {
 	archive *archive // nil without a database
 	node    string   // this process, among the nodes
 
-	shelf shelf         // what rooms remember
-	pages atomic.Int64  // bytes of histories, made for one member each, that are being sent
-	loads chan struct{} // has one for each room for which the stream is read
+	shelf        shelf                              // what rooms remember
+	pages        atomic.Int64                       // bytes of histories, made for one member each, that are being sent
+	loads        chan struct{}                      // has one for each room for which the stream is read
+	addressPosts *middleware.RateLimiterMemoryStore // by address
+	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
+	refusals     rate.Sometimes                     // log lines
 
 	presence *broker.Listener
 	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
@@ -125,6 +134,10 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		loads:   make(chan struct{}, mostLoads),
 		rooms:   map[string]*room{},
 		dirty:   map[*room]bool{},
+
+		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
+		userPosts:    limiter(cfg.Limits.Posts, 2),
+		refusals:     rate.Sometimes{First: 100, Interval: time.Second / 20},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error

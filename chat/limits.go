@@ -1,7 +1,7 @@
 package chat
 
 import (
-	"net/http"
+	"math"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	patienceRate  = 10              // refused messages a second that a connection may go on with
+	patienceRate  = 10              // messages refused unread, a second, that a connection may go on with
 	patienceBurst = 100             // and how many at once; past it the connection is closed
-	forgetTime    = 2 * time.Minute // after so long without a request an address counts as new
+	patienceSize  = maxPost         // bytes of a message that count as one more
+	forgetTime    = 2 * time.Minute // after so long without a request an address, or a session, counts as new
 )
 
 // LimitSessions bounds the sessions that one address may begin.
@@ -29,13 +30,32 @@ func (c *Chat) LimitReads() echo.MiddlewareFunc { return c.limit(c.config.Limits
 // LimitUpgrades bounds the upgrades of one address.
 func (c *Chat) LimitUpgrades() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
 
+// LimitPosts bounds what one address posts by requests and by its sockets together.
+func (c *Chat) LimitPosts() echo.MiddlewareFunc { return limitBy(c.addressPosts) }
+
 func (c *Chat) limit(perSecond rate.Limit) echo.MiddlewareFunc {
+	return limitBy(limiter(perSecond, 10))
+}
+
+// limiter bounds what comes of each address, or of whatever else has a name: so many a second, and at once as many as in
+// some seconds. It forgets who does not come any more.
+func limiter(perSecond rate.Limit, seconds float64) *middleware.RateLimiterMemoryStore {
+	return middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+		Rate:      perSecond,
+		Burst:     burst(perSecond, seconds),
+		ExpiresIn: forgetTime,
+	})
+}
+
+// allows reports whether one more may come.
+func allows(l *middleware.RateLimiterMemoryStore, name string) bool {
+	ok, err := l.Allow(name)
+	return ok && err == nil
+}
+
+func limitBy(l *middleware.RateLimiterMemoryStore) echo.MiddlewareFunc {
 	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
-		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
-			Rate:      perSecond,
-			Burst:     burst(perSecond, 10),
-			ExpiresIn: forgetTime,
-		}),
+		Store:               l,
 		IdentifierExtractor: func(ctx echo.Context) (string, error) { return ws.AddressOf(ctx), nil },
 		DenyHandler: func(ctx echo.Context, _ string, _ error) error {
 			return tooMany(ctx, "too many requests from this address")
@@ -43,10 +63,12 @@ func (c *Chat) limit(perSecond rate.Limit) echo.MiddlewareFunc {
 	})
 }
 
-func burst(perSecond rate.Limit, seconds float64) int { return max(1, int(float64(perSecond)*seconds)) }
+func burst(perSecond rate.Limit, seconds float64) int {
+	return int(max(1, min(float64(perSecond)*seconds, math.MaxInt32)))
+}
 
 // tooMany is the answer past a limit.
 func tooMany(ctx echo.Context, what string) error {
 	ctx.Response().Header().Set(echo.HeaderRetryAfter, "1")
-	return echo.NewHTTPError(http.StatusTooManyRequests, map[string]string{"code": codeRateLimited, "message": what + "; try again in a second"})
+	return refuse(codeRateLimited, what+"; try again in a second").http()
 }

@@ -1,14 +1,9 @@
 package chat
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +21,8 @@ type member struct {
 	socket   *ws.Socket
 	user     User
 	posts    *rate.Limiter
-	patience *rate.Limiter // with posts past the limit
+	patience *rate.Limiter // with messages that are refused unread
+	address  string        // as limits count it
 }
 
 // Join is the chat's socket: RequireRoom, RequireAfter and RequireTicket come before it.
@@ -40,6 +36,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		chat:     c,
 		socket:   s,
 		user:     userOf(ctx),
+		address:  ws.AddressOf(ctx),
 		posts:    rate.NewLimiter(limits.Posts, burst(limits.Posts, 2)),
 		patience: rate.NewLimiter(patienceRate, patienceBurst),
 	}
@@ -53,7 +50,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	if errors.Is(err, broker.ErrUnavailable) {
 		c.log.Warn("a member cannot join", "id", s.ID(), "error", err)
 		s.SendJSON(refuse(codeUnavailable, "the room cannot be opened at the moment"))
-		return &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "not available at the moment"}
+		return &ws.CloseError{Code: codeUnavailable.closing, Reason: "not available at the moment"}
 	}
 	if err != nil {
 		return err
@@ -96,15 +93,11 @@ func (m *member) begin(after uint64, hasAfter bool) error {
 
 // receive takes one message of the member.
 func (m *member) receive(message ws.Message) error {
-	if !m.posts.Allow() {
-		if !m.patience.Allow() {
-			return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: "too many messages"}
+	if bad := m.refuseUnread(message.Data); bad != nil {
+		if cost := min(1+len(message.Data)/patienceSize, patienceBurst); !m.patience.AllowN(time.Now(), cost) {
+			return &ws.CloseError{Code: bad.code.closing, Reason: "too many messages that are refused"}
 		}
-		r := refuse(codeRateLimited, "too many messages; wait a moment and send it again")
-		if p, bad := decodePost(message.Data); bad == nil {
-			r.ID = p.id
-		}
-		return m.tell(r)
+		return m.tell(bad)
 	}
 	if !message.IsText() {
 		return m.tell(refuse(codeBadJSON, "a message has to be text"))
@@ -113,20 +106,26 @@ func (m *member) receive(message ws.Message) error {
 	if bad != nil {
 		return m.tell(bad)
 	}
-	seq, err := m.post(p)
-	if errors.Is(err, broker.ErrUnavailable) {
-		m.chat.log.Warn("a message could not be stored", "id", m.socket.ID(), "error", err)
-		r := refuse(codeUnavailable, "the message could not be stored; send it again")
-		r.ID = p.id
-		return m.tell(r)
+	return m.post(p)
+}
+
+// refuseUnread says why a message is not even decoded, or returns nil: one costs no more than a glance then.
+func (m *member) refuseUnread(data []byte) *refusal {
+	if !m.posts.Allow() || !allows(m.chat.addressPosts, m.address) {
+		r := refuse(codeRateLimited, "too many messages; wait a moment and send it again")
+		r.ID = glance(data).id
+		return r
 	}
-	if err != nil {
-		return err
+	if len(data) <= maxPost {
+		return nil
 	}
-	m.room.mu.Lock()
-	m.room.stored = max(m.room.stored, seq)
-	m.room.mu.Unlock()
-	return m.socket.SendJSON(ack{"ack", p.id, seq})
+	seen := glance(data)
+	r := refuse(codeTooLong, tooLong)
+	if seen.isPost {
+		r = refuse(codeLongText, tooLong)
+	}
+	r.ID = seen.id
+	return r
 }
 
 type ack struct {
@@ -135,83 +134,23 @@ type ack struct {
 	Seq  uint64 `json:"seq"`
 }
 
+// post stores a post and acknowledges it.
+func (m *member) post(p post) error {
+	seq, _, err := m.chat.store(m.socket.Context(), m.room.name, m.user, p)
+	switch {
+	case err == nil:
+		return m.socket.SendJSON(ack{"ack", p.id, seq})
+	case m.socket.Context().Err() != nil: // the member has left: nobody is to be told
+		return nil
+	case errors.Is(err, broker.ErrUnavailable):
+		m.chat.log.Warn("a message could not be stored", "id", m.socket.ID(), "error", err)
+		return m.tell(notStored(p))
+	}
+	return err
+}
+
 // tell tells the member why its message was not taken. The connection stays open.
 func (m *member) tell(r *refusal) error {
-	m.chat.log.Info("refused", "id", m.socket.ID(), "room", m.room.name, "code", r.Code, "message", r.Message)
+	m.chat.logRefusal(r, "id", m.socket.ID(), "room", m.room.name)
 	return m.socket.SendJSON(r)
-}
-
-// post stores a message and returns its sequence. The same id of the same user in the same room is the
-// same message.
-func (m *member) post(p post) (uint64, error) {
-	data, err := json.Marshal(Message{ID: p.id, From: m.user.Name, Text: p.text, At: time.Now().UTC()})
-	if err != nil {
-		return 0, fmt.Errorf("encode a message: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(m.socket.Context(), postTime)
-	defer cancel()
-	seq, _, err := m.chat.entries.Append(ctx, m.room.name, uniqueID(m.room.name, m.user.ID, p.id), data)
-	return seq, err
-}
-
-// uniqueID makes one id of three: the broker knows ids over all rooms. None of the first two has a zero
-// byte, so no two triples are alike.
-func uniqueID(room, user, id string) string {
-	sum := sha256.Sum256([]byte(room + "\x00" + user + "\x00" + id))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. RequireRoom
-// and RequireSession come before it.
-func (c *Chat) Messages(ctx echo.Context) error {
-	before, limit := uint64(1<<53), newest
-	if text := ctx.QueryParam("before"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 53)
-		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, "before has to be the sequence of a message")
-		}
-		before = n
-	}
-	if text := ctx.QueryParam("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 200 {
-			return echo.NewHTTPError(http.StatusBadRequest, "limit has to be a number from 1 to 200")
-		}
-		limit = n
-	}
-	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
-	if err != nil {
-		return c.unavailable(err)
-	}
-	return ctx.JSON(http.StatusOK, struct {
-		Messages []Message `json:"messages"`
-	}{messages})
-}
-
-// older reads from the stream, and what that holds no more from the database.
-func (c *Chat) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
-	entries, err := c.entries.Before(ctx, room, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	messages := make([]Message, 0, limit)
-	for _, e := range entries {
-		if m, err := decodeStored(e); err == nil {
-			messages = append(messages, m)
-		}
-	}
-	if len(entries) == limit || c.archive == nil {
-		return messages, nil
-	}
-	if len(entries) > 0 {
-		before = entries[0].Seq
-	}
-	archived, err := c.archive.older(ctx, room, before, limit-len(entries))
-	if err != nil && len(messages) == 0 {
-		return nil, err
-	}
-	if err != nil { // the next page will say so
-		c.log.Warn("older messages cannot be read from the database", "error", err)
-	}
-	return slices.Concat([]Message{}, archived, messages), nil // an array on the wire, also where it is empty
 }

@@ -17,6 +17,7 @@ type Message struct {
 	Seq  uint64    `json:"seq,omitempty"` // rises within the room; not part of what is stored
 	ID   string    `json:"id"`            // the client's own
 	From string    `json:"from"`          // the display name
+	Mark string    `json:"mark"`          // User.Mark; "" where it was stored without
 	Text string    `json:"text"`
 	At   time.Time `json:"at"` // when it was posted, UTC
 }
@@ -25,29 +26,12 @@ const (
 	maxText = 2000 // characters, as are the following
 	maxID   = 64
 	maxName = 32
+
+	maxPost    = 16 << 10 // bytes of a post as it comes; the longest needs 12 KB, unless it is written in escapes
+	glanceSize = 1 << 10  // bytes that are looked at of a message that is not decoded
 )
 
-// The codes of errors that a client is told of.
-const (
-	codeBadJSON     = "bad_json"
-	codeUnknownType = "unknown_type"
-	codeBadText     = "bad_text"
-	codeBadID       = "bad_id"
-	codeRateLimited = "rate_limited"
-	codeUnavailable = "unavailable"
-)
-
-// refusal is why a message was not taken.
-type refusal struct {
-	Type    string `json:"type"` // error
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	ID      string `json:"id,omitempty"` // of the message, where it has a good one
-}
-
-func refuse(code, message string) *refusal {
-	return &refusal{Type: "error", Code: code, Message: message}
-}
+const tooLong = "a message has at most 16 KiB; write its text as it is (UTF-8), without escapes"
 
 // post is what a client may say.
 type post struct{ id, text string }
@@ -59,12 +43,17 @@ func decodePost(data []byte) (post, *refusal) {
 	if err != nil {
 		return post{}, refuse(codeBadJSON, err.Error())
 	}
-	kind, _ := fields["type"].(string)
-	if kind != "post" {
+	if kind, _ := fields["type"].(string); kind != "post" {
 		return post{}, refuse(codeUnknownType, `the type has to be "post"`)
 	}
+	delete(fields, "type")
+	return postOf(fields)
+}
+
+// postOf is the post of an object's fields.
+func postOf(fields map[string]any) (post, *refusal) {
 	for name := range fields {
-		if name != "type" && name != "id" && name != "text" {
+		if name != "id" && name != "text" {
 			return post{}, refuse(codeBadJSON, fmt.Sprintf("a post has no field %.40q", name))
 		}
 	}
@@ -79,6 +68,37 @@ func decodePost(data []byte) (post, *refusal) {
 		return post{}, r
 	}
 	return p, nil
+}
+
+// glimpse is what can be seen of a message without decoding it: nothing of it is sure.
+type glimpse struct {
+	id     string // if it is a good one
+	isPost bool
+}
+
+// glance looks at the beginning of a message.
+func glance(data []byte) (seen glimpse) {
+	d := json.NewDecoder(bytes.NewReader(data[:min(len(data), glanceSize)]))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return seen
+	}
+	for {
+		name, err := d.Token()
+		if err != nil {
+			return seen
+		}
+		seen.isPost = seen.isPost || name == "text"
+		value, err := d.Token()
+		text, ok := value.(string)
+		switch {
+		case err != nil || !ok:
+			return seen
+		case name == "id" && validID(text):
+			seen.id = text
+		case name == "type" && text != "post":
+			return glimpse{}
+		}
+	}
 }
 
 // decodeFields reads a JSON object. encoding/json would take a field twice, and find its name whatever

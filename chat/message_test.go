@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"echows/broker"
 )
 
 func FuzzDecodePost(f *testing.F) {
@@ -107,5 +109,39 @@ func TestUniqueIDs(t *testing.T) {
 	}
 	if len(seen) != 5 {
 		t.Errorf("%d ids for 5 messages", len(seen))
+	}
+}
+
+func TestGlance(t *testing.T) {
+	far := strings.Repeat("a", 2*glanceSize)
+	for data, want := range map[string]glimpse{
+		``:                                       {},
+		`{`:                                      {},
+		`[{"id":"1"}]`:                           {},
+		`{"id":"1"`:                              {id: "1"},
+		`{"id":"1"}`:                             {id: "1"},
+		`{"id":1,"text":""}`:                     {},
+		`{"id":"","text":"a"}`:                   {isPost: true},
+		`{"id":"\u0000","text":"a"}`:             {isPost: true},
+		`{"type":"post","id":"1","text":"a"}`:    {"1", true},
+		`{"text":"a","id":"1","type":"post"}`:    {"1", true},
+		`{"type":"typing","id":"1","text":"a"}`:  {},
+		`{"a":{"id":"1"},"text":"a"}`:            {},
+		`{"type":"post","id":"1","text":"` + far: {"1", true},
+		`{"type":"post","text":"` + far + `","id":1}`: {isPost: true},
+		`{"id":"` + far:                {},
+		`{"a":"` + far + `","id":"1"}`: {},
+	} {
+		if got := glance([]byte(data)); got != want {
+			t.Errorf("%.60s: %+v, want %+v", data, got, want)
+		}
+	}
+}
+
+// What was stored before there were marks is read as it was.
+func TestAMessageWithoutAMark(t *testing.T) {
+	m, err := decodeStored(broker.Entry{Topic: "lobby", Seq: 7, Data: []byte(`{"id":"1","from":"ana","text":"old","at":"2026-01-02T03:04:05Z"}`)})
+	if err != nil || m.Seq != 7 || m.From != "ana" || m.Mark != "" {
+		t.Errorf("%+v, %v", m, err)
 	}
 }

@@ -96,7 +96,7 @@ func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 // unavailable is the answer while the broker or the database is away.
 func (c *Chat) unavailable(err error) error {
 	c.log.Warn("not available", "error", err)
-	return echo.NewHTTPError(http.StatusServiceUnavailable, "not available at the moment; try again soon").SetInternal(err)
+	return refuse(codeUnavailable, "not available at the moment; try again soon").http().SetInternal(err)
 }
 
 // decodeStrictly reads one JSON value with no field unknown, and nothing after it.

@@ -120,7 +120,7 @@ var chatAttacks = []attack{{
 }, {
 	name:  "posts-long",
 	what:  "100 connections send posts of 1 MB as quickly as they can",
-	limit: "`-max-message`, and `-post-rate`; none below it for a post, which needs 12 KB",
+	limit: "16 KiB of a post: a longer one is refused unread, and its connection closed if it goes on",
 	run: func(a *attacker) {
 		text := fmt.Sprintf(`{"type":"post","id":"a","text":"%s"}`, strings.Repeat("a", 1_000_000))
 		a.chatting(100, func(conn *websocket.Conn, _ int) error {
@@ -130,7 +130,7 @@ var chatAttacks = []attack{{
 }, {
 	name:  "posts",
 	what:  "400 connections of one address post to one room as quickly as they can",
-	limit: "`-post-rate`, 20 a second of one connection",
+	limit: "`-post-rate`, 20 a second of one connection; `-address-posts`, 200 of one address",
 	run: func(a *attacker) {
 		a.chatting(400, func(conn *websocket.Conn, i int) error {
 			n := 0

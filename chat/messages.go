@@ -1,0 +1,176 @@
+package chat
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/broker"
+)
+
+// Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts what a member would by its socket, and is
+// answered when it is stored: with 201, or with 200 if it was before. RequireRoom, LimitPosts and RequireSession
+// come before it.
+func (c *Chat) Post(ctx echo.Context) error {
+	if err := c.sameOrigin(ctx); err != nil {
+		return err
+	}
+	user, room := userOf(ctx), ctx.Param("room")
+	if !allows(c.userPosts, user.ID) { // as a connection's are
+		return tooMany(ctx, "too many messages of this session")
+	}
+	p, bad := readPost(ctx)
+	if bad != nil {
+		c.logRefusal(bad, "remote", ctx.Request().RemoteAddr, "room", room)
+		return bad.http()
+	}
+	seq, before, err := c.store(ctx.Request().Context(), room, user, p)
+	switch {
+	case err == nil:
+	case ctx.Request().Context().Err() != nil:
+		return nil // nobody is there to be answered
+	case errors.Is(err, broker.ErrUnavailable):
+		c.log.Warn("a message could not be stored", "remote", ctx.Request().RemoteAddr, "error", err)
+		return notStored(p).http()
+	default:
+		return err
+	}
+	status := http.StatusCreated
+	if before {
+		status = http.StatusOK
+	}
+	return ctx.JSON(status, struct {
+		ID  string `json:"id"`
+		Seq uint64 `json:"seq"`
+	}{p.id, seq})
+}
+
+// readPost reads a request's body, and no more of it than a post may have.
+func readPost(ctx echo.Context) (post, *refusal) {
+	r := ctx.Request()
+	if kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
+		return post{}, refuse(codeNotJSON, `send JSON, such as {"id":"1","text":"hello"}, with Content-Type: application/json`)
+	}
+	if r.ContentLength > maxPost {
+		ctx.Response().Header().Set(echo.HeaderConnection, "close") // or net/http reads on
+		return post{}, refuse(codeTooLong, tooLong)
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(ctx.Response(), r.Body, maxPost))
+	if long := new(http.MaxBytesError); errors.As(err, &long) {
+		return post{}, refuse(codeTooLong, tooLong)
+	}
+	if err != nil {
+		return post{}, refuse(codeBadJSON, "the message did not arrive whole")
+	}
+	if !utf8.Valid(data) { // on a socket, that ends it
+		return post{}, refuse(codeBadJSON, "the message is not UTF-8")
+	}
+	fields, err := decodeFields(data)
+	if err != nil {
+		return post{}, refuse(codeBadJSON, err.Error())
+	}
+	return postOf(fields)
+}
+
+// store stores a post and returns its sequence, and whether it was stored before. Whoever joins its room on this node
+// afterwards finds it in the history. The same id of the same user in the same room is the same message.
+func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
+	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: time.Now().UTC()})
+	if err != nil {
+		return 0, false, fmt.Errorf("encode a message: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, postTime)
+	defer cancel()
+	if seq, before, err = c.entries.Append(ctx, room, uniqueID(room, user.ID, p.id), data); err != nil {
+		return 0, false, err
+	}
+	c.noteStored(room, seq)
+	return seq, before, nil
+}
+
+// noteStored notes what somebody is to be told is stored. A room that is not open will read the stream when it is.
+func (c *Chat) noteStored(room string, seq uint64) {
+	c.mu.Lock()
+	r := c.rooms[room]
+	c.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stored = max(r.stored, seq)
+}
+
+// uniqueID makes one id of three: the broker knows ids over all rooms. None of the first two has a zero
+// byte, so no two triples are alike.
+func uniqueID(room, user, id string) string {
+	sum := sha256.Sum256([]byte(room + "\x00" + user + "\x00" + id))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. RequireRoom
+// and RequireSession come before it.
+func (c *Chat) Messages(ctx echo.Context) error {
+	before, limit := uint64(1<<53), newest
+	if text := ctx.QueryParam("before"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 53)
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, "before has to be the sequence of a message")
+		}
+		before = n
+	}
+	if text := ctx.QueryParam("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 200 {
+			return echo.NewHTTPError(http.StatusBadRequest, "limit has to be a number from 1 to 200")
+		}
+		limit = n
+	}
+	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
+	if err != nil {
+		return c.unavailable(err)
+	}
+	return ctx.JSON(http.StatusOK, struct {
+		Messages []Message `json:"messages"`
+	}{messages})
+}
+
+// older reads from the stream, and what that holds no more from the database.
+func (c *Chat) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
+	entries, err := c.entries.Before(ctx, room, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]Message, 0, limit)
+	for _, e := range entries {
+		if m, err := decodeStored(e); err == nil {
+			messages = append(messages, m)
+		}
+	}
+	if len(entries) == limit || c.archive == nil {
+		return messages, nil
+	}
+	if len(entries) > 0 {
+		before = entries[0].Seq
+	}
+	archived, err := c.archive.older(ctx, room, before, limit-len(entries))
+	if err != nil && len(messages) == 0 {
+		return nil, err
+	}
+	if err != nil { // the next page will say so
+		c.log.Warn("older messages cannot be read from the database", "error", err)
+	}
+	return slices.Concat([]Message{}, archived, messages), nil // an array on the wire, also where it is empty
+}

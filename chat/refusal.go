@@ -1,0 +1,61 @@
+package chat
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
+)
+
+// code is a kind of refusal.
+type code struct {
+	name    string       // what a client is told
+	status  int          // of an HTTP answer
+	closing ws.CloseCode // of a socket that goes on with it, or cannot go on without; 0 where it stays open
+}
+
+// The codes, with all that each means to a socket and to a request.
+var (
+	codeBadJSON     = code{"bad_json", http.StatusBadRequest, 0}
+	codeNotJSON     = code{"bad_json", http.StatusUnsupportedMediaType, 0} // nor said to be any
+	codeTooLong     = code{"bad_json", http.StatusRequestEntityTooLarge, ws.ClosePolicyViolation}
+	codeLongText    = code{"bad_text", http.StatusRequestEntityTooLarge, ws.ClosePolicyViolation}
+	codeUnknownType = code{"unknown_type", http.StatusBadRequest, 0}
+	codeBadID       = code{"bad_id", http.StatusBadRequest, 0}
+	codeBadText     = code{"bad_text", http.StatusBadRequest, 0}
+	codeRateLimited = code{"rate_limited", http.StatusTooManyRequests, ws.ClosePolicyViolation}
+	codeUnavailable = code{"unavailable", http.StatusServiceUnavailable, ws.CloseTryAgainLater}
+)
+
+// refusal is why a message, or a request, was not taken, as its sender is told.
+type refusal struct {
+	Type    string `json:"type,omitempty"` // error, on a socket
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	ID      string `json:"id,omitempty"` // of the message, where it has a good one
+	code    code
+}
+
+func refuse(c code, message string) *refusal {
+	return &refusal{Type: "error", Code: c.name, Message: message, code: c}
+}
+
+// notStored refuses a post that can be sent again.
+func notStored(p post) *refusal {
+	r := refuse(codeUnavailable, "the message could not be stored; send it again")
+	r.ID = p.id
+	return r
+}
+
+// http is the refusal as an HTTP answer.
+func (r *refusal) http() *echo.HTTPError {
+	answer := *r
+	answer.Type = ""
+	return echo.NewHTTPError(r.code.status, answer)
+}
+
+// logRefusal logs the first hundred refusals, and then no more than twenty a second; who says whom it was.
+func (c *Chat) logRefusal(r *refusal, who ...any) {
+	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code, "message", r.Message)...) })
+}
