@@ -3,15 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/net/websocket"
 )
 
@@ -90,9 +94,12 @@ func TestPostsByRequest(t *testing.T) {
 		t.Errorf("another's: %+v", other)
 	}
 	var page struct{ Messages []said }
-	ana.ask("GET", "/chat/lobby/messages", "", http.StatusOK, &page)
+	res := ana.ask("GET", "/chat/lobby/messages", "", http.StatusOK, &page)
 	if len(page.Messages) != 2 || page.Messages[0].Mark != me.Mark || page.Messages[1].Mark == me.Mark || page.Messages[1].Mark == "" {
 		t.Errorf("the messages are %+v", page.Messages)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("messages may be cached: %q", got)
 	}
 	// A room without members is as good.
 	if got := ana.say("nobody-here", "a", "hello"); got.Status != http.StatusCreated {
@@ -314,4 +321,155 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 			t.Fatal(line)
 		}
 	}
+}
+
+// Who asks for much and reads none of it is sent away, and others get their answers after.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	set, err := readSettings([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, os.Getenv, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.answerTime = time.Second / 4
+	s, err := start(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer s.Close()
+	p := &program{t: t, url: fmt.Sprint("http://", s.Addr())}
+	ana := signIn(t, p.url, "ana")
+	m, _ := ana.join("lobby", "")
+	for i := range 200 {
+		m.post(fmt.Sprint(i), strings.Repeat("語", 2000))
+		m.await("ack")
+	}
+	question := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", s.Addr(), ana.token)
+	var all sync.WaitGroup
+	for range 10 { // more than may be answered at once
+		conn := rawConn(t, p)
+		conn.SetReadBuffer(4096)
+		all.Go(func() {
+			for {
+				if _, err := io.WriteString(conn, strings.Repeat(question, 100)); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("a reader of nothing is kept")
+					return
+				} else if err != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	var page struct{ Messages []said }
+	if ana.ask("GET", "/chat/lobby/messages?limit=200", "", http.StatusOK, &page); len(page.Messages) != 200 {
+		t.Errorf("%d messages", len(page.Messages))
+	}
+	// A connection that was answered before becomes a socket that lasts.
+	conn := rawConn(t, p)
+	fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", s.Addr())
+	for answer := ""; !strings.HasSuffix(answer, "}\n"); {
+		some := make([]byte, 1000)
+		n, err := conn.Read(some)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer += string(some[:n])
+	}
+	config, err := websocket.NewConfig(fmt.Sprint("ws://", s.Addr(), "/ws/echo"), p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := websocket.NewClient(config, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); time.Since(begin) < 2*set.answerTime; {
+		fmt.Fprint(socket, "still here")
+		receive(t, socket)
+	}
+}
+
+// pipes are a listener whose connections are in memory, so that time can be the test's own.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error   { close(l.closed); return nil }
+func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	l.conns <- there
+	return here
+}
+
+// An answer has its time from its first byte on, however long the client waited for it.
+func TestAnAnswerHasAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := echo.New()
+		e.Use(answerInTime(answerTime))
+		wrote := make(chan error, 1)
+		e.GET("/large", func(c echo.Context) error {
+			err := c.String(http.StatusOK, strings.Repeat("large ", 100_000))
+			wrote <- err
+			return err
+		})
+		e.GET("/late", func(c echo.Context) error {
+			time.Sleep(10 * answerTime)
+			return c.String(http.StatusOK, "late")
+		})
+		e.POST("/name", func(c echo.Context) error {
+			name, err := io.ReadAll(c.Request().Body)
+			if err != nil {
+				return err
+			}
+			return c.String(http.StatusOK, string(name))
+		})
+		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		server := &http.Server{Handler: e}
+		defer server.Close()
+		go server.Serve(l)
+		conn := l.dial()
+		defer conn.Close()
+		ask := func(path string) string { // or reads on, without one
+			if path != "" {
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+			}
+			answer := make([]byte, 1000)
+			n, err := conn.Read(answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(answer[:n])
+		}
+		for range 2 { // the second on a connection with an answer long ago
+			if got := ask("/late"); !strings.HasSuffix(got, "late") {
+				t.Errorf("got %q", got)
+			}
+		}
+		time.Sleep(2 * answerTime)
+		fmt.Fprint(conn, "POST /name HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+		if got := ask(""); !strings.HasPrefix(got, "HTTP/1.1 100 ") {
+			t.Errorf("who asks before it sends a body gets %q", got)
+		}
+		fmt.Fprint(conn, "ana")
+		if got := ask(""); !strings.HasSuffix(got, "ana") {
+			t.Errorf("got %q", got)
+		}
+		begin := time.Now()
+		ask("/large") // and reads no more
+		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != answerTime {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
 }

@@ -85,6 +85,10 @@ const maxBuffered = 96 << 20
 // bodyTime bounds how long a request's body may take to arrive.
 const bodyTime = 30 * time.Second
 
+// answerTime bounds how long a client may take for an answer, from its first byte. One to a poll of Socket.IO goes on as long as its
+// client reads it.
+const answerTime = time.Minute
+
 // startTime bounds the start: a stream of many messages takes a while to be read.
 const startTime = time.Minute
 
@@ -172,7 +176,7 @@ func (s *server) start(set settings) error {
 		Adapter:  s.nodes.adapter(),
 		Journal:  s.nodes.keeper(),
 	})
-	e.Use(middleware.Recover(), bodyInTime)
+	e.Use(middleware.Recover(), bodyInTime, answerInTime(set.answerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
@@ -217,6 +221,19 @@ func bodyInTime(next echo.HandlerFunc) echo.HandlerFunc {
 			http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(bodyTime)) // where there is one to set
 		}
 		return next(c)
+	}
+}
+
+// answerInTime bounds how long writing an answer may take, from its first byte. http.Server.WriteTimeout would count from
+// the request, and end a GET that waits, too. What is upgraded has deadlines of its own; net/http takes this one back.
+func answerInTime(most time.Duration) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Response().Before(func() {
+				http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(most)) // where there is one to set
+			})
+			return next(c)
+		}
 	}
 }
 

@@ -464,7 +464,7 @@ func TestSettings(t *testing.T) {
 	want := settings{
 		addr: ":8080", origins: origins{"*"}, tls: tlsSettings{cert: "c", key: "k"}, data: "data", maxMessage: 64 << 10, ping: 2 * time.Second,
 		keepMessages: 1000, keepTime: 720 * time.Hour, keepBytes: 1 << 30, postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000,
-		addressEvents: 100_000, addressPosts: 200,
+		addressEvents: 100_000, addressPosts: 200, answerTime: time.Minute,
 	}
 	if fmt.Sprint(set) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", set, want)

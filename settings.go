@@ -45,6 +45,8 @@ type settings struct {
 	compress       bool
 	recovery       time.Duration
 	webSocketOnly  bool
+
+	answerTime time.Duration // not for the outside
 }
 
 // tlsSettings say where a certificate comes from.
@@ -61,6 +63,7 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 		addr: ":3000", data: "data", maxMessage: 1 << 20, ping: 25 * time.Second,
 		keepMessages: 1000, keepTime: 30 * 24 * time.Hour, keepBytes: 1 << 30,
 		postRate: 20, addressRate: 50, addressPosts: 200, sockets: 100_000, addressSockets: 2000, messageRate: 1000, addressEvents: 100_000,
+		answerTime: answerTime,
 	}
 	flags := flag.NewFlagSet("echows", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line says more than the list of all flags

@@ -100,7 +100,8 @@ type Chat struct {
 	loads        chan struct{}                      // has one for each room for which the stream is read
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
-	refusals     rate.Sometimes                     // log lines
+	answers      *gate
+	refusals     rate.Sometimes // log lines
 
 	presence *broker.Listener
 	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
@@ -137,6 +138,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),
+		answers:      newGate(answersAtOnce, addressAnswers),
 		refusals:     rate.Sometimes{First: 100, Interval: time.Second / 20},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

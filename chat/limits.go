@@ -1,7 +1,10 @@
 package chat
 
 import (
+	"context"
+	"errors"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -16,6 +19,10 @@ const (
 	patienceBurst = 100             // and how many at once; past it the connection is closed
 	patienceSize  = maxPost         // bytes of a message that count as one more
 	forgetTime    = 2 * time.Minute // after so long without a request an address, or a session, counts as new
+
+	answersAtOnce  = 64              // answers with older messages that are read or written at once
+	addressAnswers = 8               // and those of one address
+	answerPatience = 5 * time.Second // that one waits for its turn
 )
 
 // LimitSessions bounds the sessions that one address may begin.
@@ -71,4 +78,69 @@ func burst(perSecond rate.Limit, seconds float64) int {
 func tooMany(ctx echo.Context, what string) error {
 	ctx.Response().Header().Set(echo.HeaderRetryAfter, "1")
 	return refuse(codeRateLimited, what+"; try again in a second").http()
+}
+
+// gate lets some through at once, and of each address a part of them. Who comes later waits.
+type gate struct {
+	places    chan struct{} // holds one for each who is through
+	ofAddress int
+
+	mu        sync.Mutex
+	addresses map[string]*queue
+}
+
+// queue is an address with somebody who is through, or waits.
+type queue struct {
+	places chan struct{}
+	users  int
+}
+
+func newGate(all, ofAddress int) *gate {
+	return &gate{places: make(chan struct{}, all), ofAddress: ofAddress, addresses: map[string]*queue{}}
+}
+
+// enter waits until one more of the address may go through, and returns what ends that. An error is of ctx: it is
+// errAddressBusy where others of the address are why.
+func (g *gate) enter(ctx context.Context, address string) (leave func(), err error) {
+	q := g.join(address)
+	select {
+	case q.places <- struct{}{}:
+	case <-ctx.Done():
+		g.leave(address, q)
+		return nil, errAddressBusy
+	}
+	select {
+	case g.places <- struct{}{}:
+	case <-ctx.Done():
+		<-q.places
+		g.leave(address, q)
+		return nil, ctx.Err()
+	}
+	return func() {
+		<-g.places
+		<-q.places
+		g.leave(address, q)
+	}, nil
+}
+
+var errAddressBusy = errors.New("others of the address are in the way")
+
+func (g *gate) join(address string) *queue {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := g.addresses[address]
+	if q == nil {
+		q = &queue{places: make(chan struct{}, g.ofAddress)}
+		g.addresses[address] = q
+	}
+	q.users++
+	return q
+}
+
+func (g *gate) leave(address string, q *queue) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if q.users--; q.users == 0 {
+		delete(g.addresses, address)
+	}
 }

@@ -1,12 +1,79 @@
 package chat
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/time/rate"
 )
+
+func TestAGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(4, 2)
+		soon := func() context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		var through []func()
+		for i := range 4 {
+			leave, err := g.enter(soon(), fmt.Sprint(i/2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			through = append(through, leave)
+		}
+		if _, err := g.enter(soon(), "0"); err != errAddressBusy {
+			t.Errorf("a third of an address: %v", err)
+		}
+		if _, err := g.enter(soon(), "2"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a fifth in all: %v", err)
+		}
+		patient, giveUp := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() {
+			_, err := g.enter(patient, "2")
+			gone <- err
+		}()
+		synctest.Wait()
+		for range 2 { // beside it there is place for one more of the address, each time
+			if _, err := g.enter(soon(), "2"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a sixth in all: %v", err)
+			}
+		}
+		giveUp()
+		if err := <-gone; err != context.Canceled {
+			t.Errorf("who gives up: %v", err)
+		}
+		next := make(chan error)
+		for _, address := range []string{"0", "2"} { // wait until one is let through, each
+			go func() {
+				leave, err := g.enter(t.Context(), address)
+				if err == nil {
+					defer leave()
+				}
+				next <- err
+			}()
+		}
+		synctest.Wait()
+		for _, leave := range through {
+			leave()
+		}
+		for range 2 {
+			if err := <-next; err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if len(g.addresses) != 0 || len(g.places) != 0 {
+			t.Errorf("%d addresses and %d places are held for nobody", len(g.addresses), len(g.places))
+		}
+	})
+}
 
 func TestALimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"echows/broker"
+	"echows/ws"
 )
 
 // Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts what a member would by its socket, and is
@@ -138,13 +139,37 @@ func (c *Chat) Messages(ctx echo.Context) error {
 		}
 		limit = n
 	}
+	leave, err := c.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave() // when the answer is written: it is large
 	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
 	if err != nil {
 		return c.unavailable(err)
 	}
-	return ctx.JSON(http.StatusOK, struct {
+	data, err := json.Marshal(struct {
 		Messages []Message `json:"messages"`
 	}{messages})
+	if err != nil {
+		return fmt.Errorf("encode messages: %w", err)
+	}
+	ctx.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return ctx.JSONBlob(http.StatusOK, data) // and messages is not held while that is written
+}
+
+// takeTurn waits for a place among the answers that are read or written, for a moment.
+func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx.Request().Context(), answerPatience)
+	defer cancel()
+	leave, err = c.answers.enter(waiting, ws.AddressOf(ctx))
+	switch {
+	case errors.Is(err, errAddressBusy):
+		return nil, tooMany(ctx, "too many answers to this address are under way")
+	case err != nil:
+		return nil, c.unavailable(errors.New("too many answers are under way"))
+	}
+	return leave, nil
 }
 
 // older reads from the stream, and what that holds no more from the database.

@@ -2,8 +2,12 @@ package chat
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -30,6 +34,35 @@ func openChat(t *testing.T) *Chat {
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// Answers with older messages wait for one another, and no longer than their clients.
+func TestAnswersUnderWay(t *testing.T) {
+	c := openChat(t)
+	c.app.Echo().GET("/chat/:room/messages", c.Messages)
+	ask := func(address string) (status int, body string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, "GET", "/chat/lobby/messages", nil)
+		r.RemoteAddr = address + ":80"
+		w := httptest.NewRecorder()
+		c.app.Echo().ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	for i := range answersAtOnce {
+		address := fmt.Sprint("192.0.2.", i/addressAnswers)
+		if _, err := c.answers.enter(t.Context(), address); err != nil {
+			t.Fatal(err)
+		}
+		if i == addressAnswers-1 {
+			if status, body := ask(address); status != 429 || !strings.HasPrefix(body, `{"code":"rate_limited","message":"`) {
+				t.Errorf("one more of an address: %d %s", status, body)
+			}
+		}
+	}
+	if status, body := ask("192.0.2.200"); status != 503 || !strings.HasPrefix(body, `{"code":"unavailable","message":"`) {
+		t.Errorf("one more in all: %d %s", status, body)
+	}
 }
 
 // Who joins after a post was acknowledged waits until this node has seen it: its room knows how far that is, whichever

@@ -95,7 +95,7 @@ var chatAttacks = []attack{{
 }, {
 	name:  "answers",
 	what:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
-	limit: "`-address-rate`, 50 reads a second of one address; none of answers under way, nor a write timeout",
+	limit: "`-address-rate`, 50 reads a second of one address; 8 answers to it under way; a minute for each",
 	run: func(a *attacker) {
 		a.fill(200, strings.Repeat("語", 2000))
 		token, err := a.token(a.ctx, "bad")
