@@ -139,7 +139,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),
 		answers:      newGate(answersAtOnce, addressAnswers),
-		refusals:     rate.Sometimes{First: 100, Interval: time.Second / 20},
+		refusals:     someRefusals(),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error

@@ -30,7 +30,9 @@ func openChat(t *testing.T, dir string, cfg Config) (c *Chat, closeIt func()) {
 		t.Fatal(err)
 	}
 	cfg.Secret, cfg.Logger = []byte("a secret of 16 bytes"), log
-	app := ws.New(echo.New(), ws.Config{})
+	app := ws.New(echo.New(), ws.Config{Logger: log})
+	app.Echo().IPExtractor = echo.ExtractIPDirect()
+	t.Cleanup(func() { app.Shutdown(context.Background()) })
 	c, err = Open(t.Context(), app, hub.New(), b, cfg)
 	if err != nil {
 		b.Close()

@@ -7,38 +7,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/labstack/echo/v4"
-
-	"echows/broker"
-	"echows/hub"
-	"echows/ws"
 )
-
-// openChat is a chat in memory, with a log that nobody reads.
-func openChat(t *testing.T) *Chat {
-	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	b, err := broker.Open(t.Context(), broker.Config{Dir: t.TempDir(), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
-	app := ws.New(echo.New(), ws.Config{Logger: quiet})
-	app.Echo().IPExtractor = echo.ExtractIPDirect()
-	t.Cleanup(func() { app.Shutdown(context.Background()) })
-	c, err := Open(t.Context(), app, hub.New(), b, Config{Secret: []byte("sixteen bytes at least"), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
 
 // Answers with older messages wait for one another, and no longer than their clients.
 func TestAnswersUnderWay(t *testing.T) {
-	c := openChat(t)
+	c, _ := openChat(t, t.TempDir(), Config{})
 	c.app.Echo().GET("/chat/:room/messages", c.Messages)
 	ask := func(address string) (status int, body string) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -68,7 +43,7 @@ func TestAnswersUnderWay(t *testing.T) {
 // Who joins after a post was acknowledged waits until this node has seen it: its room knows how far that is, whichever
 // way the post came.
 func TestWhatIsStoredIsNoted(t *testing.T) {
-	c := openChat(t)
+	c, _ := openChat(t, t.TempDir(), Config{})
 	if _, _, err := c.store(t.Context(), "closed", User{"id", "ana"}, post{"1", "hello"}); err != nil || c.Rooms() != 0 {
 		t.Errorf("%v; %d rooms are open", err, c.Rooms())
 	}
@@ -86,4 +61,29 @@ func TestWhatIsStoredIsNoted(t *testing.T) {
 	if r.stored != seq {
 		t.Errorf("the room knows of %d, stored is %d", r.stored, seq)
 	}
+}
+
+// lines counts what is logged.
+type lines struct {
+	slog.Handler
+	n int
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool  { return true }
+func (l *lines) Handle(context.Context, slog.Record) error { l.n++; return nil }
+
+// A client that is refused again and again does not fill the log.
+func TestRefusalsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lines{Handler: slog.DiscardHandler}
+		c := &Chat{log: slog.New(log), refusals: someRefusals()}
+		for range 1000 {
+			c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
+		}
+		time.Sleep(time.Second)
+		c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
+		if log.n != 101 {
+			t.Errorf("%d lines", log.n)
+		}
+	})
 }

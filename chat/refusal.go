@@ -2,8 +2,10 @@ package chat
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 
 	"echows/ws"
 )
@@ -55,7 +57,10 @@ func (r *refusal) http() *echo.HTTPError {
 	return echo.NewHTTPError(r.code.status, answer)
 }
 
-// logRefusal logs the first hundred refusals, and then no more than twenty a second; who says whom it was.
+// someRefusals are the first hundred, and then twenty a second.
+func someRefusals() rate.Sometimes { return rate.Sometimes{First: 100, Interval: time.Second / 20} }
+
+// logRefusal logs some refusals; who says whom it was.
 func (c *Chat) logRefusal(r *refusal, who ...any) {
 	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code, "message", r.Message)...) })
 }
