@@ -21,12 +21,13 @@ import (
 var ErrUnavailable = errors.New("broker: not available")
 
 const (
-	connectTime = 5 * time.Second        // for the first connection, and for the embedded server to start
+	connectTime = 2 * time.Second        // for a connection to one server
+	embedTime   = 5 * time.Second        // for the embedded server to start
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
-	readyTime   = time.Second            // for Ready
 	drainTime   = time.Second            // for what is under way when Close is called
 	writeTime   = 5 * time.Second        // for a server to take what is written: a frozen one would hold everything up
-	pingTime    = 5 * time.Second        // between two pings to the server
+	pingTime    = 2 * time.Second        // between two pings to the server
+	pings       = 2                      // that it may leave without an answer: one that is silent is left after 4 to 6 s
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
@@ -36,6 +37,15 @@ type Config struct {
 	// URL is a NATS cluster's, such as nats://one:4222,nats://two:4222. Without one a NATS server runs
 	// inside the process, with no listener, and keeps its files under Dir.
 	URL string
+	// Credentials is the file with the user's JWT and seed for the cluster; none by default.
+	Credentials string
+	// CA is the file with the certificates that the cluster's are checked against (PEM); the system's by default.
+	CA string
+	// Cert and Key are the files of our own certificate for the cluster (PEM); none by default.
+	Cert, Key string
+	// Replicas is how many servers of the cluster keep each stream: 1, 3 or 5. With 0, the default, three
+	// do in a cluster, and one where a cluster has fewer than three servers.
+	Replicas int
 	// Dir is the data folder of the embedded server; it is made, with mode 0700, where there is none.
 	Dir string
 	// Sync is how often the embedded server's files are synced to disk. With 0, the default, they are
@@ -66,6 +76,11 @@ type Broker struct {
 	largest atomic.Int64 // message that the servers take, in bytes
 
 	mu        sync.Mutex
+	link      context.Context // ends when the connection is lost
+	unlink    context.CancelFunc
+	awaited   string    // what the last line about it says is waited for
+	told      time.Time // when that was
+	few       time.Time // when a cluster first had too few servers
 	logs      []*Log
 	onces     []*Once
 	listeners []*Listener
@@ -73,8 +88,10 @@ type Broker struct {
 	journals  []*Journal
 }
 
-// Open starts the embedded server, or connects to Config.URL. An error says what a person can do
-// about it. Close ends what Open began.
+// Open starts the embedded server, or connects to Config.URL: as long as it takes, until ctx ends, as the
+// cluster may be started later. What waiting does not mend is an error at once, which says what a person can
+// do about it: a URL that is none, a refused user or certificate, servers without JetStream. Close ends what
+// Open began.
 func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -87,6 +104,10 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	}
 	b := &Broker{config: cfg, log: cfg.Logger, closed: make(chan struct{}), unlock: func() {}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.unlink = func() {}
+	b.newLink()
+	stop := context.AfterFunc(ctx, b.cancel) // so that nothing is dialled any more
+	defer stop()
 	if err := b.open(ctx); err != nil {
 		b.Close()
 		return nil, err
@@ -101,12 +122,14 @@ func (b *Broker) open(ctx context.Context) error {
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // or it would give up after two
 		nats.ReconnectWait(reconnect),
-		nats.PingInterval(pingTime), // a network that takes everything and brings nothing is noticed by its second
+		nats.PingInterval(pingTime), // a server that takes everything and says nothing is noticed by its silence
+		nats.MaxPingsOutstanding(pings),
 		nats.FlusherTimeout(writeTime),
 		nats.ReconnectOnFlusherError(),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			b.up.Store(false)
+			b.newLink()
 			if b.ctx.Err() == nil {
 				b.log.Warn("the broker is gone", "error", err)
 			}
@@ -132,23 +155,35 @@ func (b *Broker) open(ctx context.Context) error {
 		}
 		options = append(options, nats.InProcessServer(b.server))
 	}
-	conn, err := nats.Connect(b.config.URL, options...)
-	if err != nil {
-		close(b.closed)
-		return fmt.Errorf("cannot reach NATS at %s: %w", redacted(b.config.URL), err)
+	if err := b.connect(ctx, append(options, b.config.access()...)); err != nil {
+		return err
 	}
-	b.conn = conn
-	b.isUp(conn)
-	if b.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(requestTime)); err != nil {
+	b.isUp(b.conn)
+	var err error
+	if b.js, err = jetstream.New(b.conn, jetstream.WithDefaultTimeout(requestTime)); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if _, err := b.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("the NATS server has no JetStream for us, which keeps what must last (jetstream {} in its configuration): %w", err)
+	if err := b.askForJetStream(ctx); err != nil {
+		return err
 	}
 	if b.config.URL != "" {
 		b.checkSync()
 	}
 	return nil
+}
+
+// access is how the cluster knows us, and we know it.
+func (c *Config) access() (options []nats.Option) {
+	if c.Credentials != "" {
+		options = append(options, nats.UserCredentials(c.Credentials))
+	}
+	if c.CA != "" {
+		options = append(options, nats.RootCAs(c.CA))
+	}
+	if c.Cert != "" {
+		options = append(options, nats.ClientCert(c.Cert, c.Key))
+	}
+	return options
 }
 
 // checkSync says whether the cluster syncs before it acknowledges. Only its system account may know.
@@ -157,33 +192,10 @@ func (b *Broker) checkSync() {
 	m, err := b.conn.Request("$SYS.REQ.SERVER.PING.JSZ", nil, time.Second/2)
 	switch {
 	case err != nil || !strings.Contains(string(m.Data), `"config"`):
-		b.log.Warn("whether the cluster syncs always is not ours to see", "advice", advice)
+		b.log.Info("the cluster does not say whether it syncs before it acknowledges: sync_interval has to be always")
 	case !strings.Contains(string(m.Data), `"sync_always":true`):
 		b.log.Warn("the cluster does not sync always", "advice", advice)
 	}
-}
-
-// Ready says what is missing, or nil. It waits at most a second.
-func (b *Broker) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	if !b.conn.IsConnected() {
-		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
-	}
-	b.mu.Lock()
-	logs, onces := b.logs, b.onces
-	b.mu.Unlock()
-	for _, l := range logs {
-		if err := l.ready(ctx); err != nil {
-			return err
-		}
-	}
-	for _, o := range onces {
-		if err := o.ready(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // isUp notes that the connection is there, and looks after what may have been missed meanwhile.

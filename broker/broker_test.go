@@ -222,10 +222,3 @@ func TestAnEndedBrokerIsUnavailable(t *testing.T) {
 	}
 	b.Close()
 }
-
-func TestNoBrokerThere(t *testing.T) {
-	_, err := Open(testContext(t), Config{URL: "nats://me:secret@127.0.0.1:1"})
-	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "127.0.0.1:1") {
-		t.Errorf("got %v", err)
-	}
-}

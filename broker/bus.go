@@ -99,7 +99,7 @@ func (b *Broker) openBus(ctx context.Context, name string, interval, silence tim
 		nodes:    map[string]*member{},
 		asking:   map[uint64]*asking{},
 	}
-	if err := bus.subscribe(ctx); err != nil {
+	if err := b.patiently(ctx, "the bus "+name, bus.subscribe); err != nil {
 		bus.Close()
 		return nil, fmt.Errorf("cannot open the bus %s: %w", name, err)
 	}

@@ -19,6 +19,17 @@ type cluster struct {
 
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
+	c := newCluster(t)
+	for i := range 3 {
+		c.start(t, i)
+	}
+	c.ready(t)
+	return c
+}
+
+// newCluster is one whose servers are to be started.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
 	clients, routes := freePorts(t, 3), freePorts(t, 3)
 	c := &cluster{servers: make([]*server.Server, 3)}
 	for i := range 3 {
@@ -37,10 +48,6 @@ func startCluster(t *testing.T) *cluster {
 			c.stop(i)
 		}
 	})
-	for i := range 3 {
-		c.start(t, i)
-	}
-	c.ready(t)
 	return c
 }
 

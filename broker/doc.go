@@ -17,6 +17,19 @@
 // Follower judges each by the sequence before it, fills every gap from the stream before it delivers
 // anything later, and compares tails every few seconds, because the last copy of all can be lost too.
 //
+// A Follower passes over what was deleted only where a leader with a quorum knows of something later: one that
+// was deposed may not know what was stored since.
+//
+// While a cluster looks for a leader, or a server has to be left for
+// another, Append tries on: a server that only stops answering is left after 4 to 6 seconds.
+//
+// Ready is nil while appends work. Otherwise it names what is missing: the connection, a stream that does not
+// answer, has no leader or has lost its quorum. It is right within five seconds of
+// a change, which is why a quorum counts who was heard in the last three.
+//
+// Open, and the functions that open a Log, a Bus or a Journal, wait for a cluster as long as their context
+// lasts, whoever is started first, and say in the log what for. What waiting does not mend is an error at once.
+//
 // A Bus delivers at most once, in the order of each node. It knows which nodes are alive: each greets the
 // others, gives a sign of life every second, and says goodbye; three seconds of silence are its end.
 //
@@ -31,17 +44,18 @@
 //
 // # Who runs what
 //
-// A Log has one goroutine that hands out live messages and one that compares tails; a Follower has one
-// only while it fills a gap. A Listener has one. A Bus has one that hands over what comes and owns who is
-// alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
+// A Log has one that hands out live messages and
+// one that compares tails; a Follower has one only while it fills a gap. A Listener has one. A Bus has one that
+// hands over what comes and owns who is alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
 // and owns its life, two that send, entries and values, two that wait for acknowledgements, and one for live
 // messages; its followers are a Log's. Broker.Close ends them all and waits.
 //
 // # Files, in reading order
 //
-// broker.go: open, readiness, close. embedded.go: the server inside the process, and what may be wrong
-// with its folder. log.go: append. read.go: what was missed. follow.go: what is live. copy.go: all of a
-// stream, for an archive. once.go: values that can be taken once. listen.go: what need not last.
+// broker.go: open, close. start.go: what waits for a cluster. ready.go: readiness. embedded.go: the server
+// inside the process, and what may be wrong with its folder. log.go: append. read.go: what was
+// missed. follow.go: what is live. copy.go: all of a stream, for an archive. once.go: values that can be taken
+// once. listen.go: what need not last.
 // bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.
 // journal.go: the stream and its lives. journal_append.go and journal_pipe.go: what is stored.
 // journal_follow.go: what is delivered.

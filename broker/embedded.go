@@ -49,7 +49,7 @@ func (b *Broker) embed() error {
 	s.SetLoggerV2(log, false, false, false)
 	b.server = s
 	s.Start()
-	if !s.ReadyForConnections(connectTime) {
+	if !s.ReadyForConnections(embedTime) {
 		return fmt.Errorf("the NATS server inside the process does not start on the data folder %s: %s", dir, log.first())
 	}
 	if first := log.first(); first != "" {

@@ -209,10 +209,32 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	case tail > cursor:
 		return staleWait
 	}
+	if err := f.log.surePast(ctx, f.topic, cursor, want); err != nil {
+		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
+		return retryWait
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cursor = max(f.cursor, want)
 	return 0
+}
+
+// surePast says why it is not certain that the topic has nothing after cursor though want was stored. A leader
+// that was deposed, and does not know it, may not have heard of it; so the leader of now has to know want
+// before the topic's tail is believed.
+func (l *Log) surePast(ctx context.Context, topic string, cursor, want uint64) error {
+	s, err := l.state(ctx)
+	if err != nil {
+		return err
+	}
+	if s.LastSeq < want {
+		return fmt.Errorf("%w: the stream %s ends at %d, and %d is known", ErrUnavailable, l.stream, s.LastSeq, want)
+	}
+	tail, err := l.Tail(ctx, topic)
+	if err == nil && tail > cursor {
+		err = fmt.Errorf("%w: the stream %s has got another leader", ErrUnavailable, l.stream)
+	}
+	return err
 }
 
 // compareSoon asks for a comparison now.
@@ -278,7 +300,8 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 		l.lostEnd(ctx, info, highest)
 		return info.State.LastSeq, false
 	}
-	l.setBehind(time.Time{})
+	l.behind = time.Time{}
+	l.refuses.Store(false)
 	if err := l.setMark(info.State); err != nil {
 		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
 	}
@@ -289,8 +312,12 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 // restored what they could. The embedded server's cannot lose anything while it runs, unless its files are taken away.
 func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest uint64) {
 	if l.behind.IsZero() {
-		l.setBehind(time.Now())
+		l.behind = time.Now()
 	}
+	if time.Since(l.behind) < lostDoubt {
+		return
+	}
+	l.refuses.Store(true)
 	if l.broker.server == nil && time.Since(l.behind) > l.broker.config.lostAfter {
 		if err := l.beginAfterLoss(ctx, info, highest); err != nil {
 			l.broker.log.Warn("the stream cannot go on yet", "error", err)
@@ -302,11 +329,6 @@ func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest u
 		l.broker.log.Error("what was stored last is lost: restore the stream before anything else is stored",
 			"stream", l.stream, "ends", l.epochs().seq(info.State.LastSeq), "had", highest)
 	}
-}
-
-func (l *Log) setBehind(since time.Time) {
-	l.behind = since
-	l.refuses.Store(!since.IsZero())
 }
 
 func (l *Log) compareSome(followers []*Follower) error {

@@ -107,28 +107,24 @@ func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, 
 
 // open looks until it finds a stream, and brings that to our limits.
 func (j *Journal) open(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	for {
-		err := j.look(ctx)
-		if err == nil {
-			break
+	err := j.broker.patiently(ctx, "the journal "+j.config.Name, func(ctx context.Context) error {
+		if err := j.look(ctx); err != nil {
+			return err
 		}
-		select {
-		case <-time.After(attemptWait):
-		case <-ctx.Done():
-			return fmt.Errorf("cannot open the journal %s: %w", j.config.Name, err)
+		info, err := j.info(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	info, err := j.info(ctx)
+		is, want := info.Config, j.streamConfig(epochOf(info))
+		if is.MaxAge != want.MaxAge || is.MaxBytes != want.MaxBytes || is.MaxMsgSize != want.MaxMsgSize || is.Duplicates != want.Duplicates {
+			_, err = j.broker.makeStream(ctx, want, j.broker.js.UpdateStream)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("cannot open the journal %s: %w", j.config.Name, err)
 	}
-	is, want := info.Config, j.streamConfig(epochOf(info))
-	if is.MaxAge != want.MaxAge || is.MaxBytes != want.MaxBytes || is.MaxMsgSize != want.MaxMsgSize || is.Duplicates != want.Duplicates {
-		_, err = j.broker.makeStream(ctx, want, j.broker.js.UpdateStream)
-	}
-	return err
+	return nil
 }
 
 func (j *Journal) streamConfig(epoch string) jetstream.StreamConfig {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,10 +16,12 @@ import (
 )
 
 const (
-	attemptTime = 2 * time.Second        // for one attempt to append
+	attemptTime = 2 * time.Second        // for the first attempt to append
+	againTime   = time.Second / 2        // for each one after it: a leader that was elected meanwhile is to be found soon
 	attemptWait = 100 * time.Millisecond // between two
 	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
-	failingTime = 10 * time.Second       // for so long a failure counts, unless something is stored: nobody may try
+	lostDoubt   = 2 * time.Second        // before the first: a new leader may be behind for a moment
+	failingTime = 4 * time.Second        // for so long a failure counts, unless something is stored: nobody may try
 )
 
 // LogConfig says what a Log keeps.
@@ -69,6 +72,9 @@ type Log struct {
 
 	refuses atomic.Bool // appends, while the stream is behind
 
+	asking sync.Mutex // one asks for Ready at a time
+	asked  asked      // the last good answer
+
 	mu        sync.Mutex
 	followers map[string]*Follower // by topic
 	highest   uint64               // the last sequence seen, as shown
@@ -87,7 +93,12 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		running:   &b.running,
 		followers: map[string]*Follower{},
 	}
-	info, made, err := l.openStream(ctx)
+	var info *jetstream.StreamInfo
+	var made bool
+	err := b.patiently(ctx, "the stream "+l.stream, func(ctx context.Context) (err error) {
+		info, made, err = l.openStream(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +124,12 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 }
 
 // makeStream makes the stream. What lasts is to be created or updated: creating alone would hide what a
-// folder holds whose metadata was lost. In a cluster it asks for three copies.
+// folder holds whose metadata was lost. In a cluster it asks for three copies, or for Config.Replicas.
 func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	create func(context.Context, jetstream.StreamConfig) (jetstream.Stream, error)) (*jetstream.StreamInfo, error) {
 	want.Replicas = b.replicas()
 	stream, err := create(ctx, want)
-	if want.Replicas > 1 && tooFewServers(err) {
+	if want.Replicas > 1 && b.tooFewServers(err) {
 		b.log.Warn("the cluster keeps no three copies of what is stored", "stream", want.Name, "error", err)
 		want.Replicas = 1
 		stream, err = create(ctx, want)
@@ -129,17 +140,27 @@ func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	return stream.CachedInfo(), nil
 }
 
-// tooFewServers reports whether a cluster is too small for the copies asked for. Whatever else went wrong
-// is no reason to keep fewer.
-func tooFewServers(err error) bool {
-	const noPeers, notClustered = 10005, 10074
+// tooFewServers reports whether a cluster is too small for the copies asked for, and nobody said how many it
+// has to keep. Its servers get some time to come up. Whatever else went wrong is no reason to keep fewer.
+func (b *Broker) tooFewServers(err error) bool {
 	var refused *jetstream.APIError
-	return errors.As(err, &refused) && (refused.ErrorCode == noPeers || refused.ErrorCode == notClustered)
+	if b.config.Replicas != 0 || !errors.As(err, &refused) {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if refused.ErrorCode == codeNoPeers && b.few.IsZero() {
+		b.few = time.Now()
+	}
+	return refused.ErrorCode == codeNotClustered || refused.ErrorCode == codeNoPeers && time.Since(b.few) > fewTime
 }
 
-// replicas is how many copies a cluster can keep: three, as a cluster of three is the least.
+// replicas is how many copies a cluster is to keep: three, as a cluster of three is the least.
 func (b *Broker) replicas() int {
-	if b.conn.ConnectedClusterName() != "" {
+	switch {
+	case b.config.Replicas != 0:
+		return b.config.Replicas
+	case b.conn.ConnectedClusterName() != "":
 		return 3
 	}
 	return 1
@@ -159,12 +180,12 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	if l.refuses.Load() {
 		return 0, false, fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
 	}
-	for {
-		seq, before, err = l.attempt(ctx, topic, id, data)
-		var refused *jetstream.APIError
-		if err == nil || errors.As(err, &refused) || errors.Is(err, nats.ErrMaxPayload) {
+	for limit := attemptTime; ; limit = againTime {
+		seq, before, err = l.attempt(ctx, limit, topic, id, data)
+		if err == nil || isFinal(err) || ctx.Err() != nil {
 			break
 		}
+		l.noteRefusal(err)
 		select {
 		case <-time.After(attemptWait):
 			continue
@@ -179,22 +200,40 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 		if !errors.Is(ctx.Err(), context.Canceled) { // who gave up says nothing of the broker
 			l.failing, l.failed = err, time.Now()
 		}
-		return 0, false, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
+		return 0, false, fmt.Errorf("%w: append to the stream %s: %w", ErrUnavailable, l.stream, err)
 	}
 	l.failing = nil
 	l.highest = max(l.highest, seq)
 	return seq, before, nil
 }
 
-func (l *Log) attempt(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string, data []byte) (seq uint64, before bool, err error) {
+	ctx, cancel := l.broker.during(ctx, limit)
 	defer cancel()
 	m := &nats.Msg{Subject: l.subject(topic), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {id}}}
 	ack, err := l.broker.js.PublishMsg(ctx, m, jetstream.WithExpectStream(l.stream))
 	if err != nil {
-		return 0, false, err
+		return 0, false, explained(ctx, err)
 	}
 	return l.epochs().seq(ack.Sequence), ack.Duplicate, nil
+}
+
+// noteRefusal has Ready know that the stream answers, and takes nothing, while an append still tries.
+func (l *Log) noteRefusal(err error) {
+	var refused *jetstream.APIError
+	if !errors.As(err, &refused) || refused.Code == http.StatusConflict { // its own attempt before is under way
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing, l.failed = err, time.Now()
+}
+
+// isFinal reports whether it is of no use to try again.
+func isFinal(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refusedForGood(refused) || errors.Is(err, nats.ErrMaxPayload) ||
+		errors.Is(err, nats.ErrConnectionClosed)
 }
 
 // State is the first and the last sequence of the whole Log; with first > last it is empty.
@@ -215,13 +254,18 @@ func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
 	return info.State, nil
 }
 
-// info asks the stream's leader for what it is and holds.
+// info asks the stream's leader for what it is and holds. What a server says without a leader, or a leader without a
+// quorum, may be old: it is no answer.
 func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
+	part := "the state of the stream " + l.stream
 	s, err := l.broker.js.Stream(ctx, l.stream)
 	if err != nil {
-		return nil, fmt.Errorf("%w: state: %w", ErrUnavailable, err)
+		return nil, unavailable(ctx, part, err)
+	}
+	if err = leads(l.stream, s.CachedInfo().Cluster); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return s.CachedInfo(), nil
 }
@@ -230,24 +274,6 @@ func (l *Log) highestSeen() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.highest
-}
-
-// ready says why the Log cannot be used, or nil.
-func (l *Log) ready(ctx context.Context) error {
-	l.mu.Lock()
-	highest := l.highest // before the stream is asked: it may grow meanwhile
-	failing, failed := l.failing, l.failed
-	l.mu.Unlock()
-	state, err := l.state(ctx)
-	switch {
-	case err != nil:
-		return err
-	case l.endsBefore(state.LastSeq, highest):
-		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, l.epochs().seq(state.LastSeq), highest)
-	case failing != nil && time.Since(failed) < failingTime:
-		return fmt.Errorf("%w: messages cannot be stored", ErrUnavailable)
-	}
-	return nil
 }
 
 // entry reads a message that the stream answered with, or republished. A publisher's own fields of

@@ -33,7 +33,7 @@ func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (
 		Storage:  jetstream.MemoryStorage,
 		Replicas: b.replicas(),
 	}}
-	if err := o.open(ctx); err != nil {
+	if err := b.patiently(ctx, "the bucket "+name, o.open); err != nil {
 		return nil, fmt.Errorf("cannot open the bucket %s: %w", name, err)
 	}
 	b.mu.Lock()
@@ -45,7 +45,7 @@ func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (
 // open makes the bucket. A server that restarts has lost it, so this may be called again.
 func (o *Once) open(ctx context.Context) error {
 	bucket, err := o.broker.js.CreateOrUpdateKeyValue(ctx, o.config)
-	if o.config.Replicas > 1 && tooFewServers(err) {
+	if o.config.Replicas > 1 && o.broker.tooFewServers(err) {
 		o.config.Replicas = 1
 		bucket, err = o.broker.js.CreateOrUpdateKeyValue(ctx, o.config)
 	}

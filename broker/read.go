@@ -29,25 +29,26 @@ type get struct {
 
 // batch sends one request and gathers its answers. pending is how many messages follow the first one.
 func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
+	part := "read the stream " + l.stream
 	body, err := json.Marshal(g)
 	if err != nil {
 		return nil, 0, fmt.Errorf("broker: %w", err)
 	}
 	inbox, err := l.broker.conn.SubscribeSync(l.broker.conn.NewInbox())
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+		return nil, 0, unavailable(ctx, part, err)
 	}
 	defer inbox.Unsubscribe()
 	if err := l.broker.conn.PublishRequest("$JS.API.DIRECT.GET."+l.stream, inbox.Subject, body); err != nil {
-		return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+		return nil, 0, unavailable(ctx, part, err)
 	}
 	var before uint64 // the sequence of the entry before, by the server's count
 	for {
 		m, err := inbox.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, 0, fmt.Errorf("%w: read: %w", ErrUnavailable, err)
+			return nil, 0, unavailable(ctx, part, err)
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
@@ -56,11 +57,11 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 		case strconv.Itoa(http.StatusNotFound):
 			return nil, 0, nil
 		default:
-			return nil, 0, fmt.Errorf("%w: read: %s %s", ErrUnavailable, status, m.Header.Get("Description"))
+			return nil, 0, fmt.Errorf("%w: %s: %s %s", ErrUnavailable, part, status, m.Header.Get("Description"))
 		}
 		e, last, ok := entry(m)
 		if !ok || last != before {
-			return nil, 0, fmt.Errorf("%w: read: an answer is missing", ErrUnavailable)
+			return nil, 0, fmt.Errorf("%w: %s: an answer is missing", ErrUnavailable, part)
 		}
 		if before = e.Seq; len(entries) == 0 {
 			pending, _ = strconv.Atoi(m.Header.Get("Nats-Num-Pending"))
@@ -276,15 +277,16 @@ type stored struct {
 
 // leaderGet asks a stream's leader, who knows the newest, for one message; nil means there is none.
 func (b *Broker) leaderGet(ctx context.Context, stream string, request map[string]any) (*stored, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := b.during(ctx, requestTime)
 	defer cancel()
+	part := "ask the leader of the stream " + stream
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	m, err := b.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: body})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, unavailable(ctx, part, err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -297,15 +299,15 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, unavailable(ctx, part, err)
 	}
 	switch {
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return nil, nil
 	case answer.Error != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, answer.Error)
+		return nil, unavailable(ctx, part, answer.Error)
 	case answer.Message == nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errors.New("an empty answer"))
+		return nil, unavailable(ctx, part, errors.New("an empty answer"))
 	}
 	if isRemoval(answer.Message.Header) {
 		return nil, nil

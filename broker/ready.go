@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	readyTime  = 1200 * time.Millisecond // for Ready
+	readyWait  = 50 * time.Millisecond   // between two questions of one Ready
+	askedTime  = 500 * time.Millisecond  // for so long a good answer counts
+	goneTime   = 3 * time.Second / 2     // after which one counts no more that was seen to go
+	quorumTime = 3 * time.Second         // after which a silent server does not count: each is heard every second
+)
+
+// Ready says what is missing, or nil: then what is appended now would be stored. It names the part: the
+// connection, a stream without a leader or without a quorum. It waits for 1.2 s
+// at most, as a node that has lost its server finds another within that; and it may be called often.
+func (b *Broker) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if err := b.awaitConnection(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	logs, onces := b.logs, b.onces
+	b.mu.Unlock()
+	for _, l := range logs {
+		if err := l.ready(ctx); err != nil {
+			return err
+		}
+	}
+	for _, o := range onces {
+		if err := o.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitConnection gives the connection time to find another server.
+func (b *Broker) awaitConnection(ctx context.Context) error {
+	for !b.conn.IsConnected() {
+		if b.conn.IsClosed() || pause(ctx, readyWait) != nil {
+			return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// asked is the answer of a stream before.
+type asked struct {
+	at      time.Time
+	link    context.Context // the connection that it came by
+	failure error           // why it was not good
+}
+
+// ready says why the Log cannot be used, or nil.
+func (l *Log) ready(ctx context.Context) error {
+	l.mu.Lock()
+	failing, failed := l.failing, l.failed
+	l.mu.Unlock()
+	if err := l.askReady(ctx); err != nil {
+		return err
+	}
+	if failing != nil && time.Since(failed) < failingTime {
+		return fmt.Errorf("%w: the stream %s takes no messages", ErrUnavailable, l.stream)
+	}
+	return nil
+}
+
+// askReady asks for the stream's state until the answer is good, or ctx ends. A good answer is good for a
+// moment, as long as the connection lasts.
+func (l *Log) askReady(ctx context.Context) (err error) {
+	l.asking.Lock() // who comes meanwhile gets the same answer
+	defer l.asking.Unlock()
+	before := l.asked
+	if a := before; a.failure == nil && a.link != nil && a.link.Err() == nil && time.Since(a.at) < askedTime {
+		return nil
+	}
+	for {
+		l.broker.mu.Lock()
+		link := l.broker.link
+		l.broker.mu.Unlock()
+		failure := l.hasAll(ctx)
+		if failure == nil {
+			l.asked = asked{at: time.Now(), link: link}
+			return nil
+		}
+		switch {
+		case ctx.Err() != nil && err != nil: // what was said before the time was up says more
+		case ctx.Err() != nil && before.failure != nil && time.Since(before.at) < readyTime:
+			return before.failure // the time went by while another asked, in vain
+		default:
+			err = failure
+		}
+		if isFinal(err) || pause(ctx, readyWait) != nil {
+			l.asked = asked{at: time.Now(), link: link, failure: err}
+			return err
+		}
+	}
+}
+
+// hasAll says that the stream does not answer, or has less than it had, or nil.
+func (l *Log) hasAll(ctx context.Context) error {
+	highest := l.highestSeen() // before the stream is asked: it may grow meanwhile
+	s, err := l.state(ctx)
+	if err != nil {
+		return err
+	}
+	if l.endsBefore(s.LastSeq, highest) {
+		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, l.epochs().seq(s.LastSeq), highest)
+	}
+	return nil
+}
+
+// leads says why a stream's leader cannot be believed, or nil. Without a leader any member answers, from
+// what it has; and a leader that is cut off takes itself for one for some seconds more.
+func leads(stream string, cluster *jetstream.ClusterInfo) error {
+	switch {
+	case cluster == nil: // a server without others
+		return nil
+	case cluster.Leader == "":
+		return fmt.Errorf("the stream %s has no leader", stream)
+	}
+	heard := 1
+	for _, r := range cluster.Replicas {
+		limit := quorumTime
+		if r.Offline { // it may be back already
+			limit = goneTime
+		}
+		if r.Active < limit && (r.Current || r.Active > 0) { // one that was never heard has 0 as the time since then
+			heard++
+		}
+	}
+	if servers := len(cluster.Replicas) + 1; heard <= servers/2 {
+		return fmt.Errorf("the stream %s has lost its quorum: %d of its %d servers answer", stream, heard, servers)
+	}
+	return nil
+}
