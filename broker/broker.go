@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -66,7 +65,8 @@ type Broker struct {
 	log     *slog.Logger
 	conn    *nats.Conn
 	js      jetstream.JetStream
-	server  *server.Server // nil with a URL
+	server  *embedded // nil with a URL
+	folder  *folder   // the same
 	unlock  func()
 	closed  chan struct{} // the connection is
 	running sync.WaitGroup
@@ -253,8 +253,10 @@ func (b *Broker) Close() {
 		}
 	}
 	if b.server != nil {
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
+		b.server.stop()
+	}
+	if b.folder != nil {
+		b.folder.close()
 	}
 	b.unlock()
 	b.unlock = func() {}

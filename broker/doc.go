@@ -20,11 +20,13 @@
 // A Follower passes over what was deleted only where a leader with a quorum knows of something later: one that
 // was deposed may not know what was stored since.
 //
-// While a cluster looks for a leader, or a server has to be left for
+// Nothing is acknowledged into a data folder that was removed or replaced: that takes a person, and a restart.
+// On a disk that is full nothing is acknowledged either; when it has room, the server inside the process is
+// restarted, and appends work again. While a cluster looks for a leader, or a server has to be left for
 // another, Append tries on: a server that only stops answering is left after 4 to 6 seconds.
 //
 // Ready is nil while appends work. Otherwise it names what is missing: the connection, a stream that does not
-// answer, has no leader or has lost its quorum. It is right within five seconds of
+// answer, has no leader or has lost its quorum, the disk, the data folder. It is right within five seconds of
 // a change, which is why a quorum counts who was heard in the last three.
 //
 // Open, and the functions that open a Log, a Bus or a Journal, wait for a cluster as long as their context
@@ -44,7 +46,7 @@
 //
 // # Who runs what
 //
-// A Log has one that hands out live messages and
+// A Broker with a data folder has one goroutine that mends it. A Log has one that hands out live messages and
 // one that compares tails; a Follower has one only while it fills a gap. A Listener has one. A Bus has one that
 // hands over what comes and owns who is alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
 // and owns its life, two that send, entries and values, two that wait for acknowledgements, and one for live
@@ -53,7 +55,7 @@
 // # Files, in reading order
 //
 // broker.go: open, close. start.go: what waits for a cluster. ready.go: readiness. embedded.go: the server
-// inside the process, and what may be wrong with its folder. log.go: append. read.go: what was
+// inside the process. folder.go: what may become wrong with its folder. log.go: append. read.go: what was
 // missed. follow.go: what is live. copy.go: all of a stream, for an archive. once.go: values that can be taken
 // once. listen.go: what need not last.
 // bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.

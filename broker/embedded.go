@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -29,11 +28,12 @@ func (b *Broker) embed() error {
 		return err
 	}
 	b.unlock = unlock
-	if err := probe(dir); err != nil {
-		return err
+	if err := write(dir, startRoom); isFull(err) {
+		return fmt.Errorf("the disk of the data folder %s is full; make room, or choose another with -data", dir)
+	} else if err != nil {
+		return fmt.Errorf("cannot write to the data folder %s: %w; choose another with -data", dir, reason(err))
 	}
-	log := &serverLog{log: b.log}
-	s, err := server.NewServer(&server.Options{
+	b.server = &embedded{log: b.log, options: server.Options{
 		ServerName:        "echows",
 		DontListen:        true,
 		NoSigs:            true,
@@ -42,38 +42,94 @@ func (b *Broker) embed() error {
 		StoreDir:          dir,
 		SyncAlways:        b.config.Sync == 0,
 		SyncInterval:      b.config.Sync,
-	})
+	}}
+	if err := b.server.start(); err != nil {
+		return err
+	}
+	if first := b.server.complaint(); first != "" {
+		return fmt.Errorf("the data folder %s is damaged: %s; restore it, or begin anew with another folder (-data)", dir, first)
+	}
+	b.folder = newFolder(dir, b.log, b.newLink)
+	b.server.hearBy(b.folder.hear)
+	b.running.Go(b.mendFolder)
+	return nil
+}
+
+// embedded is the NATS server inside the process, and the next one after a restart. The connection asks it
+// for the one that runs.
+type embedded struct {
+	options server.Options
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	current *server.Server // nil while none runs
+	said    *serverLog     // the current one's
+	hear    func(complaint string) bool
+}
+
+// hearBy has hear told what the server complains of from now on. What that says for itself is not logged.
+func (e *embedded) hearBy(hear func(string) bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hear = hear
+	e.said.hearBy(hear)
+}
+
+// start starts a server. The one before is to be stopped.
+func (e *embedded) start() error {
+	options := e.options // the server changes what it is given
+	said := &serverLog{log: e.log}
+	s, err := server.NewServer(&options)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	s.SetLoggerV2(log, false, false, false)
-	b.server = s
+	s.SetLoggerV2(said, false, false, false)
 	s.Start()
+	e.mu.Lock()
+	e.current, e.said = s, said
+	said.hearBy(e.hear)
+	e.mu.Unlock()
 	if !s.ReadyForConnections(embedTime) {
-		return fmt.Errorf("the NATS server inside the process does not start on the data folder %s: %s", dir, log.first())
-	}
-	if first := log.first(); first != "" {
-		return fmt.Errorf("the data folder %s is damaged: %s; restore it, or begin anew with another folder (-data)", dir, first)
+		return fmt.Errorf("the NATS server inside the process does not start on the data folder %s: %s", e.options.StoreDir, said.first())
 	}
 	return nil
 }
 
-// probe writes as much as a full or read-only disk refuses.
-func probe(dir string) error {
-	name := filepath.Join(dir, "probe")
-	defer os.Remove(name)
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err == nil {
-		_, err = f.Write(make([]byte, 256<<10))
-		err = errors.Join(err, f.Sync(), f.Close())
+// stop ends the server, and waits.
+func (e *embedded) stop() {
+	e.mu.Lock()
+	s := e.current
+	e.current = nil
+	e.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
 	}
-	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("the disk of the data folder %s is full; make room, or choose another with -data", dir)
-	case err != nil:
-		return fmt.Errorf("cannot write to the data folder %s: %w; choose another with -data", dir, reason(err))
+}
+
+// InProcessConn is a connection to the server that runs.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	s := e.current
+	e.mu.Unlock()
+	if s == nil {
+		return nil, errors.New("the NATS server inside the process restarts")
 	}
-	return nil
+	return s.InProcessConn()
+}
+
+// storing reports whether the server keeps anything: on a full disk it gives up.
+func (e *embedded) storing() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current != nil && e.current.JetStreamEnabled()
+}
+
+// complaint is the first that the server had.
+func (e *embedded) complaint() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.said.first()
 }
 
 // reason is a file error without the path, which our own text has.
@@ -91,6 +147,13 @@ type serverLog struct {
 
 	mu        sync.Mutex
 	complaint string
+	hear      func(complaint string) bool // nil for none
+}
+
+func (l *serverLog) hearBy(hear func(string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hear = hear
 }
 
 func (l *serverLog) first() string {
@@ -99,12 +162,14 @@ func (l *serverLog) first() string {
 	return l.complaint
 }
 
-func (l *serverLog) complain(text string) {
+// complain notes the first complaint, and reports whether another says it.
+func (l *serverLog) complain(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.complaint == "" {
 		l.complaint = strings.TrimSpace(text)
 	}
+	return l.hear != nil && l.hear(text)
 }
 
 func (l *serverLog) Noticef(string, ...any) {}
@@ -116,8 +181,9 @@ func (l *serverLog) Warnf(format string, v ...any) {
 }
 
 func (l *serverLog) Errorf(format string, v ...any) {
-	l.complain(fmt.Sprintf(format, v...))
-	l.log.Error("broker: " + fmt.Sprintf(format, v...))
+	if text := fmt.Sprintf(format, v...); !l.complain(text) {
+		l.log.Error("broker: " + text)
+	}
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }

@@ -291,6 +291,9 @@ func (l *Log) compareAll() error {
 // the stream can say it.
 func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	highest := l.highestSeen()
+	if l.broker.folderFailure() != nil {
+		return 0, false // it was said
+	}
 	info, err := l.info(ctx)
 	if err != nil {
 		return 0, false // Ready says so
@@ -302,7 +305,7 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	}
 	l.behind = time.Time{}
 	l.refuses.Store(false)
-	if err := l.setMark(info.State); err != nil {
+	if err := l.setMark(info.State); err != nil && !l.broker.blame(err) {
 		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
 	}
 	return info.State.LastSeq, true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,6 +73,8 @@ type Log struct {
 
 	refuses atomic.Bool // appends, while the stream is behind
 
+	home os.FileInfo // the stream's folder, when it was opened; nil on a cluster
+
 	asking sync.Mutex // one asks for Ready at a time
 	asked  asked      // the last good answer
 
@@ -113,6 +116,9 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		l.highest = max(l.highest, l.epochs().seq(last))
 	}
 	if err := l.setMark(info.State); err != nil {
+		return nil, err
+	}
+	if l.home, err = b.homeOf(l.stream); err != nil {
 		return nil, err
 	}
 	l.live = b.listen(l.handOut)
@@ -171,8 +177,8 @@ func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name 
 
 // Append stores data under the topic and returns its sequence once that is on disk. The same id within
 // LogConfig.Duplicates returns the first one's sequence, says that it was stored before, and stores nothing: an
-// id is unique over all topics. While the broker is away it tries on, until ctx is over; the error is then
-// ErrUnavailable.
+// id is unique over all topics. While the broker is away it tries on, until ctx is over, but not while the
+// data folder is full or gone; the error is then ErrUnavailable.
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
@@ -181,9 +187,18 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 		return 0, false, fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
 	}
 	for limit := attemptTime; ; limit = againTime {
+		if err = l.broker.folderFailure(); err != nil {
+			return 0, false, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
+		}
 		seq, before, err = l.attempt(ctx, limit, topic, id, data)
+		if err == nil {
+			err = l.checkHome() // before anybody is told that it is stored
+		}
 		if err == nil || isFinal(err) || ctx.Err() != nil {
 			break
+		}
+		if l.broker.blame(err) {
+			continue // to the reason
 		}
 		l.noteRefusal(err)
 		select {
@@ -233,7 +248,7 @@ func (l *Log) noteRefusal(err error) {
 func isFinal(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && refusedForGood(refused) || errors.Is(err, nats.ErrMaxPayload) ||
-		errors.Is(err, nats.ErrConnectionClosed)
+		errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, errGone)
 }
 
 // State is the first and the last sequence of the whole Log; with first > last it is empty.
@@ -264,7 +279,10 @@ func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err != nil {
 		return nil, unavailable(ctx, part, err)
 	}
-	if err = leads(l.stream, s.CachedInfo().Cluster); err != nil {
+	if err = leads(l.stream, s.CachedInfo().Cluster); err == nil {
+		err = l.checkHome()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return s.CachedInfo(), nil

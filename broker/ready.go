@@ -17,11 +17,17 @@ const (
 )
 
 // Ready says what is missing, or nil: then what is appended now would be stored. It names the part: the
-// connection, a stream without a leader or without a quorum. It waits for 1.2 s
+// connection, a stream without a leader or without a quorum, the disk, the data folder. It waits for 1.2 s
 // at most, as a node that has lost its server finds another within that; and it may be called often.
 func (b *Broker) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
+	if b.folder != nil {
+		b.folder.look()
+	}
+	if err := b.folderFailure(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if err := b.awaitConnection(ctx); err != nil {
 		return err
 	}
@@ -87,7 +93,7 @@ func (l *Log) askReady(ctx context.Context) (err error) {
 	l.asking.Lock() // who comes meanwhile gets the same answer
 	defer l.asking.Unlock()
 	before := l.asked
-	if a := before; a.failure == nil && a.link != nil && a.link.Err() == nil && time.Since(a.at) < askedTime {
+	if a := before; a.failure == nil && a.link != nil && a.link.Err() == nil && time.Since(a.at) < askedTime && l.checkHome() == nil {
 		return nil
 	}
 	for {

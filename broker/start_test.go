@@ -99,16 +99,24 @@ func TestOpenWaitsForTheCluster(t *testing.T) {
 }
 
 func TestOpenCanBeToldToEnd(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
-	if err != nil {
-		t.Fatal(err)
+	var urls []string
+	for range 3 { // each takes connections and says nothing, for two seconds
+		silent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		urls = append(urls, "nats://"+silent.Addr().String())
 	}
-	defer silent.Close()
-	o := beginOpening(t, Config{URL: "nats://" + silent.Addr().String()})
+	o := beginOpening(t, Config{URL: strings.Join(urls, ",")})
 	o.says(t, "waiting for NATS")
 	o.stop()
+	start := time.Now()
 	if err := o.wait(t); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 2*connectTime {
+		t.Errorf("it takes %v", took)
 	}
 }
 
