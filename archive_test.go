@@ -183,7 +183,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	db := startPostgres(t)
 	dir := t.TempDir()
 	p := startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
-	ana := signIn(t, p.url, `ana 'o\x`)
+	ana := signIn(t, p.url, `ana "o\x`)
 	m, _ := ana.join("lobby", "")
 	n := 0
 	post := func(count int) {
@@ -230,7 +230,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 			break
 		}
 		got += len(page.Messages)
-		if first := page.Messages[0]; first.ID != fmt.Sprint(n-got) || first.From != `ana 'o\x` || first.At.IsZero() {
+		if first := page.Messages[0]; first.ID != fmt.Sprint(n-got) || first.From != `ana "o\x` || first.At.IsZero() {
 			t.Fatalf("a page begins with %+v, want %d", first, n-got)
 		}
 		before = fmt.Sprint("&before=", page.Messages[0].Seq)

@@ -330,7 +330,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	set.answerTime = time.Second / 4
-	s, err := start(set)
+	s, err := start(t.Context(), set)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ const saidSubject = "said"
 
 // openNodes finds the other nodes where there may be any: on a NATS cluster.
 func openNodes(ctx context.Context, b *broker.Broker, set settings) (*nodes, error) {
-	if set.nats == "" {
+	if set.nats.url == "" {
 		return nil, nil
 	}
 	n := &nodes{}

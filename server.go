@@ -54,7 +54,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		return 2
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(stderr, nil)))
-	s, err := start(set)
+	s, err := start(ctx, set)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // told to end while it waited for NATS
+		slog.Info("shutting down")
+		return 0
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "echows:", err)
 		return 1
@@ -89,7 +93,7 @@ const bodyTime = 30 * time.Second
 // client reads it.
 const answerTime = time.Minute
 
-// startTime bounds the start: a stream of many messages takes a while to be read.
+// startTime bounds a start without a cluster: a stream of many messages takes a while to be read.
 const startTime = time.Minute
 
 // server is the running program: its pieces, in the order they start.
@@ -110,25 +114,37 @@ type server struct {
 }
 
 // start wires the pieces and listens. Everything that can be wrong with the settings is an error
-// here, before the first connection.
-func start(set settings) (*server, error) {
+// here, before the first connection. For a NATS cluster it waits as long as ctx lasts.
+func start(ctx context.Context, set settings) (*server, error) {
 	s := &server{failed: make(chan error, 1)}
-	if err := s.start(set); err != nil {
+	if err := s.start(ctx, set); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *server) start(set settings) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
-	defer cancel()
+func (s *server) start(ctx context.Context, set settings) error {
+	if set.nats.url == "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, startTime)
+		defer cancel()
+	}
 	certificates, err := certificates(set)
 	if err != nil {
 		return err
 	}
 	s.secure = certificates != nil
-	if s.broker, err = broker.Open(ctx, broker.Config{URL: set.nats, Dir: set.data, Sync: time.Duration(set.sync)}); err != nil {
+	if s.broker, err = broker.Open(ctx, broker.Config{
+		URL:         set.nats.url,
+		Credentials: set.nats.creds,
+		CA:          set.nats.ca,
+		Cert:        set.nats.cert,
+		Key:         set.nats.key,
+		Replicas:    set.nats.replicas,
+		Dir:         set.data,
+		Sync:        time.Duration(set.sync),
+	}); err != nil {
 		return err
 	}
 	secret, err := secret(set)
@@ -262,7 +278,7 @@ func secret(set settings) ([]byte, error) {
 	if set.secret != "" {
 		return []byte(set.secret), nil
 	}
-	if set.nats != "" {
+	if set.nats.url != "" {
 		slog.Warn("without -secret this node's sessions are good on this node only")
 	}
 	if err := os.MkdirAll(set.data, 0o700); err != nil {
@@ -327,7 +343,10 @@ func (s *server) URL() string {
 
 // Ready says what is missing for the server to be of use, or nil.
 func (s *server) Ready(ctx context.Context) error {
-	return errors.Join(s.broker.Ready(ctx), s.chat.Ready(ctx))
+	ready := make(chan error, 1)
+	go func() { ready <- s.broker.Ready(ctx) }() // beside the chat's: each may wait a second
+	err := s.chat.Ready(ctx)
+	return errors.Join(<-ready, err)
 }
 
 // Close accepts no more connections, closes the sockets with 1012, waits, within shutdownTime, for them

@@ -93,6 +93,14 @@ func (l *log) find(t *testing.T, prefix string) string {
 
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
+	p := launchProgram(t, args...)
+	p.url = p.log.find(t, "open=")
+	return p
+}
+
+// launchProgram does not wait until the program serves.
+func launchProgram(t *testing.T, args ...string) *program {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t, "", stop, make(chan int, 1), &log{more: make(chan struct{}, 1)}}
 	args = append([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, args...)
@@ -101,7 +109,6 @@ func startProgram(t *testing.T, args ...string) *program {
 		p.end()
 		http.DefaultClient.CloseIdleConnections()
 	})
-	p.url = p.log.find(t, "open=")
 	return p
 }
 
@@ -134,7 +141,12 @@ func (p *program) dial(path string) *websocket.Conn {
 // startNATS runs a NATS server of its own, as a cluster is reached, and returns its URL.
 func startNATS(t *testing.T) string {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	return startNATSOn(t, -1)
+}
+
+func startNATSOn(t *testing.T, port int) string {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +443,18 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a proxy that is none", "-trusted-proxies here", nil, 2, "10.0.0.0/8"},
 		{"a short secret", "-secret short", nil, 2, "16 bytes"},
 		{"a folder that cannot be", "-data " + cert, nil, 1, "cannot make the data folder"},
-		{"no NATS there", "-nats nats://127.0.0.1:1", nil, 1, "cannot reach NATS"},
+		{"a NATS URL that is none", "-nats http://127.0.0.1:1", nil, 1, "not the URL of a NATS server"},
+		{"a NATS list with a gap", "-nats nats://127.0.0.1:1,,nats://127.0.0.1:2", nil, 1, "not the URL of a NATS server"},
+		{"a setting for NATS without it", "-nats-ca " + cert, nil, 2, "add -nats"},
+		{"replicas without NATS", "-replicas 3", nil, 2, "add -nats"},
+		{"two replicas", "-nats nats://127.0.0.1:1 -replicas 2", nil, 2, "1, 3 or 5"},
+		{"credentials that are not there", "-nats nats://127.0.0.1:1 -nats-creds nowhere.creds", nil, 2, "-nats-creds: open nowhere.creds"},
+		{"credentials that are none", "-nats nats://127.0.0.1:1 -nats-creds " + cert, nil, 2, "has no credentials"},
+		{"a CA that is none", "-nats nats://127.0.0.1:1 -nats-ca " + key, nil, 2, "has no certificates"},
+		{"a NATS certificate that is not there", "-nats nats://127.0.0.1:1 -nats-cert nowhere.pem -nats-key " + key, nil, 2, "nowhere.pem"},
+		{"a CA that is not there", "-nats nats://127.0.0.1:1 -nats-ca nowhere.pem", nil, 2, "-nats-ca: open nowhere.pem"},
+		{"a NATS certificate without its key", "-nats nats://127.0.0.1:1 -nats-cert " + cert, nil, 2, "-nats-cert and -nats-key go together"},
+		{"a NATS certificate that is none", "-nats nats://127.0.0.1:1 -nats-cert " + key + " -nats-key " + key, nil, 2, "certificate (-nats-cert"},
 		{"a database URL that is none", "-database mysql://here", nil, 1, "-database"},
 		{"a rate that is no number", "-post-rate NaN", nil, 2, "-post-rate"},
 		{"a rate without end", "-address-rate Inf", nil, 2, "-address-rate"},
@@ -452,6 +475,33 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 				t.Errorf("exit code %d, want %d:\n%s", code, c.code, &out)
 			}
 		})
+	}
+}
+
+// A cluster may be started later: the program waits for it, says so, and ends when it is told to.
+func TestNATSIsWaitedFor(t *testing.T) {
+	p := launchProgram(t, "-nats", "nats://me:secret@127.0.0.1:1,nats://127.0.0.1:2")
+	p.log.find(t, "waiting for NATS at nats://me:xxxxx@127.0.0.1:1,nats://127.0.0.1:2")
+	if text := p.log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "secret@") {
+		t.Errorf("the log:\n%s", text)
+	}
+	p.end()
+}
+
+// All that the program opens waits: NATS is started last.
+func TestNATSIsStartedLast(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	p := launchProgram(t, "-nats", fmt.Sprint("nats://127.0.0.1:", port), "-recovery", "1m", "-secret", "0123456789abcdef")
+	p.log.find(t, "waiting for NATS")
+	startNATSOn(t, port)
+	p.url = p.log.find(t, "open=")
+	if res, body := get(t, p.url+"/readyz"); res.StatusCode != http.StatusOK {
+		t.Errorf("not ready: %s", body)
 	}
 }
 

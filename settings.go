@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +26,7 @@ type settings struct {
 	proxies  networks
 	tls      tlsSettings
 	data     string
-	nats     string
+	nats     natsSettings
 	database string
 	secret   string
 	sync     syncTime
@@ -55,6 +58,47 @@ type tlsSettings struct {
 	domain    string
 }
 
+// natsSettings say where a NATS cluster is, how it knows us and we know it, and how much it keeps.
+type natsSettings struct {
+	url       string
+	creds     string
+	ca        string
+	cert, key string
+	replicas  int
+}
+
+// check says what is wrong with them.
+func (n *natsSettings) check() error {
+	switch {
+	case n.url == "" && *n != natsSettings{}:
+		return errors.New("-nats-creds, -nats-ca, -nats-cert, -nats-key and -replicas are for a NATS cluster: add -nats")
+	case (n.cert == "") != (n.key == ""):
+		return errors.New("-nats-cert and -nats-key go together")
+	case n.replicas != 0 && n.replicas != 1 && n.replicas != 3 && n.replicas != 5:
+		return errors.New("-replicas has to be 1, 3 or 5; or 0, for 3 in a cluster")
+	}
+	for _, file := range []struct{ flag, name, has, kind string }{
+		{"-nats-creds", n.creds, "-----BEGIN USER NKEY SEED-----", "credentials of NATS"},
+		{"-nats-ca", n.ca, "-----BEGIN CERTIFICATE-----", "certificates (PEM)"},
+	} {
+		if file.name == "" {
+			continue
+		}
+		switch data, err := os.ReadFile(file.name); {
+		case err != nil:
+			return fmt.Errorf("%s: %w", file.flag, err)
+		case !bytes.Contains(data, []byte(file.has)):
+			return fmt.Errorf("%s: %s has no %s", file.flag, file.name, file.kind)
+		}
+	}
+	if n.cert != "" {
+		if _, err := tls.LoadX509KeyPair(n.cert, n.key); err != nil {
+			return fmt.Errorf("certificate (-nats-cert, -nats-key): %w", err)
+		}
+	}
+	return nil
+}
+
 // mostRecovery bounds what a client may miss and come back to: all of it is kept in memory.
 const mostRecovery = time.Hour
 
@@ -77,7 +121,12 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.StringVar(&set.tls.key, name("tls-key", "TLS_KEY"), "", "`file` with its private key (PEM)")
 	flags.StringVar(&set.tls.domain, name("tls-domain", "TLS_DOMAIN"), "", "`domain` to get a certificate for, from Let's Encrypt; needs -addr :443")
 	flags.StringVar(&set.data, name("data", "DATA_DIR"), set.data, "`folder` for what lasts: messages, the secret, certificates")
-	flags.StringVar(&set.nats, name("nats", "NATS_URL"), "", "`URL` of a NATS cluster that keeps the messages, instead of this process")
+	flags.StringVar(&set.nats.url, name("nats", "NATS_URL"), "", "`URLs` of a NATS cluster's servers, with commas, that keep the messages instead of this process")
+	flags.StringVar(&set.nats.creds, name("nats-creds", "NATS_CREDS"), "", "`file` with the credentials for the NATS cluster")
+	flags.StringVar(&set.nats.ca, name("nats-ca", "NATS_CA"), "", "`file` with the certificates that the NATS cluster's are checked against (PEM); the system's otherwise")
+	flags.StringVar(&set.nats.cert, name("nats-cert", "NATS_CERT"), "", "`file` with our own TLS certificate for the NATS cluster (PEM)")
+	flags.StringVar(&set.nats.key, name("nats-key", "NATS_KEY"), "", "`file` with its private key (PEM)")
+	flags.IntVar(&set.nats.replicas, name("replicas", "REPLICAS"), 0, "`number` of NATS servers that keep each message: 1, 3 or 5; 0 for 3 in a cluster")
 	flags.StringVar(&set.database, name("database", "DATABASE_URL"), "", "`URL` of a PostgreSQL database that gets a copy of every message")
 	flags.StringVar(&set.secret, name("secret", "SESSION_SECRET"), "", "`text` that signs sessions, 16 bytes or more, the same on every node; one is made and kept in the data folder otherwise")
 	flags.Var(&set.sync, name("sync", "SYNC"), "`when` messages are synced to disk: always, before the acknowledgement, or a time such as 1s, which a power cut may lose")
@@ -158,7 +207,7 @@ func (set *settings) check() error {
 	case set.addressEvents != 0 && !isRate(set.addressEvents):
 		return errors.New("-address-events has to be 0, for no limit, or up to a million")
 	}
-	return nil
+	return set.nats.check()
 }
 
 // isRate reports whether f can be a limit; what is no number is none.

@@ -145,7 +145,7 @@ func TestADiskThatFillsUpHeals(t *testing.T) {
 			}
 			b.Close()
 			l = openLog(t, openBroker(t, Config{Dir: dir}), chatLog) // as after a restart of the process
-			entries, err := l.between(testContext(t), "lobby", 0, 1<<40, 1000)
+			entries, err := l.between(testContext(t), "lobby", 0, 1<<53, 1000)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -263,7 +263,7 @@ func TestBefore(t *testing.T) {
 	for topic, seqs := range byTopic {
 		seqs = seqs[max(0, len(seqs)-chatLog.PerTopic):]
 		for _, limit := range []int{1, 2, 50, 200, 5000} {
-			for _, before := range []uint64{1, seqs[0], seqs[0] + 1, seqs[len(seqs)/2], 1600, seqs[len(seqs)-1], 3001, 1 << 40} {
+			for _, before := range []uint64{1, seqs[0], seqs[0] + 1, seqs[len(seqs)/2], 1600, seqs[len(seqs)-1], 3001, 1 << 53} {
 				below, _ := slices.BinarySearch(seqs, before)
 				want := seqs[max(0, below-limit):below]
 				entries, err := l.Before(ctx, topic, before, limit)
@@ -280,7 +280,7 @@ func TestBefore(t *testing.T) {
 			}
 		}
 	}
-	if entries, err := l.Before(ctx, "nobody", 1<<40, 10); err != nil || len(entries) != 0 {
+	if entries, err := l.Before(ctx, "nobody", 1<<53, 10); err != nil || len(entries) != 0 {
 		t.Errorf("an empty topic has %d entries, %v", len(entries), err)
 	}
 }

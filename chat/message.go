@@ -156,7 +156,7 @@ func invisible(r rune) bool {
 
 // CleanName normalises a display name (NFC, one space between words, none around), or says what is wrong
 // with it: it has 1 to 32 characters, all of them to be seen. What joins the parts of an emoji, or the
-// letters of scripts that need it, is no character of its own and may be there. Double quotation marks may not,
+// letters of scripts that need it, is no character of its own and may be there. Typographic quotation marks may not,
 // because announcements put names between them, nor a word that mixes letters of scripts that look alike.
 func CleanName(name string) (string, error) {
 	if !utf8.ValidString(name) {
@@ -180,7 +180,7 @@ func CleanName(name string) (string, error) {
 		return "", fmt.Errorf("the name has to have 1 to %d characters, this one has %d", maxName, len(runes))
 	}
 	if strings.ContainsAny(clean, quotes) {
-		return "", fmt.Errorf("the name cannot have double quotation marks; it is put between them")
+		return "", fmt.Errorf("the name cannot have double quotation marks such as “; it is put between them")
 	}
 	for word := range strings.FieldsSeq(clean) {
 		if mixed(word) {
@@ -190,8 +190,9 @@ func CleanName(name string) (string, error) {
 	return clean, nil
 }
 
-// quotes are the double quotation marks that a name could pretend to end with, and those that look like them.
-const quotes = "\"“”„‟″‶ʺ＂〝〞〟"
+// quotes are the double quotation marks that a name could pretend to end with, and those that look like them. The plain
+// one does not.
+const quotes = "“”„‟″‶ʺ＂〝〞〟"
 
 // mixed reports whether a word has letters of more than one of the scripts whose letters look alike. Unicode's
 // restriction levels (UTS 39) are about these first: аna with a Cyrillic а is nobody's name, 李Lee and abc한 may be. What

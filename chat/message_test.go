@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 		"a\U000e0041":             "",
 		"o'Hara-Łódź":             "o'Hara-Łódź",
 		"`bo' «left»":             "`bo' «left»",
-		"bo\" left":               "",
+		"bo\" left":               "bo\" left",
 		"“bo":                     "",
 		"bo”":                     "",
 		"„bo":                     "",
