@@ -240,10 +240,42 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	}
 	p.end()
 
-	// A stream that lost its tail would give sequences out again.
+	// A lost data folder: the stream goes on above the table, which has the history.
+	lost := t.TempDir()
+	p = startProgram(t, "-data", lost, "-database", db.url)
+	p.log.find(t, "the database has messages that the stream has not")
+	ana = signIn(t, p.url, "ana")
+	m, _ = ana.join("lobby", "")
+	m.post("after", "the loss")
+	m.await("ack")
+	if rows := db.rows(n + 1); len(rows) != n+1 || rows[n].ID != "after" || rows[n].Seq <= rows[n-1].Seq {
+		t.Errorf("%d rows, the last is %+v", len(rows), rows[n])
+	}
+	ana.ask("GET", "/chat/lobby/messages?limit=200", "", http.StatusOK, &page)
+	if len(page.Messages) != 200 || page.Messages[199].ID != "after" || page.Messages[198].ID != fmt.Sprint(n-1) {
+		t.Errorf("%d messages can be read", len(page.Messages))
+	}
+	ready(t, p.url, http.StatusOK)
+	p.end()
+}
+
+// A table whose sequences are other messages is refused.
+func TestADatabaseOfAnotherChat(t *testing.T) {
+	db := startPostgres(t)
+	dir := t.TempDir()
+	for _, args := range [][]string{{"-database", db.url}, {"-data", dir}} {
+		p := startProgram(t, args...)
+		m, _ := signIn(t, p.url, "ana").join("lobby", "")
+		m.post("1", args[0])
+		m.await("ack")
+		if args[0] == "-database" {
+			db.rows(1)
+		}
+		p.end()
+	}
 	var out strings.Builder
-	if code := run(context.Background(), []string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-database", db.url}, func(string) string { return "" }, &out); code != 1 || !strings.Contains(out.String(), "do not belong together") {
-		t.Errorf("a new stream with an old table: exit code %d: %s", code, &out)
+	if code := run(context.Background(), []string{"-addr", "127.0.0.1:0", "-data", dir, "-database", db.url}, func(string) string { return "" }, &out); code != 1 || !strings.Contains(out.String(), "do not belong together") {
+		t.Errorf("another chat's table: exit code %d: %s", code, &out)
 	}
 }
 

@@ -19,6 +19,9 @@ func metrics(s *server) echo.HandlerFunc {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge("echows_sockets", "WebSockets that are open.", s.app.Len)
 	gauge("echows_chat_rooms", "Chat rooms that are open on this node.", s.chat.Rooms)
+	gauge("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.", func() int { return s.chat.Archive().Gaps })
+	gauge("echows_archive_missing_messages", "Messages that are missing in the database, at most.", func() int { return int(s.chat.Archive().Missing) })
+	gauge("echows_archive_behind_seconds", "For so long a message has been waiting to be copied into the database.", func() int { return int(s.chat.Archive().Behind.Seconds()) })
 	gauge("echows_topics", "Topics with members on this node.", s.hub.Topics)
 	gauge("echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", s.io.Sessions)
 	events := func(name, help string, value func(socketio.Stats) uint64) {

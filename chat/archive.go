@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"net"
 	"sync"
 	"time"
 
@@ -16,74 +16,118 @@ import (
 )
 
 const (
-	archiveTime    = 5 * time.Second         // for one statement, and for a connection
-	archiveReady   = time.Second             // for ready
-	archiveRetry   = time.Second             // before the next try, when the database is away
-	archiveTurn    = 2 * time.Second         // before the next look, when another node copies
-	archiveGoodbye = 300 * time.Millisecond  // for the end of a connection
-	archiveLock    = int64(0x6563686f777301) // the advisory lock: who has it copies
+	archiveTime      = 5 * time.Second         // for one statement, and for a connection
+	archiveMigration = 2 * time.Minute         // for the schema: a table of millions of messages is read once
+	archiveRetry     = time.Second             // before the next try, after a failure
+	archiveTurn      = 2 * time.Second         // before the next look for the lock, when another node copies
+	archiveGoodbye   = 300 * time.Millisecond  // for the end of a connection
+	archiveLock      = int64(0x6563686f777301) // the advisory lock: who has it copies
 )
 
-// migrations make the schema, each once and in this order.
-var migrations = []string{
-	`CREATE TABLE messages (
-		seq       bigint PRIMARY KEY, -- of the stream
-		room      text NOT NULL,
-		id        text NOT NULL,
-		author    text NOT NULL,
-		text      text NOT NULL,
-		posted_at timestamptz NOT NULL
-	)`,
-	`CREATE INDEX messages_of_room ON messages (room, seq)`,
+// sessionSettings have the database end the session, and with it the lock, of a node that was stopped or cut off.
+// Those that a version of PostgreSQL does not know are left out.
+var sessionSettings = [][2]string{
+	{"idle_session_timeout", "15s"}, // a node that copies says something every three seconds
+	{"idle_in_transaction_session_timeout", "15s"},
+	{"client_connection_check_interval", "5s"},
+	{"lock_timeout", "5s"},
+	{"tcp_keepalives_idle", "5"},
+	{"tcp_keepalives_interval", "5"},
+	{"tcp_keepalives_count", "2"},
+	{"tcp_user_timeout", "15s"},
 }
-
-// errBehind is why nothing is copied while the stream and the table do not belong together: sequences
-// would be used twice, for different messages.
-var errBehind = errors.New("the stream and the table messages do not belong together")
 
 // archive is the copy of every message in PostgreSQL. One node at a time copies: who has the lock.
 type archive struct {
 	config *pgx.ConnConfig
 	pool   *pgxpool.Pool // for reading
 	log    *slog.Logger
-	source *broker.Log
+	source *broker.Log // set by begin
 
-	mu  sync.Mutex
-	err error // why nothing is copied at the moment, or nil
+	mu     sync.Mutex
+	turn   error     // why this node could not copy, or wait for its turn to, when it last tried; or nil
+	failed time.Time // when that was
+	seen   error     // what was wrong when the table and the stream were last compared, or nil
+	said   string    // what of these is in the log
+	wanted uint64    // the table has not everything up to here, or 0
+	since  time.Time // when that was first so
+	lacks  lacking
 }
 
-// openArchive checks the URL and, where the database can be reached, that stream and table belong
-// together. A database that is away is no error: the copy catches up.
-func openArchive(ctx context.Context, url string, source *broker.Log, log *slog.Logger) (*archive, error) {
+// openArchive checks the URL and returns the last sequence that the table knows, or 0. A database that is away is no
+// error: the copy catches up.
+func openArchive(ctx context.Context, url string, log *slog.Logger) (*archive, uint64, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("database (-database): %w", err)
+		return nil, 0, fmt.Errorf("database (-database): %w", err)
 	}
 	config.ConnConfig.ConnectTimeout = archiveTime
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 2}}
+	config.ConnConfig.DialFunc = dialer.DialContext
 	config.MaxConns = 8
 	pool, err := pgxpool.NewWithConfig(context.Background(), config) // connects when it is used
 	if err != nil {
-		return nil, fmt.Errorf("database (-database): %w", err)
+		return nil, 0, fmt.Errorf("database (-database): %w", err)
 	}
-	a := &archive{config: config.ConnConfig, pool: pool, log: log, source: source}
-	ctx, cancel := context.WithTimeout(ctx, archiveTime)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, a.config)
-	if err == nil {
-		_, err = a.prepare(ctx, conn)
-		disconnect(conn)
-	}
-	if errors.Is(err, errBehind) {
-		pool.Close()
-		return nil, err
-	}
+	a := &archive{config: config.ConnConfig, pool: pool, log: log}
+	last, err := a.lastArchived(ctx)
 	if err != nil {
-		a.failed(err)
+		a.noteTurn(err)
 	}
-	return a, nil
+	return a, last, nil
 }
 
-// close ends the connections for reading, and waits for a moment; run has ended by then. A database that
+// lastArchived is the last sequence that the table knows, or 0.
+func (a *archive) lastArchived(ctx context.Context) (uint64, error) {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer disconnect(conn)
+	end, err := readEnd(ctx, conn)
+	return end.known, err
+}
+
+// begin tells the archive what it is a copy of. It fails where the two do not belong together.
+func (a *archive) begin(ctx context.Context, source *broker.Log) error {
+	a.source = source
+	ctx, cancel := context.WithTimeout(ctx, archiveTime)
+	defer cancel()
+	conn, err := a.connect(ctx)
+	if err == nil {
+		defer disconnect(conn)
+		err = a.compare(ctx, conn, new(tableEnd))
+	}
+	if errors.Is(err, errForeign) {
+		return fmt.Errorf("database (-database): %w", err)
+	}
+	if err == nil {
+		err = a.sayLost(ctx, conn)
+	}
+	a.noteTurn(err)
+	return nil
+}
+
+// sayLost says so where the table has messages that the stream should have, too.
+func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
+	end, err := readEnd(ctx, conn)
+	if err != nil || end.last == 0 {
+		return err
+	}
+	if _, held, err := a.source.At(ctx, end.last); err != nil || held {
+		return err
+	}
+	first, _, err := a.source.State(ctx)
+	if err != nil || first > end.last && a.source.Unused(end.known, first) {
+		return err
+	}
+	a.log.Warn("the database has messages that the stream has not; they are read from the database. "+
+		"Where the stream was lost, or restored from a copy, what had been posted and not copied into the database is lost",
+		"up to", end.last, "the stream begins at", first)
+	return nil
+}
+
+// close ends the connections for reading, and waits for a moment; run and watch have ended by then. A database that
 // does not answer would have it wait for longer.
 func (a *archive) close() {
 	closed := make(chan struct{})
@@ -98,209 +142,29 @@ func (a *archive) close() {
 	}
 }
 
+// connect returns a connection to a schema that is up to date.
+func (a *archive) connect(ctx context.Context) (*pgx.Conn, error) {
+	connecting, cancel := context.WithTimeout(ctx, archiveTime)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(connecting, a.config)
+	if err != nil {
+		return nil, err
+	}
+	for _, setting := range sessionSettings {
+		if _, err := conn.Exec(connecting, `SELECT set_config($1, $2, false)`, setting[0], setting[1]); err != nil && conn.IsClosed() {
+			return nil, err
+		}
+	}
+	if err := migrate(ctx, conn); err != nil {
+		disconnect(conn)
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	return conn, nil
+}
+
 // disconnect says goodbye, if the database listens.
 func disconnect(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), archiveGoodbye)
 	defer cancel()
 	conn.Close(ctx)
 }
-
-// failed notes why nothing is copied, and says so once.
-func (a *archive) failed(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.err == nil && err != nil {
-		a.log.Error("messages are not copied into the database", "error", err)
-	}
-	if a.err != nil && err == nil {
-		a.log.Info("messages are copied into the database again")
-	}
-	a.err = err
-}
-
-// ready says why the database is not of use, or nil.
-func (a *archive) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, archiveReady)
-	defer cancel()
-	if err := a.pool.Ping(ctx); err != nil {
-		return errors.New("database: it cannot be reached") // err has addresses, and goes into the log
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if errors.Is(a.err, errBehind) {
-		return fmt.Errorf("database: %w", errBehind)
-	}
-	if a.err != nil { // which may have names and addresses, and is in the log
-		return errors.New("database: messages are not copied at the moment")
-	}
-	return nil
-}
-
-// run copies until ctx ends.
-func (a *archive) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		wait := archiveTurn
-		if err := a.copy(ctx); err != nil && ctx.Err() == nil {
-			a.failed(err)
-			wait = archiveRetry
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// copy takes the lock and copies until something fails. It returns nil where another node has the lock.
-func (a *archive) copy(ctx context.Context) error {
-	connecting, cancel := context.WithTimeout(ctx, archiveTime)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(connecting, a.config)
-	if err != nil {
-		return err
-	}
-	defer disconnect(conn) // which gives the lock back
-	var mine bool
-	if err := conn.QueryRow(connecting, `SELECT pg_try_advisory_lock($1)`, archiveLock).Scan(&mine); err != nil {
-		return fmt.Errorf("lock: %w", err)
-	}
-	if !mine {
-		a.failed(nil)
-		return nil
-	}
-	last, err := a.prepare(connecting, conn)
-	if err != nil {
-		return err
-	}
-	a.failed(nil)
-	return a.source.Copy(ctx, last, func(batch []broker.Entry) error { return a.insert(ctx, conn, batch) })
-}
-
-// prepare makes the schema and returns the sequence of the last message in the table, which must be the
-// same message in the stream.
-func (a *archive) prepare(ctx context.Context, conn *pgx.Conn) (last uint64, err error) {
-	if err := migrate(ctx, conn); err != nil {
-		return 0, fmt.Errorf("schema: %w", err)
-	}
-	var id, room string
-	err = conn.QueryRow(ctx, `SELECT seq, id, room FROM messages ORDER BY seq DESC LIMIT 1`).Scan(&last, &id, &room)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("last message: %w", err)
-	}
-	first, end, err := a.source.State(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if end < last {
-		return 0, fmt.Errorf("%w: the stream ends at sequence %d, the table at %d, so messages were lost; restore the data folder, or give another database", errBehind, end, last)
-	}
-	e, held, err := a.source.At(ctx, last)
-	if err != nil {
-		return 0, err
-	}
-	if held {
-		if m, err := decodeStored(e); err != nil || m.ID != id || e.Topic != room {
-			return 0, fmt.Errorf("%w: sequence %d is another message in each; restore the data folder, or give another database", errBehind, last)
-		}
-	}
-	if first > last+1 {
-		a.log.Error("messages were discarded before they were copied: the database was away for too long", "from", last+1, "to", first-1)
-	}
-	return last, nil
-}
-
-// migrate brings the schema up to date, one node at a time.
-func migrate(ctx context.Context, conn *pgx.Conn) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, archiveLock+1); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS echows_schema (version int PRIMARY KEY)`); err != nil {
-			return err
-		}
-		var version int
-		if err := tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM echows_schema`).Scan(&version); err != nil {
-			return err
-		}
-		if version > len(migrations) {
-			return fmt.Errorf("the database is of a newer version of this program")
-		}
-		for i, statement := range migrations[version:] {
-			if _, err := tx.Exec(ctx, statement); err != nil {
-				return err
-			}
-			if _, err := tx.Exec(ctx, `INSERT INTO echows_schema VALUES ($1)`, version+i+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// insert adds a batch: all of it, or nothing. What is there already has to be the same.
-func (a *archive) insert(ctx context.Context, conn *pgx.Conn, batch []broker.Entry) error {
-	ctx, cancel := context.WithTimeout(ctx, archiveTime)
-	defer cancel()
-	var seqs []int64
-	var rooms, ids, authors, texts []string
-	var times []time.Time
-	for _, e := range batch {
-		m, err := decodeStored(e)
-		if err != nil {
-			a.log.Error("a stored message is none of ours, and not copied", "room", e.Topic, "seq", e.Seq, "error", err)
-			continue
-		}
-		seqs, rooms, ids = append(seqs, int64(e.Seq)), append(rooms, e.Topic), append(ids, m.ID)
-		authors, texts, times = append(authors, m.From), append(texts, m.Text), append(times, m.At)
-	}
-	done, err := conn.Exec(ctx, `INSERT INTO messages (seq, room, id, author, text, posted_at)
-		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-		ON CONFLICT (seq) DO NOTHING`, seqs, rooms, ids, authors, texts, times)
-	if err != nil {
-		return fmt.Errorf("insert: %w", err)
-	}
-	if int(done.RowsAffected()) == len(seqs) {
-		return nil
-	}
-	var same int
-	err = conn.QueryRow(ctx, `SELECT count(*) FROM messages m
-		JOIN unnest($1::bigint[], $2::text[], $3::text[]) AS n (seq, room, id) USING (seq, room, id)`, seqs, rooms, ids).Scan(&same)
-	if err != nil {
-		return fmt.Errorf("compare: %w", err)
-	}
-	if same != len(seqs) {
-		return fmt.Errorf("%w: between sequence %d and %d they differ", errBehind, seqs[0], seqs[len(seqs)-1])
-	}
-	return nil
-}
-
-// older returns the last messages of a room below a sequence, oldest first.
-func (a *archive) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTime)
-	defer cancel()
-	rows, err := a.pool.Query(ctx, `SELECT seq, id, author, text, posted_at FROM messages
-		WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`, room, int64(before), limit)
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	messages, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Message, err error) {
-		err = row.Scan(&m.Seq, &m.ID, &m.From, &m.Text, &m.At)
-		m.At = m.At.UTC()
-		return m, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	slices.Reverse(messages)
-	return messages, nil
-}
-
-// newer returns the first messages of a room between two sequences, oldest first.
-func (a *archive) newer(ctx context.Context, room string, after, before uint64, limit int) ([]Message, error) {
-	return nil, nil
-}
-
-func (a *archive) whole(ctx context.Context, after, before uint64) (bool, error) { return false, nil }

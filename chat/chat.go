@@ -143,23 +143,34 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error
+	var archived uint64 // sequence; the stream goes on above it
+	if cfg.Database != "" {
+		if c.archive, archived, err = openArchive(ctx, cfg.Database, c.log); err != nil {
+			return nil, err
+		}
+	}
 	if c.entries, err = b.OpenLog(ctx, broker.LogConfig{
 		Name:       "chat",
 		PerTopic:   cfg.Keep,
 		MaxAge:     cfg.MaxAge,
 		MaxBytes:   cfg.MaxBytes,
 		Duplicates: min(duplicates, cfg.MaxAge),
-	}); err != nil {
-		return nil, err
+		After:      archived,
+	}); err == nil && c.archive != nil {
+		err = c.archive.begin(ctx, c.entries)
 	}
-	if c.tickets, err = b.OpenOnce(ctx, "tickets", cfg.Limits.TicketTime); err != nil {
-		return nil, err
+	if err == nil {
+		c.tickets, err = b.OpenOnce(ctx, "tickets", cfg.Limits.TicketTime)
 	}
-	if cfg.Database != "" {
-		if c.archive, err = openArchive(ctx, cfg.Database, c.entries, c.log); err != nil {
-			return nil, err
+	if err != nil {
+		if c.archive != nil {
+			c.archive.close()
 		}
+		return nil, err
+	}
+	if c.archive != nil {
 		c.running.Go(func() { c.archive.run(c.ctx) })
+		c.running.Go(func() { c.archive.watch(c.ctx) })
 	}
 	c.presence = b.Listen(c.heard)
 	c.running.Go(c.keepPresence)
@@ -171,7 +182,15 @@ func (c *Chat) Ready(ctx context.Context) error {
 	if c.archive == nil {
 		return nil
 	}
-	return c.archive.ready(ctx)
+	return c.archive.ready()
+}
+
+// Archive is how the copy in the database does. Without a database all is zero.
+func (c *Chat) Archive() ArchiveStats {
+	if c.archive == nil {
+		return ArchiveStats{}
+	}
+	return c.archive.stats()
 }
 
 // Rooms is how many rooms are open on this node.

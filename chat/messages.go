@@ -88,7 +88,7 @@ func readPost(ctx echo.Context) (post, *refusal) {
 // store stores a post and returns its sequence, and whether it was stored before. Whoever joins its room on this node
 // afterwards finds it in the history. The same id of the same user in the same room is the same message.
 func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
-	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: time.Now().UTC()})
+	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: time.Now().UTC().Truncate(time.Microsecond)})
 	if err != nil {
 		return 0, false, fmt.Errorf("encode a message: %w", err)
 	}

@@ -1,0 +1,583 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"echows/broker"
+)
+
+// lockedBuffer is a log to be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// node is a stream and its copy, without the chat around them.
+type node struct {
+	t       *testing.T
+	broker  *broker.Broker
+	entries *broker.Log
+	archive *archive
+	log     *lockedBuffer
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	posted  int
+}
+
+// startNode opens the stream of a NATS server, keeping so many messages of a room.
+func startNode(t *testing.T, nats, database string, keep int) *node {
+	t.Helper()
+	n := openNode(t, nats, database, keep)
+	if err := n.archive.begin(testContext(t), n.entries); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.running.Go(func() { n.archive.run(ctx) })
+	n.running.Go(func() { n.archive.watch(ctx) })
+	return n
+}
+
+func openNode(t *testing.T, nats, database string, keep int) *node {
+	t.Helper()
+	n := &node{t: t, log: &lockedBuffer{}, cancel: func() {}}
+	logger := slog.New(slog.NewTextHandler(n.log, nil))
+	var err error
+	if n.broker, err = broker.Open(testContext(t), broker.Config{URL: nats, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	var last uint64
+	if n.archive, last, err = openArchive(testContext(t), database, logger); err != nil {
+		t.Fatal(err)
+	}
+	if n.entries, err = n.broker.OpenLog(testContext(t), broker.LogConfig{Name: "chat", PerTopic: keep, MaxAge: time.Hour, MaxBytes: 64 << 20,
+		Duplicates: time.Minute, After: last}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *node) stop() {
+	n.cancel()
+	n.running.Wait()
+	if n.archive != nil {
+		n.archive.close()
+		n.archive = nil
+	}
+	n.broker.Close()
+}
+
+// post stores messages in a room, and returns the last one's sequence.
+func (n *node) post(room string, count int) (seq uint64) {
+	n.t.Helper()
+	for range count {
+		n.posted++
+		id := fmt.Sprint(room, n.posted)
+		data, err := json.Marshal(Message{ID: id, From: "ana", Mark: "k3f7", Text: "text " + id, At: time.Now().UTC()})
+		if err == nil {
+			seq, _, err = n.entries.Append(testContext(n.t), room, id, data)
+		}
+		if err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	return seq
+}
+
+// says waits for a line in the log.
+func (n *node) says(part string) {
+	n.t.Helper()
+	eventually(n.t, part, func() (string, bool) { log := n.log.String(); return log, strings.Contains(log, part) })
+}
+
+// ready waits until the archive is ready, or says this; and fails when that takes longer than it may.
+func (n *node) ready(part string, within time.Duration) {
+	n.t.Helper()
+	began := time.Now()
+	eventually(n.t, "ready: "+part, func() (string, bool) {
+		err := n.archive.ready()
+		if part == "" {
+			return fmt.Sprint(err), err == nil
+		}
+		return fmt.Sprint(err), err != nil && strings.Contains(err.Error(), part)
+	})
+	if took := time.Since(began); took > within {
+		n.t.Errorf("%q took %v", part, took)
+	}
+}
+
+const (
+	rowCount     = `SELECT count(*) FROM messages`
+	gapCount     = `SELECT count(*) FROM gaps`
+	missingCount = `SELECT coalesce(sum(last - first + 1), 0)::bigint FROM gaps`
+)
+
+func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	network := startProxy(t, address)
+	nats := startNATS(t)
+	n := startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 400)
+	n.post("quiet", 1)
+	db.await(rowCount, 1)
+	network.set(true, false)
+	n.ready("it cannot be reached", 5*time.Second)
+	n.post("busy", 2000)
+	network.set(false, false)
+	db.await(rowCount, 401)
+	db.await(`SELECT count(*) FROM gaps WHERE first = 2 AND last = 1601`, 1)
+	n.says(`"messages at most"=1600 from=2 to=1601 gaps=1`)
+	n.ready("", 5*time.Second)
+	eventually(t, "stats", func() (string, bool) {
+		s := n.archive.stats()
+		return fmt.Sprint(s), s.Gaps == 1 && s.Missing == 1600 && s.Behind == 0
+	})
+
+	// What the stream discards after it was copied is none.
+	n.post("busy", 1000)
+	db.await(rowCount, 1401)
+	db.await(gapCount, 1)
+	for _, one := range []struct {
+		after, before uint64
+		whole         bool
+	}{{0, 2, true}, {0, 3, false}, {1, 1602, false}, {1600, 1603, false}, {1601, 3002, true}, {1601, 3003, false}, {3001, 3002, true}} {
+		if whole, err := n.archive.whole(testContext(t), one.after, one.before); err != nil || whole != one.whole {
+			t.Errorf("between %d and %d: whole is %v: %v", one.after, one.before, whole, err)
+		}
+	}
+	messages, err := n.archive.newer(testContext(t), "busy", 1700, 3000, 2)
+	if err != nil || len(messages) != 2 || messages[0].Seq != 1701 || messages[1].Seq != 1702 || messages[0].Mark != "k3f7" || messages[0].From != "ana" {
+		t.Errorf("newer ones are %+v: %v", messages, err)
+	}
+	messages, err = n.archive.newer(testContext(t), "busy", 2999, 3001, 5)
+	if err != nil || len(messages) != 1 || messages[0].Seq != 3000 {
+		t.Errorf("newer ones are %+v: %v", messages, err)
+	}
+	if said := strings.Count(n.log.String(), "discarded or lost them"); said != 1 {
+		t.Errorf("it was said %d times", said)
+	}
+
+	// With an empty stream nothing comes that would show the gap.
+	network.set(true, false)
+	n.post("busy", 5)
+	if err := openStream(t, nats).Purge(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	network.set(false, false)
+	db.await(`SELECT count(*) FROM gaps WHERE first = 3002 AND last = 3006`, 1)
+	n.ready("", 20*time.Second)
+}
+
+func startNATS(t *testing.T) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("NATS does not start")
+	}
+	return s
+}
+
+// openStream is the stream as an operator has it.
+func openStream(t *testing.T, s *server.Server) jetstream.Stream {
+	t.Helper()
+	conn, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(testContext(t), "CHAT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func TestMissingRowsAreFilledIn(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n.post("quiet", 10) // 1 to 10
+	n.post("busy", 90)  // up to 100
+	db.await(rowCount, 100)
+	n.stop()
+
+	// The stream has all of these still, and they come back.
+	db.exec(`DELETE FROM messages WHERE seq < 3 OR seq BETWEEN 5 AND 6 OR seq BETWEEN 20 AND 60 OR seq > 95`)
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	db.await(rowCount, 100)
+	n.says("filled in from the stream\" messages=45")
+	db.await(gapCount, 0)
+	n.posted = 100
+	n.post("busy", 100) // up to 200; the stream discards 11 to 100
+	db.await(rowCount, 200)
+	n.stop()
+
+	// Of these only some.
+	db.exec(`DELETE FROM messages WHERE seq BETWEEN 8 AND 12 OR seq BETWEEN 90 AND 110`)
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n.says("filled in from the stream\" messages=13")
+	n.says(`rows were deleted, or a backup of it was restored, and the stream has them no more" "messages at most"=13 from=11 to=100 gaps=2`)
+	db.await(`SELECT count(*) FROM gaps WHERE (first, last) IN ((11, 12), (90, 100))`, 2)
+	db.await(gapCount, 2)
+	n.ready("", 5*time.Second)
+	n.stop()
+
+	// It is known over restarts.
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n.says(`as was noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
+	eventually(t, "stats", func() (string, bool) {
+		s := n.archive.stats()
+		return fmt.Sprint(s), s.Gaps == 2 && s.Missing == 13
+	})
+	if strings.Contains(n.log.String(), "level=ERROR") {
+		t.Errorf("it is said as if it were new:\n%s", n.log)
+	}
+}
+
+func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 600)
+	db.await(rowCount, 600)
+	n.stop()
+	db.exec(`DELETE FROM messages WHERE seq BETWEEN 2 AND 599`)
+	db.exec(`INSERT INTO gaps VALUES (2, 300), (301, 599)`)
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	db.await(rowCount, 600)
+	db.await(gapCount, 0)
+	n.says("messages=598")
+}
+
+// A table of the version before is brought up to date, and what it lacks is known.
+func TestAnOlderTable(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	n := openNode(t, nats.ClientURL(), databaseURL(address, "nothing"), 1000)
+	at := n.post("lobby", 10)
+	n.stop()
+	db.exec(migrations[0])
+	db.exec(migrations[1])
+	db.exec(`CREATE TABLE echows_schema (version int PRIMARY KEY)`)
+	db.exec(`INSERT INTO echows_schema VALUES (1), (2)`)
+	db.exec(`INSERT INTO messages (seq, room, id, author, text, posted_at) VALUES (3, 'old', 'a', 'ana', 'x', now()), (5, 'old', 'b', 'ana', 'x', now())`)
+	db.exec(`DELETE FROM messages`) // what the stream holds is another message
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	db.await(rowCount, int(at))
+	n.stop()
+	db.exec(`DELETE FROM messages WHERE seq IN (1, 2, 5)`)
+	db.exec(`DROP TABLE gaps, not_ours`)
+	db.exec(`DELETE FROM echows_schema WHERE version > 2`)
+	if err := openStream(t, nats).Purge(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.says(`as was noticed before" "messages at most"=3 from=1 to=5 gaps=2`)
+}
+
+func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 2)
+	for i, junk := range []string{"{", `{"id":"x","from":"a\u0000b","mark":"","text":"x","at":"2026-01-01T00:00:00Z"}`, `{"id":"x"}`} {
+		if _, _, err := n.entries.Append(testContext(t), "lobby", fmt.Sprint("junk", i), []byte(junk)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.await(`SELECT count(*) FROM not_ours`, 3)
+	n.ready("", 5*time.Second)
+	n.post("lobby", 2)
+	db.await(rowCount, 4)
+	n.stop()
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.posted = 4
+	n.post("lobby", 1)
+	db.await(rowCount, 5)
+	eventually(t, "the end of mending", func() (string, bool) { return n.log.String(), n.archive.ready() == nil })
+	if db.number(gapCount) != 0 || strings.Contains(n.log.String(), "level=ERROR") {
+		t.Errorf("%d gaps:\n%s", db.number(gapCount), n.log)
+	}
+	if whole, err := n.archive.whole(testContext(t), 0, 9); err != nil || !whole {
+		t.Errorf("whole is %v: %v", whole, err)
+	}
+}
+
+func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 30)
+	db.await(rowCount, 30)
+	n.stop()
+
+	other := startNATS(t)
+	n = startNode(t, other.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.says(`the database has messages that the stream has not`)
+	n.says(`"up to"=30`)
+	n.posted = 30
+	if seq := n.post("lobby", 1); seq <= 31 {
+		t.Errorf("the stream goes on with %d", seq)
+	}
+	db.await(rowCount, 31)
+	n.ready("", 5*time.Second)
+	older, err := n.archive.older(testContext(t), "lobby", 1<<50, 50)
+	if err != nil || len(older) != 31 || older[0].ID != "lobby1" {
+		t.Errorf("%d older ones: %v", len(older), err)
+	}
+	// What was posted and not copied before the loss is not known.
+	if whole, err := n.archive.whole(testContext(t), 0, 31); err != nil || !whole {
+		t.Errorf("up to the loss: whole is %v: %v", whole, err)
+	}
+	if whole, err := n.archive.whole(testContext(t), 29, 1<<50); err != nil || whole {
+		t.Errorf("over the loss: whole is %v: %v", whole, err)
+	}
+	n.stop()
+	n = startNode(t, other.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.ready("", 5*time.Second)
+	if strings.Contains(n.log.String(), "the stream has not") {
+		t.Errorf("it is said again:\n%s", n.log)
+	}
+}
+
+func TestATableOfAnotherChat(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 30)
+	db.await(rowCount, 30)
+	n.stop()
+
+	// Away at the start.
+	nats := startNATS(t)
+	network := startProxy(t, address)
+	network.set(true, false)
+	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
+	n.ready("it cannot be reached", 5*time.Second)
+	n.post("lobby", 3)
+	network.set(false, false)
+	n.ready("it belongs to another chat", 5*time.Second)
+	n.says("reason=\"it belongs to another chat")
+	if said := strings.Count(n.log.String(), "reason="); said != 2 {
+		t.Errorf("%d reasons are said:\n%s", said, n.log)
+	}
+	if got := db.number(rowCount) + db.number(gapCount); got != 30 {
+		t.Errorf("%d rows", got)
+	}
+	n.stop()
+
+	// There at the start.
+	n = openNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	if err := n.archive.begin(testContext(t), n.entries); !errors.Is(err, errForeign) {
+		t.Errorf("begin: %v", err)
+	}
+}
+
+// A stream that was made while the database was away, and ends before it, would give sequences out again.
+func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 30)
+	db.await(rowCount, 30)
+	n.stop()
+	nats := startNATS(t)
+	network := startProxy(t, address)
+	network.set(true, false)
+	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
+	network.set(false, false)
+	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
+}
+
+func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	one := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
+	two := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
+	rows := 0
+	var chat *admin
+	for _, wrong := range []struct{ how, what, mended string }{
+		{"", "there is no database of this name", "CREATE DATABASE chat"},
+		{"INSERT INTO echows_schema VALUES (99)", "newer version", "DELETE FROM echows_schema WHERE version = 99"},
+		{"ALTER TABLE messages RENAME TO elsewhere", "a table or a column of it is missing", "ALTER TABLE elsewhere RENAME TO messages"},
+		{"ALTER DATABASE chat SET default_transaction_read_only = on", "it is read-only", "ALTER DATABASE chat RESET default_transaction_read_only"},
+		{`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''full'' USING ERRCODE = ''53100''; END';
+			CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH STATEMENT EXECUTE FUNCTION refuse()`, "its disk is full", "DROP TRIGGER refuse ON messages"},
+		{"ALTER ROLE echows NOLOGIN", "it does not let this program in", "ALTER ROLE echows LOGIN"},
+	} {
+		on := chat
+		if on == nil {
+			on = db
+		}
+		if wrong.how != "" {
+			on.exec(wrong.how)
+			// Who is connected is not asked again.
+			db.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'chat' AND query NOT LIKE 'CREATE%' AND query NOT LIKE 'ALTER%' AND query NOT LIKE 'INSERT INTO echows%'`)
+		}
+		one.post("lobby", 1)
+		rows++
+		one.ready(wrong.what, 6*time.Second)
+		two.ready(wrong.what, 6*time.Second)
+		one.says(wrong.what)
+		on.exec(wrong.mended)
+		if chat == nil {
+			chat = openAdmin(t, address, "chat")
+		}
+		one.ready("", 6*time.Second)
+		two.ready("", 6*time.Second)
+		chat.await(rowCount, rows)
+	}
+	for _, n := range []*node{one, two} {
+		if lines := strings.Count(n.log.String(), "level=ERROR"); lines > 14 { // two of each at most: the connection ends first
+			t.Errorf("%d lines:\n%s", lines, n.log)
+		}
+	}
+}
+
+// A node that copies and is cut off, or stopped, gives way to another.
+func TestAnotherNodeTakesOver(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	for _, fault := range []struct {
+		name           string
+		database, nats bool
+	}{{"without the database", true, false}, {"without NATS", false, true}, {"stopped", true, true}} {
+		name := strings.ToLower(strings.ReplaceAll(fault.name, " ", "_"))
+		db.exec("CREATE DATABASE " + name)
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			nats := startNATS(t)
+			database, streams := startProxy(t, address), startProxy(t, strings.TrimPrefix(nats.ClientURL(), "nats://"))
+			first := startNode(t, "nats://"+streams.address(), databaseURL(database.address(), name), 1000)
+			chat := openAdmin(t, address, name)
+			first.post("lobby", 1)
+			chat.await(rowCount, 1)
+			second := startNode(t, nats.ClientURL(), databaseURL(address, name), 1000)
+			database.set(false, fault.database)
+			streams.set(false, fault.nats)
+			began := time.Now()
+			second.posted = 1
+			second.post("lobby", 1)
+			chat.await(rowCount, 2)
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			second.ready("", 5*time.Second)
+			database.set(false, false)
+			streams.set(false, false)
+			first.ready("", 15*time.Second)
+		})
+	}
+}
+
+// All nodes say so when the one that copies does not get on, whatever the reason.
+func TestACopyThatIsBehindIsSaid(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	nats := startNATS(t)
+	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.post("lobby", 1)
+	db.await(rowCount, 1)
+	n.stop()
+	holder := openAdmin(t, address, "postgres") // as another node that copies
+	holder.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", archiveLock))
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n.ready("", 5*time.Second)
+	n.posted = 1
+	n.post("lobby", 1)
+	n.ready("though there is something to copy", 20*time.Second)
+	n.says("the copy is behind")
+	if behind := n.archive.stats().Behind; behind < archiveLate {
+		t.Errorf("it is behind by %v", behind)
+	}
+	holder.exec(fmt.Sprintf("SELECT pg_advisory_unlock(%d)", archiveLock))
+	n.ready("", 5*time.Second)
+	db.await(rowCount, 2)
+}
+
+// What lies between two lives of the stream is not missing.
+func TestTrimmedGaps(t *testing.T) {
+	unused := func(after, before uint64) bool { // 11 to 100 were, and 201 up
+		return after+1 >= before || after >= 100 && before <= 201 || before <= 11
+	}
+	for _, one := range []struct {
+		g, want gap
+		left    bool
+	}{
+		{gap{1, 10}, gap{}, false},
+		{gap{101, 200}, gap{}, false},
+		{gap{150, 160}, gap{}, false},
+		{gap{1, 11}, gap{11, 11}, true},
+		{gap{5, 250}, gap{11, 250}, true},
+		{gap{50, 200}, gap{50, 100}, true},
+		{gap{100, 100}, gap{100, 100}, true},
+		{gap{120, 203}, gap{201, 203}, true},
+	} {
+		if got, left := one.g.trim(unused); got != one.want || left != one.left {
+			t.Errorf("%v leaves %v, %v", one.g, got, left)
+		}
+	}
+}
+
+// What readyz shows to everybody has no addresses, names or passwords.
+func TestWhatIsSaidToAll(t *testing.T) {
+	a := &archive{log: slog.New(slog.DiscardHandler)}
+	for _, err := range []error{
+		fmt.Errorf("dial tcp 10.1.2.3:5432: secret"),
+		&net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3)}, Err: errors.New("secret")},
+		&pgconn.PgError{Code: "28P01", Message: "secret"},
+		&pgconn.PgError{Code: "XX000", Message: "secret"},
+		fmt.Errorf("%w: secret at 10.1.2.3", broker.ErrUnavailable),
+		fmt.Errorf("%w: secret", errForeign),
+	} {
+		a.noteTurn(err)
+		if got := a.ready().Error(); strings.Contains(got, "secret") || strings.Contains(got, "10.1.2.3") || len(got) < 20 {
+			t.Errorf("%v: it says %s", err, got)
+		}
+	}
+}

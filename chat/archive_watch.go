@@ -1,0 +1,310 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"echows/broker"
+)
+
+const (
+	watchEvery   = 2 * time.Second  // between two looks at how far the table is
+	watchTime    = 2 * time.Second  // for one of them
+	archiveLate  = 15 * time.Second // so long may the table be behind
+	archiveQuiet = 4 * time.Second  // without a failure, and with everything copied: the failure is over
+)
+
+// errForeign is why nothing is copied while the stream and the table do not belong together.
+var errForeign = errors.New("the stream and the table messages do not belong together")
+
+// errBelow is why nothing is copied while the stream would give sequences out that the table has already.
+var errBelow = errors.New("the stream ends before the table does")
+
+// errLate is what is wrong while messages are not copied in time.
+var errLate = errors.New("messages wait to be copied")
+
+// ArchiveStats is how the copy in the database does.
+type ArchiveStats struct {
+	Gaps    int           // ranges of sequences whose messages are missing in the table
+	Missing uint64        // at most so many messages
+	Behind  time.Duration // for so long something has been waiting to be copied
+}
+
+// lacking is what the table lacks.
+type lacking struct {
+	gaps        int
+	messages    uint64 // at most
+	first, last uint64 // sequences
+}
+
+// stats is what is counted.
+func (a *archive) stats() ArchiveStats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return ArchiveStats{a.lacks.gaps, a.lacks.messages, a.behindLocked()}
+}
+
+func (a *archive) behindLocked() time.Duration {
+	if a.wanted == 0 {
+		return 0
+	}
+	return time.Since(a.since)
+}
+
+// watch compares the table with the stream now and then, on every node, until ctx ends.
+func (a *archive) watch(ctx context.Context) {
+	var conn *pgx.Conn
+	checked := new(tableEnd)
+	for ctx.Err() == nil {
+		err := a.look(ctx, &conn, checked)
+		if err != nil && conn != nil {
+			disconnect(conn)
+			conn, checked = nil, new(tableEnd)
+		}
+		if ctx.Err() == nil {
+			a.noteSeen(err)
+		}
+		select {
+		case <-time.After(watchEvery):
+		case <-ctx.Done():
+		}
+	}
+	if conn != nil {
+		disconnect(conn)
+	}
+}
+
+// look is one comparison. It connects where there is no connection.
+func (a *archive) look(ctx context.Context, conn **pgx.Conn, checked *tableEnd) (err error) {
+	if *conn == nil {
+		if *conn, err = a.connect(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	if err := a.compare(ctx, *conn, checked); err != nil {
+		return err
+	}
+	return a.countGaps(ctx, *conn)
+}
+
+// tableEnd is how far a table goes.
+type tableEnd struct {
+	last             uint64 // message's sequence, or 0
+	id, room, author string
+	at               time.Time
+	known            uint64 // last sequence that is accounted for: a message, an entry that is none, or a gap
+}
+
+func readEnd(ctx context.Context, conn *pgx.Conn) (end tableEnd, err error) {
+	ctx, cancel := context.WithTimeout(ctx, archiveTime)
+	defer cancel()
+	err = conn.QueryRow(ctx, `SELECT coalesce(seq, 0), coalesce(id, ''), coalesce(room, ''), coalesce(author, ''), coalesce(posted_at, 'epoch'),
+			greatest(seq, (SELECT max(seq) FROM not_ours), (SELECT max(last) FROM gaps), 0)
+		FROM (SELECT 1) AS one LEFT JOIN (SELECT seq, id, room, author, posted_at FROM messages ORDER BY seq DESC LIMIT 1) AS newest ON true`).
+		Scan(&end.last, &end.id, &end.room, &end.author, &end.at, &end.known)
+	if err != nil {
+		return end, fmt.Errorf("last message: %w", err)
+	}
+	return end, nil
+}
+
+// compare looks whether the table belongs to the stream, and what it has not yet. checked is what was found to belong
+// before.
+func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd) error {
+	end, err := readEnd(ctx, conn) // first: the stream may only be ahead
+	if err != nil {
+		return err
+	}
+	newest, err := a.source.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if end.last > 0 && end != *checked {
+		if err := a.belongs(ctx, conn, end); err != nil {
+			return err
+		}
+		*checked = end
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if end.known >= a.wanted {
+		a.wanted = 0
+	}
+	if a.wanted == 0 && newest > end.known {
+		a.wanted, a.since = newest, time.Now()
+	}
+	return nil
+}
+
+// belongs looks for a sequence that both have, where there is one: it has to be the same message in each.
+func (a *archive) belongs(ctx context.Context, conn *pgx.Conn, end tableEnd) error {
+	first, last, err := a.source.State(ctx)
+	if err != nil {
+		return err
+	}
+	e, held, err := a.source.At(ctx, end.last)
+	if err != nil {
+		return err
+	}
+	if !held && first <= end.last { // an old message will do
+		if e, held, err = a.source.At(ctx, first); err != nil {
+			return err
+		}
+		if held {
+			err = conn.QueryRow(ctx, `SELECT seq, id, room, author, posted_at FROM messages WHERE seq = $1`, int64(first)).
+				Scan(&end.last, &end.id, &end.room, &end.author, &end.at)
+			if errors.Is(err, pgx.ErrNoRows) {
+				held, err = false, nil
+			}
+			if err != nil {
+				return fmt.Errorf("a message: %w", err)
+			}
+		}
+	}
+	if held {
+		m, err := decodeArchived(e)
+		if err != nil || m.ID != end.id || e.Topic != end.room || m.From != end.author || !m.At.Equal(end.at) {
+			return fmt.Errorf("%w: sequence %d is another message in each", errForeign, e.Seq)
+		}
+	}
+	if last < end.known {
+		return fmt.Errorf("%w: at sequence %d, and the table at %d", errBelow, last, end.known)
+	}
+	return nil
+}
+
+// countGaps counts what the table lacks.
+func (a *archive) countGaps(ctx context.Context, conn *pgx.Conn) error {
+	lacks, err := readGaps(ctx, conn, time.Time{})
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.lacks = lacks
+	}
+	return err
+}
+
+// ready says why the copy is not what it should be, or nil. It waits for nothing.
+func (a *archive) ready() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.troubleLocked()
+	if err == nil {
+		return nil
+	}
+	what, _ := explain(err) // err itself may have names and addresses, and is in the log
+	if errors.Is(err, errLate) {
+		what = fmt.Sprintf("it has been behind for %d s, though there is something to copy", int(a.behindLocked().Seconds()))
+	}
+	return errors.New("database: " + what)
+}
+
+// troubleLocked is what is wrong now, or nil.
+func (a *archive) troubleLocked() error {
+	switch {
+	case a.turn != nil:
+		return a.turn
+	case a.seen != nil:
+		return a.seen
+	case a.behindLocked() > archiveLate:
+		return errLate
+	}
+	return nil
+}
+
+// noteTurn notes what became of this node's turn to copy.
+func (a *archive) noteTurn(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.turn = err; err != nil {
+		a.failed = time.Now()
+	}
+	a.sayLocked()
+}
+
+// noteSeen notes what a look at the table has shown. Where another node copies, it also shows that this node's own
+// failure is over.
+func (a *archive) noteSeen(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen = err
+	if err == nil && a.wanted == 0 && time.Since(a.failed) > archiveQuiet {
+		a.turn = nil
+	}
+	a.sayLocked()
+}
+
+// sayLocked logs what is wrong, once, and again when it is something else.
+func (a *archive) sayLocked() {
+	err := a.troubleLocked()
+	if err == nil {
+		if a.said != "" {
+			a.log.Info("messages are copied into the database again")
+		}
+		a.said = ""
+		return
+	}
+	what, advice := explain(err)
+	if what == a.said {
+		return
+	}
+	a.said = what
+	a.log.Error("messages are not copied into the database", "reason", what, "affected",
+		"messages stay in the stream until its limits discard them (-keep-messages, -keep-time, -keep-bytes); older ones may not be shown",
+		"advice", advice, "error", err)
+}
+
+// explain says in words without names and addresses what is wrong with the database, and what helps.
+func explain(err error) (what, advice string) {
+	var refused *pgconn.PgError
+	const byItself = "; copying goes on by itself"
+	switch {
+	case errors.Is(err, errForeign):
+		return "it belongs to another chat: the same sequence is another message in each", "give another database (-database), or restore the data folder, and restart"
+	case errors.Is(err, errBelow):
+		return "it has sequences that the stream is going to use for other messages", "restart this node while the database can be reached: the stream then goes on above them"
+	case errors.Is(err, errNewer):
+		return "it was brought to a newer version of this program", "update this node, or give another database (-database)"
+	case errors.Is(err, errLate):
+		return "the copy is behind, though there is something to copy", "see what the other nodes log, and whether the database is slow" + byItself
+	case errors.Is(err, broker.ErrUnavailable):
+		return "the stream cannot be read to be copied", "see what is wrong with NATS" + byItself
+	case errors.As(err, &refused):
+		what, advice = explainCode(refused.Code)
+		return what, advice + byItself
+	}
+	return "it cannot be reached, or does not answer", "start it, or mend the network or the address (-database)" + byItself
+}
+
+// explainCode does so for what PostgreSQL itself refuses (appendix A of its manual).
+func explainCode(code string) (what, advice string) {
+	switch {
+	case code == "53100":
+		return "its disk is full", "make room on the database's disk"
+	case strings.HasPrefix(code, "53"):
+		return "it has no connections, or memory, left", "raise its limits (max_connections), or end what uses them"
+	case code == "25006":
+		return "it is read-only", "give the address of the primary (-database), or let it be written to"
+	case code == "42P01", code == "42703", code == "3F000":
+		return "a table or a column of it is missing", "restore it from a backup; or drop the table echows_schema, and it is made anew and filled from what the stream holds"
+	case code == "28P01", code == "28000":
+		return "it does not let this program in", "correct the user or the password (-database), or pg_hba.conf"
+	case code == "3D000":
+		return "there is no database of this name", "create it, or correct the name (-database)"
+	case code == "42501":
+		return "this program may not do what it has to there", "grant its user CREATE on the schema, and everything on the tables"
+	case strings.HasPrefix(code, "57P"):
+		return "it is starting, or being stopped", "wait, or start it"
+	case code == "55P03", code == "57014":
+		return "something holds the table locked", "see pg_locks, and end what does"
+	}
+	return "it refuses what is copied (SQLSTATE " + code + ")", "see the error, and what the database logs"
+}
