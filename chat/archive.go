@@ -19,6 +19,7 @@ const (
 	archiveTime      = 5 * time.Second         // for one statement, and for a connection
 	archiveMigration = 2 * time.Minute         // for the schema: a table of millions of messages is read once
 	archiveRetry     = time.Second             // before the next try, after a failure
+	archiveAgain     = 3 * time.Second         // so often a turn that worked may be tried again at once
 	archiveTurn      = 2 * time.Second         // before the next look for the lock, when another node copies
 	archiveGoodbye   = 300 * time.Millisecond  // for the end of a connection
 	archiveLock      = int64(0x6563686f777301) // the advisory lock: who has it copies
@@ -88,21 +89,24 @@ func (a *archive) lastArchived(ctx context.Context) (uint64, error) {
 	return end.known, err
 }
 
-// begin tells the archive what it is a copy of. It fails where the two do not belong together.
+// begin tells the archive what it is a copy of. It fails where the two do not belong together, as far as that can be
+// seen now.
 func (a *archive) begin(ctx context.Context, source *broker.Log) error {
 	a.source = source
-	ctx, cancel := context.WithTimeout(ctx, archiveTime)
-	defer cancel()
+	if a.turn != nil {
+		return nil // the database was away a moment ago
+	}
 	conn, err := a.connect(ctx)
 	if err == nil {
 		defer disconnect(conn)
-		err = a.compare(ctx, conn, new(tableEnd))
+		ctx, cancel := context.WithTimeout(ctx, archiveTime)
+		defer cancel()
+		if err = a.compare(ctx, conn, new(tableEnd)); err == nil {
+			err = a.sayLost(ctx, conn)
+		}
 	}
 	if errors.Is(err, errForeign) {
 		return fmt.Errorf("database (-database): %w", err)
-	}
-	if err == nil {
-		err = a.sayLost(ctx, conn)
 	}
 	a.noteTurn(err)
 	return nil

@@ -17,10 +17,17 @@ var errNotStorable = errors.New("a field has a zero byte, or the room is none")
 
 // run copies until ctx ends.
 func (a *archive) run(ctx context.Context) {
+	var again time.Time
 	for ctx.Err() == nil {
-		if err := a.takeTurn(ctx); err != nil && ctx.Err() == nil {
-			a.noteTurn(err)
+		worked, err := a.takeTurn(ctx)
+		if ctx.Err() != nil {
+			return
 		}
+		if worked && time.Since(again) > archiveAgain { // an old connection may end: a new one shows whether something is wrong
+			again = time.Now()
+			continue
+		}
+		a.noteTurn(err)
 		select {
 		case <-time.After(archiveRetry):
 		case <-ctx.Done():
@@ -28,44 +35,47 @@ func (a *archive) run(ctx context.Context) {
 	}
 }
 
-// takeTurn waits for the lock and copies until something fails.
-func (a *archive) takeTurn(ctx context.Context) error {
+// takeTurn waits for the lock and copies until something fails. It reports whether it worked before.
+func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 	conn, err := a.connect(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer disconnect(conn) // which gives the lock back
-	if err := a.awaitLock(ctx, conn); err != nil {
-		return err
+	checked := new(tableEnd)
+	for {
+		mine, err := a.tryLock(ctx, conn, checked)
+		if err != nil {
+			return worked, err
+		}
+		if mine {
+			break
+		}
+		worked = true
+		select {
+		case <-time.After(archiveTurn):
+		case <-ctx.Done():
+			return worked, ctx.Err()
+		}
 	}
 	end, err := readEnd(ctx, conn) // again: another node may have copied until now
 	if err != nil {
-		return err
+		return worked, err
 	}
 	c := &copier{archive: a, conn: conn, last: end.last}
 	defer c.sayGaps()
 	if err := c.begin(ctx, end); err != nil {
+		return worked, err
+	}
+	err = a.source.Copy(ctx, end.last, func(batch []broker.Entry) error {
+		err := c.keep(ctx, batch)
+		worked = worked || err == nil
 		return err
-	}
-	return a.source.Copy(ctx, end.last, func(batch []broker.Entry) error { return c.keep(ctx, batch) })
+	})
+	return worked, err
 }
 
-// awaitLock waits until no other node copies. A node that cannot read the stream does not take the lock.
-func (a *archive) awaitLock(ctx context.Context, conn *pgx.Conn) error {
-	checked := new(tableEnd)
-	for {
-		mine, err := a.tryLock(ctx, conn, checked)
-		if err != nil || mine {
-			return err
-		}
-		select {
-		case <-time.After(archiveTurn):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
+// tryLock takes the lock, unless another node has it. A node that cannot read the stream does not take it.
 func (a *archive) tryLock(ctx context.Context, conn *pgx.Conn, checked *tableEnd) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -136,26 +146,22 @@ func (c *copier) insert(ctx context.Context, batch []broker.Entry) error {
 	if len(batch) == 0 { // this says to the database that this node is alive
 		return c.conn.Ping(ctx)
 	}
+	end := batch[len(batch)-1].Seq
+	jumps := false
+	for i, last := 0, c.last; i < len(batch); i++ {
+		jumps = jumps || !c.archive.source.Unused(last, batch[i].Seq)
+		last = batch[i].Seq
+	}
 	var lost []gap
 	err := pgx.BeginFunc(ctx, c.conn, func(tx pgx.Tx) error {
-		if _, err := c.store(ctx, tx, batch); err != nil {
-			return err
+		_, err := c.store(ctx, tx, batch)
+		if err == nil && jumps {
+			lost, err = c.noteGaps(ctx, tx, c.last, end+1)
 		}
-		last := c.last
-		for _, e := range batch {
-			if e.Seq > last+1 && !c.archive.source.Unused(last, e.Seq) {
-				noted, err := c.noteGaps(ctx, tx, last, e.Seq)
-				if err != nil {
-					return err
-				}
-				lost = append(lost, noted...)
-			}
-			last = e.Seq
-		}
-		return nil
+		return err
 	})
 	if err == nil {
-		c.last = batch[len(batch)-1].Seq
+		c.last = end
 		c.lost.add(lost)
 	}
 	return err

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	watchEvery   = 2 * time.Second  // between two looks at how far the table is
-	watchTime    = 2 * time.Second  // for one of them
-	archiveLate  = 15 * time.Second // so long may the table be behind
-	archiveQuiet = 4 * time.Second  // without a failure, and with everything copied: the failure is over
+	watchEvery   = 2 * time.Second     // between two looks at how far the table is
+	watchTime    = 2 * time.Second     // for one of them
+	archiveLate  = 15 * time.Second    // so long may the table be behind
+	archiveQuiet = 5 * time.Second / 2 // without a failure, and with everything copied: the failure is over
 )
 
 // errForeign is why nothing is copied while the stream and the table do not belong together.
@@ -59,13 +59,13 @@ func (a *archive) behindLocked() time.Duration {
 
 // watch compares the table with the stream now and then, on every node, until ctx ends.
 func (a *archive) watch(ctx context.Context) {
-	var conn *pgx.Conn
-	checked := new(tableEnd)
+	w := &watcher{archive: a}
+	defer w.disconnect()
 	for ctx.Err() == nil {
-		err := a.look(ctx, &conn, checked)
-		if err != nil && conn != nil {
-			disconnect(conn)
-			conn, checked = nil, new(tableEnd)
+		connected := w.conn != nil
+		err := w.look(ctx)
+		if err != nil && connected && !errors.Is(err, context.DeadlineExceeded) { // an old connection may have ended long since
+			err = w.look(ctx)
 		}
 		if ctx.Err() == nil {
 			a.noteSeen(err)
@@ -75,24 +75,39 @@ func (a *archive) watch(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	if conn != nil {
-		disconnect(conn)
-	}
 }
 
-// look is one comparison. It connects where there is no connection.
-func (a *archive) look(ctx context.Context, conn **pgx.Conn, checked *tableEnd) (err error) {
-	if *conn == nil {
-		if *conn, err = a.connect(ctx); err != nil {
+// watcher is what watch needs: a connection of its own, so that it waits for none of those who read.
+type watcher struct {
+	archive *archive
+	conn    *pgx.Conn // nil while there is none
+	checked tableEnd
+}
+
+// look is one comparison. It connects where there is no connection, and disconnects when it fails.
+func (w *watcher) look(ctx context.Context) (err error) {
+	if w.conn == nil {
+		w.checked = tableEnd{}
+		if w.conn, err = w.archive.connect(ctx); err != nil {
 			return err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchTime)
 	defer cancel()
-	if err := a.compare(ctx, *conn, checked); err != nil {
-		return err
+	if err = w.archive.compare(ctx, w.conn, &w.checked); err == nil {
+		err = w.archive.countGaps(ctx, w.conn)
 	}
-	return a.countGaps(ctx, *conn)
+	if err != nil {
+		w.disconnect()
+	}
+	return err
+}
+
+func (w *watcher) disconnect() {
+	if w.conn != nil {
+		disconnect(w.conn)
+		w.conn = nil
+	}
 }
 
 // tableEnd is how far a table goes.
@@ -201,6 +216,9 @@ func (a *archive) ready() error {
 		return nil
 	}
 	what, _ := explain(err) // err itself may have names and addresses, and is in the log
+	if errors.Is(err, broker.ErrUnavailable) {
+		return errors.New("copy into the database: " + what)
+	}
 	if errors.Is(err, errLate) {
 		what = fmt.Sprintf("it has been behind for %d s, though there is something to copy", int(a.behindLocked().Seconds()))
 	}
@@ -276,7 +294,7 @@ func explain(err error) (what, advice string) {
 	case errors.Is(err, errLate):
 		return "the copy is behind, though there is something to copy", "see what the other nodes log, and whether the database is slow" + byItself
 	case errors.Is(err, broker.ErrUnavailable):
-		return "the stream cannot be read to be copied", "see what is wrong with NATS" + byItself
+		return "the stream cannot be read", "see what is wrong with NATS" + byItself
 	case errors.As(err, &refused):
 		what, advice = explainCode(refused.Code)
 		return what, advice + byItself
