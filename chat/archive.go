@@ -43,6 +43,7 @@ type archive struct {
 	config *pgx.ConnConfig
 	pool   *pgxpool.Pool // for reading
 	log    *slog.Logger
+	chunk  int         // rows, at most, that are looked at in one step of mending
 	source *broker.Log // set by begin
 
 	mu     sync.Mutex
@@ -70,7 +71,7 @@ func openArchive(ctx context.Context, url string, log *slog.Logger) (*archive, u
 	if err != nil {
 		return nil, 0, fmt.Errorf("database (-database): %w", err)
 	}
-	a := &archive{config: config.ConnConfig, pool: pool, log: log}
+	a := &archive{config: config.ConnConfig, pool: pool, log: log, chunk: mendChunk}
 	last, err := a.lastArchived(ctx)
 	if err != nil {
 		a.noteTurn(err)

@@ -197,7 +197,7 @@ func (c *copier) scan(ctx context.Context) error {
 	m := &c.mending
 	upTo := m.upTo
 	err := c.conn.QueryRow(ctx, `SELECT seq FROM messages WHERE seq > $1 AND seq < $2 ORDER BY seq OFFSET $3 LIMIT 1`,
-		int64(m.scanned), int64(m.upTo), mendChunk-1).Scan(&upTo)
+		int64(m.scanned), int64(m.upTo), c.archive.chunk-1).Scan(&upTo)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("gaps: %w", err)
 	}

@@ -78,6 +78,7 @@ func openNode(t *testing.T, nats, database string, keep int) *node {
 	if n.archive, last, err = openArchive(testContext(t), database, logger); err != nil {
 		t.Fatal(err)
 	}
+	n.archive.chunk = 7
 	if n.entries, err = n.broker.OpenLog(testContext(t), broker.LogConfig{Name: "chat", PerTopic: keep, MaxAge: time.Hour, MaxBytes: 64 << 20,
 		Duplicates: time.Minute, After: last}); err != nil {
 		t.Fatal(err)
@@ -286,11 +287,15 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	db.await(rowCount, 600)
 	n.stop()
 	db.exec(`DELETE FROM messages WHERE seq BETWEEN 2 AND 599`)
-	db.exec(`INSERT INTO gaps VALUES (2, 300), (301, 599)`)
+	db.exec(`INSERT INTO gaps VALUES (2, 300, '2020-01-01'), (301, 599, now())`)
+	if err := openStream(t, nats).DeleteMsg(testContext(t), 100); err != nil {
+		t.Fatal(err)
+	}
 	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
-	db.await(rowCount, 600)
-	db.await(gapCount, 0)
-	n.says("messages=598")
+	db.await(rowCount, 599)
+	db.await(gapCount, 1)
+	db.await(`SELECT count(*) FROM gaps WHERE first = 100 AND last = 100 AND noticed_at = '2020-01-01'`, 1)
+	n.says("messages=597")
 }
 
 // A table of the version before is brought up to date, and what it lacks is known.
@@ -335,6 +340,10 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 	n.ready("", 5*time.Second)
 	n.post("lobby", 2)
 	db.await(rowCount, 4)
+	if _, _, err := n.entries.Append(testContext(t), "lobby", "the last", []byte("junk")); err != nil {
+		t.Fatal(err)
+	}
+	db.await(`SELECT count(*) FROM not_ours`, 4)
 	n.stop()
 	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.posted = 4
@@ -344,7 +353,7 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 	if db.number(gapCount) != 0 || strings.Contains(n.log.String(), "level=ERROR") {
 		t.Errorf("%d gaps:\n%s", db.number(gapCount), n.log)
 	}
-	if whole, err := n.archive.whole(testContext(t), 0, 9); err != nil || !whole {
+	if whole, err := n.archive.whole(testContext(t), 0, 10); err != nil || !whole {
 		t.Errorf("whole is %v: %v", whole, err)
 	}
 }
