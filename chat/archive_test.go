@@ -276,6 +276,16 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	if strings.Contains(n.log.String(), "level=ERROR") {
 		t.Errorf("it is said as if it were new:\n%s", n.log)
 	}
+
+	// Who deletes the oldest rows may, and they are not said to be there.
+	n.stop()
+	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	db.exec(`DELETE FROM messages WHERE seq < 5`)
+	for after, want := range []bool{false, false, false, false, true} {
+		if whole, err := n.archive.whole(testContext(t), uint64(after), 8); err != nil || whole != want {
+			t.Errorf("between %d and 8: whole is %v: %v", after, whole, err)
+		}
+	}
 }
 
 func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
@@ -344,6 +354,17 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.await(`SELECT count(*) FROM not_ours`, 4)
+	conn, err := n.archive.connect(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	n.archive.mu.Lock()
+	n.archive.wanted, n.archive.since = 8, time.Now() // as seen before it was copied
+	n.archive.mu.Unlock()
+	if err := n.archive.compare(testContext(t), conn, new(tableEnd)); err != nil || n.archive.stats().Behind != 0 {
+		t.Errorf("with everything copied it is behind by %v: %v", n.archive.stats().Behind, err)
+	}
 	n.stop()
 	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.posted = 4
