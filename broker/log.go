@@ -95,6 +95,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		ctx:       b.ctx,
 		running:   &b.running,
 		followers: map[string]*Follower{},
+		highest:   cfg.After,
 	}
 	var info *jetstream.StreamInfo
 	var made bool

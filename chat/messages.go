@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -172,30 +173,36 @@ func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
 	return leave, nil
 }
 
-// older reads from the stream, and what that holds no more from the database.
+// older reads from the stream, and from its copy in the database, which may have what the stream has discarded, or
+// lost.
 func (c *Chat) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
 	entries, err := c.entries.Before(ctx, room, before, limit)
 	if err != nil {
 		return nil, err
 	}
-	messages := make([]Message, 0, limit)
+	messages := []Message{} // an array on the wire, also where it is empty
 	for _, e := range entries {
 		if m, err := decodeStored(e); err == nil {
 			messages = append(messages, m)
 		}
 	}
-	if len(entries) == limit || c.archive == nil {
+	if c.archive == nil {
 		return messages, nil
 	}
-	if len(entries) > 0 {
-		before = entries[0].Seq
-	}
-	archived, err := c.archive.older(ctx, room, before, limit-len(entries))
+	archived, err := c.archive.older(ctx, room, before, limit)
 	if err != nil && len(messages) == 0 {
 		return nil, err
 	}
 	if err != nil { // the next page will say so
 		c.log.Warn("older messages cannot be read from the database", "error", err)
 	}
-	return slices.Concat([]Message{}, archived, messages), nil // an array on the wire, also where it is empty
+	messages = merge(archived, messages)
+	return messages[max(0, len(messages)-limit):], nil
+}
+
+// merge puts what two places have of a room together, in order.
+func merge(a, b []Message) []Message {
+	all := append(a, b...)
+	slices.SortStableFunc(all, func(a, b Message) int { return cmp.Compare(a.Seq, b.Seq) })
+	return slices.CompactFunc(all, func(a, b Message) bool { return a.Seq == b.Seq })
 }
