@@ -256,6 +256,11 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 		t.Errorf("%d messages can be read", len(page.Messages))
 	}
 	ready(t, p.url, http.StatusOK)
+	for _, name := range []string{"gaps", "missing_messages", "behind_seconds"} {
+		if _, body := get(t, p.url+"/metrics"); !strings.Contains(body, "\nechows_archive_"+name+" ") {
+			t.Errorf("/metrics lacks echows_archive_%s", name)
+		}
+	}
 	p.end()
 }
 
