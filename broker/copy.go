@@ -147,8 +147,12 @@ func (l *Log) Last(ctx context.Context) (uint64, error) { return l.Tail(ctx, "*"
 // Held returns up to 256 entries of all topics between two sequences (both exclusive), oldest first. Fewer than 256
 // mean that no more are held.
 func (l *Log) Held(ctx context.Context, after, before uint64) ([]Entry, error) {
+	if after+1 >= before {
+		return nil, nil
+	}
+	most := int(min(batchSize, before-after)) // with one beyond, which shows that there are no more
 	for {
-		entries, err := l.Read(ctx, "*", after)
+		entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject("*"), Batch: most})
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +163,7 @@ func (l *Log) Held(ctx context.Context, after, before uint64) ([]Entry, error) {
 			}
 			upTo = e.Seq
 		}
-		if len(entries) == batchSize {
+		if len(entries) == most {
 			return entries, nil
 		}
 		// The copy of the stream that answered may lack the newest; it has everything below what it has.

@@ -90,7 +90,7 @@ func TestHeld(t *testing.T) {
 		after, before uint64
 		n             int
 		first, last   uint64
-	}{{0, 1000, 256, 2, 356}, {599, 1000, 1, 600, 600}, {600, 1000, 0, 0, 0}, {700, 1000, 0, 0, 0}, {0, 2, 0, 0, 0}, {0, 5, 2, 2, 4}, {2, 4, 0, 0, 0}} {
+	}{{0, 1000, 256, 2, 356}, {599, 1000, 1, 600, 600}, {600, 1000, 0, 0, 0}, {700, 1000, 0, 0, 0}, {0, 2, 0, 0, 0}, {0, 5, 2, 2, 4}, {2, 4, 0, 0, 0}, {2, 5, 1, 4, 4}, {4, 5, 0, 0, 0}, {7, 7, 0, 0, 0}, {200, 456, 255, 201, 455}, {200, 457, 256, 201, 456}, {200, 458, 256, 201, 456}} {
 		entries, err := l.Held(testContext(t), one.after, one.before)
 		if err != nil || len(entries) != one.n || one.n > 0 && (entries[0].Seq != one.first || entries[one.n-1].Seq != one.last) {
 			t.Errorf("between %d and %d: %d entries: %v", one.after, one.before, len(entries), err)

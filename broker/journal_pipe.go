@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -301,5 +300,5 @@ func (p *pipe) store(s *sent) {
 // refused reports whether it is of no use to try again.
 func refused(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, errLifeEnded) || errors.As(err, &api) && api.Code != http.StatusServiceUnavailable
+	return errors.Is(err, errLifeEnded) || errors.As(err, &api) && refusedForGood(api)
 }

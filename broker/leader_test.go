@@ -19,6 +19,7 @@ import (
 // fakeStream answers what a stream is asked as a test wants it, where no JetStream is.
 type fakeStream struct {
 	conn *nats.Conn
+	log  lockedBuffer // the Broker's
 
 	mu    sync.Mutex
 	asked int // how often for the state
@@ -67,7 +68,7 @@ func newFake(t *testing.T) (*fakeStream, *Log) {
 	if err := f.conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	b := openBroker(t, Config{URL: s.ClientURL()})
+	b := openBroker(t, Config{URL: s.ClientURL(), Logger: testLogger(&f.log)})
 	l := &Log{broker: b, config: chatLog, stream: "CHAT", soon: make(chan struct{}, 1), ctx: b.ctx, running: &b.running, followers: map[string]*Follower{}}
 	l.live = b.listen(l.handOut)
 	b.mu.Lock()
@@ -383,6 +384,58 @@ func TestALostConnectionEndsWhatWaitsForIt(t *testing.T) {
 	}
 	if took := time.Since(start); took >= attemptTime {
 		t.Errorf("it takes %v", took)
+	}
+}
+
+// A server that does not answer an append holds it up less, once that is known.
+func TestAnAppendThatFailedTriesMoreOften(t *testing.T) {
+	f, l := newFake(t)
+	attempts := 0
+	_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
+		if attempts++; attempts == 4 {
+			m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
+		}
+	})
+	if err != nil || f.conn.Flush() != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, _, err := l.Append(testContext(t), "lobby", "a", nil); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 2*attemptTime {
+		t.Errorf("it takes %v", took)
+	}
+}
+
+// A new leader that is behind for a moment has lost nothing; one that stays so has.
+func TestALostEndIsSaidWhenItIsSure(t *testing.T) {
+	f, l := newFake(t)
+	last := uint64(1)
+	f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return last, led(heard, heard) } })
+	l.mu.Lock()
+	l.highest = 2
+	l.mu.Unlock()
+	said := func(after time.Duration) bool { // in the log, when the stream is looked at
+		if !l.behind.IsZero() {
+			l.behind = l.behind.Add(-after)
+		}
+		l.guard(testContext(t))
+		return strings.Contains(f.log.String(), "what was stored last is lost")
+	}
+	if said(0) || said(lostDoubt/2) {
+		t.Error("it is said at once")
+	}
+	f.set(func() { last = 2 })
+	if said(lostDoubt) {
+		t.Error("it is said though nothing is lost")
+	}
+	f.set(func() { last = 1 })
+	if said(0) || said(lostDoubt/2) {
+		t.Error("it is said at once, the second time")
+	}
+	if !said(lostDoubt) {
+		t.Error("it is not said")
 	}
 }
 

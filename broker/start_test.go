@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,6 +101,9 @@ func TestOpenWaitsForTheCluster(t *testing.T) {
 
 func TestOpenCanBeToldToEnd(t *testing.T) {
 	var urls []string
+	dialled := make(chan struct{}, 10)
+	var accepting sync.WaitGroup
+	defer accepting.Wait()
 	for range 3 { // each takes connections and says nothing, for two seconds
 		silent, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -107,9 +111,19 @@ func TestOpenCanBeToldToEnd(t *testing.T) {
 		}
 		defer silent.Close()
 		urls = append(urls, "nats://"+silent.Addr().String())
+		accepting.Go(func() {
+			for {
+				c, err := silent.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				dialled <- struct{}{}
+			}
+		})
 	}
 	o := beginOpening(t, Config{URL: strings.Join(urls, ",")})
-	o.says(t, "waiting for NATS")
+	<-dialled
 	o.stop()
 	start := time.Now()
 	if err := o.wait(t); !errors.Is(err, context.Canceled) {
@@ -117,6 +131,20 @@ func TestOpenCanBeToldToEnd(t *testing.T) {
 	}
 	if took := time.Since(start); took > 2*connectTime {
 		t.Errorf("it takes %v", took)
+	}
+}
+
+// It says at first what it waits for, when that is something else, and then now and then.
+func TestWaitingIsTold(t *testing.T) {
+	var log lockedBuffer
+	b := &Broker{log: testLogger(&log)}
+	for _, what := range []string{"NATS", "NATS", "NATS", "a leader", "a leader"} {
+		b.tellWaiting(what, errors.New("the reason"))
+	}
+	b.told = b.told.Add(-tellTime)
+	b.tellWaiting("a leader", errors.New("the reason"))
+	if text := log.String(); strings.Count(text, `"waiting for NATS"`) != 1 || strings.Count(text, `"waiting for a leader"`) != 2 || !strings.Contains(text, "the reason") {
+		t.Errorf("the log:\n%s", text)
 	}
 }
 
@@ -235,8 +263,8 @@ func TestWhatIsFinal(t *testing.T) {
 		{503, 10077, false}, // the same
 	} {
 		err := fmt.Errorf("nats: %w", &jetstream.APIError{Code: c.code, ErrorCode: c.number})
-		if isFinal(err) != c.final {
-			t.Errorf("%d is final: %v", c.number, !c.final)
+		if isFinal(err) != c.final || refused(err) != c.final {
+			t.Errorf("%d is final for a Log: %v, for a Journal: %v", c.number, isFinal(err), refused(err))
 		}
 	}
 	if !isFinal(nats.ErrMaxPayload) || isFinal(context.DeadlineExceeded) || isFinal(nats.ErrNoResponders) {

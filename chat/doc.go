@@ -16,11 +16,12 @@
 //
 // A member's socket has its goroutine (see ws); a post waits in it for the disk, and holds up nobody
 // else. One goroutine keeps the presence of all rooms and closes those that nobody uses. With a database,
-// one copies the log into it. Close ends them and waits.
+// one copies the log into it, and one compares the two. Close ends them and waits.
 //
 // # Files, in reading order
 //
 // chat.go: what there is. member.go: one connection. message.go: what may be said. room.go: one room on
-// this node; history.go: what somebody missed, block.go and shelf.go: what of it is in memory. presence.go: who is there. session.go, ticket.go and
-// limits.go: who may come in. archive.go: the copy in PostgreSQL.
+// this node; history.go: what somebody missed; block.go and shelf.go: what of it is in memory. presence.go: who is
+// there. session.go, ticket.go and limits.go: who may come in. archive.go: the copy in PostgreSQL; archive_schema.go,
+// archive_copy.go, archive_gaps.go (what it lacks), archive_watch.go (whether it is well) and archive_read.go.
 package chat
