@@ -82,7 +82,7 @@ type Broker struct {
 	told      time.Time // when that was
 	few       time.Time // when a cluster first had too few servers
 	logs      []*Log
-	onces     []*Once
+	sets      []*Set
 	listeners []*Listener
 	buses     []*Bus
 	journals  []*Journal
@@ -206,6 +206,9 @@ func (b *Broker) isUp(conn *nats.Conn) {
 	defer b.mu.Unlock()
 	for _, l := range b.logs {
 		l.compareSoon()
+	}
+	for _, s := range b.sets {
+		s.compareSoon()
 	}
 	for _, j := range b.journals {
 		j.lookSoon()

@@ -25,13 +25,13 @@ const (
 const (
 	busMessages = "m."   // and the subject
 	busAll      = "all"  // hello, goodbye, questions
-	busTo       = "to."  // and the node: welcome, answers
+	busTo       = "to."  // and the node: welcome, questions to it alone, answers; and ".", a number: that it is not there
 	busAlive    = "beat" // signs of life
 )
 
 // Bus connects the nodes of a cluster for what need not last: what is published arrives at most once.
 // Its methods may be called from any goroutine, and from the functions given to Serve where they do not
-// wait: Ask, Flush and Close do.
+// wait: Ask, AskNode, Flush and Close do.
 //
 // Every message begins with the id of its node, because NATS sends our own back to us: the connection is
 // shared with others, who want theirs.
@@ -51,6 +51,8 @@ type Bus struct {
 	out   outbox
 	greet chan struct{} // holds one when the others are to be greeted now
 	slow  atomic.Bool   // the queue was full since the last look at it
+
+	number atomic.Uint64 // goes with our signs of life
 
 	published, failed, received atomic.Uint64
 
@@ -111,7 +113,7 @@ func (b *Broker) openBus(ctx context.Context, name string, interval, silence tim
 }
 
 func (b *Bus) subscribe(ctx context.Context) error {
-	for _, subject := range []string{busAll, busTo + b.node} {
+	for _, subject := range []string{busAll, busTo + b.node, busTo + b.node + ".*"} {
 		if err := b.queue.add(b.prefix + subject); err != nil {
 			return err
 		}
@@ -189,6 +191,10 @@ func (b *Bus) run() {
 
 // receive handles a message of the queue.
 func (b *Bus) receive(m *nats.Msg) {
+	if nobodyThere(m) {
+		b.notThere(m.Subject)
+		return
+	}
 	node, ok := b.hear(m)
 	if !ok {
 		return

@@ -3,11 +3,15 @@ package broker
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
 )
 
 // asking is a question that waits for answers.
@@ -100,11 +104,75 @@ func (b *Bus) unanswered(ctx context.Context, a *asking, each func(node string, 
 	return &Unanswered{Nodes: missing, cause: context.Cause(ctx)}
 }
 
+// ErrNoNode is what AskNode returns for a node that is not there: it has ended, or never was.
+var ErrNoNode = errors.New("broker: there is no such node")
+
+// AskNode sends data to one other node and returns its answer. A node that is not there, to NATS or to us, is
+// ErrNoNode at once. A broker that is away is ErrUnavailable, and so is a node that does not answer before ctx
+// ends, after 30 s where it has no deadline: what was asked may have been done or not. It must not be called
+// from a function given to Serve.
+func (b *Bus) AskNode(ctx context.Context, node string, data []byte) ([]byte, error) {
+	if len(node) != nodeSize || !ValidTopic(node) || node == b.node {
+		return nil, ErrNoNode
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, busAskTime)
+		defer cancel()
+	}
+	b.mu.Lock()
+	id, a := b.askLocked(node)
+	b.mu.Unlock()
+	defer b.endAsking(id)
+	question := outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindAsk}, number(id), data), counted: true}
+	question.reply = fmt.Sprintf("%s%s%s.%d", b.prefix, busTo, b.node, id)
+	if err := b.post(question); err != nil {
+		return nil, err
+	}
+	select {
+	case w := <-a.answers:
+		switch {
+		case !w.gone:
+			return w.data, nil
+		case !b.broker.up.Load(): // it may be us who is gone
+			return nil, fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
+		}
+		return nil, ErrNoNode
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: no answer of node %s: %w", ErrUnavailable, node, context.Cause(ctx))
+	case <-b.end:
+		return nil, fmt.Errorf("%w: the bus is closed", ErrUnavailable)
+	}
+}
+
+// nobodyThere reports whether a message is what NATS answers itself, where nobody listens.
+func nobodyThere(m *nats.Msg) bool { return len(m.Data) == 0 && m.Header.Get("Status") == "503" }
+
+// notThere settles a question to one node that is not there; subject is the question's reply.
+func (b *Bus) notThere(subject string) {
+	id, err := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a := b.asking[id]; a != nil {
+		for node := range a.waiting {
+			a.settleLocked(node, answer{node: node, gone: true})
+		}
+	}
+}
+
+// newAsking begins a question to all nodes that are alive.
 func (b *Bus) newAsking() (uint64, *asking) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := &asking{waiting: make(map[string]bool, len(b.nodes)), answers: make(chan answer, len(b.nodes))}
-	for id := range b.nodes {
+	return b.askLocked(slices.Collect(maps.Keys(b.nodes))...)
+}
+
+func (b *Bus) askLocked(nodes ...string) (uint64, *asking) {
+	a := &asking{waiting: make(map[string]bool, len(nodes)), answers: make(chan answer, len(nodes))}
+	for _, id := range nodes {
 		a.waiting[id] = true
 	}
 	b.lastAsk++

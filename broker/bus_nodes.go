@@ -20,8 +20,10 @@ const (
 
 // member is another node.
 type member struct {
-	id    string
-	heard time.Time
+	id       string
+	heard    time.Time
+	number   uint64 // that came with its last sign of life
+	numbered bool
 }
 
 // Nodes are the other nodes that are alive, sorted.
@@ -48,11 +50,29 @@ func (b *Bus) hear(m *nats.Msg) (node string, ok bool) {
 		b.nodes[one.id] = one
 	}
 	one.heard = time.Now()
+	if n := m.Data[nodeSize:]; len(n) == 8 && m.Subject[len(b.prefix):] == busAlive {
+		one.number, one.numbered = binary.BigEndian.Uint64(n), true
+	}
 	b.mu.Unlock()
 	if isNew {
 		b.changed()
 	}
 	return one.id, true
+}
+
+// SetNumber sets the number that goes with this node's signs of life. Who counts what it publishes lets the
+// others see so, for nothing, whether they have missed the last: see Number.
+func (b *Bus) SetNumber(n uint64) { b.number.Store(n) }
+
+// Number is the one that came with a node's last sign of life, which is a second old or more; what was
+// published before it may still wait here to be handed over. It is not ok before the first.
+func (b *Bus) Number(node string) (n uint64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if one := b.nodes[node]; one != nil {
+		return one.number, one.numbered
+	}
+	return 0, false
 }
 
 // control handles what nodes say to each other.
@@ -123,7 +143,7 @@ func (b *Bus) keepAlive() {
 		case <-b.greet:
 			b.post(outgoing{subject: b.prefix + busAll, data: b.mark([]byte{kindHello})})
 		case <-tick.C:
-			b.post(outgoing{subject: b.prefix + busAlive, data: b.mark()})
+			b.post(outgoing{subject: b.prefix + busAlive, data: b.mark(number(b.number.Load()))})
 			lost = b.complain(lost)
 		case <-b.end:
 			return

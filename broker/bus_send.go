@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/nats-io/nats.go"
 )
 
 // outgoing is a message that waits to be sent.
 type outgoing struct {
 	subject string
+	reply   string // where NATS says that nobody is there, if that is to be known
 	data    []byte
 	counted bool            // it is not one of our own purposes
 	written chan<- struct{} // closed instead of sending anything
@@ -106,7 +109,7 @@ func (b *Bus) send(o outgoing) {
 		close(o.written)
 		return
 	}
-	ok := b.broker.conn.IsConnected() && b.broker.conn.Publish(o.subject, o.data) == nil
+	ok := b.broker.conn.IsConnected() && b.broker.conn.PublishMsg(&nats.Msg{Subject: o.subject, Reply: o.reply, Data: o.data}) == nil
 	switch {
 	case !ok && o.counted:
 		b.failed.Add(1)

@@ -270,6 +270,89 @@ func TestAskNamesWhoDoesNotAnswer(t *testing.T) {
 	}
 }
 
+func TestAskNode(t *testing.T) {
+	one, two, three := peers(t, natsURL(t))
+	three.answers(func([]byte, func([]byte)) { t.Error("another is asked") })
+	if got, err := one.AskNode(testContext(t), two.Node(), []byte("who?")); err != nil || string(got) != "re: who?" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for _, node := range []string{"", "abcdefgh", "*", one.Node(), two.Node() + ".>"} {
+		if _, err := one.AskNode(testContext(t), node, nil); !errors.Is(err, ErrNoNode) {
+			t.Errorf("asked %q: %v", node, err)
+		}
+	}
+	two.answers(func([]byte, func([]byte)) {})
+	ctx, cancel := context.WithTimeout(testContext(t), 20*time.Millisecond)
+	defer cancel()
+	if _, err := one.AskNode(ctx, two.Node(), nil); !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("nobody answers: %v", err)
+	}
+}
+
+// A process that is killed says no goodbye. Its server ends its connection, and NATS says so at once.
+func TestAskNodeOfOneThatWasKilled(t *testing.T) {
+	url := natsURL(t)
+	p := startProxy(t, url)
+	one, two := openPeerTimes(t, url, testBeat, time.Hour), openPeer(t, p.url())
+	one.knows(t, two)
+	p.cut()
+	eventually(t, "it is not there", func() bool {
+		ctx, cancel := context.WithTimeout(testContext(t), time.Second)
+		defer cancel()
+		_, err := one.AskNode(ctx, two.Node(), nil)
+		return errors.Is(err, ErrNoNode)
+	})
+	if got := one.Nodes(); len(got) != 1 {
+		t.Errorf("its silence was noticed before: %v", got)
+	}
+	p = startProxy(t, url)
+	three := openPeer(t, p.url())
+	one.knows(t, two, three)
+	result := make(chan error)
+	asked := make(chan struct{})
+	three.answers(func([]byte, func([]byte)) { close(asked) })
+	go func() { _, err := one.AskNode(testContext(t), three.Node(), nil); result <- err }()
+	<-asked
+	three.Close()
+	if err := <-result; !errors.Is(err, ErrNoNode) {
+		t.Errorf("it says goodbye: %v", err)
+	}
+}
+
+func TestAskNodeOfWhoIsCutOff(t *testing.T) {
+	url := natsURL(t)
+	p := startProxy(t, url)
+	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
+	two.knows(t, one)
+	asked, result := make(chan struct{}), make(chan error)
+	one.answers(func([]byte, func([]byte)) { close(asked) })
+	go func() { _, err := two.AskNode(testContext(t), one.Node(), nil); result <- err }()
+	<-asked
+	p.cut()
+	if err := <-result; !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNoNode) {
+		t.Errorf("it was cut off while it waited: %v", err)
+	}
+	if _, err := two.AskNode(testContext(t), one.Node(), nil); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+func TestANumberGoesWithTheSignsOfLife(t *testing.T) {
+	one, two, three := peers(t, natsURL(t))
+	if _, ok := one.Number("abcdefgh"); ok {
+		t.Error("a node that never was has a number")
+	}
+	two.SetNumber(7)
+	eventually(t, "seven", func() bool { n, ok := one.Number(two.Node()); return ok && n == 7 })
+	eventually(t, "none", func() bool { n, ok := one.Number(three.Node()); return ok && n == 0 })
+	listen(t, one, "beat")
+	publish(t, two, "beat", "87654321") // is no sign of life
+	one.wait(t, 1)
+	if n, _ := one.Number(two.Node()); n != 7 {
+		t.Errorf("the number is %d", n)
+	}
+}
+
 // ask asks in the background, and waits until the other has the question.
 func ask(t *testing.T, from, to *peer) (result <-chan error) {
 	t.Helper()

@@ -8,6 +8,7 @@
 //
 //	bus, err := b.OpenBus(ctx, "io")                         // the other nodes, for what need not last
 //	bus.Serve(message, asked, changed)
+//	s, err := b.OpenSet(ctx, broker.SetConfig{…})            // keys that all nodes know, on disk
 //	j, err := b.OpenJournal(ctx, broker.JournalConfig{…})    // what lasts some minutes, in memory
 //
 // # What is promised
@@ -33,7 +34,11 @@
 // lasts, whoever is started first, and say in the log what for. What waiting does not mend is an error at once.
 //
 // A Bus delivers at most once, in the order of each node. It knows which nodes are alive: each greets the
-// others, gives a sign of life every second, and says goodbye; three seconds of silence are its end.
+// others, gives a sign of life every second, and says goodbye; three seconds of silence are its end. What one
+// node is asked alone fails at once where NATS knows nobody who would answer.
+//
+// A Set forgets no key before its time: what Add acknowledged is on disk, and known to every node within
+// milliseconds, or some seconds after a message was lost.
 //
 // A Journal is a stream in the servers' memory. What it acknowledged survives the loss of one server of
 // three, not of all: then it begins anew, with another epoch. Its followers are told where entries may have
@@ -48,17 +53,19 @@
 //
 // A Broker with a data folder has one goroutine that mends it. A Log has one that hands out live messages and
 // one that compares tails; a Follower has one only while it fills a gap. A Listener has one. A Bus has one that
-// hands over what comes and owns who is alive, one that gives signs of life, and one that sends. A Journal has one that looks after the stream
+// hands over what comes and owns who is alive, one that gives signs of life, and one that sends. A Set has a
+// Listener, and one that looks for what was missed. A Journal has one that looks after the stream
 // and owns its life, two that send, entries and values, two that wait for acknowledgements, and one for live
 // messages; its followers are a Log's. Broker.Close ends them all and waits.
 //
 // # Files, in reading order
 //
 // broker.go: open, close. start.go: what waits for a cluster. ready.go: readiness. embedded.go: the server
-// inside the process. folder.go: what may become wrong with its folder. log.go: append. read.go: what was
-// missed. follow.go: what is live. copy.go: all of a stream, for an archive. once.go: values that can be taken
-// once. listen.go: what need not last.
+// inside the process. folder.go: what may become wrong with its folder. log.go: append. stream.go: how a Log's
+// stream is made; epochs.go: what its sequences are. read.go: what was missed. follow.go: what is live. copy.go:
+// all of a stream, for an archive. set.go: keys. listen.go: what need not last.
 // bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.
+// once.go: values that can be taken once, for a Journal.
 // journal.go: the stream and its lives. journal_append.go and journal_pipe.go: what is stored.
 // journal_follow.go: what is delivered.
 package broker

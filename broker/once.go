@@ -36,9 +36,6 @@ func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (
 	if err := b.patiently(ctx, "the bucket "+name, o.open); err != nil {
 		return nil, fmt.Errorf("cannot open the bucket %s: %w", name, err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.onces = append(b.onces, o)
 	return o, nil
 }
 

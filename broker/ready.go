@@ -32,15 +32,10 @@ func (b *Broker) Ready(ctx context.Context) error {
 		return err
 	}
 	b.mu.Lock()
-	logs, onces := b.logs, b.onces
+	logs := b.logs
 	b.mu.Unlock()
 	for _, l := range logs {
 		if err := l.ready(ctx); err != nil {
-			return err
-		}
-	}
-	for _, o := range onces {
-		if err := o.ready(ctx); err != nil {
 			return err
 		}
 	}

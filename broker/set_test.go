@@ -1,0 +1,222 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// addedKeys is what a Set says was added.
+type addedKeys struct {
+	mu   sync.Mutex
+	keys []string
+}
+
+func (t *addedKeys) add(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keys = append(t.keys, key)
+}
+
+func (t *addedKeys) sorted() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Sorted(slices.Values(t.keys))
+}
+
+func openSet(t *testing.T, b *Broker, added *addedKeys) *Set {
+	t.Helper()
+	cfg := SetConfig{Name: "test", MaxAge: time.Hour, MaxBytes: 1 << 20}
+	if added != nil {
+		cfg.Added = added.add
+	}
+	s, err := b.OpenSet(testContext(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func addTo(t *testing.T, s *Set, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if err := s.Add(testContext(t), key); err != nil {
+			t.Fatal(err)
+		}
+		if !s.Has(key) {
+			t.Errorf("%s is not in", key)
+		}
+	}
+}
+
+func TestASetOnTwoNodes(t *testing.T) {
+	url := natsURL(t)
+	var here, there addedKeys
+	one, two := openSet(t, openBroker(t, Config{URL: url, Compare: time.Hour}), &here), openSet(t, openBroker(t, Config{URL: url, Compare: time.Hour}), &there)
+	addTo(t, one, "a", "b", "a")
+	eventually(t, "two has them", func() bool { return two.Has("a") && two.Has("b") })
+	if two.Has("c") {
+		t.Error("c is in")
+	}
+	for _, got := range [][]string{here.sorted(), there.sorted()} {
+		if !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("told of %v", got)
+		}
+	}
+	for _, key := range []string{"", "a b", "*", "a.>", "ä"} {
+		if err := one.Add(testContext(t), key); err == nil {
+			t.Errorf("%q is a key", key)
+		}
+	}
+	if _, err := one.broker.OpenSet(testContext(t), SetConfig{Name: "A.b"}); err == nil {
+		t.Error("a name that is none")
+	}
+}
+
+// A message between nodes may be lost. The bucket has the key.
+func TestAKeyWhoseMessageIsLost(t *testing.T) {
+	url := natsURL(t)
+	var told addedKeys
+	one, two := openSet(t, openBroker(t, Config{URL: url}), nil), openSet(t, openBroker(t, Config{URL: url, Compare: 20 * time.Millisecond}), &told)
+	two.live.Remove(two.subject(">"))
+	addTo(t, one, "a", "b")
+	eventually(t, "two has them", func() bool { return two.Has("a") && two.Has("b") })
+	if got := told.sorted(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("told of %v", got)
+	}
+}
+
+func TestASetOutlivesTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	const keys = 2*setBatch + 10
+	b := openBroker(t, Config{Dir: dir, Sync: time.Second})
+	s := openSet(t, b, nil)
+	for i := range keys {
+		addTo(t, s, fmt.Sprint(i))
+	}
+	b.Close()
+	if err := s.Add(testContext(t), "late"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("added to a broker that is closed: %v", err)
+	}
+	s = openSet(t, openBroker(t, Config{Dir: dir}), nil)
+	for i := range keys {
+		if !s.Has(fmt.Sprint(i)) {
+			t.Fatalf("%d is forgotten", i)
+		}
+	}
+	if s.Has("late") {
+		t.Error("what was not added is there")
+	}
+}
+
+// What was added while the connection was away is read when it is back.
+func TestASetThatWasCutOff(t *testing.T) {
+	url := natsURL(t)
+	p := startProxy(t, url)
+	one, two := openSet(t, openBroker(t, Config{URL: url}), nil), openSet(t, openBroker(t, Config{URL: p.url(), Compare: time.Hour}), nil)
+	p.cut()
+	eventually(t, "it is away", func() bool { return !two.broker.up.Load() })
+	addTo(t, one, "a")
+	p.mend()
+	eventually(t, "two has it", func() bool { return two.Has("a") })
+}
+
+// A bucket that was lost is made anew by the next who starts, and its sequences begin anew.
+func TestASetThatWasLost(t *testing.T) {
+	url := natsURL(t)
+	one := openSet(t, openBroker(t, Config{URL: url, Compare: 20 * time.Millisecond}), nil)
+	addTo(t, one, "a", "b", "c")
+	eventually(t, "it is read", func() bool { return one.reached.Load() == 3 })
+	if err := one.broker.js.DeleteKeyValue(testContext(t), "test"); err != nil {
+		t.Fatal(err)
+	}
+	one.live.Remove(one.subject(">"))
+	two := openSet(t, openBroker(t, Config{URL: url}), nil)
+	addTo(t, two, "d")
+	eventually(t, "one has it", func() bool { return one.Has("d") && one.Has("a") })
+}
+
+// What somebody takes out by hand is not put in.
+func TestAKeyThatIsTakenOut(t *testing.T) {
+	url := natsURL(t)
+	one := openSet(t, openBroker(t, Config{URL: url}), nil)
+	if err := one.bucket.Delete(testContext(t), "a"); err != nil {
+		t.Fatal(err)
+	}
+	addTo(t, one, "b")
+	two := openSet(t, openBroker(t, Config{URL: url}), nil)
+	if !two.Has("b") || one.Has("a") || two.Has("a") {
+		t.Errorf("a is in: %v, %v", one.Has("a"), two.Has("a"))
+	}
+}
+
+func TestASetWhoseServerRestarts(t *testing.T) {
+	dir := t.TempDir()
+	s := startNATS(t, dir, -1)
+	url := s.ClientURL()
+	one, two := openSet(t, openBroker(t, Config{URL: url}), nil), openSet(t, openBroker(t, Config{URL: url}), nil)
+	addTo(t, one, "before")
+	port := s.Addr().(*net.TCPAddr).Port
+	stopNATS(s)
+	ctx, cancel := context.WithTimeout(testContext(t), 100*time.Millisecond)
+	defer cancel()
+	if err := one.Add(ctx, "between"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("added without a server: %v", err)
+	}
+	if !one.Has("before") {
+		t.Error("what was added is forgotten")
+	}
+	startNATS(t, dir, port)
+	eventually(t, "it can be added to", func() bool { return one.Add(testContext(t), "after") == nil })
+	eventually(t, "two has it", func() bool { return two.Has("after") && two.Has("before") })
+}
+
+// A set that is full takes no more: it forgets nothing before its time.
+func TestAFullSet(t *testing.T) {
+	b := openBroker(t, Config{Sync: time.Second})
+	s, err := b.OpenSet(testContext(t), SetConfig{Name: "test", MaxAge: time.Hour, MaxBytes: 8 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		err = s.Add(testContext(t), fmt.Sprintf("key-of-26-characters-%05d", n))
+	}
+	if !errors.Is(err, ErrUnavailable) || n < 50 {
+		t.Fatalf("%d keys: %v", n, err)
+	}
+	if !s.Has("key-of-26-characters-00000") {
+		t.Error("the oldest is forgotten")
+	}
+	t.Logf("%d keys in 8 KiB", n-1)
+}
+
+func TestKeysEnd(t *testing.T) {
+	b := openBroker(t, Config{Compare: 10 * time.Millisecond})
+	s, err := b.OpenSet(testContext(t), SetConfig{Name: "test", MaxAge: time.Second, MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addTo(t, s, "a")
+	eventually(t, "it is out", func() bool { return !s.Has("a") })
+	eventually(t, "nothing is left", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.keys) == 0 })
+}
+
+func TestASetOfACluster(t *testing.T) {
+	c := startCluster(t)
+	one, two := openSet(t, openBroker(t, Config{URL: c.url(0)}), nil), openSet(t, openBroker(t, Config{URL: c.url(1)}), nil)
+	status, err := one.bucket.Status(testContext(t))
+	if err != nil || status.Config().Replicas != 3 {
+		t.Errorf("%v copies, %v", status, err)
+	}
+	addTo(t, one, "a")
+	eventually(t, "two has it", func() bool { return two.Has("a") })
+	c.stop(2)
+	eventually(t, "it can be added to", func() bool { return one.Add(testContext(t), "b") == nil })
+	eventually(t, "two has it", func() bool { return two.Has("b") })
+}
