@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"golang.org/x/net/websocket"
 )
 
@@ -31,6 +30,7 @@ type said struct {
 	Complete bool
 	More     bool
 	Count    int
+	People   []struct{ Name, Mark string }
 	Code     string
 	Message  string
 }
@@ -931,32 +931,59 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 	if !slices.Equal(seen[0], seen[1]) {
 		t.Errorf("one node saw %v, the other %v", seen[0], seen[1])
 	}
-	nodes, err := nats.Connect(cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nodes.Close()
-	told, err := nodes.SubscribeSync("presence.chat.lobby")
-	if err == nil {
-		err = nodes.Flush()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	two.end()
-	if err := nodes.Flush(); err != nil { // what was said before is here then
-		t.Fatal(err)
-	}
-	goodbye := false
-	for n, _, _ := told.Pending(); n > 0; n-- {
-		said, err := told.NextMsg(patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		goodbye = goodbye || strings.Contains(string(said.Data), `"count":0`)
-	}
-	if !goodbye {
-		t.Error("a node ends, and lets the others believe its last count")
-	}
+	two.end() // with a goodbye, so that nobody waits for its silence
 	here.awaitCount(1)
+}
+
+// A node is killed, and says no goodbye: who was there is missed within five seconds, and its tickets are
+// refused at once.
+func TestANodeThatIsKilled(t *testing.T) {
+	cluster := startNATS(t)
+	args := []string{"-nats", cluster, "-secret", strings.Repeat("s", 32), "-data", t.TempDir()}
+	one, two := startProgram(t, args...), startProcess(t, args...)
+	ana := signIn(t, one.url, "ana")
+	bea := &person{t: t, url: two.url, token: signIn(t, one.url, "bea").token}
+	here, _ := ana.join("lobby", "")
+	bea.join("lobby", "")
+	here.awaitCount(2)
+	good, lost := bea.ticket(), bea.ticket()
+	if got := upgradeStatus(t, one, "lobby?ticket="+good, nil); got != http.StatusSwitchingProtocols {
+		t.Errorf("while it is there: %d", got)
+	}
+	two.kill()
+	killed := time.Now()
+	if got := upgradeStatus(t, one, "lobby?ticket="+lost, nil); got != http.StatusUnauthorized || time.Since(killed) > 2*time.Second {
+		t.Errorf("a ticket of one that is gone: %d after %v", got, time.Since(killed))
+	}
+	var last said
+	for last.Count != 1 {
+		last = here.await("presence")
+	}
+	if took := time.Since(killed); took > 5*time.Second || len(last.People) != 1 || last.People[0].Name != "ana" {
+		t.Errorf("after %v here are %v", took, last.People)
+	}
+}
+
+func TestSigningOutOfTwoNodes(t *testing.T) {
+	cluster := startNATS(t)
+	secret := strings.Repeat("s", 32)
+	one, two := startProgram(t, "-nats", cluster, "-secret", secret), startProgram(t, "-nats", cluster, "-secret", secret)
+	ana := signIn(t, one.url, "ana")
+	here, _ := ana.join("lobby", "")
+	there, _ := (&person{t: t, url: two.url, token: ana.token}).join("lobby", "")
+	res := ana.ask("DELETE", "/session", "", http.StatusNoContent, nil)
+	if cookies := res.Cookies(); len(cookies) != 1 || cookies[0].MaxAge >= 0 || res.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("cookies %v, %v", cookies, res.Header)
+	}
+	for _, m := range []*member{here, there} {
+		for {
+			if _, err := m.read(); err != nil {
+				break
+			}
+		}
+	}
+	for _, p := range []*program{one, two} {
+		p.log.find(t, `reason="signed out"`)
+		(&person{t: t, url: p.url, token: ana.token}).ask("POST", "/ticket", "", http.StatusUnauthorized, nil)
+	}
 }

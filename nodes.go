@@ -9,8 +9,9 @@ import (
 	"echows/ws"
 )
 
-// nodes are the other nodes of a cluster, as the first and the third lesson reach them. A nil *nodes is none.
+// nodes are the other nodes of a cluster, as the lessons reach them. A nil *nodes is none.
 type nodes struct {
+	chat    *broker.Bus     // what need not last of /ws/chat/
 	sockets *broker.Bus     // what crosses nodes in /socket.io/
 	said    *broker.Bus     // and in /ws/broadcast
 	journal *broker.Journal // nil without -recovery
@@ -21,6 +22,14 @@ type journal struct{ *broker.Journal }
 
 func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
 	return j.Journal.Follow(topic, broker.JournalHandler{Deliver: deliver, Reset: reset, Ready: ready})
+}
+
+// crowd is what the chat reaches the other nodes by, or nil.
+func (n *nodes) crowd() *broker.Bus {
+	if n == nil {
+		return nil
+	}
+	return n.chat
 }
 
 // adapter is what socketio reaches the other nodes by, or nil.
@@ -49,6 +58,9 @@ func openNodes(ctx context.Context, b *broker.Broker, set settings) (*nodes, err
 	}
 	n := &nodes{}
 	var err error
+	if n.chat, err = b.OpenBus(ctx, "chat"); err != nil {
+		return nil, err
+	}
 	if n.sockets, err = b.OpenBus(ctx, "socketio"); err != nil {
 		return nil, err
 	}

@@ -21,16 +21,16 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 	s.app.WS("/ws/echo", echoBack)                                            // sends each message back
 	everyone := s.app.WSWithConfig("/ws/broadcast", s.nodes.broadcast, paced) // sends each message to everyone
 
-	c := s.chat                                                     // the second lesson
-	e.GET("/chat", pages.Show("chat"))                              // room lobby
-	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)      // any room
-	e.POST("/session", c.SignIn, c.LimitSessions())                 // a name gets a session
-	e.GET("/session", c.WhoAmI, c.LimitReads(), c.RequireSession)   // whose it is
-	e.DELETE("/session", c.SignOut)                                 // the cookie goes
-	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession) // a session gets tickets
+	c := s.chat                                                                   // the second lesson
+	e.GET("/chat", pages.Show("chat"))                                            // room lobby
+	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
+	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
+	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose it is
+	e.DELETE("/session", c.SignOut, chat.NoStore)                                 // which ends, on all nodes
+	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-	e.GET("/chat/:room/messages", c.Messages, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
-	e.POST("/chat/:room/messages", c.Post, chat.RequireRoom, c.LimitPosts(), c.RequireSession)    // a script's or a backend's
+	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
+	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitPosts(), c.RequireSession)    // a script's or a backend's
 
 	e.GET("/rooms", pages.Show("rooms"))            // the third lesson; its socket is /socket.io/
 	for _, name := range []string{"/", "/garden"} { // two namespaces: they do not hear each other

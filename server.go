@@ -101,8 +101,8 @@ type server struct {
 	broker   *broker.Broker
 	app      *ws.App
 	hub      *hub.Hub
-	chat     *chat.Chat
 	nodes    *nodes // nil on one machine
+	chat     *chat.Chat
 	io       *socketio.Server
 	http     *http.Server
 	listener net.Listener
@@ -166,18 +166,19 @@ func (s *server) start(ctx context.Context, set settings) error {
 	})
 	s.messageRate = set.messageRate
 	s.hub = hub.New()
+	if s.nodes, err = openNodes(ctx, s.broker, set); err != nil {
+		return err
+	}
 	s.chat, err = chat.Open(ctx, s.app, s.hub, s.broker, chat.Config{
 		Secret:   secret,
 		Keep:     set.keepMessages,
 		MaxAge:   set.keepTime,
 		MaxBytes: int64(set.keepBytes),
 		Database: set.database,
+		Bus:      s.nodes.crowd(),
 		Limits:   set.limits(),
 	})
 	if err != nil {
-		return err
-	}
-	if s.nodes, err = openNodes(ctx, s.broker, set); err != nil {
 		return err
 	}
 	s.io = socketio.New(s.app, socketio.Config{

@@ -39,8 +39,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// node is a stream and its copy, without the chat around them.
-type node struct {
+// copyNode is a stream and its copy, without the chat around them.
+type copyNode struct {
 	t       *testing.T
 	broker  *broker.Broker
 	entries *broker.Log
@@ -52,7 +52,7 @@ type node struct {
 }
 
 // startNode opens the stream of a NATS server, keeping so many messages of a room.
-func startNode(t *testing.T, nats, database string, keep int) *node {
+func startNode(t *testing.T, nats, database string, keep int) *copyNode {
 	t.Helper()
 	n := openNode(t, nats, database, keep)
 	if err := n.archive.begin(testContext(t), n.entries); err != nil {
@@ -65,9 +65,9 @@ func startNode(t *testing.T, nats, database string, keep int) *node {
 	return n
 }
 
-func openNode(t *testing.T, nats, database string, keep int) *node {
+func openNode(t *testing.T, nats, database string, keep int) *copyNode {
 	t.Helper()
-	n := &node{t: t, log: &lockedBuffer{}, cancel: func() {}}
+	n := &copyNode{t: t, log: &lockedBuffer{}, cancel: func() {}}
 	logger := slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	if n.broker, err = broker.Open(testContext(t), broker.Config{URL: nats, Logger: logger}); err != nil {
@@ -86,7 +86,7 @@ func openNode(t *testing.T, nats, database string, keep int) *node {
 	return n
 }
 
-func (n *node) stop() {
+func (n *copyNode) stop() {
 	n.cancel()
 	n.running.Wait()
 	if n.archive != nil {
@@ -97,7 +97,7 @@ func (n *node) stop() {
 }
 
 // post stores messages in a room, and returns the last one's sequence.
-func (n *node) post(room string, count int) (seq uint64) {
+func (n *copyNode) post(room string, count int) (seq uint64) {
 	n.t.Helper()
 	for range count {
 		n.posted++
@@ -114,16 +114,16 @@ func (n *node) post(room string, count int) (seq uint64) {
 }
 
 // says waits for a line in the log.
-func (n *node) says(part string) {
+func (n *copyNode) says(part string) {
 	n.t.Helper()
-	eventually(n.t, part, func() (string, bool) { log := n.log.String(); return log, strings.Contains(log, part) })
+	comesTrue(n.t, part, func() (string, bool) { log := n.log.String(); return log, strings.Contains(log, part) })
 }
 
 // ready waits until the archive is ready, or says this; and fails when that takes longer than it may.
-func (n *node) ready(part string, within time.Duration) {
+func (n *copyNode) ready(part string, within time.Duration) {
 	n.t.Helper()
 	began := time.Now()
-	eventually(n.t, "ready: "+part, func() (string, bool) {
+	comesTrue(n.t, "ready: "+part, func() (string, bool) {
 		err := n.archive.ready()
 		if part == "" {
 			return fmt.Sprint(err), err == nil
@@ -146,7 +146,7 @@ func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
 	network := startProxy(t, address)
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 400)
 	n.post("quiet", 1)
 	db.await(rowCount, 1)
@@ -158,7 +158,7 @@ func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
 	db.await(`SELECT count(*) FROM gaps WHERE first = 2 AND last = 1601`, 1)
 	n.says(`"messages at most"=1600 from=2 to=1601 gaps=1`)
 	n.ready("", 5*time.Second)
-	eventually(t, "stats", func() (string, bool) {
+	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
 		return fmt.Sprint(s), s.Gaps == 1 && s.Missing == 1600 && s.Behind == 0
 	})
@@ -198,7 +198,7 @@ func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
 	n.ready("", 20*time.Second)
 }
 
-func startNATS(t *testing.T) *server.Server {
+func natsServer(t testing.TB) *server.Server {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
@@ -238,7 +238,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	t.Parallel()
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
 	n.post("quiet", 10) // 1 to 10
 	n.post("busy", 90)  // up to 100
@@ -269,7 +269,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	// It is known over restarts.
 	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
 	n.says(`as was noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
-	eventually(t, "stats", func() (string, bool) {
+	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
 		return fmt.Sprint(s), s.Gaps == 2 && s.Missing == 13
 	})
@@ -291,7 +291,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 600)
 	db.await(rowCount, 600)
@@ -312,7 +312,7 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 func TestAnOlderTable(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := openNode(t, nats.ClientURL(), databaseURL(address, "nothing"), 1000)
 	at := n.post("lobby", 10)
 	n.stop()
@@ -338,7 +338,7 @@ func TestAnOlderTable(t *testing.T) {
 func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 2)
 	for i, junk := range []string{"{", `{"id":"x","from":"a\u0000b","mark":"","text":"x","at":"2026-01-01T00:00:00Z"}`, `{"id":"x"}`} {
@@ -370,7 +370,7 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 	n.posted = 4
 	n.post("lobby", 1)
 	db.await(rowCount, 5)
-	eventually(t, "the end of mending", func() (string, bool) { return n.log.String(), n.archive.ready() == nil })
+	comesTrue(t, "the end of mending", func() (string, bool) { return n.log.String(), n.archive.ready() == nil })
 	if db.number(gapCount) != 0 || strings.Contains(n.log.String(), "level=ERROR") {
 		t.Errorf("%d gaps:\n%s", db.number(gapCount), n.log)
 	}
@@ -382,12 +382,12 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
-	other := startNATS(t)
+	other := natsServer(t)
 	n = startNode(t, other.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.says(`the database has messages that the stream has not`)
 	n.says(`"up to"=30`)
@@ -419,13 +419,13 @@ func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
 func TestATableOfAnotherChat(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
 	// Away at the start.
-	nats := startNATS(t)
+	nats := natsServer(t)
 	network := startProxy(t, address)
 	network.set(true, false)
 	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
@@ -453,11 +453,11 @@ func TestATableOfAnotherChat(t *testing.T) {
 func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, startNATS(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
-	nats := startNATS(t)
+	nats := natsServer(t)
 	network := startProxy(t, address)
 	network.set(true, false)
 	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
@@ -469,7 +469,7 @@ func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 	t.Parallel()
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	one := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
 	two := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
 	rows := 0
@@ -505,7 +505,7 @@ func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 		two.ready("", 5*time.Second)
 		chat.await(rowCount, rows)
 	}
-	for _, n := range []*node{one, two} {
+	for _, n := range []*copyNode{one, two} {
 		if lines := strings.Count(n.log.String(), "level=ERROR"); lines > 6 {
 			t.Errorf("%d lines:\n%s", lines, n.log)
 		}
@@ -530,7 +530,7 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 		db.exec("CREATE DATABASE " + name)
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			nats := startNATS(t)
+			nats := natsServer(t)
 			database, streams := startProxy(t, address), startProxy(t, strings.TrimPrefix(nats.ClientURL(), "nats://"))
 			first := startNode(t, "nats://"+streams.address(), databaseURL(database.address(), name), 1000)
 			chat := openAdmin(t, address, name)
@@ -562,7 +562,7 @@ func TestACopyThatIsBehindIsSaid(t *testing.T) {
 	t.Parallel()
 	address := startPostgres(t)
 	db := openAdmin(t, address, "postgres")
-	nats := startNATS(t)
+	nats := natsServer(t)
 	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
 	n.post("lobby", 1)
 	db.await(rowCount, 1)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"container/list"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -33,6 +34,8 @@ type Config struct {
 	// Remembered is how much all rooms together keep in memory of their messages, in bytes; 32 MiB by default. The
 	// rest is read from the stream when it is asked for.
 	Remembered int
+	// Bus reaches the other nodes, which share the messages; nil where there are none. The Chat serves and closes it.
+	Bus *broker.Bus
 	// Limits bound what one connection and one address may do.
 	Limits Limits
 	// Logger gets what was refused and why; slog.Default() by default.
@@ -81,6 +84,8 @@ const (
 	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader takes some
 	openTime   = 5 * time.Second  // for a room to be opened
 	mostLoads  = 4                // rooms for which the stream is read at once; others wait
+	keepTime   = time.Second      // between two looks at what is over
+	quietTime  = 10 * time.Second // a room without members is kept open for so long
 )
 
 // Chat is the rooms of one node. Its methods may be called from any goroutine.
@@ -89,32 +94,34 @@ type Chat struct {
 	log     *slog.Logger
 	app     *ws.App
 	hub     *hub.Hub
-	broker  *broker.Broker
 	entries *broker.Log
-	tickets *broker.Once
-	archive *archive // nil without a database
-	node    string   // this process, among the nodes
+	archive *archive    // nil without a database
+	ended   *broker.Set // sessions that were signed out
+	bus     *broker.Bus // nil on one node
+	node    string      // this process, among the nodes
 
-	shelf        shelf                              // what rooms remember
-	pages        atomic.Int64                       // bytes of histories, made for one member each, that are being sent
-	loads        chan struct{}                      // has one for each room for which the stream is read
+	shelf shelf         // what rooms remember
+	pages atomic.Int64  // bytes of histories, made for one member each, that are being sent
+	loads chan struct{} // has one for each room for which the stream is read
+
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
 	answers      *gate
 	refusals     rate.Sometimes // log lines
 
-	presence *broker.Listener
-	changed  chan struct{} // holds one when the presence of a room in dirty is to be told
+	tickets  *tickets
+	online   online
+	presence *presence
 	running  sync.WaitGroup
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 
 	mu    sync.Mutex
 	rooms map[string]*room
-	dirty map[*room]bool
+	quiet *list.List // rooms without members, the one that has none for longest before the others
 }
 
-// Open makes a Chat whose messages are kept by b. Close ends it; b is to be closed after.
+// Open makes a Chat whose messages are kept by b. Close ends it, and Config.Bus; b is to be closed after.
 func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Config) (*Chat, error) {
 	cfg.setDefaults()
 	if len(cfg.Secret) < 16 {
@@ -128,18 +135,22 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		log:     cfg.Logger,
 		app:     app,
 		hub:     h,
-		broker:  b,
-		node:    rand.Text(),
-		changed: make(chan struct{}, 1),
+		bus:     cfg.Bus,
+		node:    rand.Text()[:8],
+		tickets: newTickets(cfg.Limits.TicketTime),
 		shelf:   shelf{limit: cfg.Remembered},
 		loads:   make(chan struct{}, mostLoads),
 		rooms:   map[string]*room{},
-		dirty:   map[*room]bool{},
+		quiet:   list.New(),
 
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),
 		answers:      newGate(answersAtOnce, addressAnswers),
 		refusals:     someRefusals(),
+	}
+	c.presence = newPresence(h, cfg.Logger, cfg.Bus)
+	if c.bus != nil {
+		c.node = c.bus.Node()
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var err error
@@ -160,7 +171,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		err = c.archive.begin(ctx, c.entries)
 	}
 	if err == nil {
-		c.tickets, err = b.OpenOnce(ctx, "tickets", cfg.Limits.TicketTime)
+		c.ended, err = b.OpenSet(ctx, c.endedSessions())
 	}
 	if err != nil {
 		if c.archive != nil {
@@ -172,9 +183,33 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		c.running.Go(func() { c.archive.run(c.ctx) })
 		c.running.Go(func() { c.archive.watch(c.ctx) })
 	}
-	c.presence = b.Listen(c.heard)
-	c.running.Go(c.keepPresence)
+	if c.bus != nil {
+		if err := c.presence.listen(); err != nil {
+			c.Close()
+			return nil, err
+		}
+		c.bus.Serve(c.presence.heard, c.asked, c.presence.nodesChanged)
+	}
+	c.running.Go(func() { c.presence.run(c.ctx) })
+	c.running.Go(c.keep)
 	return c, nil
+}
+
+// keep looks, once a second, at what is over and at what other nodes have told. While nothing is, that costs
+// nothing, however many rooms there are.
+func (c *Chat) keep() {
+	tick := time.NewTicker(keepTime)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			c.closeQuiet(now)
+			c.tickets.sweep(now)
+			c.presence.look()
+		case <-c.ctx.Done():
+			return
+		}
+	}
 }
 
 // Ready says what is missing of what the chat needs, or nil.
@@ -200,18 +235,19 @@ func (c *Chat) Rooms() int {
 	return len(c.rooms)
 }
 
-// Close ends the rooms and the copy, and waits. Sockets are to be closed before.
+// Close ends the rooms, the copy and the bus, and waits. Sockets are to be closed before.
 func (c *Chat) Close() {
 	c.cancel()
 	c.running.Wait()
-	c.presence.Close()
+	if c.bus != nil {
+		c.bus.Close() // the others hear that nobody is here any more
+	}
 	c.mu.Lock()
 	rooms := c.rooms
 	c.rooms = map[string]*room{}
 	c.mu.Unlock()
 	for _, r := range rooms {
 		if r.opened() {
-			c.sayCount(r, 0, false) // or the other nodes would believe the last one for some seconds
 			r.follower.Stop()
 		}
 	}

@@ -39,6 +39,11 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		posts:    rate.NewLimiter(limits.Posts, burst(limits.Posts, 2)),
 		patience: rate.NewLimiter(patienceRate, patienceBurst),
 	}
+	c.online.add(m.user.ID, s)
+	s.OnClose(func(ws.CloseCode, string) { c.online.remove(m.user.ID, s) })
+	if c.ended.Has(m.user.ID) { // since the ticket was taken; who ends it later finds the socket
+		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
+	}
 	if m.room, err = c.enter(s.Context(), s.Param("room")); err == nil {
 		s.OnClose(func(ws.CloseCode, string) { c.leave(m.room) })
 		err = m.begin(after, hasAfter)
@@ -54,8 +59,8 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s.OnClose(func(ws.CloseCode, string) { c.touch(m.room) }) // after the hub's, so the count is right
-	c.touch(m.room)
+	c.presence.enter(m.room.name, m)
+	s.OnClose(func(ws.CloseCode, string) { c.presence.leave(m.room.name, m) })
 	s.OnMessage(m.receive)
 	return nil
 }
@@ -92,6 +97,9 @@ func (m *member) begin(after uint64, hasAfter bool) error {
 
 // receive takes one message of the member.
 func (m *member) receive(message ws.Message) error {
+	if m.chat.ended.Has(m.user.ID) { // and the socket is closing, which its peer may be slow to answer
+		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
+	}
 	if bad := m.refuseUnread(message.Data); bad != nil {
 		if cost := min(1+len(message.Data)/patienceSize, patienceBurst); !m.patience.AllowN(time.Now(), cost) {
 			return &ws.CloseError{Code: bad.code.closing, Reason: "too many messages that are refused"}

@@ -18,9 +18,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience bounds every wait.
-const patience = time.Minute
-
 func testContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -124,14 +121,14 @@ func (a *admin) number(query string) (n int) {
 // await waits until a query returns n.
 func (a *admin) await(query string, n int) {
 	a.t.Helper()
-	eventually(a.t, query, func() (string, bool) {
+	comesTrue(a.t, query, func() (string, bool) {
 		got := a.number(query)
 		return fmt.Sprint(got, ", want ", n), got == n
 	})
 }
 
-// eventually waits until done.
-func eventually(t *testing.T, what string, done func() (got string, ok bool)) {
+// comesTrue waits until done.
+func comesTrue(t *testing.T, what string, done func() (got string, ok bool)) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		got, ok := done()

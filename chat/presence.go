@@ -1,183 +1,233 @@
 package chat
 
 import (
+	"context"
 	"encoding/json"
-	"maps"
+	"log/slog"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
+	"echows/broker"
+	"echows/hub"
 	"echows/ws"
 )
 
 const (
-	presencePause = 50 * time.Millisecond // between two counts that a room is told
-	sayInterval   = 4 * time.Second       // between two that the other nodes are
-	countTime     = 3 * sayInterval       // for so long the count of a node that is silent is believed
-	quietTime     = 10 * time.Second      // a room without members is kept open for so long
+	presencePause   = 250 * time.Millisecond  // at least, between two presences of a room
+	presenceLongest = 1500 * time.Millisecond // at most
+	presenceRate    = 4000                    // presences a second that the members of one room are sent here, about
+	newsPause       = 100 * time.Millisecond  // between two messages to the other nodes
 )
 
-// count is how many connections a room has on another node. Nodes tell each other how many they have,
-// never how many came or went, so that nothing adds up wrongly.
-type count struct {
-	n     int
-	heard time.Time
+// presence is who is in which room: here, and on the other nodes. Its methods may be called from any goroutine.
+//
+// Nodes tell each other how many they have and who, never who came or went, so that nothing adds up wrongly:
+// news of the rooms that changed, numbered, to all; and everything, in parts, to a node that is new or has
+// missed some news. The number of the last goes with each sign of life (see broker.Bus), so that its loss is
+// seen too. While nothing changes, nothing is sent and nothing computed.
+type presence struct {
+	hub  *hub.Hub
+	log  *slog.Logger
+	bus  *broker.Bus   // nil on one node
+	wake chan struct{} // holds one when there is something to tell
+
+	number uint64 // of the last news; run's
+
+	mu     sync.Mutex
+	rooms  map[string]*crowd // with connections here
+	nodes  map[string]*node  // the others
+	shows  map[string]bool   // rooms whose members here are to be told
+	news   map[string]bool   // rooms that the other nodes are to be told of
+	wanted map[string]bool   // nodes that are to be told everything
+	asks   map[string]bool   // nodes that are to be asked for everything
 }
 
-// saying is what nodes tell each other of a room.
-type saying struct {
-	Node  string `json:"node"`
-	Count int    `json:"count"`
-	Ask   bool   `json:"ask,omitempty"` // and want to be told
+// crowd is who is in a room here.
+type crowd struct {
+	people  people
+	members map[*member]struct{}
+	shown   time.Time
 }
 
-const presencePrefix = "presence.chat."
+// node is another node, as far as it has told.
+type node struct {
+	rooms  map[string]told
+	next   uint64          // number of the news that comes next; 0 before everything is known
+	parts  map[string]told // of everything, as they come
+	part   int             // the last of them
+	behind int             // looks in a row that found something missing
+}
 
-func presenceSubject(room string) string { return presencePrefix + room }
+// told is what a node says of one of its rooms. 0 connections are none at all.
+type told struct {
+	Room   string   `json:"room"`
+	Count  int      `json:"count"`
+	People []Person `json:"people"`
+}
 
-// say tells the other nodes this one's count.
-func (c *Chat) say(r *room, ask bool) { c.sayCount(r, c.hub.Len(r.topic()), ask) }
-
-func (c *Chat) sayCount(r *room, n int, ask bool) {
-	data, err := json.Marshal(saying{c.node, n, ask})
-	if err == nil {
-		err = c.broker.Publish(presenceSubject(r.name), data)
+func newPresence(h *hub.Hub, log *slog.Logger, bus *broker.Bus) *presence {
+	return &presence{
+		hub: h, log: log, bus: bus,
+		wake:   make(chan struct{}, 1),
+		rooms:  map[string]*crowd{},
+		nodes:  map[string]*node{},
+		shows:  map[string]bool{},
+		news:   map[string]bool{},
+		wanted: map[string]bool{},
+		asks:   map[string]bool{},
 	}
-	if err != nil {
-		c.log.Warn("other nodes are not told who is here", "room", r.name, "error", err)
-	}
 }
 
-// heard is called with what another node says.
-func (c *Chat) heard(subject string, data []byte) {
-	var s saying
-	if err := json.Unmarshal(data, &s); err != nil || s.Count < 0 || s.Node == "" {
-		c.log.Warn("a node says what makes no sense", "subject", subject)
+// enter counts a member of a room, which is told soon, as it itself is.
+func (p *presence) enter(room string, m *member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.rooms[room]
+	if c == nil {
+		c = &crowd{members: map[*member]struct{}{}}
+		p.rooms[room] = c
+	}
+	c.members[m] = struct{}{}
+	c.people.come(m.user.person())
+	p.changedLocked(room)
+}
+
+// leave counts one less.
+func (p *presence) leave(room string, m *member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.rooms[room]
+	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	r := c.rooms[strings.TrimPrefix(subject, presencePrefix)]
-	c.mu.Unlock()
-	if s.Node == c.node || r == nil {
-		return
+	delete(c.members, m)
+	if c.people.leave(m.user.person()); c.people.count == 0 {
+		delete(p.rooms, room)
 	}
-	r.mu.Lock()
-	before := r.others[s.Node].n
-	if s.Count == 0 {
-		delete(r.others, s.Node)
-	} else {
-		r.others[s.Node] = count{s.Count, time.Now()}
-	}
-	r.mu.Unlock()
-	if s.Count != before {
-		c.touch(r)
-	}
-	if s.Ask {
-		c.say(r, false)
-	}
+	p.changedLocked(room)
 }
 
-// touch has the room told its count soon.
-func (c *Chat) touch(r *room) {
-	c.mu.Lock()
-	c.dirty[r] = true
-	c.mu.Unlock()
+func (p *presence) changedLocked(room string) {
+	p.shows[room] = true
+	if p.bus != nil {
+		p.news[room] = true
+	}
+	p.stir()
+}
+
+// stir wakes run.
+func (p *presence) stir() {
 	select {
-	case c.changed <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// keepPresence tells rooms their counts, and nodes ours, and closes rooms that nobody uses. When a
-// thousand come at once, that is a few counts and not a thousand.
-func (c *Chat) keepPresence() {
-	tick := time.NewTicker(sayInterval)
-	defer tick.Stop()
+// run tells nodes and members what has changed, until ctx ends. When a thousand come at once, that is a few
+// messages and not a thousand.
+func (p *presence) run(ctx context.Context) {
 	for {
 		select {
-		case <-c.changed:
-			c.mu.Lock()
-			rooms := c.dirty
-			c.dirty = map[*room]bool{}
-			c.mu.Unlock()
-			for r := range rooms {
-				r.show()
-				c.say(r, false)
-			}
-			select {
-			case <-time.After(presencePause):
-			case <-c.ctx.Done():
-			}
-		case <-tick.C:
-			c.closeQuiet()
-			c.mu.Lock()
-			rooms := slices.Collect(maps.Values(c.rooms))
-			c.mu.Unlock()
-			for _, r := range rooms {
-				if r.opened() {
-					c.say(r, false)
-					r.forgetSilent()
-				}
-			}
-		case <-c.ctx.Done():
+		case <-p.wake:
+		case <-ctx.Done():
+			return
+		}
+		p.tellNodes()
+		if !p.tellMembers(time.Now()) {
+			p.stir() // after the pause some are due
+		}
+		select {
+		case <-time.After(newsPause):
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// show tells the members how many there are.
-func (r *room) show() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.chat.hub.Len(r.topic())
-	for _, other := range r.others {
-		n += other.n
-	}
-	data, err := json.Marshal(presence{"presence", n})
-	if err == nil {
-		err = r.chat.hub.Broadcast(r.topic(), ws.Message{Opcode: ws.Text, Data: data})
-	}
-	if err != nil {
-		r.chat.log.Error("presence", "room", r.name, "error", err)
-	}
+// shown is what members are told.
+type shown struct {
+	Type   string   `json:"type"` // presence
+	Count  int      `json:"count"`
+	People []Person `json:"people"`
+
+	room string
 }
 
-// presence is what members are told.
-type presence struct {
-	Type  string `json:"type"`
-	Count int    `json:"count"`
-}
-
-// forgetSilent drops the counts of nodes that are silent.
-func (r *room) forgetSilent() {
-	r.mu.Lock()
-	n := len(r.others)
-	maps.DeleteFunc(r.others, func(_ string, c count) bool { return time.Since(c.heard) > countTime })
-	changed := len(r.others) != n
-	r.mu.Unlock()
-	if changed {
-		r.chat.touch(r)
-	}
-}
-
-// closeQuiet closes the rooms that nobody has used for a while.
-func (c *Chat) closeQuiet() {
-	c.mu.Lock()
-	var quiet []*room
-	for _, r := range c.rooms {
-		if r.users == 0 && time.Since(r.quiet) > quietTime && r.opened() {
-			r.ending = true
-			quiet = append(quiet, r)
+// tellMembers tells the rooms that are due, and reports whether these were all that changed.
+func (p *presence) tellMembers(now time.Time) (all bool) {
+	for _, s := range p.due(now) {
+		data, err := json.Marshal(s)
+		if err == nil {
+			err = p.hub.Broadcast(topicOf(s.room), ws.Message{Opcode: ws.Text, Data: data})
+		}
+		if err != nil {
+			p.log.Error("presence", "room", s.room, "error", err)
 		}
 	}
-	c.mu.Unlock()
-	for _, r := range quiet {
-		c.presence.Remove(presenceSubject(r.name))
-		r.follower.Stop()
-		r.forget()
-		c.mu.Lock()
-		delete(c.rooms, r.name)
-		c.mu.Unlock()
-		close(r.gone)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.shows) == 0
+}
+
+// due takes out the rooms whose members have not been told for a while.
+func (p *presence) due(now time.Time) []shown {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var due []shown
+	for room := range p.shows {
+		c := p.rooms[room]
+		if c != nil && now.Sub(c.shown) < c.pause() {
+			continue
+		}
+		delete(p.shows, room)
+		if c == nil { // nobody here
+			continue
+		}
+		c.shown = now
+		s := shown{Type: "presence", Count: c.people.count, People: c.people.first(), room: room}
+		for _, n := range p.nodes {
+			if there, ok := n.rooms[room]; ok {
+				s.Count += there.Count
+				s.People = together(s.People, there.People)
+			}
+		}
+		due = append(due, s)
 	}
+	return due
+}
+
+// pause is how long a room's members are not told again: the more they are, the longer, so that a large room
+// costs no more bytes a second than one of a thousand.
+func (c *crowd) pause() time.Duration {
+	return min(max(presencePause, time.Duration(c.people.count)*time.Second/presenceRate), presenceLongest)
+}
+
+// tellLocked is what other nodes are told of a room.
+func (p *presence) tellLocked(room string) told {
+	t := told{Room: room, People: []Person{}}
+	if c := p.rooms[room]; c != nil {
+		t.Count, t.People = c.people.count, c.people.first()
+	}
+	return t
+}
+
+// touchLocked has the members of rooms told, where there are any here.
+func (p *presence) touchLocked(rooms map[string]told) {
+	for room := range rooms {
+		if p.rooms[room] != nil {
+			p.shows[room] = true
+		}
+	}
+	p.stir()
+}
+
+// namesLocked are of the rooms with connections here, sorted.
+func (p *presence) namesLocked() []string {
+	names := make([]string, 0, len(p.rooms))
+	for name := range p.rooms {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

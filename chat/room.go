@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"container/list"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,22 +24,24 @@ type room struct {
 	follower *broker.Follower
 
 	// Guarded by the Chat.
-	users  int       // members and those about to be
-	quiet  time.Time // since when there are none
-	ending bool      // and soon gone, and then another may be opened
+	users  int           // members and those about to be
+	quiet  time.Time     // since when there are none
+	place  *list.Element // among the quiet ones, while there are none
+	ending bool          // and soon gone, and then another may be opened
 
 	loading chan struct{} // has one while the stream is read, for all who ask
 
-	mu     sync.Mutex       // held while a message is queued for all members, so that they see one order
-	tail   block            // the newest messages
-	blocks []*block         // of older ones, in order
-	closed bool             // nothing is kept any more
-	stored uint64           // the last sequence that a member here was told is stored
-	others map[string]count // other nodes' connections, by node
+	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
+	tail   block      // the newest messages
+	blocks []*block   // of older ones, in order
+	closed bool       // nothing is kept any more
+	stored uint64     // the last sequence that a member here was told is stored
 }
 
 // topic is the room's name in the hub, which others use too.
-func (r *room) topic() string { return "chat/" + r.name }
+func (r *room) topic() string { return topicOf(r.name) }
+
+func topicOf(room string) string { return "chat/" + room }
 
 // opened reports whether the room could be opened; it waits for nothing.
 func (r *room) opened() bool {
@@ -83,11 +86,15 @@ func (c *Chat) use(name string) (r *room, wait <-chan struct{}) {
 		return nil, r.gone
 	}
 	if r == nil {
-		r = &room{chat: c, name: name, ready: make(chan struct{}), gone: make(chan struct{}), others: map[string]count{}, loading: make(chan struct{}, 1)}
+		r = &room{chat: c, name: name, ready: make(chan struct{}), gone: make(chan struct{}), loading: make(chan struct{}, 1)}
 		c.rooms[name] = r
 		c.running.Go(r.open)
 	}
 	r.users++
+	if r.place != nil {
+		c.quiet.Remove(r.place)
+		r.place = nil
+	}
 	return r, nil
 }
 
@@ -96,7 +103,45 @@ func (c *Chat) leave(r *room) {
 	defer c.mu.Unlock()
 	if r.users--; r.users == 0 {
 		r.quiet = time.Now()
+		r.place = c.quiet.PushBack(r)
 	}
+}
+
+// closeQuiet closes the rooms that nobody has used for a while. It looks at no other.
+func (c *Chat) closeQuiet(now time.Time) {
+	for _, r := range c.takeQuiet(now) {
+		r.follower.Stop()
+		r.forget()
+		c.mu.Lock()
+		delete(c.rooms, r.name)
+		c.mu.Unlock()
+		close(r.gone)
+	}
+}
+
+// takeQuiet takes out the open rooms that end now.
+func (c *Chat) takeQuiet(now time.Time) []*room {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var end []*room
+	for e := c.quiet.Front(); e != nil; e = c.quiet.Front() {
+		r := e.Value.(*room)
+		if now.Sub(r.quiet) < quietTime {
+			break
+		}
+		c.quiet.Remove(e)
+		r.place = nil
+		select {
+		case <-r.ready:
+			if r.err == nil { // one that could not be opened is out already
+				r.ending = true
+				end = append(end, r)
+			}
+		default: // it is still being opened
+			r.quiet, r.place = now, c.quiet.PushBack(r)
+		}
+	}
+	return end
 }
 
 // open follows the room's topic and reads its newest messages. Who comes after a failure opens anew.
@@ -117,16 +162,12 @@ func (r *room) follow(ctx context.Context) error {
 		return err
 	}
 	newest, err := r.readNewest(ctx, tail)
-	if err == nil {
-		r.remember(newest)
-		err = r.chat.presence.Add(ctx, presenceSubject(r.name))
-	}
 	if err != nil {
 		follower.Stop()
 		return fmt.Errorf("open room %s: %w", r.name, err)
 	}
+	r.remember(newest)
 	r.follower = follower
-	r.chat.say(r, true) // other nodes answer with their counts
 	follower.Start()
 	return nil
 }
@@ -186,10 +227,10 @@ func (c *Chat) decode(e broker.Entry) (remembered, error) {
 		c.log.Error("a stored message is none of ours", "room", e.Topic, "seq", e.Seq, "error", err)
 		return remembered{}, err
 	}
-	return remember(m)
+	return toRemember(m)
 }
 
-func remember(m Message) (remembered, error) {
+func toRemember(m Message) (remembered, error) {
 	data, err := json.Marshal(m)
 	return remembered{m.Seq, m.At, data}, err
 }
@@ -197,7 +238,7 @@ func remember(m Message) (remembered, error) {
 func rememberAll(messages []Message) []remembered {
 	all := make([]remembered, 0, len(messages))
 	for _, m := range messages {
-		if one, err := remember(m); err == nil {
+		if one, err := toRemember(m); err == nil {
 			all = append(all, one)
 		}
 	}

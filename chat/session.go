@@ -19,7 +19,6 @@ const (
 	cookieName  = "echows_session"
 	issuer      = "echows"
 	userKey     = "echows.user" // of an echo.Context, where RequireSession and RequireTicket leave a User
-	maxBody     = 4 << 10       // bytes, of a request's body
 )
 
 // User is who is signed in.
@@ -41,6 +40,8 @@ func (u User) Mark() string {
 	return markEncoding.EncodeToString(sum[:])[:markSize]
 }
 
+func (u User) person() Person { return Person{u.Name, u.Mark()} }
+
 // claims are what a session's token says (RFC 7519).
 type claims struct {
 	Name string `json:"name"`
@@ -60,18 +61,16 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
 	}
-	body := http.MaxBytesReader(ctx.Response(), ctx.Request().Body, maxBody)
-	ctx.Request().Body = body
-	if !strings.HasPrefix(ctx.Request().Header.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
-		return echo.NewHTTPError(http.StatusUnsupportedMediaType, `send JSON, such as {"name":"ana"}, with Content-Type: application/json`)
+	const example = `{"name":"ana"}`
+	fields, err := readFields(ctx, example, "name")
+	if err != nil {
+		return err
 	}
-	var asked struct {
-		Name string `json:"name"`
+	asked, ok := fields["name"].(string)
+	if !ok {
+		return echo.NewHTTPError(http.StatusBadRequest, "send "+example+": the name has to be a string")
 	}
-	if err := decodeStrictly(body, &asked); err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, `send {"name":"ana"}: `+err.Error())
-	}
-	name, err := CleanName(asked.Name)
+	name, err := CleanName(asked)
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
 	}
@@ -95,10 +94,16 @@ func (c *Chat) WhoAmI(ctx echo.Context) error {
 	return ctx.JSON(http.StatusOK, session{Name: user.Name, Mark: user.Mark()})
 }
 
-// SignOut answers DELETE /session.
+// SignOut answers DELETE /session: the session ends on all nodes, with its tickets and its connections, and the
+// cookie goes. While that cannot be kept the answer is 503, and nothing has ended for certain.
 func (c *Chat) SignOut(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
+	}
+	if user, err := c.signedIn(ctx.Request()); err == nil {
+		if err := c.ended.Add(ctx.Request().Context(), user.ID); err != nil {
+			return c.unavailable(err)
+		}
 	}
 	ctx.SetCookie(c.cookie(ctx, "", -1))
 	return ctx.NoContent(http.StatusNoContent)
@@ -161,6 +166,8 @@ func (c *Chat) signedIn(r *http.Request) (User, error) {
 		return User{}, errors.New("the session is over")
 	case err != nil || said.Subject == "" || said.Name == "":
 		return User{}, errors.New("the session is not one of ours")
+	case c.ended.Has(said.Subject):
+		return User{}, errors.New("the session is over: it was signed out")
 	}
 	return User{said.Subject, said.Name}, nil
 }

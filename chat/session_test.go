@@ -11,7 +11,7 @@ import (
 )
 
 func TestSessionsOfOthers(t *testing.T) {
-	c := &Chat{config: Config{Secret: []byte("sixteen bytes at least")}}
+	c := openSite(t, t.TempDir(), "", Limits{})
 	good := claims{"ana", jwt.RegisteredClaims{Issuer: issuer, Subject: "id", ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour))}}
 	with := func(change func(*claims)) claims {
 		changed := good

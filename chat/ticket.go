@@ -1,93 +1,172 @@
 package chat
 
 import (
+	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"echows/broker"
+	"echows/ws"
 )
 
-// ticket is what a ticket stands for. A browser cannot send a token with a WebSocket's handshake, and a
-// cookie alone would let in any page that gets past the origin check; so who has a session asks for a
-// ticket, and pays with it.
-type ticket struct {
-	User    User   `json:"user"`
-	Origin  string `json:"origin"` // of the page that asked; "" for a script
-	Address string `json:"address"`
-}
+// A browser cannot send a token with a WebSocket's handshake, and a cookie alone would let in any page that
+// gets past the origin check; so who has a session asks for a ticket, and pays with it. A ticket is the name of
+// the node that issued it, a dot, and a secret: the node that it comes to asks that one.
 
-// Ticket answers POST /ticket. RequireSession comes before it.
+const (
+	redeemTime = 2 * time.Second        // for the node that issued a ticket to answer
+	redeemOnce = 800 * time.Millisecond // for one question; then it is asked again
+)
+
+// Ticket answers POST /ticket. A body is optional: {"room":"lobby"} binds the ticket to that room.
+// RequireSession comes before it.
 func (c *Chat) Ticket(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
 	}
-	lives := c.config.Limits.TicketTime
-	name := rand.Text()
-	value, err := json.Marshal(ticket{userOf(ctx), ctx.Request().Header.Get("Origin"), ctx.RealIP()})
+	room, err := roomOf(ctx)
 	if err != nil {
-		return fmt.Errorf("ticket: %w", err)
+		return err
 	}
-	if err := c.tickets.Put(ctx.Request().Context(), ticketKey(name), value); err != nil {
+	secret := rand.Text()
+	err = c.tickets.issue(secret, &ticket{
+		user:    userOf(ctx),
+		origin:  digestOf(ctx.Request().Header.Get("Origin")),
+		address: ctx.RealIP(),
+		room:    room,
+		payer:   ws.AddressOf(ctx),
+	}, time.Now())
+	switch {
+	case errors.Is(err, errAddressFull):
+		return tooMany(ctx, err.Error())
+	case err != nil:
 		return c.unavailable(err)
 	}
 	return ctx.JSON(http.StatusCreated, struct {
 		Ticket    string `json:"ticket"`
 		ExpiresIn int    `json:"expiresIn"` // seconds
-	}{name, int(lives / time.Second)})
+	}{c.node + "." + secret, int(c.config.Limits.TicketTime / time.Second)})
 }
 
-// ticketKey keeps tickets out of what can be read in the broker.
-func ticketKey(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return hex.EncodeToString(sum[:])
+// roomOf is the room that the body names, or "" where it names none.
+func roomOf(ctx echo.Context) (string, error) {
+	const example = `{"room":"lobby"}, or nothing`
+	fields, err := readFields(ctx, example, "room")
+	value, named := fields["room"]
+	if err != nil || !named {
+		return "", err
+	}
+	room, ok := value.(string)
+	if !ok || !broker.ValidTopic(room) {
+		return "", echo.NewHTTPError(http.StatusBadRequest, "send "+example+": "+roomNames)
+	}
+	return room, nil
 }
 
 // RequireTicket lets an upgrade pass that pays with a ticket. It takes the ticket only when nothing else
 // can be wrong with the handshake.
 func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
-		refused := echo.NewHTTPError(http.StatusUnauthorized, "the ticket is missing, used, expired or another's; get one with POST /ticket")
-		name := ctx.QueryParam("ticket")
-		if name == "" {
-			return refused
-		}
-		session, err := c.signedIn(ctx.Request())
-		signedIn := err == nil
-		if err := c.app.CheckHandshake(ctx); err != nil {
-			return err
-		}
-		var t ticket
-		ok, err := c.tickets.Take(ctx.Request().Context(), ticketKey(name), func(value []byte) bool {
-			origin := ctx.Request().Header.Get("Origin")
-			return json.Unmarshal(value, &t) == nil &&
-				t.Address == ctx.RealIP() &&
-				(t.Origin == "" || t.Origin == origin) && // a script's has none, and its WebSocket library may send one
-				(!signedIn || session.ID == t.User.ID)
-		})
-		if err != nil {
-			return c.unavailable(err)
-		}
+		refused := echo.NewHTTPError(http.StatusUnauthorized, errTicketIsNone.Error()+"; get one with POST /ticket")
+		node, secret, ok := strings.Cut(ctx.QueryParam("ticket"), ".")
 		if !ok {
 			return refused
 		}
-		ctx.Set(userKey, t.User)
+		session, _ := c.signedIn(ctx.Request())
+		if err := c.app.CheckHandshake(ctx); err != nil {
+			return err
+		}
+		user, err := c.redeem(ctx.Request().Context(), node, redemption{
+			ID:      rand.Text(),
+			Ticket:  secret,
+			Origin:  digestOf(ctx.Request().Header.Get("Origin")),
+			Address: ctx.RealIP(),
+			Room:    ctx.Param("room"),
+			Session: session.ID,
+		})
+		switch {
+		case errors.Is(err, errTicketIsNone):
+			return refused
+		case err != nil:
+			return c.unavailable(err)
+		case c.ended.Has(user.ID): // which the node that issued it may not know yet
+			return refused
+		}
+		ctx.Set(userKey, user)
 		return next(ctx)
 	}
 }
+
+// redeem asks the node that issued a ticket whose it is: errTicketIsNone is its no, and what is said of a node
+// that is gone, whose tickets are gone with it.
+func (c *Chat) redeem(ctx context.Context, node string, r redemption) (User, error) {
+	if node == c.node {
+		return c.tickets.redeem(r, c.ended.Has, time.Now())
+	}
+	if c.bus == nil {
+		return User{}, errTicketIsNone
+	}
+	question, err := json.Marshal(r)
+	if err != nil {
+		return User{}, fmt.Errorf("redeem a ticket: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, redeemTime)
+	defer cancel()
+	for {
+		data, err := c.askOnce(ctx, node, question)
+		switch {
+		case errors.Is(err, broker.ErrNoNode):
+			return User{}, errTicketIsNone
+		case err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			continue // a message was lost, or is late
+		case err != nil:
+			return User{}, fmt.Errorf("redeem a ticket: %w", err)
+		}
+		var user User
+		if err := json.Unmarshal(data, &user); err != nil {
+			return User{}, fmt.Errorf("redeem a ticket: node %s answers: %w", node, err)
+		}
+		if user.ID == "" {
+			return User{}, errTicketIsNone
+		}
+		return user, nil
+	}
+}
+
+func (c *Chat) askOnce(ctx context.Context, node string, question []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, redeemOnce)
+	defer cancel()
+	return c.bus.AskNode(ctx, node, question)
+}
+
+// asked answers another node, to which somebody came with a ticket of ours: with a User, which is empty where
+// the ticket is none.
+func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
+	var r redemption
+	if err := json.Unmarshal(data, &r); err != nil {
+		c.log.Warn("a node says what makes no sense", "node", node, "error", err)
+		return
+	}
+	user, _ := c.tickets.redeem(r, c.ended.Has, time.Now())
+	if data, err := json.Marshal(user); err == nil {
+		answer(data)
+	}
+}
+
+const roomNames = "a room's name has 1 to 64 of a–z, 0–9, - and _"
 
 // RequireRoom answers 404 for a room that cannot be.
 func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if !broker.ValidTopic(ctx.Param("room")) {
-			return echo.NewHTTPError(http.StatusNotFound, "a room's name has 1 to 64 of a–z, 0–9, - and _")
+			return echo.NewHTTPError(http.StatusNotFound, roomNames)
 		}
 		return next(ctx)
 	}
@@ -97,17 +176,4 @@ func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 func (c *Chat) unavailable(err error) error {
 	c.log.Warn("not available", "error", err)
 	return refuse(codeUnavailable, "not available at the moment; try again soon").http().SetInternal(err)
-}
-
-// decodeStrictly reads one JSON value with no field unknown, and nothing after it.
-func decodeStrictly(r io.Reader, v any) error {
-	d := json.NewDecoder(r)
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("there is more after it")
-	}
-	return nil
 }

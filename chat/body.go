@@ -1,0 +1,47 @@
+package chat
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+)
+
+const maxBody = 4 << 10 // bytes, of a request's body
+
+// readFields reads the JSON object that is a request's body, strictly: with these fields and no others, each
+// once. It is nil where there is no body. The error is the answer, with an example of what to send.
+func readFields(ctx echo.Context, example string, names ...string) (map[string]any, error) {
+	ctx.Request().Body = http.MaxBytesReader(ctx.Response(), ctx.Request().Body, maxBody)
+	data, err := io.ReadAll(ctx.Request().Body)
+	if err != nil {
+		return nil, echo.NewHTTPError(http.StatusBadRequest, "send "+example+": "+err.Error())
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, nil
+	}
+	if kind, _, err := mime.ParseMediaType(ctx.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
+		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "send JSON, such as "+example+", with Content-Type: application/json")
+	}
+	fields, err := decodeFields(data)
+	if err != nil {
+		return nil, echo.NewHTTPError(http.StatusBadRequest, "send "+example+": "+err.Error())
+	}
+	for name := range fields {
+		if !slices.Contains(names, name) {
+			return nil, echo.NewHTTPError(http.StatusBadRequest, "send "+example+": there is no other field")
+		}
+	}
+	return fields, nil
+}
+
+// NoStore keeps answers out of caches: sessions, tickets, and what was said to those who may read it.
+func NoStore(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(ctx echo.Context) error {
+		ctx.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		return next(ctx)
+	}
+}

@@ -1,0 +1,75 @@
+package chat
+
+import (
+	"cmp"
+	"slices"
+)
+
+// mostPeople is how many of a room are named: to its members, and to other nodes.
+const mostPeople = 50
+
+// Person is one who is in a room, as others see. Two sessions of one name and one mark are one, as nobody
+// could tell them apart.
+type Person struct {
+	Name string `json:"name"`
+	Mark string `json:"mark"`
+}
+
+func comparePeople(a, b Person) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Mark, b.Mark))
+}
+
+// people are those of one room on this node, sorted. Coming and going is a search and a move of what follows,
+// and asking for the first fifty is no search at all: a room of thousands is told so for each who comes.
+type people struct {
+	sorted []present
+	count  int // connections
+}
+
+// present is a person with one connection or more.
+type present struct {
+	Person
+	connections int
+}
+
+func (p *people) find(who Person) (i int, found bool) {
+	return slices.BinarySearchFunc(p.sorted, who, func(one present, who Person) int { return comparePeople(one.Person, who) })
+}
+
+func (p *people) come(who Person) {
+	i, found := p.find(who)
+	if !found {
+		p.sorted = slices.Insert(p.sorted, i, present{Person: who})
+	}
+	p.sorted[i].connections++
+	p.count++
+}
+
+func (p *people) leave(who Person) {
+	i, found := p.find(who)
+	if !found {
+		return
+	}
+	p.count--
+	if p.sorted[i].connections--; p.sorted[i].connections == 0 {
+		p.sorted = slices.Delete(p.sorted, i, i+1)
+	}
+}
+
+// first are the first fifty, or all. It is never nil.
+func (p *people) first() []Person {
+	all := make([]Person, 0, min(len(p.sorted), mostPeople))
+	for _, one := range p.sorted[:cap(all)] {
+		all = append(all, one.Person)
+	}
+	return all
+}
+
+// together merges lists into a sorted one of the first fifty, each person once. As each list has the first of
+// its own, no one is missing.
+func together(lists ...[]Person) []Person {
+	all := slices.Concat(lists...)
+	slices.SortFunc(all, comparePeople)
+	all = slices.Compact(all)
+	return all[:min(len(all), mostPeople)]
+}

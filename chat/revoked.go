@@ -1,0 +1,63 @@
+package chat
+
+import (
+	"sync"
+
+	"echows/broker"
+	"echows/ws"
+)
+
+// endedBytes bounds the sessions that were ended within the last twelve hours, on disk: half a million. One
+// address cannot begin as many in that time. Past it a sign-out is refused with 503 rather than another
+// forgotten: that session would be good again.
+const endedBytes = 32 << 20
+
+// endedSessions is how the set of them is kept: as long as a token could still be good.
+func (c *Chat) endedSessions() broker.SetConfig {
+	return broker.SetConfig{Name: "ended", MaxAge: sessionTime, MaxBytes: endedBytes, Added: c.endSession}
+}
+
+// endSession closes the connections of a session that was ended, here or on another node.
+func (c *Chat) endSession(id string) {
+	for _, s := range c.online.of(id) {
+		s.Close(ws.ClosePolicyViolation, signedOut)
+	}
+}
+
+const signedOut = "signed out"
+
+// online are this node's connections, by session.
+type online struct {
+	mu      sync.Mutex
+	sockets map[string]map[*ws.Socket]struct{}
+}
+
+func (o *online) add(session string, s *ws.Socket) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sockets == nil {
+		o.sockets = map[string]map[*ws.Socket]struct{}{}
+	}
+	if o.sockets[session] == nil {
+		o.sockets[session] = map[*ws.Socket]struct{}{}
+	}
+	o.sockets[session][s] = struct{}{}
+}
+
+func (o *online) remove(session string, s *ws.Socket) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if delete(o.sockets[session], s); len(o.sockets[session]) == 0 {
+		delete(o.sockets, session)
+	}
+}
+
+func (o *online) of(session string) []*ws.Socket {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	sockets := make([]*ws.Socket, 0, len(o.sockets[session]))
+	for s := range o.sockets[session] {
+		sockets = append(sockets, s)
+	}
+	return sockets
+}
