@@ -103,6 +103,12 @@ func (g *guest) sees(count int, names string) {
 	})
 }
 
+func (g *guest) types() {
+	if err := websocket.Message.Send(g.conn, `{"type":"typing"}`); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
 func TestPeopleAreNamed(t *testing.T) {
 	s := openSite(t, t.TempDir(), "", Limits{})
 	bea, ana := s.signIn("bea"), s.signIn("ana")
@@ -381,7 +387,7 @@ func TestNonsenseOfANode(t *testing.T) {
 	eventually(t, "they know each other", func() bool { return one.quietly() && len(one.bus.Nodes()) == 1 && two.quietly() })
 	for _, data := range []string{`nonsense`, `{"number":1,"rooms":[5]}`, `{"number":1,"rooms":[{"room":"*","count":1}]}`,
 		`{"number":1,"rooms":[{"room":"lobby","count":-5}]}`, `{"part":7,"last":true,"rooms":[{"room":"lobby","count":5}]}`, ``} {
-		for _, subject := range []string{newsSubject, wholeSubject} {
+		for _, subject := range []string{newsSubject, wholeSubject, typingSubject} {
 			if subject != newsSubject {
 				subject += "." + one.node
 			}
@@ -392,6 +398,86 @@ func TestNonsenseOfANode(t *testing.T) {
 	}
 	two.enter(two.signIn("bea"), "lobby")
 	g.sees(2, "ana bea")
+	if typing := g.all("typing"); len(typing) > 0 {
+		t.Errorf("heard %v", typing)
+	}
+}
+
+func TestTyping(t *testing.T) {
+	url := startNATS(t)
+	one, two, three := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	sent, err := conn.SubscribeSync("bus.chat.m.typing." + three.node)
+	if err != nil || conn.Flush() != nil {
+		t.Fatal(err)
+	}
+	ana, bea, cem := one.signIn("ana"), one.signIn("bea"), one.signIn("cem")
+	types, sameTab, near, far := one.enter(ana, "lobby"), two.enter(ana, "lobby"), one.enter(bea, "lobby"), two.enter(cem, "lobby")
+	elsewhere := two.enter(cem, "kitchen")
+	near.sees(4, "ana bea cem")
+	far.sees(4, "ana bea cem")
+	types.types()
+	types.types() // too soon
+	for name, g := range map[string]*guest{"near": near, "far": far} {
+		eventually(t, name, func() bool { return len(g.all("typing")) == 1 })
+		if got := g.all("typing")[0]; got.From != "ana" || len(got.Mark) != 4 {
+			t.Errorf("%s hears %+v", name, got)
+		}
+	}
+	near.types() // arrives behind all of the above
+	eventually(t, "the next", func() bool {
+		return len(far.all("typing")) == 2 && len(types.all("typing")) == 1 && len(sameTab.all("typing")) == 1
+	})
+	if got := types.all("typing")[0]; got.From != "bea" {
+		t.Errorf("ana hears %+v", got)
+	}
+	if got := sameTab.all("typing")[0]; got.From != "bea" {
+		t.Errorf("ana's other tab hears %+v", got)
+	}
+	if len(elsewhere.all("typing")) > 0 || len(near.all("typing")) != 1 {
+		t.Errorf("elsewhere %v, near %v", elsewhere.all("typing"), near.all("typing"))
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := sent.Pending(); n > 0 {
+		t.Errorf("a node without a member is told %d times", n)
+	}
+}
+
+func TestARoomHearsFiveTypeASecond(t *testing.T) {
+	s := openSite(t, t.TempDir(), "", Limits{})
+	g := s.enter(s.signIn("ana"), "lobby")
+	g.sees(1, "ana")
+	now := time.Now()
+	shown := 0
+	for i := range 30 { // in 2.9 seconds
+		if s.presence.showTyping("lobby", User{fmt.Sprint(i), "bea"}, now.Add(time.Duration(i)*100*time.Millisecond)) {
+			shown++
+		}
+	}
+	if shown != 15 {
+		t.Errorf("shown %d", shown)
+	}
+	if s.presence.showTyping("nowhere", User{"x", "bea"}, now) {
+		t.Error("shown to nobody")
+	}
+}
+
+func TestWhatIsTyping(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"type":"typing"}`: true, ` { "type" : "typing" } `: true, `{"type":"post"}`: false, `{"Type":"typing"}`: false,
+		`{"type":"typing","x":1}`: false, `{"type":"typing","type":"typing"}`: false, `typing`: false, ``: false,
+		`{"type":"typing"}` + strings.Repeat(" ", 100): false,
+	} {
+		if isTyping([]byte(text)) != want {
+			t.Errorf("%q is typing: %v", text, !want)
+		}
+	}
 }
 
 func TestSigningOut(t *testing.T) {

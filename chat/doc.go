@@ -29,7 +29,7 @@
 //
 // chat.go: what there is. member.go: one connection. message.go: what may be said. room.go: one room on
 // this node; history.go: what somebody missed; block.go and shelf.go: what of it is in memory. people.go and
-// presence.go: who is there; nodes.go: on other nodes. session.go, revoked.go, ticket.go, tickets.go, body.go and
+// presence.go: who is there; nodes.go: on other nodes; typing.go: who types. session.go, revoked.go, ticket.go, tickets.go, body.go and
 // limits.go: who may come in. archive.go: the copy in PostgreSQL; archive_schema.go, archive_copy.go, archive_gaps.go
 // (what it lacks), archive_watch.go (whether it is well) and archive_read.go.
 package chat

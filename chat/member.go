@@ -22,6 +22,7 @@ type member struct {
 	posts    *rate.Limiter
 	patience *rate.Limiter // with messages that are refused unread
 	address  string        // as limits count it
+	typed    time.Time     // when it last said that somebody types
 }
 
 // Join is the chat's socket: RequireRoom, RequireAfter and RequireTicket come before it.
@@ -108,6 +109,10 @@ func (m *member) receive(message ws.Message) error {
 	}
 	if !message.IsText() {
 		return m.tell(refuse(codeBadJSON, "a message has to be text"))
+	}
+	if isTyping(message.Data) {
+		m.typing()
+		return nil
 	}
 	p, bad := decodePost(message.Data)
 	if bad != nil {

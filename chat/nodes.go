@@ -8,11 +8,12 @@ import (
 	"echows/broker"
 )
 
-// What nodes tell each other goes to these subjects of the bus; a dot and a node's id follow the last two.
+// What nodes tell each other goes to these subjects of the bus; a dot and a node's id follow the last three.
 const (
-	newsSubject  = "news"  // to all: rooms that have changed
-	wholeSubject = "whole" // to one node: all rooms, in parts
-	askSubject   = "ask"   // to one node: tell me everything
+	newsSubject   = "news"   // to all: rooms that have changed
+	wholeSubject  = "whole"  // to one node: all rooms, in parts
+	askSubject    = "ask"    // to one node: tell me everything
+	typingSubject = "typing" // to a node with members in the room
 )
 
 const (
@@ -31,7 +32,7 @@ type report struct {
 // listen begins to hear other nodes, before the bus is served.
 func (p *presence) listen() error {
 	id := p.bus.Node()
-	for _, subject := range []string{newsSubject, wholeSubject + "." + id, askSubject + "." + id} {
+	for _, subject := range []string{newsSubject, wholeSubject + "." + id, askSubject + "." + id, typingSubject + "." + id} {
 		if err := p.bus.Listen(subject); err != nil {
 			return err
 		}
@@ -111,6 +112,10 @@ func inParts(rooms []told) [][]json.RawMessage {
 // heard is called with what another node says.
 func (p *presence) heard(from, subject string, data []byte) {
 	kind, _, _ := strings.Cut(subject, ".")
+	if kind == typingSubject {
+		p.heardTyping(data)
+		return
+	}
 	var r report
 	rooms := map[string]told{}
 	err := json.Unmarshal(data, &r)

@@ -48,6 +48,8 @@ type crowd struct {
 	people  people
 	members map[*member]struct{}
 	shown   time.Time
+	typings [typingMost]time.Time // when somebody typed: a ring
+	oldest  int                   // place in it
 }
 
 // node is another node, as far as it has told.
