@@ -22,13 +22,19 @@ export function textProblem(text) {
 const isString = (value) => typeof value === "string";
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
-export const isMessage = (m) => isCount(m?.seq) && isString(m.id) && isString(m.from) && isString(m.text) && !Number.isNaN(Date.parse(m.at));
+const orNone = (is) => (value) => value === undefined || is(value); // an older server does not have it
+const isMark = orNone(isString);
+const isFlag = orNone((value) => typeof value === "boolean");
+const isPeople = orNone((value) => Array.isArray(value) && value.every((one) => isString(one?.name) && isMark(one.mark)));
+
+export const isMessage = (m) => isCount(m?.seq) && isString(m.id) && isString(m.from) && isMark(m.mark) && isString(m.text) && !Number.isNaN(Date.parse(m.at));
 
 const rules = {
-  history: (m) => Array.isArray(m.messages) && m.messages.every(isMessage) && typeof m.complete === "boolean",
+  history: (m) => Array.isArray(m.messages) && m.messages.every(isMessage) && typeof m.complete === "boolean" && isFlag(m.more),
   message: isMessage,
   ack: (m) => isString(m.id) && isCount(m.seq),
-  presence: (m) => isCount(m.count),
+  presence: (m) => isCount(m.count) && isPeople(m.people),
+  typing: (m) => isString(m.from) && isMark(m.mark),
   error: (m) => isString(m.code) && isString(m.message) && (m.id === undefined || isString(m.id)),
 };
 

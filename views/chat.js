@@ -2,11 +2,16 @@
 // pending, and sent again under the same id after a reconnect.
 
 import { connect } from "/connection.js";
-import { characters, isMessage, parse, splitLinks, textProblem } from "/chat-rules.js";
+import { body, element, group, render } from "/chat-message.js";
+import { endTyping, forgetPeople, showPeople, startTyping } from "/chat-people.js";
+import { characters, isMessage, parse, textProblem } from "/chat-rules.js";
 
 const mostMessages = 1000; // on the page; older ones come back when they are scrolled to
 const retryAfter = 2_000; // ms, for what the server could not take at the moment
 const retryCodes = ["rate_limited", "unavailable"];
+const typingEvery = 3_000; // ms between two times that the others are told of typing
+const lineTime = 4_000; // ms that the line before the unread ones stays when they are seen
+const quiet = 10; // messages at once that a screen reader may read out
 
 const $ = (selector) => document.querySelector(selector);
 const scroller = $("#scroller");
@@ -19,13 +24,20 @@ const signIn = $("#sign-in");
 const room = location.pathname.split("/")[2] || "lobby";
 const base = `/chat/${room}`;
 $("#room-name").textContent = room;
-document.title = `#${room} · echows`;
 
+let me; // {name, mark}, once it is known
 let lastSeq; // the newest message shown, where a reconnect goes on
 let firstSeq; // the oldest
 let allShown = false; // there are none older
 let loading = false;
-let unread = 0;
+let begun = false; // the first page of this connection's history has come
+let caughtUp = false; // and the last
+let following = true; // the newest message is in sight, and stays so
+let unread = 0; // messages of others
+let line; // the one before them, an element, or undefined
+let lineTimer;
+let takesTyping; // whether the server does; undefined until it is known
+let typedAt = 0;
 const pending = new Map(); // id → {text, item, state}: what is not known to be stored
 let retry; // timer, while the server takes nothing: what is posted meanwhile waits behind
 
@@ -33,39 +45,83 @@ let retry; // timer, while the server takes nothing: what is posted meanwhile wa
 
 const words = { connecting: "connecting …", open: "connected", waiting: "not connected, trying again", stopped: "not signed in" };
 
-const connection = connect(place, { onState: showState, onOpen: () => {}, onMessage: receive });
+const connection = connect(place, {
+  onState: showState,
+  onOpen: () => {},
+  onMessage: (data) => {
+    receive(data);
+    expectAnswers();
+  },
+  // A post that is sent again is answered. Where none is on its way, what a new connection brings is the answer.
+  onDoubt: () => (isOwed() ? transmitAll() : connection.again()),
+});
 
 // place is where to connect: it takes a new ticket each time. Without a session it asks for a name.
-async function place() {
-  const response = await request("/ticket", { method: "POST" });
-  if (response.status === 401) {
+async function place(signal) {
+  const { status, answer } = await ticket(signal);
+  if (status === 401) {
     askName();
     return undefined;
   }
-  if (!response.ok) {
-    throw new Error(`no ticket: ${response.status}`);
+  if (status !== 201) {
+    throw new Error(`no ticket: ${status}`);
   }
-  const { ticket } = await response.json();
-  if (composer.hidden) {
-    await showComposer();
+  if (me === undefined || composer.hidden) {
+    await whoAmI(signal);
   }
-  return `/ws${base}?ticket=${encodeURIComponent(ticket)}${lastSeq === undefined ? "" : `&after=${lastSeq}`}`;
+  return `/ws${base}?ticket=${encodeURIComponent(answer.ticket)}${lastSeq === undefined ? "" : `&after=${lastSeq}`}`;
+}
+
+// ticket asks for one, and again for each half a second that there is no answer: when a network dies without a word,
+// the browser keeps connections that look as if they lived, and would wait in them for the answer.
+async function ticket(signal) {
+  const done = new AbortController();
+  const either = AbortSignal.any([signal, done.signal]);
+  const ask = async (n) => {
+    await pause(n * 500, either);
+    const response = await request("/ticket", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ room }),
+      signal: either,
+    });
+    return { status: response.status, answer: response.ok ? await response.json() : {} };
+  };
+  try {
+    return await Promise.race([0, 1, 2, 3, 4, 5].map(ask));
+  } finally {
+    done.abort();
+  }
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
 }
 
 function request(path, options) {
-  return fetch(path, { ...options, signal: AbortSignal.timeout(10_000) });
+  return fetch(path, { signal: AbortSignal.timeout(10_000), ...options });
 }
 
-function showState(name, seconds) {
+function showState(name, more) {
   $("#connection").dataset.state = name;
-  $("#connection-now").hidden = name !== "waiting";
+  const why = name === "stopped" && more !== undefined ? `not connected: ${more}` : words[name];
+  const button = $("#connection-now");
+  button.hidden = name !== "waiting" && why === words[name];
+  button.textContent = name === "waiting" ? "Try now" : "Connect again";
   const state = $("#connection-state");
-  if (state.textContent !== words[name]) { // a screen reader speaks each change, not each second
-    state.textContent = words[name];
+  if (state.textContent !== why) { // a screen reader speaks each change, not each second
+    state.textContent = why;
   }
-  $("#connection-seconds").textContent = name === "waiting" ? `in ${seconds} s` : "";
+  $("#connection-seconds").textContent = name === "waiting" ? `in ${more} s` : "";
   if (name !== "open") {
-    $("#presence").textContent = "";
+    begun = caughtUp = false;
+    forgetPeople();
     for (const one of pending.values()) {
       if (one.state !== "refused" && one.state !== "stored") {
         setPending(one, "waiting", "waits for the connection");
@@ -74,33 +130,45 @@ function showState(name, seconds) {
   }
 }
 
-$("#connection-now").addEventListener("click", () => connection.now());
+$("#connection-now").addEventListener("click", () => connection.again());
+
+// isOwed reports whether the server has still to answer a post. expectAnswers has it say something soon, then.
+const isOwed = () => [...pending.values()].some((one) => one.state === "sending");
+const expectAnswers = () => isOwed() && connection.expect();
 
 // ---- what the server says
 
 const handlers = {
   history: (m) => {
-    const before = lastSeq;
-    if (before !== undefined && !m.complete) { // away for too long: what is shown has a hole behind it
+    const anew = lastSeq === undefined;
+    if (!begun && !anew && !m.complete) { // away for too long: what is shown has a hole behind it
       list.replaceChildren();
       lastSeq = firstSeq = undefined;
       allShown = false;
+      unread = 0;
+      removeLine();
     }
-    const follow = before === undefined || atEnd();
-    m.messages.forEach(append);
-    if (before === undefined) {
+    const follow = anew || following;
+    const fresh = quietly(m.messages.length > quiet, () => m.messages.map(append).filter((item) => item !== undefined));
+    if (anew && !begun) {
       allShown = m.complete;
     }
-    settle(follow, before !== undefined ? m.messages.length : 0);
-    transmitAll();
-    if (scroller.scrollHeight <= scroller.clientHeight) { // nothing to scroll up to
-      loadOlder();
+    settle(follow, anew ? [] : fresh);
+    begun = true;
+    caughtUp = m.more !== true;
+    if (caughtUp) {
+      transmitAll();
+      if (scroller.scrollHeight <= scroller.clientHeight) { // nothing to scroll up to
+        loadOlder();
+      }
     }
   },
   message: (m) => {
-    const follow = atEnd();
-    if (append(m)) {
-      settle(follow, 1);
+    const follow = following;
+    const item = append(m);
+    if (item !== undefined) {
+      endTyping(m.from, m.mark);
+      settle(follow, [item]);
     }
   },
   ack: (m) => {
@@ -111,11 +179,21 @@ const handlers = {
     }
   },
   presence: (m) => {
-    $("#presence").textContent = `${m.count} here`;
+    if (m.people !== undefined) { // a server that knows who is here takes who types
+      takesTyping ??= true;
+    }
+    showPeople(m.count, m.people, isMe);
+  },
+  typing: (m) => {
+    if (!isMe(m.from, m.mark)) {
+      startTyping(m.from, m.mark);
+    }
   },
   error: (m) => {
     const one = pending.get(m.id);
-    if (one === undefined) {
+    if (one === undefined && m.code === "unknown_type") { // it is no post that it does not know
+      takesTyping = false;
+    } else if (one === undefined) {
       problem(m.message);
     } else if (retryCodes.includes(m.code)) {
       setPending(one, "waiting", `${m.message} (trying again)`);
@@ -137,24 +215,40 @@ function receive(data) {
 
 // ---- messages
 
-// append shows a message after all others, unless it is shown already, and reports whether it did.
+// isMe reports whether a person is the reader. Where there are no marks, nobody can tell.
+const isMe = (name, mark = "") => mark !== "" && mark === me?.mark && name === me.name;
+
+// append shows a message after all others and returns its element, or undefined if it is shown already.
 function append(m) {
   if (lastSeq !== undefined && m.seq <= lastSeq) {
-    return false;
+    return undefined;
   }
   lastSeq = m.seq;
   firstSeq ??= m.seq;
   removePending(m.id);
-  const item = render(m);
+  const item = render(m, isMe(m.from, m.mark));
   const previous = list.lastElementChild;
   list.append(item);
   group(item, previous);
-  return true;
+  return item;
+}
+
+// quietly keeps a screen reader from reading out what f shows.
+function quietly(wanted, f) {
+  const log = $("#log");
+  if (wanted) {
+    log.setAttribute("aria-live", "off");
+    setTimeout(() => log.removeAttribute("aria-live"), 500);
+  }
+  return f();
 }
 
 // settle puts the view right after messages were added: at the end it stays there.
 function settle(follow, added) {
   $("#empty").hidden = list.childElementCount + pending.size > 0;
+  if (!follow || document.hidden) {
+    countUnread(added.filter((item) => !item.classList.contains("own")));
+  }
   const fromEnd = scroller.scrollHeight - scroller.scrollTop;
   while (list.childElementCount > (follow ? mostMessages : 5 * mostMessages)) {
     list.firstElementChild.remove();
@@ -166,87 +260,94 @@ function settle(follow, added) {
     }
   }
   if (follow) {
-    scroller.scrollTop = scroller.scrollHeight;
-  } else if (added > 0) {
-    $("#newest").hidden = false;
-  }
-  if (document.hidden && added > 0) {
-    unread += added;
-    document.title = `(${unread}) #${room} · echows`;
+    toEnd();
   }
 }
 
-function render(m) {
-  const at = new Date(m.at);
-  const item = document.createElement("li");
-  item.dataset.seq = m.seq;
-  item.dataset.from = m.from;
-  item.dataset.day = at.toDateString();
-  item.dataset.minute = Math.floor(at / 60_000);
-  item.style.setProperty("--hue", hue(m.from));
-  const day = element("p", "day", at.toLocaleDateString(undefined, { weekday: "long", year: "numeric", month: "long", day: "numeric" }));
-  item.append(day, who(m.from, at), body(m.text));
-  return item;
-}
-
-function element(tag, className, content) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = content;
-  return made;
-}
-
-function who(name, at) {
-  const line = element("p", "who", "");
-  const time = element("time", "", at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" }));
-  time.dateTime = at.toISOString();
-  time.title = at.toLocaleString();
-  line.append(element("bdi", "", name), " ", time);
-  return line;
-}
-
-// body makes links of what looks like one; everything is text.
-function body(content) {
-  const line = element("p", "text", "");
-  line.dir = "auto";
-  for (const { link, part } of splitLinks(content)) {
-    if (link === undefined) {
-      line.append(part);
-      continue;
-    }
-    const a = element("a", "", part);
-    a.href = link;
-    a.target = "_blank";
-    a.rel = "noopener noreferrer nofollow";
-    line.append(a);
+// toEnd shows the newest message. While nobody looks, it goes no further than the line before the unread ones.
+function toEnd() {
+  scroller.scrollTop = scroller.scrollHeight;
+  const above = !line?.isConnected ? 0 : scroller.getBoundingClientRect().top - line.getBoundingClientRect().top;
+  if (document.hidden && above > 0) {
+    scroller.scrollTop -= above + 12;
   }
-  return line;
+  look();
 }
 
-// group leaves out what the message before says already: the day, and who.
-function group(item, previous) {
-  const sameDay = previous?.dataset.day === item.dataset.day;
-  item.classList.toggle("first-of-day", !sameDay);
-  item.classList.toggle("same", sameDay && previous.dataset.from === item.dataset.from &&
-    item.dataset.minute - previous.dataset.minute < 5);
-}
+// ---- what is unread
 
-// hue gives each name its colour.
-function hue(name) {
-  let sum = 0;
-  for (const c of name) {
-    sum = (sum * 31 + c.codePointAt(0)) % 360;
+// countUnread notes messages that came while the tab was hidden, or the newest were out of sight.
+function countUnread(items) {
+  if (items.length === 0) {
+    return;
   }
-  return sum;
+  if (unread === 0) {
+    removeLine();
+    line = element("p", "line", "New");
+    items[0].prepend(line);
+  }
+  unread += items.length;
+  showUnread();
 }
+
+// seen is for when the newest message is in sight: the line stays a little, to be found.
+function seen() {
+  unread = 0;
+  showUnread();
+  if (line !== undefined) {
+    lineTimer ??= setTimeout(removeLine, lineTime);
+  }
+}
+
+function removeLine() {
+  clearTimeout(lineTimer);
+  lineTimer = undefined;
+  line?.remove();
+  line = undefined;
+}
+
+function showUnread() {
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · echows`;
+  const button = $("#newest");
+  button.hidden = following;
+  button.textContent = `${unread === 0 ? "Newest" : unread === 1 ? "1 new message" : `${unread} new messages`} ↓`;
+}
+
+// look notes whether the newest message is in sight.
+function look() {
+  following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+  if (following && !document.hidden) {
+    seen();
+  } else {
+    showUnread();
+  }
+}
+
+document.addEventListener("visibilitychange", look);
+
+// What makes the room for messages smaller, such as the keyboard of a phone, does not hide the newest one.
+const size = () => `${scroller.clientWidth} × ${scroller.clientHeight}`;
+let sizeSeen = size();
+new ResizeObserver(() => {
+  sizeSeen = size();
+  if (following) {
+    toEnd();
+  }
+}).observe(scroller);
+
+// A browser that lets its keyboard cover the page tells what is left.
+visualViewport?.addEventListener("resize", () => {
+  if (visualViewport.scale < 1.01) { // otherwise it is somebody who looks closer
+    document.body.style.height = `${visualViewport.height}px`;
+    scrollTo(0, 0);
+  }
+});
 
 // ---- reading back
 
-const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
-
 scroller.addEventListener("scroll", () => {
-  if (atEnd()) {
-    $("#newest").hidden = true;
+  if (size() === sizeSeen) { // otherwise it is no person who scrolls
+    look();
   }
   if (scroller.scrollTop < 120) {
     loadOlder();
@@ -254,8 +355,9 @@ scroller.addEventListener("scroll", () => {
 });
 
 $("#newest").addEventListener("click", () => {
-  scroller.scrollTop = scroller.scrollHeight;
   scroller.focus();
+  scroller.scrollTop = scroller.scrollHeight;
+  look();
 });
 
 async function loadOlder() {
@@ -292,20 +394,13 @@ function prepend(messages) {
   }
   const fromEnd = scroller.scrollHeight - scroller.scrollTop;
   const first = list.firstElementChild;
-  const items = messages.map(render);
-  $("#log").setAttribute("aria-live", "off"); // nobody wants the past read aloud
-  list.prepend(...items);
+  const items = messages.map((m) => render(m, isMe(m.from, m.mark)));
+  quietly(true, () => list.prepend(...items)); // nobody wants the past read aloud
   items.forEach((item, i) => group(item, items[i - 1]));
   group(first, items.at(-1));
   firstSeq = messages[0].seq;
   scroller.scrollTop = scroller.scrollHeight - fromEnd;
-  $("#log").removeAttribute("aria-live");
 }
-
-document.addEventListener("visibilitychange", () => {
-  unread = 0;
-  document.title = `#${room} · echows`;
-});
 
 // ---- posting
 
@@ -319,8 +414,8 @@ function savePending() {
 }
 
 function addPending(id, content) {
-  const item = element("li", "", "");
-  item.append(body(content), element("p", "state", ""));
+  const item = element("li", "own");
+  item.append(body(content), element("p", "state"));
   pendingList.append(item);
   const one = { text: content, item, state: "" };
   pending.set(id, one);
@@ -338,7 +433,7 @@ function removePending(id) {
 // setPending shows how a pending message stands: "sending", "waiting", "stored" or "refused".
 function setPending(one, state, note) {
   one.state = state;
-  one.item.className = state;
+  one.item.className = `own ${state}`;
   const line = one.item.querySelector(".state");
   line.textContent = note;
   if (state === "refused") {
@@ -370,8 +465,10 @@ function transmit(one, id) {
     setPending(one, "waiting", "waits for the one before it");
     return;
   }
-  const sent = connection.send(JSON.stringify({ type: "post", id, text: one.text }));
+  // After the history only: what is in it was stored before.
+  const sent = caughtUp && connection.send(JSON.stringify({ type: "post", id, text: one.text }));
   setPending(one, sent ? "sending" : "waiting", sent ? "sending …" : "waits for the connection");
+  expectAnswers();
 }
 
 composer.addEventListener("submit", (event) => {
@@ -386,7 +483,8 @@ composer.addEventListener("submit", (event) => {
   transmit(addPending(id, content), id);
   text.value = "";
   grow();
-  settle(true, 0);
+  removeLine();
+  settle(true, []);
 });
 
 // sends reports whether a key sends the message. On a touch screen Enter begins a line: there is no Shift with it.
@@ -407,7 +505,18 @@ text.addEventListener("keypress", (event) => { // where it comes by itself
   }
 });
 
-text.addEventListener("input", grow);
+text.addEventListener("input", () => {
+  grow();
+  tellTyping();
+});
+
+// tellTyping tells the others that something is being written, once in a while.
+function tellTyping() {
+  if (takesTyping && caughtUp && text.value.trim() !== "" && Date.now() - typedAt >= typingEvery &&
+    connection.send(JSON.stringify({ type: "typing" }))) {
+    typedAt = Date.now();
+  }
+}
 
 // grow gives the text the lines it needs, where the browser does not do that itself, and counts when it gets long.
 function grow() {
@@ -437,14 +546,21 @@ function askName() {
   $("#name").focus();
 }
 
-async function showComposer() {
+// whoAmI learns it, and lets me write.
+async function whoAmI(signal) {
+  const response = await request("/session", { signal });
+  if (!response.ok) {
+    throw new Error(`no session: ${response.status}`);
+  }
+  showMe(await response.json());
+}
+
+function showMe({ name, mark = "" }) {
+  me = { name, mark };
+  $("#me").textContent = name;
+  $("#my-mark").textContent = mark;
   signIn.hidden = true;
   composer.hidden = false;
-  const response = await request("/session");
-  if (response.ok) {
-    const { name } = await response.json();
-    $("#me").textContent = name;
-  }
 }
 
 signIn.addEventListener("submit", async (event) => {
@@ -457,10 +573,11 @@ signIn.addEventListener("submit", async (event) => {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ name: $("#name").value }),
     });
+    const answer = await response.json();
     if (!response.ok) {
-      throw new Error((await response.json()).message);
+      throw new Error(answer.message);
     }
-    await showComposer();
+    showMe(answer);
     text.focus();
     connection.again();
   } catch (error) {
@@ -474,7 +591,7 @@ $("#rename").addEventListener("click", () => {
     problem("Your messages are still on their way; change your name when they have arrived.");
     return;
   }
-  $("#name").value = $("#me").textContent;
+  $("#name").value = me.name;
   askName();
   $("#name").select();
 });
@@ -484,6 +601,7 @@ $("#room-form").addEventListener("submit", (event) => {
   location.assign(`/chat/${$("#room-input").value}`);
 });
 
+showUnread();
 restore();
 
 // restore brings back what a reload interrupted.

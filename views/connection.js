@@ -2,95 +2,122 @@
 //
 //   const connection = connect("/ws", { onState, onOpen, onMessage });
 //
-// path                    or a function that returns one, or a promise of one: it is asked before each
-//                         attempt. What it throws counts as a failed attempt; undefined stops, until again()
-// onState(name, seconds)  "connecting", "open", "stopped", or "waiting" with the whole seconds left, each second
-// onOpen()                the connection is open, for the first time or again
-// onMessage(data)         what the server sent: a string, or a Blob
+// path                 or a function that returns one, or a promise of one. It is asked before each attempt, with a
+//                      signal that aborts when the attempt takes too long. What it throws counts as a failed
+//                      attempt; undefined stops, until again()
+// onState(name, more)  "connecting", "open", "waiting" with the whole seconds left, each second, or "stopped" with
+//                      the reason, if the server gave one
+// onOpen()             the connection is open, for the first time or again
+// onMessage(data)      what the server sent: a string, or a Blob
+// onDoubt()            optional: the connection may have died without a word. Send what the server has to answer
+//                      and call expect(), or call again()
 
 const firstDelay = 500; // the longest wait before the first attempt, in ms; doubled for each further one
 const longestDelay = 30_000;
+const attemptTime = 4_000; // for the first attempt; doubled for each further one, up to longestDelay
 const stableAfter = 5_000; // open for so long, a connection counts as good: the next wait is short again
+const answerTime = 5_000; // for the server to say something that is expected
+const quietTime = 30_000; // after so long without a word there is doubt when the page is shown; and between two doubts
 
-export function connect(path, { onState, onOpen, onMessage }) {
+export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   let socket;
   let state;
   let failures = 0; // in a row
-  let countdown; // the timer while waiting
-  let atOnce = false; // the next attempt does not wait
+  let timer; // of the state: until the attempt is given up, the connection is stable, or the wait is over
+  let attempt; // an AbortController
+  let silence; // the timer while something is expected
+  let heard = 0; // when the server said something last
+  let doubted = 0; // when there was doubt last
+  let doubting; // the timer until there may be again
 
-  function show(name, seconds) {
+  function show(name, more) {
     state = name;
-    onState(name, seconds);
+    onState(name, more);
   }
 
   async function open() {
-    clearInterval(countdown);
-    countdown = undefined;
+    drop();
     show("connecting");
+    attempt = new AbortController();
+    timer = setTimeout(retry, Math.min(longestDelay, attemptTime * 2 ** failures));
+    const { signal } = attempt;
     let where;
     try {
-      where = typeof path === "function" ? await path() : path;
+      where = typeof path === "function" ? await path(signal) : path;
     } catch {
+      where = null;
+    }
+    if (signal.aborted) { // and another may be under way
+      return;
+    }
+    if (where === null) {
       retry();
-      return;
+    } else if (where === undefined) {
+      stop();
+    } else {
+      begin(new WebSocket(address(where)));
     }
-    if (where === undefined) {
-      show("stopped");
-      return;
-    }
-    let stable;
-    socket = new WebSocket(address(where));
+  }
+
+  function begin(made) {
+    socket = made;
     socket.onopen = () => {
-      stable = setTimeout(() => { failures = 0; }, stableAfter);
+      clearTimeout(timer);
+      timer = setTimeout(() => { failures = 0; }, stableAfter);
+      heard = Date.now();
       show("open");
       onOpen();
     };
-    socket.onmessage = (event) => onMessage(event.data);
-    // Every end comes by here, also that of an attempt.
-    socket.onclose = () => {
-      clearTimeout(stable);
-      retry();
+    socket.onmessage = (event) => {
+      heard = Date.now();
+      clearTimeout(silence);
+      silence = undefined;
+      onMessage(event.data);
     };
+    // Every end comes by here, also that of an attempt.
+    socket.onclose = ({ code, reason }) => (isFinal(code) ? stop(reason || `code ${code}`) : retry());
+  }
+
+  // drop leaves whatever there is. It does not wait for the end of the connection: over a network that
+  // is dead, the closing handshake takes a minute.
+  function drop() {
+    attempt?.abort();
+    clearTimeout(timer);
+    clearTimeout(silence);
+    silence = undefined;
+    if (socket !== undefined) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
+      socket = undefined;
+    }
+  }
+
+  function stop(reason) {
+    drop();
+    show("stopped", reason);
   }
 
   // retry is the only place that tries again by itself.
   function retry() {
-    wait(atOnce ? 0 : delay(failures));
+    drop();
+    const until = Date.now() + delay(failures);
     failures += 1;
-    atOnce = false;
-  }
-
-  function wait(ms) {
-    const until = Date.now() + ms;
     const tick = () => {
       const left = until - Date.now();
       if (left <= 0) {
         open();
       } else {
+        timer = setTimeout(tick, Math.min(left, 250));
         show("waiting", Math.ceil(left / 1000));
       }
     };
-    countdown = setInterval(tick, Math.min(ms, 250));
-    show("waiting", Math.ceil(ms / 1000));
+    tick();
   }
 
   // now ends a wait early; at any other time it does nothing.
   function now() {
-    if (countdown !== undefined) {
+    if (state === "waiting") {
       open();
-    }
-  }
-
-  // again ends the connection, if there is one, and makes another at once.
-  function again() {
-    if (state === "stopped") {
-      open();
-    } else if (state === "open") {
-      atOnce = true;
-      socket.close(1000);
-    } else {
-      now();
     }
   }
 
@@ -103,12 +130,45 @@ export function connect(path, { onState, onOpen, onMessage }) {
     return true;
   }
 
-  addEventListener("online", now);
+  // expect gives the server some seconds to say something, whatever it is. If it does not, the connection
+  // is dead, and another is made at once.
+  function expect() {
+    if (state === "open") {
+      silence ??= setTimeout(open, answerTime);
+    }
+  }
+
+  // doubt has the connection looked at, if nothing was heard since then, once in a while at most.
+  function doubt(since) {
+    clearTimeout(doubting);
+    if (onDoubt === undefined || state !== "open" || heard > since) {
+      return;
+    }
+    const early = doubted + quietTime - Date.now();
+    if (early > 0) {
+      doubting = setTimeout(doubt, early, since);
+      return;
+    }
+    doubted = Date.now();
+    onDoubt();
+  }
+
+  addEventListener("online", () => {
+    now();
+    doubt(Date.now()); // what was heard before came by the network that is gone
+  });
+  document.addEventListener("visibilitychange", () => document.hidden || doubt(Date.now() - quietTime));
   // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
-  addEventListener("pagehide", () => socket?.close(1000));
-  addEventListener("pageshow", (event) => event.persisted && again());
+  addEventListener("pagehide", drop);
+  addEventListener("pageshow", (event) => event.persisted && state !== "stopped" && open());
   open();
-  return { send, now, again };
+  return { send, now, again: open, expect };
+}
+
+// isFinal tells the close codes after which another attempt would fare no better: a broken rule, or what
+// the application says.
+function isFinal(code) {
+  return [1002, 1003, 1007, 1008, 1009].includes(code) || (code >= 4000 && code <= 4999);
 }
 
 // address makes the WebSocket's URL from the page's: wss: where the page came by https:.

@@ -15,6 +15,7 @@ const words = {
   connecting: "connecting …",
   open: "connected",
   waiting: "not connected, trying again",
+  stopped: "the server ended the connection",
 };
 
 const connection = connect("/ws", {
@@ -24,16 +25,17 @@ const connection = connect("/ws", {
 });
 
 button.addEventListener("click", () => connection.send(JSON.stringify({ clicked: true })));
-nowButton.addEventListener("click", () => connection.now());
+nowButton.addEventListener("click", () => connection.again());
 
-function showState(name, seconds) {
+function showState(name, more) {
   button.disabled = name !== "open";
-  nowButton.hidden = name !== "waiting";
+  nowButton.hidden = name !== "waiting" && name !== "stopped";
   state.dataset.state = name;
-  if (stateText.textContent !== words[name]) { // a screen reader speaks each change, not each second
-    stateText.textContent = words[name];
+  const word = name === "stopped" ? `${words.stopped}: ${more}` : words[name];
+  if (stateText.textContent !== word) { // a screen reader speaks each change, not each second
+    stateText.textContent = word;
   }
-  stateSeconds.textContent = name === "waiting" ? `in ${seconds} s` : "";
+  stateSeconds.textContent = name === "waiting" ? `in ${more} s` : "";
 }
 
 // append shows a reply that asks for it. Whatever else the server says is for newer pages than this.

@@ -1,0 +1,104 @@
+// Who is here, and who is typing.
+
+import { element, keyOf, paint, person } from "/chat-message.js";
+
+const typingTime = 4_000; // for so long it is believed that somebody types, in ms
+const mostNamed = 3; // of those who type
+
+const $ = (selector) => document.querySelector(selector);
+const button = $("#presence");
+const panel = $("#people");
+const wide = matchMedia("(min-width: 64rem)"); // as in chat.css: there is room for the list beside the messages
+let isOpen = wide.matches;
+
+// showPeople shows how many connections there are, and whose. An older server does not say whose.
+export function showPeople(count, people, isMe) {
+  button.textContent = `${count} here`;
+  button.disabled = people === undefined;
+  if (people === undefined) {
+    panel.hidden = true;
+    return;
+  }
+  const items = people.map(({ name, mark }) => {
+    const item = element("li", "");
+    item.append(person(name, mark));
+    paint(item, name, mark);
+    if (isMe(name, mark)) {
+      item.append(" ", element("span", "soft", "(you)"));
+    }
+    return item;
+  });
+  panel.querySelector("ul").replaceChildren(...items);
+  const more = count - people.length; // of people past the list's end, or of tabs of those who are in it
+  panel.querySelector(".more").textContent = more > 0 ? `and ${more} more ${more === 1 ? "connection" : "connections"}` : "";
+  panel.classList.remove("stale");
+  setOpen(isOpen);
+}
+
+// forgetPeople is for while there is no connection: what was known is old.
+export function forgetPeople() {
+  button.textContent = "";
+  button.disabled = true;
+  panel.classList.add("stale");
+  typing.forEach(({ timer }) => clearTimeout(timer));
+  typing.clear();
+  showTyping();
+}
+
+function setOpen(open) {
+  isOpen = open;
+  panel.hidden = !open;
+  button.setAttribute("aria-expanded", open);
+}
+
+button.addEventListener("click", () => setOpen(!isOpen));
+wide.addEventListener("change", () => button.disabled || setOpen(wide.matches));
+
+// Over the messages, on a narrow screen, it goes when it is in the way.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !panel.hidden && !wide.matches) {
+    setOpen(false);
+    button.focus();
+  }
+});
+document.addEventListener("pointerdown", (event) => {
+  if (!wide.matches && !panel.hidden && !panel.contains(event.target) && !button.contains(event.target)) {
+    setOpen(false);
+  }
+});
+
+const typing = new Map(); // key → {name, mark, timer}
+
+// startTyping is for what the server says; endTyping for their message, or for the time being over.
+export function startTyping(name, mark) {
+  const key = keyOf(name, mark);
+  clearTimeout(typing.get(key)?.timer);
+  typing.set(key, { name, mark, timer: setTimeout(endTyping, typingTime, name, mark) });
+  showTyping();
+}
+
+export function endTyping(name, mark) {
+  const key = keyOf(name, mark);
+  if (typing.has(key)) {
+    clearTimeout(typing.get(key).timer);
+    typing.delete(key);
+    showTyping();
+  }
+}
+
+function showTyping() {
+  const all = [...typing.values()];
+  const line = $("#typing");
+  line.replaceChildren();
+  if (all.length === 0) {
+    return;
+  }
+  if (all.length > mostNamed) {
+    line.append("Several people are typing");
+    return;
+  }
+  all.forEach(({ name, mark }, i) => {
+    line.append(i === 0 ? "" : i < all.length - 1 ? ", " : " and ", person(name, mark));
+  });
+  line.append(all.length === 1 ? " is typing" : " are typing");
+}

@@ -1,0 +1,152 @@
+package views_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"echows/views"
+	"echows/ws"
+)
+
+// fakeChat is a server of the chat that says what a test has it say, also what a real one says seldom.
+type fakeChat struct {
+	t       *testing.T
+	url     string
+	tickets atomic.Int32
+	joined  chan *fakeMember // each connection of the page
+}
+
+// fakeMember is one connection of the page.
+type fakeMember struct {
+	t      *testing.T
+	socket *ws.Socket
+	after  string              // of its query
+	posts  chan map[string]any // what the page says
+	ended  chan ws.CloseCode   // has the code with which the connection ended
+}
+
+// newFakeChat serves the page to an ana whose mark is k3f7, who is signed in.
+func newFakeChat(t *testing.T) *fakeChat {
+	t.Helper()
+	f := &fakeChat{t: t, joined: make(chan *fakeMember, 10)}
+	e := echo.New()
+	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{ContentSecurityPolicy: views.Policy}))
+	app := ws.New(e, ws.Config{})
+	pages := views.New()
+	e.GET("/chat/:room", pages.Show("chat"))
+	e.StaticFS("/", views.Files)
+	e.GET("/session", func(c echo.Context) error {
+		return c.JSON(http.StatusOK, map[string]string{"name": "ana", "mark": "k3f7"})
+	})
+	e.POST("/ticket", func(c echo.Context) error {
+		f.tickets.Add(1)
+		var asked struct{ Room string }
+		if err := c.Bind(&asked); err != nil || asked.Room != "kitchen" {
+			t.Errorf("a ticket for room %q: %v", asked.Room, err)
+		}
+		return c.JSON(http.StatusCreated, map[string]any{"ticket": "t", "expiresIn": 30})
+	})
+	e.GET("/chat/:room/messages", func(c echo.Context) error {
+		return c.JSON(http.StatusOK, map[string]any{"messages": []any{}})
+	})
+	app.WS("/ws/chat/:room", func(s *ws.Socket, c echo.Context) error {
+		m := &fakeMember{t: t, socket: s, after: c.QueryParam("after"), posts: make(chan map[string]any, 100), ended: make(chan ws.CloseCode, 1)}
+		s.OnMessage(func(message ws.Message) error {
+			var said map[string]any
+			if err := json.Unmarshal(message.Data, &said); err != nil {
+				t.Errorf("the page said %q", message.Data)
+			}
+			m.posts <- said
+			return nil
+		})
+		s.OnClose(func(code ws.CloseCode, _ string) { m.ended <- code })
+		f.joined <- m
+		return nil
+	})
+	server := httptest.NewServer(e)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { app.Shutdown(context.Background()) })
+	f.url = server.URL + "/chat/kitchen"
+	return f
+}
+
+// next waits for the page's next connection.
+func (f *fakeChat) next() *fakeMember {
+	f.t.Helper()
+	return await(f.t, f.joined, "the page did not connect")
+}
+
+// await returns what comes.
+func await[T any](t *testing.T, c <-chan T, otherwise string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal(otherwise)
+		panic("not reached")
+	}
+}
+
+// heard waits for the page to say something.
+func (m *fakeMember) heard() map[string]any {
+	m.t.Helper()
+	return await(m.t, m.posts, "the page said nothing")
+}
+
+func (m *fakeMember) say(text string) {
+	m.t.Helper()
+	if err := m.socket.SendText(text); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// history says what a page's last page would be.
+func (m *fakeMember) history(messages ...said) {
+	m.t.Helper()
+	m.page(false, true, messages...)
+}
+
+func (m *fakeMember) page(more, complete bool, messages ...said) {
+	m.t.Helper()
+	data, err := json.Marshal(append([]said{}, messages...))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.say(fmt.Sprintf(`{"type":"history","messages":%s,"complete":%t,"more":%t}`, data, complete, more))
+}
+
+func (m *fakeMember) message(one said) {
+	m.t.Helper()
+	one.Type = "message"
+	data, err := json.Marshal(one)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.say(string(data))
+}
+
+// said is a message of the room.
+type said struct {
+	Type string    `json:"type,omitempty"`
+	Seq  int       `json:"seq"`
+	ID   string    `json:"id"`
+	From string    `json:"from"`
+	Mark string    `json:"mark,omitempty"`
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
+}
+
+// line is a message whose time is of no interest.
+func line(seq int, from, mark, text string) said {
+	return said{Seq: seq, ID: fmt.Sprint("id-", seq), From: from, Mark: mark, Text: text, At: time.Date(2026, 11, 21, 12, 0, seq%60, 0, time.UTC)}
+}

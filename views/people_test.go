@@ -1,0 +1,327 @@
+package views_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"echows/ws"
+)
+
+// atFive is a time of day, some days before the tests' clock is at all likely to be.
+func at(day, hour, minute int) time.Time {
+	return time.Date(2026, 11, day, hour, minute, 0, 0, time.UTC)
+}
+
+// livelyRoom is what five people say in three days. Two of them are called ana.
+var livelyRoom = []said{
+	{Seq: 1, ID: "1", From: "ana", Mark: "q2xa", Text: "Who has the key to the kitchen?", At: at(19, 17, 2)},
+	{Seq: 2, ID: "2", From: "Béa", Mark: "m5tz", Text: "On the hook behind the door 🔑", At: at(19, 17, 3)},
+	{Seq: 3, ID: "3", From: "ana", Mark: "q2xa", Text: "Found it, thanks!", At: at(19, 17, 9)},
+	{Seq: 4, ID: "4", From: "נועם", Mark: "w7hd", Text: "שלום לכולם, מי מגיע ביום שבת?", At: at(20, 8, 31)},
+	{Seq: 5, ID: "5", From: "Jonas", Mark: "c4ub", Text: "Me. I bring bread.", At: at(20, 8, 40)},
+	{Seq: 6, ID: "6", From: "Jonas", Mark: "c4ub", Text: "The recipe is at https://example.com/bread/rye-with-walnuts-and-a-very-long-name?portions=12. It takes a night to rise, so whoever " +
+		"wants to bake along has to begin this evening: flour, water, salt, a spoon of honey, and patience.", At: at(20, 8, 41)},
+	{Seq: 7, ID: "7", From: "ana", Mark: "k3f7", Text: "I will make soup then", At: at(20, 8, 44)},
+	{Seq: 8, ID: "8", From: "ana", Mark: "k3f7", Text: "and bring:\n· bowls\n· spoons", At: at(20, 8, 45)},
+	{Seq: 9, ID: "9", From: "ana", Mark: "q2xa", Text: "👍", At: at(20, 8, 46)},
+	{Seq: 10, ID: "10", From: "Béa", Mark: "m5tz", Text: "The stove is on", At: at(21, 10, 5)},
+	{Seq: 11, ID: "11", From: "ana", Mark: "k3f7", Text: "On my way, 5 minutes", At: at(21, 10, 6)},
+}
+
+const fivePeople = `{"type":"presence","count":6,"people":[{"name":"ana","mark":"k3f7"},{"name":"ana","mark":"q2xa"},` +
+	`{"name":"Béa","mark":"m5tz"},{"name":"Jonas","mark":"c4ub"},{"name":"נועם","mark":"w7hd"}]}`
+
+// hidden makes the page believe that its tab is, or is not.
+func (b *browser) hidden(is bool) {
+	b.t.Helper()
+	evaluate[bool](b, fmt.Sprintf(`(() => {
+		Object.defineProperty(document, "hidden", { configurable: true, get: () => %t });
+		document.dispatchEvent(new Event("visibilitychange"));
+		return true;
+	})()`, is))
+}
+
+// later makes the page's clock go by at once.
+func (b *browser) later(d time.Duration) {
+	b.t.Helper()
+	evaluate[bool](b, fmt.Sprintf(`(() => { const now = Date.now; Date.now = () => now() + %d; return true; })()`, d.Milliseconds()))
+}
+
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fits checks that nothing is wider than the screen, and that what one writes in is on it.
+func (b *browser) fits(what string) {
+	b.t.Helper()
+	if got := evaluate[string](b, `JSON.stringify([document.documentElement.scrollWidth > innerWidth,
+		document.querySelector("#composer").getBoundingClientRect().bottom > innerHeight + 0.5])`); got != "[false,false]" {
+		b.t.Errorf("%s: wider than the screen, below its end: %s", what, got)
+	}
+}
+
+const (
+	people     = `[...document.querySelectorAll("#people li")].map((li) => li.innerText.replace(/\s+/g, " ").trim()).join(", ")`
+	typingLine = `document.querySelector("#typing").textContent`
+	newLine    = `document.querySelector("#messages .line")`
+	title      = `document.title`
+)
+
+func TestALivelyRoom(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(livelyRoom...)
+	m.say(fivePeople)
+	b.said(11)
+
+	// Two of one name are two.
+	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages > li")].map((li) => li.className))`)
+	want := `["first-of-day","","","first-of-day","","same","own","own same","","first-of-day","own"]`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	got = evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages .person")].map((p) => p.textContent))`)
+	want = `["ana q2xa","Béa m5tz","ana q2xa","נועם w7hd","Jonas c4ub","Jonas c4ub","You","You","ana q2xa","Béa m5tz","You"]`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if evaluate[bool](b, `(() => {
+		const hue = (mark) => [...document.querySelectorAll("#people li")].find((li) => li.textContent.includes(mark)).style.getPropertyValue("--hue");
+		return hue("k3f7") === hue("q2xa");
+	})()`) {
+		t.Error("two of one name have one colour")
+	}
+
+	// Who is here: beside the messages where there is room.
+	b.until(people + ` === "ana k3f7 (you), ana q2xa, Béa m5tz, Jonas c4ub, נועם w7hd" && !document.querySelector("#people").hidden`)
+	b.until(`document.querySelector("#presence").textContent === "6 here" && document.querySelector("#people .more").textContent === "and 1 more connection"`)
+	m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
+	m.say(`{"type":"typing","from":"ana","mark":"q2xa"}`)
+	b.until(typingLine + ` === "Jonas c4ub and ana q2xa are typing"`)
+	b.hidden(true)
+	m.message(said{Seq: 12, ID: "12", From: "ana", Mark: "q2xa", Text: "The soup spoons are in the drawer on the left", At: at(21, 10, 20)})
+	m.message(said{Seq: 13, ID: "13", From: "נועם", Mark: "w7hd", Text: "אני מביא סלט 🥗", At: at(21, 10, 21)})
+	b.said(13)
+	b.until(title + ` === "(2) #kitchen · echows" && ` + newLine + `.parentElement.dataset.seq === "12"`)
+	b.until(typingLine + ` === "Jonas c4ub is typing"`)
+	b.hidden(false)
+	for _, scheme := range []string{"light", "dark"} {
+		b.scheme(scheme)
+		m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
+		b.screenshot("chat-1280-" + scheme)
+	}
+	b.fits("on a wide screen")
+	b.until(newLine + ` === null && ` + title + ` === "#kitchen · echows"`) // it was seen
+	b.until(typingLine + ` === ""`)
+
+	// Over them where there is not.
+	b.do(chromedp.EmulateViewport(390, 844))
+	b.until(`innerWidth === 390 && document.querySelector("#people").hidden`)
+	b.hidden(true)
+	m.message(said{Seq: 14, ID: "14", From: "Béa", Mark: "m5tz", Text: "Ready!", At: at(21, 10, 30)})
+	b.said(14)
+	b.hidden(false)
+	for _, scheme := range []string{"light", "dark"} {
+		b.scheme(scheme)
+		m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
+		b.until(typingLine + ` !== ""`)
+		b.screenshot("chat-390-" + scheme)
+		b.do(chromedp.Click("#presence"))
+		b.until(`!document.querySelector("#people").hidden && document.querySelector("#presence").getAttribute("aria-expanded") === "true"`)
+		b.fits("with the list")
+		b.screenshot("chat-390-people-" + scheme)
+		b.do(chromedp.KeyEvent("\u001b"))
+		b.until(`document.querySelector("#people").hidden && document.activeElement === document.querySelector("#presence")`)
+	}
+	b.do(chromedp.Click("#presence"))
+	b.do(chromedp.Click("#text"))
+	b.until(`document.querySelector("#people").hidden`)
+
+	// The keyboard takes half of the screen, by the browser's own means or covering the page.
+	const newestInSight = `(() => {
+		const view = document.querySelector("#scroller").getBoundingClientRect();
+		const newest = document.querySelector("#messages > li:last-child").getBoundingClientRect();
+		return newest.top >= view.top && newest.bottom <= view.bottom + 1;
+	})()`
+	b.do(chromedp.EmulateViewport(390, 480))
+	b.until(`innerHeight === 480 && ` + newestInSight)
+	b.fits("with a keyboard")
+	b.screenshot("chat-390-keyboard")
+	b.do(chromedp.EmulateViewport(390, 844))
+	b.until(`innerHeight === 844 && ` + newestInSight)
+	evaluate[bool](b, `(() => {
+		Object.defineProperty(visualViewport, "height", { configurable: true, get: () => 430 });
+		visualViewport.dispatchEvent(new Event("resize"));
+		return true;
+	})()`)
+	b.until(newestInSight + ` && document.querySelector("#composer").getBoundingClientRect().bottom <= 430`)
+}
+
+// Names and marks are text, whatever they are, and an older server has fewer.
+func TestPeopleAreNoMarkup(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(line(1, "<b>x</b>", "<i>y</i>", "hello"), line(2, "ana", "", "without marks nobody is me"))
+	m.say(`{"type":"typing","from":"<b>x</b>","mark":"<i>y</i>"}`)
+	m.say(`{"type":"presence","count":3}`)
+	b.until(typingLine + ` === "<b>x</b> <i>y</i> is typing"`)
+	b.until(`document.querySelector("#presence").textContent === "3 here" && document.querySelector("#presence").disabled && document.querySelector("#people").hidden`)
+	// A server that does not say who is here is not told who types.
+	b.do(chromedp.SendKeys("#text", "hi\r"))
+	if got := m.heard(); got["type"] != "post" {
+		t.Errorf("the page said %v", got)
+	}
+	m.say(`{"type":"presence","count":1,"people":[{"name":"<b>x</b>","mark":"<i>y</i>"}]}`)
+	b.until(people + ` === "<b>x</b> <i>y</i>"`)
+	if n := evaluate[int](b, `document.querySelectorAll("main b, main i, .own:not(#pending *)").length`); n > 0 {
+		t.Errorf("%d elements come from what people wrote, or are taken for mine", n)
+	}
+	for _, bad := range []string{`{"type":"presence","count":1,"people":[{}]}`, `{"type":"presence","count":1,"people":{}}`,
+		`{"type":"typing"}`, `{"type":"typing","from":"x","mark":5}`, `{"type":"history","messages":[],"complete":true,"more":1}`} {
+		if !evaluate[bool](b, fmt.Sprintf(`import("/chat-rules.js").then(({ parse }) => parse(%q) === undefined)`, bad)) {
+			t.Errorf("taken: %s", bad)
+		}
+	}
+}
+
+// The others are told of typing once in a while, until the server says that it does not know that.
+func TestTelling(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	m.say(`{"type":"presence","count":1,"people":[{"name":"ana","mark":"k3f7"}]}`)
+	b.until(`!document.querySelector("#presence").disabled`)
+	b.do(chromedp.SendKeys("#text", "  "))
+	b.do(chromedp.SendKeys("#text", "hello"))
+	if got := m.heard(); got["type"] != "typing" || len(got) != 1 {
+		t.Errorf("the page said %v", got)
+	}
+	b.later(4 * time.Second)
+	b.do(chromedp.SendKeys("#text", " all\r"))
+	if got := m.heard(); got["type"] != "typing" {
+		t.Errorf("then %v", got)
+	}
+	post := m.heard() // and not once for each key
+	if post["type"] != "post" || post["text"] != "  hello all" {
+		t.Errorf("then %v", post)
+	}
+	m.say(`{"type":"error","code":"unknown_type","message":"the type has to be \"post\""}`)
+	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":1}`, post["id"]))
+	b.until(`document.querySelector("#pending .state").textContent === ""`)
+	b.later(4 * time.Second)
+	b.do(chromedp.SendKeys("#text", "again\r"))
+	if got := m.heard(); got["type"] != "post" {
+		t.Errorf("told once more: %v", got)
+	}
+	if !evaluate[bool](b, `document.querySelector("#problem").hidden`) {
+		t.Error("the reader is told of what does not concern them")
+	}
+}
+
+// The pages of a history are one: what waits is sent again behind the last, and only the first may clear what is shown.
+func TestAHistoryInPages(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(line(1, "ana", "q2xa", "one"), line(2, "ana", "q2xa", "two"))
+	b.said(2)
+	b.do(chromedp.SendKeys("#text", "waits\r"))
+	first := m.heard()
+	m.socket.Close(ws.CloseServiceRestart, "")
+
+	m = f.next()
+	if m.after != "2" {
+		t.Errorf("it goes on after %q", m.after)
+	}
+	m.page(true, true, line(3, "ana", "q2xa", "three"))
+	b.said(3)
+	b.do(chromedp.SendKeys("#text", "and this\r"))
+	b.until(pendingCount + ` === 2 && [...document.querySelectorAll("#pending > li")].every((li) => li.className === "own waiting")`)
+	m.page(true, true, line(4, "ana", "q2xa", "four"))
+	m.page(false, true, line(5, "ana", "q2xa", "five"))
+	if got := m.heard(); got["id"] != first["id"] || got["text"] != "waits" {
+		t.Errorf("the page said %v, and %v before", got, first)
+	}
+	if got := m.heard(); got["text"] != "and this" {
+		t.Errorf("then %v", got)
+	}
+	b.said(5)
+	m.socket.Close(ws.CloseServiceRestart, "")
+
+	m = f.next()
+	m.page(true, false, line(10, "ana", "q2xa", "ten"))
+	b.said(1)
+	m.page(false, false, line(11, "ana", "q2xa", "eleven"))
+	if got := b.said(2); strings.Join(got, " ") != "ten eleven waits and this" && strings.Join(got, " ") != "ten eleven" {
+		t.Errorf("it shows %q", got)
+	}
+}
+
+// What came while nobody looked begins below a line, which is in sight.
+func TestUnread(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	var before []said
+	for i := range 30 {
+		before = append(before, line(i+1, "ana", "q2xa", fmt.Sprint("message ", i+1)))
+	}
+	m.history(before...)
+	b.said(30)
+	if evaluate[bool](b, newLine+` !== null`) {
+		t.Error("what was said before is new")
+	}
+	m.message(line(31, "ana", "q2xa", "seen"))
+	b.said(31)
+	if evaluate[bool](b, newLine+` !== null`) {
+		t.Error("what is seen is new")
+	}
+	b.hidden(true)
+	m.message(line(32, "ana", "k3f7", "mine, from elsewhere"))
+	for i := 33; i <= 72; i++ {
+		m.message(line(i, "Béa", "m5tz", fmt.Sprint("message ", i)))
+	}
+	b.said(72)
+	b.until(title + ` === "(40) #kitchen · echows"`)
+	b.hidden(false)
+	const lineInSight = `(() => {
+		const view = document.querySelector("#scroller").getBoundingClientRect();
+		const line = document.querySelector("#messages .line").getBoundingClientRect();
+		return line.top >= view.top && line.bottom < view.top + 60;
+	})()`
+	b.until(lineInSight + ` && ` + newLine + `.parentElement.dataset.seq === "33"`)
+	b.until(`document.querySelector("#newest").textContent === "40 new messages ↓" && !document.querySelector("#newest").hidden`)
+	b.screenshot("chat-unread")
+	m.message(line(73, "ana", "k3f7", "mine do not count"))
+	m.message(line(74, "Béa", "m5tz", "one more"))
+	b.until(`document.querySelector("#newest").textContent === "41 new messages ↓"`)
+	b.do(chromedp.Click("#newest"))
+	b.until(`document.querySelector("#newest").hidden && ` + title + ` === "#kitchen · echows"`)
+	b.until(newLine + ` === null`)
+	// What one says oneself is an answer to all before.
+	b.hidden(true)
+	m.message(line(75, "Béa", "m5tz", "and another"))
+	b.until(newLine + ` !== null`)
+	b.hidden(false)
+	b.do(chromedp.SendKeys("#text", "yes\r"))
+	if got := evaluate[bool](b, newLine+` === null`); !got {
+		t.Error("the line stays")
+	}
+}
