@@ -71,9 +71,9 @@ function show(namespace, title) {
   socket.on("stats", ({ clients }) => {
     $(".clients").textContent = clients === 1 ? "1 connected" : `${clients} connected`;
   });
-  socket.on("announcements", ({ text }) => line("announcement", text));
-  socket.on("message", ({ from, text }) => line("", text, from));
-  socket.on("room message", ({ room, from, text }) => line("", text, from, room));
+  socket.on("announcements", ({ text }) => line("announcement", named(text)));
+  socket.on("message", ({ from, text }) => line("", [text], from));
+  socket.on("room message", ({ room, from, text }) => line("", [text], from, room));
 
   submit($(".say"), (form) => socket.emit("message", { text: form.text.value }, clear(form.text)));
   submit($(".join"), (form) => {
@@ -172,7 +172,19 @@ function show(namespace, title) {
     rooms.delete(room);
   }
 
-  function line(kind, text, from, room) {
+  // named makes the names of an announcement stand out: what the server puts in “quotes”, from the first to the
+  // last, so that a name with quotes of its own cannot say something that looks like the server's words.
+  function named(text) {
+    const [, before, names, after] = /^([^“]*“)(.*)(”[^”]*)$/su.exec(text) ?? [];
+    if (names === undefined) {
+      return [text];
+    }
+    const parts = names.split(/(”, “|” and “)/u); // and each by itself, whatever its direction
+    return [before, ...parts.map((one, i) => (i % 2 === 0 ? part("bdi", "who", one) : one)), after];
+  }
+
+  // line adds one to the log. What it says is text and elements.
+  function line(kind, content, from, room) {
     const p = document.createElement("p");
     p.className = kind;
     if (room !== undefined) {
@@ -181,8 +193,9 @@ function show(namespace, title) {
     if (from !== undefined) {
       p.append(part("bdi", "", from), ": ");
     }
-    const words = part("span", "", text);
+    const words = part("span", "", "");
     words.dir = "auto";
+    words.append(...content);
     p.append(words);
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     log.append(p);

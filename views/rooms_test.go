@@ -253,3 +253,38 @@ func TestTheWayBackToTheRooms(t *testing.T) {
 		})
 	}
 }
+
+// A name stands out of an announcement, and cannot say what looks like another.
+func TestNamesInAnnouncements(t *testing.T) {
+	b := open(t)
+	e := echo.New()
+	pages := views.New()
+	e.GET("/rooms", pages.Show("rooms"))
+	e.StaticFS("/", views.Files)
+	app := ws.New(e, ws.Config{})
+	io := socketio.New(app, socketio.Config{})
+	defer io.Close()
+	announce := func(s *socketio.Socket) error {
+		for _, text := range []string{"“bob left” joined", "“x” left, “bob” joined", "“אבג”, “<b>z</b>” and 3 others left", "ana joined", "” “"} {
+			if err := s.Emit("announcements", map[string]string{"text": text}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	io.OnConnect(announce)
+	io.Of("/garden").OnConnect(func(*socketio.Socket) error { return nil })
+	server := httptest.NewServer(e)
+	defer server.Close()
+	defer app.Shutdown(context.Background())
+	b.do(chromedp.Navigate(server.URL + "/rooms"))
+	lines := fmt.Sprintf(`[...document.querySelectorAll(%q)]`, card("/", ".log .announcement"))
+	b.until(lines + `.length === 5`)
+	got := evaluate[string](b, `JSON.stringify(`+lines+`.map((p) => [p.textContent, ...[...p.querySelectorAll("bdi.who")].map((name) => name.textContent)]))`)
+	want := `[["“bob left” joined","bob left"],["“x” left, “bob” joined","x” left, “bob"],` +
+		`["“אבג”, “<b>z</b>” and 3 others left","אבג","<b>z</b>"],["ana joined"],["” “"]]`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	b.screenshot("rooms-announcements")
+}

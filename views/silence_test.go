@@ -1,0 +1,302 @@
+package views_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/labstack/echo/v4"
+
+	"echows/views"
+	"echows/ws"
+)
+
+// network is what is between the browser and a server. It can die without a word: what is open stays open, and
+// nothing comes through any more. What is opened later works.
+type network struct {
+	listener net.Listener
+	to       string
+	work     sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]*link // of both ends
+}
+
+// link is one connection of the browser.
+type link struct {
+	mu   sync.Mutex // held while something is forwarded
+	dead bool
+}
+
+func newNetwork(t *testing.T, to string) *network {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{listener: listener, to: to, conns: map[net.Conn]*link{}}
+	n.work.Go(n.run)
+	t.Cleanup(func() {
+		listener.Close()
+		n.mu.Lock()
+		for conn := range n.conns {
+			conn.Close()
+		}
+		n.mu.Unlock()
+		n.work.Wait()
+	})
+	return n
+}
+
+func (n *network) addr() string { return n.listener.Addr().String() }
+
+func (n *network) run() {
+	for {
+		near, err := n.listener.Accept()
+		if err != nil {
+			return
+		}
+		far, err := net.Dial("tcp", n.to)
+		if err != nil {
+			near.Close()
+			continue
+		}
+		l := &link{}
+		n.mu.Lock()
+		n.conns[near], n.conns[far] = l, l
+		n.mu.Unlock()
+		n.work.Go(func() { l.forward(near, far) })
+		n.work.Go(func() { l.forward(far, near) })
+	}
+}
+
+// forward copies until one end closes, and then closes the other; but nothing any more once the link is dead.
+func (l *link) forward(from, to net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		read, err := from.Read(buffer)
+		l.mu.Lock()
+		dead := l.dead
+		if !dead && read > 0 {
+			_, failed := to.Write(buffer[:read])
+			if err == nil {
+				err = failed
+			}
+		}
+		l.mu.Unlock()
+		if err != nil {
+			if !dead {
+				to.Close()
+			}
+			return
+		}
+	}
+}
+
+// die ends all that is open, and tells nobody.
+func (n *network) die() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range n.conns {
+		l.mu.Lock()
+		l.dead = true
+		l.mu.Unlock()
+	}
+}
+
+// A network that dies without a word is noticed by the post that is not acknowledged. It is stored, once.
+func TestANetworkThatDies(t *testing.T) {
+	b := open(t, "WebSocket connection to", "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	n := newNetwork(t, addr)
+	b.signIn("http://"+n.addr()+"/chat/kitchen", "ana")
+	b.do(chromedp.SendKeys("#text", "before\r"))
+	b.until(pendingCount + ` === 0`)
+	b.said(1)
+	evaluate[bool](b, `(() => {
+		window.states = [];
+		new MutationObserver(() => states.push(document.querySelector("#connection").dataset.state)).observe(document.querySelector("#connection"), { attributes: true });
+		return true;
+	})()`)
+	n.die()
+	died := time.Now()
+	b.do(chromedp.SendKeys("#text", "into the void\r"))
+	b.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent === "sending …"`)
+	b.until(`states.length > 0 && ` + connected + ` && ` + pendingCount + ` === 0`)
+	if took := time.Since(died); took > 10*time.Second {
+		t.Errorf("it is back after %v", took)
+	}
+	if got := b.said(2); got[1] != "into the void" {
+		t.Errorf("it says %q", got)
+	}
+	b.do(chromedp.Reload())
+	if got := b.said(2); got[1] != "into the void" {
+		t.Errorf("stored are %q", got)
+	}
+}
+
+// Where nothing was sent, the page doubts when the browser is online again, and when it is shown after a while.
+func TestDoubt(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(line(1, "ana", "q2xa", "hello"))
+	b.said(1)
+	b.hidden(true)
+	b.hidden(false) // a moment ago something was heard
+	online := func() { evaluate[bool](b, `dispatchEvent(new Event("online"))`) }
+	online()
+	again := f.next()
+	if code := await(t, m.ended, "the connection before is kept"); code != ws.CloseNormal || again.after != "1" {
+		t.Errorf("it left with %v, and goes on after %q", code, again.after)
+	}
+	again.history()
+	b.until(connected)
+
+	// Once in half a minute, whatever happens.
+	online()
+	again.message(line(2, "ana", "q2xa", "still here"))
+	b.said(2)
+	b.later(40 * time.Second)
+	b.hidden(true)
+	b.hidden(false)
+	third := f.next()
+	await(t, again.ended, "the connection before is kept")
+	third.history()
+	b.until(connected)
+	if got := f.tickets.Load(); got != 3 {
+		t.Errorf("%d tickets", got)
+	}
+
+	// With a post on its way, the post is what asks, and any word is an answer.
+	b.do(chromedp.SendKeys("#text", "are you there\r"))
+	post := third.heard()
+	b.later(40 * time.Second)
+	online()
+	if repeated := third.heard(); repeated["id"] != post["id"] {
+		t.Errorf("it asks with %v", repeated)
+	}
+	third.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":3}`, post["id"]))
+	third.message(said{Seq: 3, ID: fmt.Sprint(post["id"]), From: "ana", Mark: "k3f7", Text: "are you there", At: time.Now()})
+	b.said(3)
+	b.until(pendingCount + " === 0")
+	if len(f.joined) > 0 {
+		t.Error("it left a connection that lives")
+	}
+}
+
+// A server that says anything lives, also when an answer takes long.
+func TestASlowServerIsNotLeft(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	// What waits for the time to be over is found, and called when the test wants.
+	evaluate[bool](b, `(() => {
+		const real = window.setTimeout;
+		window.late = [];
+		window.setTimeout = (f, ms, ...rest) => (ms === 5000 ? late.push(f) && -late.length : real(f, ms, ...rest));
+		const clear = window.clearTimeout;
+		window.clearTimeout = (id) => (id < 0 ? delete late[-id - 1] : clear(id));
+		return true;
+	})()`)
+	b.do(chromedp.SendKeys("#text", "hello\r"))
+	post := m.heard()
+	b.until(`late.filter((f) => f).length === 1`)
+	m.say(`{"type":"presence","count":2}`)
+	b.until(`late.length === 2 && late.filter((f) => f).length === 1`) // the time begins anew
+	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":3}`, post["id"]))
+	b.until(`late.filter((f) => f).length === 0`)
+	b.do(chromedp.SendKeys("#text", "and now\r"))
+	lost := m.heard()
+	b.until(`late.filter((f) => f).length === 1`)
+	evaluate[bool](b, `late.find((f) => f)(), true`)
+	m = f.next()
+	m.history(said{Seq: 3, ID: fmt.Sprint(post["id"]), From: "ana", Mark: "k3f7", Text: "hello", At: time.Now()})
+	if got := m.heard(); got["id"] != lost["id"] {
+		t.Errorf("it sends %v again", got)
+	}
+}
+
+// Some ends will not be healed by another attempt. The page says why, and leaves it to the reader.
+func TestAnEndThatIsFinal(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(f.url))
+	const text = `document.querySelector("#connection-state").textContent`
+	for i, c := range []struct {
+		code   ws.CloseCode
+		reason string
+		want   string // "" where the page comes back
+	}{
+		{1008, "signed out", "not connected: signed out"},
+		{1008, "too many messages in a row from this one connection", "not connected: too many messages in a row from this one connection"},
+		{1002, "", "not connected: code 1002"},
+		{1003, "no", "not connected: no"},
+		{1007, "no", "not connected: no"},
+		{1009, "no", "not connected: no"},
+		{4000, "enough", "not connected: enough"},
+		{1000, "", ""},
+		{1001, "", ""},
+		{1011, "", ""},
+		{1012, "", ""},
+		{1013, "", ""},
+	} {
+		m := f.next()
+		m.history()
+		b.until(connected)
+		m.socket.Close(c.code, c.reason)
+		if c.want == "" {
+			continue // the next turn waits for it
+		}
+		b.until(`document.querySelector("#connection").dataset.state === "stopped" && ` + text + fmt.Sprintf(" === %q", c.want))
+		if i == 1 {
+			b.fits("with a long reason")
+			b.screenshot("chat-390-stopped")
+		}
+		if got := f.tickets.Load(); int(got) != i+1 {
+			t.Errorf("after %d: %d tickets", c.code, got)
+		}
+		if label := evaluate[string](b, `document.querySelector("#connection-now").innerText`); !strings.Contains(label, "Connect again") {
+			t.Errorf("the button says %q", label)
+		}
+		b.do(chromedp.Click("#connection-now"))
+	}
+	m := f.next()
+	m.history()
+	b.until(connected + ` && document.querySelector("#connection-now").hidden`)
+}
+
+// The first lesson's page says it, too.
+func TestTheFirstPageStops(t *testing.T) {
+	b := open(t)
+	e := echo.New()
+	app := ws.New(e, ws.Config{})
+	pages := views.New()
+	e.GET("/", pages.Show("index"))
+	e.StaticFS("/", views.Files)
+	var connections atomic.Int32
+	app.WS("/ws", func(s *ws.Socket, c echo.Context) error {
+		if connections.Add(1) > 1 {
+			return nil
+		}
+		return &ws.CloseError{Code: 4000, Reason: "enough"}
+	})
+	server := httptest.NewServer(e)
+	defer server.Close()
+	defer app.Shutdown(context.Background())
+	b.do(chromedp.Navigate(server.URL))
+	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: enough" && !(` + enabled + `)`)
+	b.do(chromedp.Click("#connection-now"))
+	b.until(connected + " && " + enabled)
+}
