@@ -5,12 +5,12 @@ import { connect } from "/connection.js";
 import { body, element, group, render } from "/chat-message.js";
 import { endTyping, forgetPeople, showPeople, startTyping } from "/chat-people.js";
 import { characters, isMessage, parse, textProblem } from "/chat-rules.js";
+import { countUnread, following, forgetUnread, removeLine, setTitle, toEnd } from "/chat-view.js";
 
 const mostMessages = 1000; // on the page; older ones come back when they are scrolled to
 const retryAfter = 2_000; // ms, for what the server could not take at the moment
 const retryCodes = ["rate_limited", "unavailable"];
 const typingEvery = 3_000; // ms between two times that the others are told of typing
-const lineTime = 4_000; // ms that the line before the unread ones stays when they are seen
 const quiet = 10; // messages at once that a screen reader may read out
 
 const $ = (selector) => document.querySelector(selector);
@@ -24,6 +24,7 @@ const signIn = $("#sign-in");
 const room = location.pathname.split("/")[2] || "lobby";
 const base = `/chat/${room}`;
 $("#room-name").textContent = room;
+setTitle(`#${room} · echows`);
 
 let me; // {name, mark}, once it is known
 let lastSeq; // the newest message shown, where a reconnect goes on
@@ -32,10 +33,6 @@ let allShown = false; // there are none older
 let loading = false;
 let begun = false; // the first page of this connection's history has come
 let caughtUp = false; // and the last
-let following = true; // the newest message is in sight, and stays so
-let unread = 0; // messages of others
-let line; // the one before them, an element, or undefined
-let lineTimer;
 let takesTyping; // whether the server does; undefined until it is known
 let typedAt = 0;
 const pending = new Map(); // id → {text, item, state}: what is not known to be stored
@@ -47,7 +44,7 @@ const words = { connecting: "connecting …", open: "connected", waiting: "not c
 
 const connection = connect(place, {
   onState: showState,
-  onOpen: () => {},
+  onOpen: () => {}, // the server speaks first
   onMessage: (data) => {
     receive(data);
     expectAnswers();
@@ -145,8 +142,7 @@ const handlers = {
       list.replaceChildren();
       lastSeq = firstSeq = undefined;
       allShown = false;
-      unread = 0;
-      removeLine();
+      forgetUnread();
     }
     const follow = anew || following;
     const fresh = quietly(m.messages.length > quiet, () => m.messages.map(append).filter((item) => item !== undefined));
@@ -264,101 +260,9 @@ function settle(follow, added) {
   }
 }
 
-// toEnd shows the newest message. While nobody looks, it goes no further than the line before the unread ones.
-function toEnd() {
-  scroller.scrollTop = scroller.scrollHeight;
-  const above = !line?.isConnected ? 0 : scroller.getBoundingClientRect().top - line.getBoundingClientRect().top;
-  if (document.hidden && above > 0) {
-    scroller.scrollTop -= above + 12;
-  }
-  look();
-}
-
-// ---- what is unread
-
-// countUnread notes messages that came while the tab was hidden, or the newest were out of sight.
-function countUnread(items) {
-  if (items.length === 0) {
-    return;
-  }
-  if (unread === 0) {
-    removeLine();
-    line = element("p", "line", "New");
-    items[0].prepend(line);
-  }
-  unread += items.length;
-  showUnread();
-}
-
-// seen is for when the newest message is in sight: the line stays a little, to be found.
-function seen() {
-  unread = 0;
-  showUnread();
-  if (line !== undefined) {
-    lineTimer ??= setTimeout(removeLine, lineTime);
-  }
-}
-
-function removeLine() {
-  clearTimeout(lineTimer);
-  lineTimer = undefined;
-  line?.remove();
-  line = undefined;
-}
-
-function showUnread() {
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · echows`;
-  const button = $("#newest");
-  button.hidden = following;
-  button.textContent = `${unread === 0 ? "Newest" : unread === 1 ? "1 new message" : `${unread} new messages`} ↓`;
-}
-
-// look notes whether the newest message is in sight.
-function look() {
-  following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
-  if (following && !document.hidden) {
-    seen();
-  } else {
-    showUnread();
-  }
-}
-
-document.addEventListener("visibilitychange", look);
-
-// What makes the room for messages smaller, such as the keyboard of a phone, does not hide the newest one.
-const size = () => `${scroller.clientWidth} × ${scroller.clientHeight}`;
-let sizeSeen = size();
-new ResizeObserver(() => {
-  sizeSeen = size();
-  if (following) {
-    toEnd();
-  }
-}).observe(scroller);
-
-// A browser that lets its keyboard cover the page tells what is left.
-visualViewport?.addEventListener("resize", () => {
-  if (visualViewport.scale < 1.01) { // otherwise it is somebody who looks closer
-    document.body.style.height = `${visualViewport.height}px`;
-    scrollTo(0, 0);
-  }
-});
-
 // ---- reading back
 
-scroller.addEventListener("scroll", () => {
-  if (size() === sizeSeen) { // otherwise it is no person who scrolls
-    look();
-  }
-  if (scroller.scrollTop < 120) {
-    loadOlder();
-  }
-});
-
-$("#newest").addEventListener("click", () => {
-  scroller.focus();
-  scroller.scrollTop = scroller.scrollHeight;
-  look();
-});
+scroller.addEventListener("scroll", () => scroller.scrollTop < 120 && loadOlder());
 
 async function loadOlder() {
   if (loading || allShown || firstSeq === undefined) {
@@ -601,7 +505,6 @@ $("#room-form").addEventListener("submit", (event) => {
   location.assign(`/chat/${$("#room-input").value}`);
 });
 
-showUnread();
 restore();
 
 // restore brings back what a reload interrupted.
