@@ -33,6 +33,9 @@ type ChatConfig struct {
 	OnHistory func(h History)
 	// OnPresence is called with the number of connections in the room.
 	OnPresence func(count int)
+	// OnPeople is called after OnPresence with who is in the room, each session once; the server names no more
+	// than its longest list has. A server that does not say who is there causes no call.
+	OnPeople func(people []Person)
 	// OnState is that of Config.
 	OnState func(state State, wait time.Duration, err error)
 
@@ -52,6 +55,12 @@ type Message struct {
 	Mark string    `json:"mark"` // tells people of one name apart; "" where the server has none
 	Text string    `json:"text"`
 	At   time.Time `json:"at"` // UTC
+}
+
+// Person is somebody in the room.
+type Person struct {
+	Name string `json:"name"`
+	Mark string `json:"mark"` // as that of a Message
 }
 
 // History is what was posted before a connection, or one page of it.
@@ -123,6 +132,9 @@ func newChat(room string, cfg ChatConfig) *Chat {
 	}
 	if cfg.OnPresence == nil {
 		cfg.OnPresence = func(int) {}
+	}
+	if cfg.OnPeople == nil {
+		cfg.OnPeople = func([]Person) {}
 	}
 	if cfg.OnState == nil {
 		cfg.OnState = func(State, time.Duration, error) {}

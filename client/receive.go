@@ -14,6 +14,7 @@ type frame struct {
 	Complete bool      `json:"complete"`
 	More     bool      `json:"more"`
 	Count    int       `json:"count"`
+	People   []Person  `json:"people"`
 	Code     string    `json:"code"`
 	Reason   string    `json:"message"`
 }
@@ -33,6 +34,9 @@ func (c *Chat) receive(m ws.Message) error {
 		c.acknowledged(f.ID, f.Seq)
 	case "presence":
 		c.config.OnPresence(f.Count)
+		if f.People != nil {
+			c.config.OnPeople(f.People)
+		}
 	case "error":
 		c.refusedPost(f.ID, &Refused{Code: f.Code, Message: f.Reason})
 	}

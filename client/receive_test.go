@@ -35,6 +35,7 @@ func TestHistoriesComeInPages(t *testing.T) {
 			OnMessage:  func(m Message) { log = append(log, fmt.Sprint(m.Seq)) },
 			OnHistory:  func(h History) { log = append(log, fmt.Sprint(len(h.Messages), h.Complete, h.More)) },
 			OnPresence: func(n int) { log = append(log, fmt.Sprint(n, " here")) },
+			OnPeople:   func(people []Person) { log = append(log, fmt.Sprint(people)) },
 		})
 		expect := func(want ...string) {
 			t.Helper()
@@ -57,9 +58,11 @@ func TestHistoriesComeInPages(t *testing.T) {
 		c.says(`{"type":"message","seq":6}`)
 		c.says(`{"type":"message","seq":8}`)
 		c.says(`{"type":"presence","count":3}`)
+		c.says(`{"type":"presence","count":2,"people":[{"name":"ana","mark":"k3f7"},{"name":"ana","mark":"q2xa"}]}`)
+		c.says(`{"type":"presence","count":0,"people":[]}`)
 		c.says(`{"type":"something new"}`)
 		c.says(`nonsense`)
-		expect("2 true true", "3", "5", "1 true false", "6", "8", "3 here")
+		expect("2 true true", "3", "5", "1 true false", "6", "8", "3 here", "2 here", "[{ana k3f7} {ana q2xa}]", "0 here", "[]")
 
 		c.opened(nil) // away for too long
 		page(false, true, 20)
