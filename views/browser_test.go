@@ -113,6 +113,18 @@ func (b *browser) until(condition string) {
 	b.do(chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(20*time.Millisecond)))
 }
 
+// comes is until for when the page changes: Chromium answers with an error between two pages, and never to a poll in
+// one that was kept.
+func (b *browser) comes(condition string) {
+	b.t.Helper()
+	for came := false; !came; {
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("%s does not come", condition)
+		}
+		came, _ = chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
+	}
+}
+
 // evaluate returns what a JavaScript expression or its promise comes to.
 func evaluate[T any](b *browser, expression string) T {
 	b.t.Helper()

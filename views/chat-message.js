@@ -25,8 +25,7 @@ export function person(name, mark = "") {
 
 // paint gives an element a person's colour, and the first letter of the name.
 export function paint(painted, name, mark) {
-  const [initial] = new Intl.Segmenter().segment(name);
-  painted.dataset.initial = (initial?.segment ?? "").toLocaleUpperCase();
+  painted.dataset.initial = ([...name][0] ?? "").toLocaleUpperCase();
   painted.style.setProperty("--hue", hue(keyOf(name, mark)));
 }
 

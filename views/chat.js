@@ -73,14 +73,14 @@ async function place(signal) {
 // the browser keeps connections that look as if they lived, and would wait in them for the answer.
 async function ticket(signal) {
   const done = new AbortController();
-  const either = AbortSignal.any([signal, done.signal]);
+  signal.addEventListener("abort", () => done.abort());
   const ask = async (n) => {
-    await pause(n * 500, either);
+    await pause(n * 500, done.signal);
     const response = await request("/ticket", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ room }),
-      signal: either,
+      signal: done.signal,
     });
     return { status: response.status, answer: response.ok ? await response.json() : {} };
   };

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ import (
 type fakeChat struct {
 	t       *testing.T
 	url     string
-	tickets atomic.Int32
+	tickets atomic.Int32     // asked for
+	over    atomic.Bool      // the session is
 	joined  chan *fakeMember // each connection of the page
 }
 
@@ -49,8 +51,11 @@ func newFakeChat(t *testing.T) *fakeChat {
 	})
 	e.POST("/ticket", func(c echo.Context) error {
 		f.tickets.Add(1)
+		if f.over.Load() {
+			return echo.ErrUnauthorized
+		}
 		var asked struct{ Room string }
-		if err := c.Bind(&asked); err != nil || asked.Room != "kitchen" {
+		if err := c.Bind(&asked); err != nil || !strings.HasSuffix(c.Request().Referer(), "/chat/"+asked.Room) {
 			t.Errorf("a ticket for room %q: %v", asked.Room, err)
 		}
 		return c.JSON(http.StatusCreated, map[string]any{"ticket": "t", "expiresIn": 30})

@@ -232,24 +232,14 @@ func TestTheWayBackToTheRooms(t *testing.T) {
 			b.do(chromedp.Navigate("http://" + addr + "/"))
 			b.until(connected)
 			evaluate[bool](b, `history.back(), true`)
-			// Chromium answers with an error between two pages, and never to a poll in one that was kept.
-			comes := func(condition string) {
-				t.Helper()
-				for came := false; !came; {
-					if b.ctx.Err() != nil {
-						t.Fatalf("%s does not come", condition)
-					}
-					came, _ = chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition))
-				}
-			}
-			comes(`location.pathname === "/rooms" && ` + connected)
+			b.comes(`location.pathname === "/rooms" && ` + connected)
 			evaluate[bool](b, fmt.Sprintf(`(() => {
 				const form = document.querySelector(%q);
 				form.text.value = "back again";
 				form.requestSubmit();
 				return true;
 			})()`, card("/", ".say")))
-			comes(fmt.Sprintf(`document.querySelector(%q).innerText.includes("back again")`, card("/", ".log")))
+			b.comes(fmt.Sprintf(`document.querySelector(%q).innerText.includes("back again")`, card("/", ".log")))
 		})
 	}
 }

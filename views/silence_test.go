@@ -26,6 +26,7 @@ type network struct {
 	work     sync.WaitGroup
 
 	mu    sync.Mutex
+	down  bool               // what is opened now is dead from the beginning
 	conns map[net.Conn]*link // of both ends
 }
 
@@ -68,8 +69,8 @@ func (n *network) run() {
 			near.Close()
 			continue
 		}
-		l := &link{}
 		n.mu.Lock()
+		l := &link{dead: n.down}
 		n.conns[near], n.conns[far] = l, l
 		n.mu.Unlock()
 		n.work.Go(func() { l.forward(near, far) })
@@ -100,10 +101,11 @@ func (l *link) forward(from, to net.Conn) {
 	}
 }
 
-// die ends all that is open, and tells nobody.
-func (n *network) die() {
+// die ends all that is open, and tells nobody. down tells whether that goes on.
+func (n *network) die(down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.down = down
 	for _, l := range n.conns {
 		l.mu.Lock()
 		l.dead = true
@@ -125,7 +127,7 @@ func TestANetworkThatDies(t *testing.T) {
 		new MutationObserver(() => states.push(document.querySelector("#connection").dataset.state)).observe(document.querySelector("#connection"), { attributes: true });
 		return true;
 	})()`)
-	n.die()
+	n.die(false)
 	died := time.Now()
 	b.do(chromedp.SendKeys("#text", "into the void\r"))
 	b.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent === "sending …"`)
@@ -140,6 +142,27 @@ func TestANetworkThatDies(t *testing.T) {
 	if got := b.said(2); got[1] != "into the void" {
 		t.Errorf("stored are %q", got)
 	}
+
+	// An attempt has its time, too.
+	b.until(connected)
+	n.die(true)
+	evaluate[bool](b, `dispatchEvent(new Event("online"))`)
+	b.until(waiting)
+	n.die(false)
+	b.until(connected)
+}
+
+// catchTimers keeps functions that have to wait for so many milliseconds, up to half a minute (chromedp has longer ones),
+// in late, where a test can call them.
+func (b *browser) catchTimers(atLeast int) {
+	b.t.Helper()
+	evaluate[bool](b, fmt.Sprintf(`(() => {
+		window.late = [];
+		const real = { setTimeout, clearTimeout };
+		window.setTimeout = (f, ms, ...rest) => (ms >= %d && ms <= 30000 ? -late.push(() => f(...rest)) : real.setTimeout.call(window, f, ms, ...rest));
+		window.clearTimeout = (id) => (id < 0 ? delete late[-id - 1] : real.clearTimeout.call(window, id));
+		return true;
+	})()`, atLeast))
 }
 
 // Where nothing was sent, the page doubts when the browser is online again, and when it is shown after a while.
@@ -161,10 +184,14 @@ func TestDoubt(t *testing.T) {
 	again.history()
 	b.until(connected)
 
-	// Once in half a minute, whatever happens.
+	// Once in half a minute, whatever happens; and then only if nothing was heard.
+	b.catchTimers(10_000)
 	online()
+	b.until(`late.length === 1`)
 	again.message(line(2, "ana", "q2xa", "still here"))
 	b.said(2)
+	b.later(40 * time.Second)
+	evaluate[bool](b, `late[0](), true`)
 	b.later(40 * time.Second)
 	b.hidden(true)
 	b.hidden(false)
@@ -201,15 +228,7 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 	m := f.next()
 	m.history()
 	b.until(connected)
-	// What waits for the time to be over is found, and called when the test wants.
-	evaluate[bool](b, `(() => {
-		const real = window.setTimeout;
-		window.late = [];
-		window.setTimeout = (f, ms, ...rest) => (ms === 5000 ? late.push(f) && -late.length : real(f, ms, ...rest));
-		const clear = window.clearTimeout;
-		window.clearTimeout = (id) => (id < 0 ? delete late[-id - 1] : clear(id));
-		return true;
-	})()`)
+	b.catchTimers(5_000)
 	b.do(chromedp.SendKeys("#text", "hello\r"))
 	post := m.heard()
 	b.until(`late.filter((f) => f).length === 1`)
@@ -230,9 +249,10 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 
 // Some ends will not be healed by another attempt. The page says why, and leaves it to the reader.
 func TestAnEndThatIsFinal(t *testing.T) {
-	b := open(t)
+	b := open(t, "/ticket")
 	f := newFakeChat(t)
 	b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(f.url))
+	evaluate[bool](b, `Math.random = () => 0, true`) // no waits
 	const text = `document.querySelector("#connection-state").textContent`
 	for i, c := range []struct {
 		code   ws.CloseCode
@@ -275,6 +295,34 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	m := f.next()
 	m.history()
 	b.until(connected + ` && document.querySelector("#connection-now").hidden`)
+
+	// Whoever is signed out is asked for a name.
+	f.over.Store(true)
+	m.socket.Close(ws.ClosePolicyViolation, "signed out")
+	b.until(text + ` === "not connected: signed out"`)
+	b.do(chromedp.Click("#connection-now"))
+	b.until(text + ` === "not signed in" && document.querySelector("#connection-now").hidden && !document.querySelector("#sign-in").hidden`)
+}
+
+// Whoever comes back by the browser's own way is connected, once, whether the page was kept or not.
+func TestTheWayBack(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(line(1, "ana", "q2xa", "hello"))
+	b.said(1)
+	b.do(chromedp.Navigate(strings.Replace(f.url, "kitchen", "garden", 1)))
+	await(t, m.ended, "the page that was left is still connected")
+	f.next().history()
+	b.until(connected)
+	evaluate[bool](b, `history.back(), true`)
+	m = f.next()
+	m.history(line(2, "ana", "q2xa", "welcome back"))
+	b.comes(`location.pathname === "/chat/kitchen" && ` + connected + ` && document.querySelector("#messages").innerText.includes("welcome back")`)
+	if len(m.ended) > 0 || len(f.joined) > 0 {
+		t.Error("it connects more than once")
+	}
 }
 
 // The first lesson's page says it, too.
