@@ -11,6 +11,10 @@
 // onMessage(data)      what the server sent: a string, or a Blob
 // onDoubt()            optional: the connection may have died without a word. Send what the server has to answer
 //                      and call expect(), or call again()
+//
+// send(data)           reports whether the data was handed over
+// again()              leaves the connection, the wait or the stop, and makes a connection at once
+// expect()             gives the server some seconds to say something; if it does not, as again()
 
 const firstDelay = 500; // the longest wait before the first attempt, in ms; doubled for each further one
 const longestDelay = 30_000;
@@ -114,14 +118,6 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     tick();
   }
 
-  // now ends a wait early; at any other time it does nothing.
-  function now() {
-    if (state === "waiting") {
-      open();
-    }
-  }
-
-  // send reports whether the data was handed over.
   function send(data) {
     if (socket?.readyState !== WebSocket.OPEN) {
       return false;
@@ -130,8 +126,6 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     return true;
   }
 
-  // expect gives the server some seconds to say something, whatever it is. If it does not, the connection
-  // is dead, and another is made at once.
   function expect() {
     if (state === "open") {
       silence ??= setTimeout(open, answerTime);
@@ -154,7 +148,9 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   }
 
   addEventListener("online", () => {
-    now();
+    if (state === "waiting") {
+      open();
+    }
     doubt(Date.now()); // what was heard before came by the network that is gone
   });
   document.addEventListener("visibilitychange", () => document.hidden || doubt(Date.now() - quietTime));
@@ -162,7 +158,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   addEventListener("pagehide", drop);
   addEventListener("pageshow", (event) => event.persisted && state !== "stopped" && open());
   open();
-  return { send, now, again: open, expect };
+  return { send, again: open, expect };
 }
 
 // isFinal tells the close codes after which another attempt would fare no better: a broken rule, or what

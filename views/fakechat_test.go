@@ -24,6 +24,7 @@ type fakeChat struct {
 	url     string
 	tickets atomic.Int32     // asked for
 	over    atomic.Bool      // the session is
+	old     atomic.Bool      // it knows no marks
 	joined  chan *fakeMember // each connection of the page
 }
 
@@ -47,6 +48,9 @@ func newFakeChat(t *testing.T) *fakeChat {
 	e.GET("/chat/:room", pages.Show("chat"))
 	e.StaticFS("/", views.Files)
 	e.GET("/session", func(c echo.Context) error {
+		if f.old.Load() {
+			return c.JSON(http.StatusOK, map[string]string{"name": "ana"})
+		}
 		return c.JSON(http.StatusOK, map[string]string{"name": "ana", "mark": "k3f7"})
 	})
 	e.POST("/ticket", func(c echo.Context) error {

@@ -12,7 +12,6 @@ import (
 	"echows/ws"
 )
 
-// atFive is a time of day, some days before the tests' clock is at all likely to be.
 func at(day, hour, minute int) time.Time {
 	return time.Date(2026, 11, day, hour, minute, 0, 0, time.UTC)
 }
@@ -172,6 +171,7 @@ func TestALivelyRoom(t *testing.T) {
 func TestPeopleAreNoMarkup(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
+	f.old.Store(true)
 	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(f.url))
 	m := f.next()
 	m.history(line(1, "<b>x</b>", "<i>y</i>", "hello"), line(2, "ana", "", "without marks nobody is me"))
@@ -207,6 +207,7 @@ func TestTelling(t *testing.T) {
 	m.say(`{"type":"presence","count":1,"people":[{"name":"ana","mark":"k3f7"}]}`)
 	b.until(`!document.querySelector("#presence").disabled`)
 	b.do(chromedp.SendKeys("#text", "  "))
+	b.later(4 * time.Second)
 	b.do(chromedp.SendKeys("#text", "hello"))
 	if got := m.heard(); got["type"] != "typing" || len(got) != 1 {
 		t.Errorf("the page said %v", got)
@@ -223,6 +224,8 @@ func TestTelling(t *testing.T) {
 	m.say(`{"type":"error","code":"unknown_type","message":"the type has to be \"post\""}`)
 	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":1}`, post["id"]))
 	b.until(`document.querySelector("#pending .state").textContent === ""`)
+	m.say(`{"type":"presence","count":2,"people":[{"name":"ana","mark":"k3f7"}]}`)
+	b.until(`document.querySelector("#presence").textContent === "2 here"`)
 	b.later(4 * time.Second)
 	b.do(chromedp.SendKeys("#text", "again\r"))
 	if got := m.heard(); got["type"] != "post" {
