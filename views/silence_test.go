@@ -174,7 +174,13 @@ func TestDoubt(t *testing.T) {
 	m.history(line(1, "ana", "q2xa", "hello"))
 	b.said(1)
 	b.hidden(true)
-	b.hidden(false) // a moment ago something was heard
+	if !evaluate[bool](b, `(() => {
+		Object.defineProperty(document, "hidden", { configurable: true, get: () => false });
+		document.dispatchEvent(new Event("visibilitychange"));
+		return `+connected+`;
+	})()`) {
+		t.Error("it doubts, though something was heard a moment ago")
+	}
 	online := func() { evaluate[bool](b, `dispatchEvent(new Event("online"))`) }
 	online()
 	again := f.next()
@@ -197,8 +203,13 @@ func TestDoubt(t *testing.T) {
 	b.hidden(false)
 	third := f.next()
 	await(t, again.ended, "the connection before is kept")
-	third.history()
 	b.until(connected)
+	b.hidden(true)
+	b.hidden(false)
+	if n := evaluate[int](b, `late.length`); n != 1 {
+		t.Errorf("a connection that was just made is in doubt: %d timers", n)
+	}
+	third.history()
 	if got := f.tickets.Load(); got != 3 {
 		t.Errorf("%d tickets", got)
 	}
