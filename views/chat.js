@@ -130,7 +130,8 @@ function showState(name, more) {
 $("#connection-now").addEventListener("click", () => connection.again());
 
 // isOwed reports whether the server has still to answer a post. expectAnswers has it say something soon, then.
-const isOwed = () => [...pending.values()].some((one) => one.state === "sending");
+const isSending = (one) => one.state === "sending";
+const isOwed = () => [...pending.values()].some(isSending);
 const expectAnswers = () => isOwed() && connection.expect();
 
 // ---- what the server says
@@ -144,7 +145,7 @@ const handlers = {
       allShown = false;
       forgetUnread();
     }
-    const follow = anew || following;
+    const follow = list.childElementCount === 0 || following;
     const fresh = quietly(m.messages.length > quiet, () => m.messages.map(append).filter((item) => item !== undefined));
     if (anew && !begun) {
       allShown = m.complete;
@@ -189,11 +190,12 @@ const handlers = {
     const one = pending.get(m.id);
     if (one === undefined && m.code === "unknown_type") { // it is no post that it does not know
       takesTyping = false;
+    } else if (retryCodes.includes(m.code) && (one !== undefined || isOwed())) {
+      const refused = one === undefined ? [...pending.values()].filter(isSending) : [one]; // it may not say which
+      refused.forEach((each) => setPending(each, "waiting", `${m.message} (trying again)`));
+      retry ??= setTimeout(transmitAll, retryAfter);
     } else if (one === undefined) {
       problem(m.message);
-    } else if (retryCodes.includes(m.code)) {
-      setPending(one, "waiting", `${m.message} (trying again)`);
-      retry ??= setTimeout(transmitAll, retryAfter);
     } else {
       setPending(one, "refused", m.message);
     }

@@ -274,6 +274,50 @@ func TestAHistoryInPages(t *testing.T) {
 	if got := b.said(2); strings.Join(got, " ") != "ten eleven waits and this" && strings.Join(got, " ") != "ten eleven" {
 		t.Errorf("it shows %q", got)
 	}
+
+	// What is shown anew is shown to its end, wherever one read.
+	var many []said
+	for i := range 50 {
+		many = append(many, line(12+i, "ana", "q2xa", fmt.Sprint("message ", i)))
+	}
+	for _, one := range many {
+		m.message(one)
+	}
+	b.said(52)
+	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0, true`)
+	b.until(`!document.querySelector("#newest").hidden`)
+	m.socket.Close(ws.CloseServiceRestart, "")
+	m = f.next()
+	for i := range many {
+		many[i].Seq += 1000
+	}
+	m.page(false, false, many...)
+	b.until(`document.querySelector("#newest").hidden && document.querySelector("#scroller").scrollTop > 100`)
+}
+
+// A server that refuses without reading cannot say what: all that is on its way is sent again.
+func TestARefusalOfNothingInParticular(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	b.do(chromedp.SendKeys("#text", "one\r"), chromedp.SendKeys("#text", "two\r"))
+	one, two := m.heard(), m.heard()
+	m.say(`{"type":"error","code":"rate_limited","message":"too many messages"}`)
+	b.until(`[...document.querySelectorAll("#pending .state")].every((p) => p.textContent === "too many messages (trying again)")`)
+	if again := m.heard(); again["id"] != one["id"] {
+		t.Errorf("it sends %v", again)
+	}
+	if again := m.heard(); again["id"] != two["id"] {
+		t.Errorf("it sends %v", again)
+	}
+	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":1}`, one["id"]))
+	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":2}`, two["id"]))
+	b.until(`[...document.querySelectorAll("#pending > li")].every((li) => li.className === "own stored")`)
+	m.say(`{"type":"error","code":"unavailable","message":"the room cannot be opened at the moment"}`)
+	b.until(`document.querySelector("#problem").textContent === "the room cannot be opened at the moment"`)
 }
 
 // What came while nobody looked begins below a line, which is in sight.
