@@ -106,10 +106,11 @@ new ResizeObserver(() => {
   }
 }).observe(scroller);
 
-// A browser that lets its keyboard cover the page tells what is left.
+// A browser that lets its keyboard cover the page tells what is left of it.
 visualViewport?.addEventListener("resize", () => {
   if (visualViewport.scale < 1.01) { // otherwise it is somebody who looks closer
-    document.body.style.height = `${visualViewport.height}px`;
+    const covered = innerHeight - visualViewport.height > 1;
+    document.body.style.height = covered ? `${visualViewport.height}px` : "";
     scrollTo(0, 0);
   }
 });

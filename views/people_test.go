@@ -165,6 +165,8 @@ func TestALivelyRoom(t *testing.T) {
 		return true;
 	})()`)
 	b.until(newestInSight + ` && document.querySelector("#composer").getBoundingClientRect().bottom <= 430`)
+	evaluate[bool](b, `delete visualViewport.height && visualViewport.dispatchEvent(new Event("resize"))`)
+	b.until(newestInSight + ` && document.querySelector("#composer").getBoundingClientRect().bottom > 800`)
 }
 
 // Names and marks are text, whatever they are, and an older server has fewer.
