@@ -105,6 +105,11 @@ func TestALivelyRoom(t *testing.T) {
 	// Who is here: beside the messages where there is room.
 	b.until(people + ` === "ana k3f7 (you), ana q2xa, Béa m5tz, Jonas c4ub, נועם w7hd" && !document.querySelector("#people").hidden`)
 	b.until(`document.querySelector("#presence").textContent === "6 here" && document.querySelector("#people .more").textContent === "and 1 more connection"`)
+	// A screen reader is told of messages and of the connection, not of who comes, goes and types.
+	got = evaluate[string](b, `[...document.querySelectorAll("[role=status], [role=log], [role=alert], [aria-live]")].map((one) => one.id).join(" ")`)
+	if want := "connection-state log problem name-problem"; got != want {
+		t.Errorf("spoken are %s", got)
+	}
 	m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
 	m.say(`{"type":"typing","from":"ana","mark":"q2xa"}`)
 	b.until(typingLine + ` === "Jonas c4ub and ana q2xa are typing"`)
