@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"echows/broker"
 	"echows/chat"
 	"echows/hub"
+	about "echows/settings"
 	"echows/socketio"
 	"echows/socketio/engineio"
 	"echows/views"
@@ -45,8 +47,13 @@ func main() {
 // run is the program: it serves until ctx ends, and returns the exit code. What a person can mend is
 // one line on stderr: 2 for a setting, 1 for anything else.
 func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+	if slices.Contains(args, "-version") || slices.Contains(args, "--version") {
+		fmt.Println(about.Version()) // for scripts: on stdout, and whatever else is set
+		return 0
+	}
 	set, err := readSettings(args, getenv, stderr)
 	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, "\n  -version\n      print the version, and end\n")
 		return 0
 	}
 	if err != nil {

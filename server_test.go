@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -523,9 +524,22 @@ func TestSettings(t *testing.T) {
 	if code := run(context.Background(), []string{"-h"}, os.Getenv, &help); code != 0 {
 		t.Errorf("-h exits with %d", code)
 	}
-	for _, word := range []string{"-addr", "PORT", "-origins", "ALLOWED_ORIGINS", "-tls-cert", "TLS_CERT", "-tls-key", "TLS_KEY", "-max-message", "MAX_MESSAGE", "1MiB", "-ping", "PING_INTERVAL", "25s"} {
+	for _, word := range []string{"-addr", "PORT", "-origins", "ALLOWED_ORIGINS", "-tls-cert", "TLS_CERT", "-tls-key", "TLS_KEY", "-max-message", "MAX_MESSAGE", "1MiB", "-ping", "PING_INTERVAL", "25s", "-version"} {
 		if !strings.Contains(help.String(), word) {
 			t.Errorf("-h lacks %s", word)
+		}
+	}
+}
+
+// -version is one line on the standard output, whatever else is set.
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"-version"}, {"--version"}, {"-data", "nowhere", "-version"}} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+		cmd.Env = append(os.Environ(), runAsProgram+"=1", "MAX_MESSAGE=lots")
+		cmd.Stderr = t.Output()
+		out, err := cmd.Output()
+		if err != nil || !strings.HasPrefix(string(out), "echows ") || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%q: %q, %v", args, out, err)
 		}
 	}
 }
