@@ -1,0 +1,92 @@
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// unitLines are the unit's lines, those that go on joined, comments among them.
+func unitLines(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("echows.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.ReplaceAll(string(text), "\\\n", " "), "\n")
+}
+
+// Each flag and variable that the unit names is in README's table of settings, which the server's own test
+// holds to -h.
+func TestTheUnitNamesSettingsThatExist(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(` (-[a-z-]+)`)     // in ExecStart
+	comment := regexp.MustCompile(`\((-[a-z-]+)\)`)  // elsewhere
+	variable := regexp.MustCompile(`^#\t([A-Z_]+)=`) // an example
+	flags, variables := 0, 0
+	for _, line := range unitLines(t) {
+		flag := comment
+		if strings.HasPrefix(line, "ExecStart=") {
+			flag = command
+		}
+		for _, m := range flag.FindAllStringSubmatch(line, -1) {
+			flags++
+			if !strings.Contains(string(readme), "`"+m[1]+"`") {
+				t.Errorf("README's settings have no %s:\n%s", m[1], line)
+			}
+		}
+		if m := variable.FindStringSubmatch(line); m != nil {
+			variables++
+			if !strings.Contains(string(readme), "`"+m[1]+"`") {
+				t.Errorf("README's settings have no %s:\n%s", m[1], line)
+			}
+		}
+	}
+	if flags < 2 || variables == 0 {
+		t.Errorf("the test found %d flags and %d variables in the unit", flags, variables)
+	}
+}
+
+// A reader learns of each line what it is for, in a comment above it: systemd knows none behind a value.
+func TestEachLineOfTheUnitSaysWhatItIsFor(t *testing.T) {
+	before := ""
+	for _, line := range unitLines(t) {
+		if strings.Contains(line, "=") && !strings.HasPrefix(line, "#") {
+			if name, _, _ := strings.Cut(line, "="); !strings.HasPrefix(before, "# ") && name != "Description" {
+				t.Errorf("no comment above %s", line)
+			}
+			if strings.Contains(line, " #") {
+				t.Errorf("a comment behind a value is part of it: %s", line)
+			}
+		}
+		before = line
+	}
+}
+
+// systemd, where there is one, knows every line of the unit.
+func TestSystemdTakesTheUnit(t *testing.T) {
+	verify, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Log("not looked at: there is no systemd-analyze") // and not a failure: containers, where CI runs, have none
+		return
+	}
+	// It wants the program to be there.
+	text := strings.ReplaceAll(strings.Join(unitLines(t), "\n"), "=/usr/local/bin/echows ", "=/bin/true ")
+	unit := filepath.Join(t.TempDir(), "echows.service")
+	if err := os.WriteFile(unit, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), verify, "verify", unit).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, filepath.Base(unit)) { // and not another of this machine, which it looks at, too
+			t.Error(line)
+		}
+	}
+	t.Log("systemd-analyze:", err)
+}
