@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"echows/bench/internal/cluster"
 )
 
 func main() {
@@ -51,15 +53,15 @@ func main() {
 // do starts everything anew for one run.
 func do(p programs, one breakage, keep bool) *result {
 	begun := time.Now()
-	c := startCluster(p)
-	t := &trial{built: p, cluster: c, clients: startClients()}
+	c := startNodes(p)
+	t := &trial{built: p, nodes: c, clients: startClients()}
 	log.Printf("%s: started in %v", one.name, time.Since(begun).Round(time.Millisecond))
 	t.open()
 	one.run(t)
 	t.finish()
 	r := judge(one.name, does[[][]event](t.clients, "report", nil), t.faults)
 	r.other = append(r.other, t.wrong...)
-	kill(t.clients.cmd)
+	cluster.Kill(t.clients.cmd)
 	c.stop()
 	r.other = append(r.other, panics(c.temp)...)
 	for _, sample := range append(r.samples, r.other...) {

@@ -5,6 +5,8 @@ import (
 	"log"
 	"math/rand/v2"
 	"time"
+
+	"echows/bench/internal/cluster"
 )
 
 const people = 60
@@ -32,7 +34,7 @@ var runs = []breakage{
 // trial is a run that is under way.
 type trial struct {
 	built programs
-	*cluster
+	*nodes
 	clients *clients
 	faults  []fault
 	wrong   []string // what was answered and should not have been
@@ -115,7 +117,7 @@ func killNodes(t *trial) {
 		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 		t.alive(others(place)...)
 		at := now()
-		kill(t.nodes[place])
+		cluster.Kill(t.cmds[place])
 		t.faults = append(t.faults, fault{place: place, from: at, to: now(), acked: true})
 		t.settled()
 		time.Sleep(2 * time.Second)
@@ -133,12 +135,12 @@ func killTwo(t *trial) {
 		time.Sleep(2 * time.Second)
 		t.alive(others(first)...)
 		at := now()
-		kill(t.nodes[first])
+		cluster.Kill(t.cmds[first])
 		t.faults = append(t.faults, fault{place: first, from: at, to: now(), acked: true})
 		time.Sleep(time.Duration(200+rand.IntN(1500)) * time.Millisecond) // the others are asked who knows them
 		t.alive((round + 2) % size)
 		at = now()
-		kill(t.nodes[second])
+		cluster.Kill(t.cmds[second])
 		t.faults = append(t.faults, fault{place: second, from: at, to: now(), acked: true})
 		t.settled()
 		for _, place := range []int{first, second} {
@@ -155,11 +157,11 @@ func killLeader(t *trial) {
 	time.Sleep(2 * time.Second)
 	leader := t.leader()
 	at := now()
-	kill(t.nats[leader])
+	cluster.Kill(t.nats.Cmds[leader])
 	time.Sleep(2 * time.Second)
 	t.move(0, 0.5)
 	time.Sleep(10 * time.Second)
-	t.startNATS(t.built, leader)
+	t.nats.Start(leader)
 	time.Sleep(3 * time.Second)
 	t.faults = append(t.faults, fault{place: -1, from: at, to: now() - 3000, acked: true, apart: true})
 	t.move(1, 0.5)
@@ -171,10 +173,10 @@ const cutTime = 10 * time.Second
 
 // cutOff ends a node's connections to NATS for a while. Half of its clients go elsewhere meanwhile, some of those who
 // stayed afterwards, and some of each node's have no network from then until the nodes know of each other again.
-func cutOff(t *trial) { t.apart(t.proxies[0].cut, t.proxies[0].mend) }
+func cutOff(t *trial) { t.apart(t.proxies[0].Cut, t.proxies[0].Mend) }
 
 // freeze is cutOff where nobody is told: nothing passes.
-func freeze(t *trial) { t.apart(t.proxies[0].freeze, t.proxies[0].thaw) }
+func freeze(t *trial) { t.apart(func() { t.proxies[0].Freeze() }, t.proxies[0].Thaw) }
 
 func (t *trial) apart(cut, mend func()) {
 	t.load(60, false)
@@ -213,7 +215,7 @@ func restartNodes(t *trial) {
 		time.Sleep(2 * time.Second)
 		t.alive(others(place)...)
 		at := now()
-		took := terminate(t.nodes[place])
+		took := cluster.Terminate(t.cmds[place])
 		t.faults = append(t.faults, fault{place: place, from: at, to: now()})
 		log.Printf("graceful: node %d ended in %v", place, took.Round(time.Millisecond))
 		if took > 5*time.Second {
@@ -231,14 +233,14 @@ func restartNATS(t *trial) {
 	t.load(60, false)
 	time.Sleep(2 * time.Second)
 	at := now()
-	for _, cmd := range t.nats {
-		kill(cmd)
+	for _, cmd := range t.nats.Cmds {
+		cluster.Kill(cmd)
 	}
 	time.Sleep(time.Second)
 	t.move(0, 0.5)
 	time.Sleep(2 * time.Second)
 	for i := range size {
-		t.startNATS(t.built, i)
+		t.nats.Start(i)
 	}
 	t.leader()
 	time.Sleep(8 * time.Second)
