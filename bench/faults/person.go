@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"syscall"
+	"time"
+
+	"echows/ws"
+)
+
+// person is someone with a session. Everyone has an address of their own, as a proxy tells it, so that limits for one
+// address do not hold them up together. Its methods are one goroutine's.
+type person struct {
+	name, address string
+	token         string
+}
+
+// frame is what a node says on a socket.
+type frame struct {
+	Type string `json:"type"`
+	message
+	Messages []message `json:"messages"`
+	Complete bool      `json:"complete"`
+	More     bool      `json:"more"`
+	Code     string    `json:"code"`
+}
+
+type message struct {
+	Seq uint64 `json:"seq"`
+	ID  string `json:"id"`
+}
+
+const (
+	joinTime  = 6 * time.Second        // for a ticket, and for a handshake
+	joinAgain = 100 * time.Millisecond // until the next attempt, on the next node
+)
+
+// requests are of people.
+var requests = &http.Client{Timeout: joinTime, Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Second}}
+
+// errDown is why nobody joins where no process listens.
+var errDown = errors.New("nobody listens")
+
+// join connects to a room. hear is called with each message of the node, and ended once, with what the connection ended of.
+func (p *person) join(ctx context.Context, node, room string, after *uint64, hear func(frame), ended func(why string)) (*ws.Socket, error) {
+	if p.token == "" {
+		if err := p.ask(ctx, node+"/session", fmt.Sprintf(`{"name":%q}`, p.name), "token", &p.token); err != nil {
+			return nil, fmt.Errorf("session: %w", err)
+		}
+	}
+	var ticket string
+	if err := p.ask(ctx, node+"/ticket", "", "ticket", &ticket); err != nil {
+		return nil, fmt.Errorf("ticket: %w", err)
+	}
+	address := node + "/ws/chat/" + room + "?ticket=" + ticket
+	if after != nil {
+		address += fmt.Sprint("&after=", *after)
+	}
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	return ws.Dial(ctx, address, ws.DialConfig{
+		Header:     http.Header{"X-Forwarded-For": {p.address}},
+		MaxMessage: 64 << 20,
+		Logger:     slog.New(slog.DiscardHandler),
+	}, func(s *ws.Socket) error {
+		s.OnMessage(func(m ws.Message) error {
+			var f frame
+			if err := json.Unmarshal(m.Data, &f); err != nil {
+				return err
+			}
+			hear(f)
+			return nil
+		})
+		s.OnClose(func(code ws.CloseCode, _ string) { ended(fmt.Sprint("close ", int(code))) })
+		return nil
+	})
+}
+
+// ask posts a request, and keeps one field of the answer.
+func (p *person) ask(ctx context.Context, url, body, field string, into *string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := p.do(req, http.StatusCreated)
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(answer, &fields); err != nil {
+		return err
+	}
+	*into, _ = fields[field].(string)
+	return nil
+}
+
+func (p *person) do(req *http.Request, want int) ([]byte, error) {
+	req.Header.Set("X-Forwarded-For", p.address)
+	if p.token != "" {
+		req.Header.Set("Authorization", "Bearer "+p.token)
+	}
+	res, err := requests.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errDown
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != want {
+		err = fmt.Errorf("%d", res.StatusCode)
+	}
+	return body, err
+}
+
+// why is an error of join in a word or two.
+func why(err error) string {
+	var refused *ws.HandshakeError
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Sprint("upgrade: ", refused.StatusCode)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	}
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "no answer"
+	}
+	if text := err.Error(); len(text) < 20 {
+		return text
+	}
+	return "no connection"
+}
