@@ -34,27 +34,39 @@ func ourChat(sync time.Duration) func(net.Listener) error {
 		if err != nil {
 			return err
 		}
-		quiet, ctx := slog.New(slog.DiscardHandler), context.Background()
-		b, err := broker.Open(ctx, broker.Config{Dir: dir, Sync: sync, Logger: quiet})
-		if err != nil {
-			return err
-		}
-		e := echo.New()
-		e.IPExtractor = echo.ExtractIPDirect()
-		app := ws.New(e, ws.Config{Logger: quiet})
-		c, err := chat.Open(ctx, app, hub.New(), b, chat.Config{
-			Secret: []byte("sixteen bytes or more"),
-			Limits: chat.Limits{Posts: 1e6, AddressPosts: 1e6, Connects: 1e6, Sessions: 1e6},
-			Logger: quiet,
-		})
-		if err != nil {
-			return err
-		}
-		e.POST("/session", c.SignIn, c.LimitSessions())
-		e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession)
-		app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-		return http.Serve(l, e)
+		return serveChat(l, broker.Config{Dir: dir, Sync: sync})
 	}
+}
+
+func serveChat(l net.Listener, cfg broker.Config) error {
+	quiet, ctx := slog.New(slog.DiscardHandler), context.Background()
+	cfg.Logger = quiet
+	b, err := broker.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect()
+	app := ws.New(e, ws.Config{Logger: quiet})
+	var others *broker.Bus
+	if cfg.URL != "" {
+		if others, err = b.OpenBus(ctx, "chat"); err != nil {
+			return err
+		}
+	}
+	c, err := chat.Open(ctx, app, hub.New(), b, chat.Config{
+		Secret: []byte("sixteen bytes or more"),
+		Bus:    others,
+		Limits: chat.Limits{Posts: 1e6, AddressPosts: 1e6, Connects: 1e6, Sessions: 1e6},
+		Logger: quiet,
+	})
+	if err != nil {
+		return err
+	}
+	e.POST("/session", c.SignIn, c.LimitSessions())
+	e.POST("/ticket", c.Ticket, c.LimitTickets(), c.RequireSession)
+	app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
+	return http.Serve(l, e)
 }
 
 // liveChat sends the same and keeps nothing: what the stream adds is the difference.
@@ -223,11 +235,15 @@ func posts(p *process, length time.Duration, members, posters int) result {
 	if posters > 0 {
 		rate = r.rush(length, posters)
 	}
+	r.leave()
+	return result{cost: float64(w.shown.median), rate: rate, chat: w}
+}
+
+func (r *room) leave() {
 	r.stop.Store(true)
 	for _, m := range r.members {
 		m.conn.Close()
 	}
-	return result{cost: float64(w.shown.median), rate: rate, chat: w}
 }
 
 // rush returns how many posts a second are acknowledged.

@@ -44,6 +44,9 @@ var titles = map[string]string{
 
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
+
+	"nodes-100":  "Posts to a room of 100 members, on all nodes of a cluster in turn: one at a time, 50 at once, and 300 a second",
+	"nodes-idle": "A node that has nobody in a room: while nothing is posted there, and while 300 messages a second reach 100 members on two other nodes",
 }
 
 const (
@@ -81,6 +84,9 @@ var loads = map[string]func(*process, time.Duration) result{
 
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },
+
+	"nodes-100":  nodePosts,
+	"nodes-idle": idleNode,
 }
 
 // client is one connection of the load.

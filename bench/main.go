@@ -3,11 +3,11 @@
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
-// There are seven sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
-// TLS, the events of Socket.IO, the same with recovery, the same over two nodes, and a chat's posts. A load runs
-// on the servers of its sort.
+// There are eight sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
+// TLS, the events of Socket.IO, the same with recovery, the same over two nodes, a chat's posts, and the same on
+// a cluster. A load runs on the servers of its sort.
 //
-// Each server is a process of its own, or two, started anew for each measurement, so that its CPU time and its
+// Each server is a process of its own, or several, started anew for each measurement, so that its CPU time and its
 // memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
 package main
 
@@ -31,7 +31,7 @@ func main() {
 	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
 		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
 		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,"+
-		"chat-100,chat-1000", "`loads` to run")
+		"chat-100,chat-1000,nodes-100,nodes-idle", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
@@ -75,6 +75,8 @@ type result struct {
 	cost float64
 	rate float64
 	chat waits
+	each float64   // of nodes: CPU per delivery, in nanoseconds, at a rate that all of them reach
+	idle [2]effort // and what one costs that has nobody in the room, while it is quiet and while it is busy
 }
 
 func (r result) String() string { return fmt.Sprintf("%.0f, %.0f/s", r.cost, r.rate) }
@@ -85,6 +87,10 @@ func table(load string, by map[string][]result) {
 	}
 	if sort(load) == sortChat {
 		chatTable(load, by)
+		return
+	}
+	if sort(load) == sortNodes {
+		nodesTable(load, by)
 		return
 	}
 	us := map[string]string{

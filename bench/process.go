@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -14,13 +16,14 @@ import (
 	"time"
 )
 
-// process is a running server: one process, or two nodes that share their clients, and what is between them.
+// process is a running server: one process, or nodes that share their clients, and what is between them.
 type process struct {
-	name   string
-	nodes  []node
-	broker *exec.Cmd // nil, or what carries events from node to node
-	temp   string
-	turn   atomic.Uint64
+	name  string
+	nodes []node
+	taken int         // how many of the nodes clients connect to, the first ones; all, if it is 0
+	among []*exec.Cmd // what carries events from node to node, if there is any
+	temp  string
+	turn  atomic.Uint64
 }
 
 type node struct {
@@ -48,14 +51,18 @@ func start(name string) *process {
 	env, nodes := append(os.Environ(), "TMPDIR="+temp), 1
 	if kind.broker != nil {
 		var url string
-		p.broker, url = kind.broker(temp)
-		env, nodes = append(env, brokerURL+"="+url), 2
+		p.among, url = kind.broker(temp)
+		env, nodes = append(env, brokerURL+"="+url), cmp.Or(kind.nodes, 2)
 	}
 	for range nodes {
 		cmd := exec.Command(words[0], words[1:]...)
 		cmd.Env = env
 		cmd.Stderr = os.Stderr
-		p.nodes = append(p.nodes, node{run(cmd, cmd.StdoutPipe, ""), cmd})
+		n := node{run(cmd, cmd.StdoutPipe, ""), cmd}
+		p.nodes = append(p.nodes, n)
+		if kind.sort == sortNodes {
+			n.await() // the first makes what they share
+		}
 	}
 	return p
 }
@@ -86,8 +93,8 @@ func (p *process) stop() {
 	for _, n := range p.nodes {
 		end(n.cmd)
 	}
-	if p.broker != nil {
-		end(p.broker)
+	for _, cmd := range p.among {
+		end(cmd)
 	}
 	os.RemoveAll(p.temp)
 }
@@ -98,19 +105,45 @@ func end(cmd *exec.Cmd) {
 }
 
 // addr is where the next client is to connect: to the nodes in turn.
-func (p *process) addr() string { return p.nodes[(p.turn.Add(1)-1)%uint64(len(p.nodes))].addr }
+func (p *process) addr() string {
+	return p.nodes[(p.turn.Add(1)-1)%uint64(cmp.Or(p.taken, len(p.nodes)))].addr
+}
 
 // cpu is the CPU time that the nodes have taken, in their own code and in the kernel's.
-func (p *process) cpu() time.Duration {
-	ticks := 0
+func (p *process) cpu() (all time.Duration) {
 	for _, n := range p.nodes {
-		_, rest, _ := strings.Cut(n.proc("stat"), ") ")
-		fields := strings.Fields(rest)
-		for _, field := range fields[11:13] { // utime, stime; see proc(5)
-			ticks += number(field)
-		}
+		all += n.cpu()
+	}
+	return all
+}
+
+func (n node) cpu() time.Duration {
+	ticks := 0
+	_, rest, _ := strings.Cut(n.proc("stat"), ") ")
+	fields := strings.Fields(rest)
+	for _, field := range fields[11:13] { // utime, stime; see proc(5)
+		ticks += number(field)
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond // a hundred ticks a second
+}
+
+// bytes is what a node has read and written, over its sockets too.
+func (n node) bytes() (all int) {
+	for _, line := range strings.Split(n.proc("io"), "\n") {
+		if name, value, _ := strings.Cut(line, ": "); name == "rchar" || name == "wchar" {
+			all += number(value)
+		}
+	}
+	return all
+}
+
+// await waits for a node to answer: it listens before it does.
+func (n node) await() {
+	res, err := http.Get("http://" + n.addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	res.Body.Close()
 }
 
 // resident is the nodes' resident memory in bytes, five seconds after the last message.

@@ -35,8 +35,9 @@ type server struct {
 	broadcasts bool
 	pings      bool // by itself, within a minute
 
-	// broker makes the server two processes, and starts what is between them. It returns the URL.
-	broker func(temp string) (*exec.Cmd, string)
+	// broker makes the server several processes, and starts what is between them. It returns the URL.
+	broker func(temp string) ([]*exec.Cmd, string)
+	nodes  int // with a broker; 2 by default
 }
 
 // The sorts of loads and servers.
@@ -48,10 +49,11 @@ const (
 	sortRecovery = "recovery"
 	sortTwo      = "events-broadcast-two"
 	sortChat     = "chat"
+	sortNodes    = "nodes"
 )
 
 func sort(load string) string {
-	for _, s := range []string{sortDeflate, sortTLS, sortTwo, sortEvents, sortRecovery, sortChat} {
+	for _, s := range []string{sortDeflate, sortTLS, sortTwo, sortEvents, sortRecovery, sortChat, sortNodes} {
 		if strings.HasPrefix(load, s) {
 			return s
 		}
@@ -60,7 +62,7 @@ func sort(load string) string {
 }
 
 func (s server) can(load string) bool {
-	return sort(load) == s.sort && (!strings.HasPrefix(load, "broadcast") || s.broadcasts)
+	return sort(load) == s.sort && (!strings.HasPrefix(load, "broadcast") || s.broadcasts) && (load != "nodes-idle" || s.nodes == 3)
 }
 
 var servers = map[string]server{
@@ -87,6 +89,10 @@ var servers = map[string]server{
 	"echows-chat":      {run: ourChat(0), sort: sortChat},
 	"echows-chat-1s":   {run: ourChat(time.Second), sort: sortChat},
 	"echows-chat-live": {run: liveChat, sort: sortChat},
+
+	"echows-chat-on-1": {run: clusterChat, broker: withCluster, nodes: 1, sort: sortNodes},
+	"echows-chat-on-2": {run: clusterChat, broker: withCluster, nodes: 2, sort: sortNodes},
+	"echows-chat-on-3": {run: clusterChat, broker: withCluster, nodes: 3, sort: sortNodes},
 }
 
 func init() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log"
 	"log/slog"
 	"net"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"echows/bench/internal/cluster"
 	"echows/broker"
 	"echows/socketio"
 )
@@ -19,24 +19,20 @@ import (
 // each measurement, too; the CPU time that counts is that of the two nodes.
 
 // withRedis starts Debian's redis-server, which keeps nothing on disk.
-func withRedis(temp string) (*exec.Cmd, string) {
+func withRedis(temp string) ([]*exec.Cmd, string) {
 	socket := filepath.Join(temp, "redis")
 	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", temp)
 	run(cmd, cmd.StdoutPipe, "ready to accept connections at")
-	return cmd, socket
+	return []*exec.Cmd{cmd}, socket
 }
 
 // withNATS builds the nats-server that this repository's go.mod names, and starts it.
-func withNATS(temp string) (*exec.Cmd, string) {
-	program := filepath.Join(temp, "nats-server")
-	build := exec.Command("go", "build", "-C", "..", "-o", program, "github.com/nats-io/nats-server/v2")
-	if out, err := build.CombinedOutput(); err != nil {
-		log.Fatalf("%s: %v\n%s", build, err, out)
-	}
+func withNATS(temp string) ([]*exec.Cmd, string) {
+	program := cluster.BuildNATS(temp, "..")
 	cmd := exec.Command(program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", filepath.Join(temp, "store"))
 	line := run(cmd, cmd.StderrPipe, "Listening for client connections on ")
 	_, addr, _ := strings.Cut(line, "connections on ")
-	return cmd, "nats://" + addr
+	return []*exec.Cmd{cmd}, "nats://" + addr
 }
 
 // ourTwo is one node of ours, on the NATS server at brokerURL.

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"echows/bench/internal/cluster"
+	"echows/broker"
+)
+
+// The chat on one, two and three nodes, each a process with its part of the members, and three NATS servers that sync
+// before they acknowledge. They are started anew for each measurement; the CPU time that counts is that of the nodes.
+
+func withCluster(temp string) ([]*exec.Cmd, string) {
+	n := cluster.NewNATS(cluster.BuildNATS(temp, ".."), temp, true)
+	for i := range cluster.Size {
+		n.Start(i)
+	}
+	n.Meet()
+	return n.Cmds[:], n.URL()
+}
+
+// clusterChat is one node.
+func clusterChat(l net.Listener) error {
+	return serveChat(l, broker.Config{URL: os.Getenv(brokerURL)})
+}
+
+const (
+	nodeMembers = 100
+	nodePosters = 50
+	steady      = 300 // posts a second, of all posters together: far from what a node can take
+)
+
+// nodePosts is posts, and then a steady rate of them, so that the CPU of one node and of three can be compared: at its
+// limit each would write as many messages at once as it has to.
+func nodePosts(p *process, length time.Duration) result {
+	r := posts(p, length, nodeMembers, nodePosters)
+	room := meet(p, nodeMembers)
+	defer room.leave()
+	stop := room.steadily()
+	defer stop()
+	r.each = measure(p, length, &room.shown).cost
+	return r
+}
+
+// steadily has members post at a steady rate until stop is called.
+func (r *room) steadily() (stop func()) {
+	var all sync.WaitGroup
+	var over atomic.Bool
+	pause := time.Second * nodePosters / steady
+	for i, m := range r.members[:nodePosters] {
+		all.Go(func() {
+			next := time.Now().Add(pause * time.Duration(i) / nodePosters)
+			for ; !over.Load(); next = next.Add(pause) {
+				time.Sleep(time.Until(next))
+				r.post(m)
+				<-m.acked
+			}
+		})
+	}
+	return func() {
+		over.Store(true)
+		all.Wait()
+	}
+}
+
+// effort is what a node does in a second.
+type effort struct {
+	cpu   time.Duration
+	bytes float64 // read and written
+}
+
+// idleNode has everybody on the first two nodes of three, and looks at the third.
+func idleNode(p *process, length time.Duration) (r result) {
+	p.taken = 2
+	room := meet(p, nodeMembers)
+	defer room.leave()
+	third := p.nodes[2]
+	r.idle[0] = third.effort(length)
+	stop := room.steadily()
+	defer stop()
+	r.idle[1] = third.effort(length)
+	r.cost = float64(r.idle[1].cpu)
+	return r
+}
+
+func (n node) effort(length time.Duration) effort {
+	time.Sleep(length / 4)
+	cpu, bytes, begin := n.cpu(), n.bytes(), time.Now()
+	time.Sleep(length)
+	s := time.Since(begin).Seconds()
+	return effort{time.Duration(float64(n.cpu()-cpu) / s), float64(n.bytes()-bytes) / s}
+}
+
+func nodesTable(load string, by map[string][]result) {
+	var order []string
+	for name := range by {
+		order = append(order, name)
+	}
+	slices.Sort(order)
+	fmt.Printf("\n%s\n\n", titles[load])
+	if load == "nodes-idle" {
+		fmt.Print("| server | CPU per second, quiet | busy | bytes per second, quiet | busy |\n| --- | ---: | ---: | ---: | ---: |\n")
+		for _, name := range order {
+			quiet, busy := median(by[name]).idle[0], median(by[name]).idle[1]
+			fmt.Printf("| %s | %s | %s | %.0f | %.0f |\n", name, ms(quiet.cpu), ms(busy.cpu), quiet.bytes, busy.bytes)
+		}
+		return
+	}
+	fmt.Print("| server | last member has it, median | p99 | acknowledged, median | p99 | posts at once | CPU per delivery | of one node's |\n" +
+		"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	one := median(by["echows-chat-on-1"]).each
+	for _, name := range order {
+		m, ratio := median(by[name]), "–"
+		if one > 0 {
+			ratio = fmt.Sprintf("%.2f", m.each/one)
+		}
+		shown, acked := m.chat.shown, m.chat.acked
+		fmt.Printf("| %s | %s | %s | %s | %s | %.0f/s | %.2f µs | %s |\n", name, ms(shown.median), ms(shown.p99), ms(acked.median), ms(acked.p99),
+			m.rate, m.each/1000, ratio)
+	}
+}
