@@ -1,0 +1,212 @@
+// Package deploy_test runs what deploy has for one machine.
+package deploy_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"echows/client"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second
+
+// What start starts takes posts through nginx, and still does when a node is killed; stop ends all of it, and what was
+// posted is there after the next start.
+func TestLocal(t *testing.T) {
+	require(t, "ECHOWS_NGINX", "nginx", "/usr/sbin/nginx")
+	require(t, "ECHOWS_POSTGRES", "initdb", "/usr/lib/postgresql/*/bin/initdb")
+	require(t, "ECHOWS_NGINX", "curl")
+	top, err := os.MkdirTemp("", "echows-deploy")
+	if err == nil {
+		err = os.Chmod(top, 0o755) // as start drops from root to the user postgres, who has to pass
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(top) })
+	folder := filepath.Join(top, "run")
+	ports := freePorts(t, 14)
+	env := append(os.Environ(), fmt.Sprint("ECHOWS_HTTP_PORT=", ports[0]), fmt.Sprint("ECHOWS_POSTGRES_PORT=", ports[1]),
+		fmt.Sprint("ECHOWS_NODE_PORT=", ports[2]), fmt.Sprint("ECHOWS_NATS_PORT=", ports[5]),
+		fmt.Sprint("ECHOWS_ROUTE_PORT=", ports[8]), fmt.Sprint("ECHOWS_MONITOR_PORT=", ports[11]))
+	script := func(name string) (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, filepath.Join("local", name), folder)
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	run := func(name string) {
+		t.Helper()
+		if out, err := script(name); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	t.Cleanup(func() { exec.Command(filepath.Join("local", "stop"), folder).Run() })
+	url := fmt.Sprint("http://127.0.0.1:", ports[0])
+
+	run("start")
+	if out, err := script("start"); err == nil || !strings.Contains(out, "runs already") {
+		t.Errorf("a second start ends with %v and says %q", err, out)
+	}
+	post(t, url, "one")
+	kill(t, filepath.Join(folder, "node2.pid"))
+	for i := range 6 { // nginx sends them around
+		post(t, url, fmt.Sprint("without the second node ", i))
+	}
+	run("stop")
+	run("stop") // has nothing to do
+	if left := running(t, folder); len(left) > 0 {
+		t.Fatalf("stop leaves %v", left)
+	}
+
+	run("start")
+	first := seen(t, url)
+	run("stop")
+	if len(first) != 7 || first[0] != "one" {
+		t.Errorf("after a restart there are the messages %q", first)
+	}
+	if left := running(t, folder); len(left) > 0 {
+		t.Errorf("stop leaves %v", left)
+	}
+}
+
+// require skips the test where a program is missing; where the variable says "required", as in CI, that fails.
+func require(t *testing.T, variable, name string, elsewhere ...string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	for _, place := range elsewhere {
+		if found, _ := filepath.Glob(place); len(found) > 0 {
+			return
+		}
+	}
+	if os.Getenv(variable) == "required" {
+		t.Fatalf("no %s on this machine, and %s requires it", name, variable)
+	}
+	t.Skipf("no %s on this machine", name)
+}
+
+// freePorts are numbers in a row that nobody listens on, below those that systems give to connections.
+func freePorts(t *testing.T, n int) (all []int) {
+	t.Helper()
+	for first := 20_000 + os.Getpid()%5000; len(all) < n; first++ {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", first))
+		if err != nil {
+			all = nil
+			continue
+		}
+		defer l.Close()
+		all = append(all, first)
+	}
+	return all
+}
+
+// post posts as a new person, from which on some node there is one more session.
+func post(t *testing.T, url, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	room := client.JoinChat(ctx, url, "lobby", client.ChatConfig{Name: "ana"})
+	defer func() { room.Close(); <-room.Done() }()
+	if _, err := room.Post(ctx, text); err != nil {
+		t.Fatalf("post %q: %v", text, err)
+	}
+}
+
+// seen is what someone who comes now sees first.
+func seen(t *testing.T, url string) (texts []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	joined := make(chan []client.Message, 1)
+	var all []client.Message
+	room := client.JoinChat(ctx, url, "lobby", client.ChatConfig{Name: "ben", OnHistory: func(h client.History) {
+		if all = append(all, h.Messages...); !h.More {
+			select {
+			case joined <- all:
+			default:
+			}
+		}
+	}})
+	defer func() { room.Close(); <-room.Done() }()
+	select {
+	case messages := <-joined:
+		for _, m := range messages {
+			texts = append(texts, m.Text)
+		}
+	case <-ctx.Done():
+		t.Fatal("there is no history")
+	}
+	return texts
+}
+
+// kill ends a process of start's as a crash does.
+func kill(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(number, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running are the command lines that have the folder in them.
+func running(t *testing.T, folder string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no processes can be seen: %v", err)
+	}
+	var all []string
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), folder+"/") { // others end meanwhile
+			all = append(all, strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return slices.Compact(all)
+}
+
+// The container files name the versions that go.mod has.
+func TestVersions(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, image := range map[string]struct{ name, in string }{
+		"compose.yaml":  {"library/nats:", "github.com/nats-io/nats-server/v2 v"},
+		"Containerfile": {"library/golang:", "\ngo "},
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := regexp.MustCompile(regexp.QuoteMeta(image.in) + `(\S+)`).FindStringSubmatch(string(mod))
+		if version == nil || !strings.Contains(string(text), image.name+version[1]+"-") {
+			t.Errorf("%s has not the version %q of %s", file, version, image.name)
+		}
+	}
+}
