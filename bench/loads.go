@@ -45,8 +45,8 @@ var titles = map[string]string{
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 
-	"nodes-100":  "Posts to a room of 100 members, on all nodes of a cluster in turn: one at a time, 50 at once, and 300 a second",
-	"nodes-idle": "A node that has nobody in a room: while nothing is posted there, and while 300 messages a second reach 100 members on two other nodes",
+	"nodes-100":  "Posts to a room of 100 members, on all nodes of a cluster in turn: one at a time, 50 at once, and 200 a second",
+	"nodes-idle": "A node that has nobody in a room: while nothing is posted there, and while 200 messages a second reach 100 members on two other nodes",
 }
 
 const (

@@ -75,8 +75,8 @@ type result struct {
 	cost float64
 	rate float64
 	chat waits
-	each float64   // of nodes: CPU per delivery, in nanoseconds, at a rate that all of them reach
-	idle [2]effort // and what one costs that has nobody in the room, while it is quiet and while it is busy
+	each [2]float64 // of nodes: CPU per delivery in nanoseconds, with 100 members in all, and on each
+	idle [2]effort  // and what one costs that has nobody in the room, while that is quiet and while it is busy
 }
 
 func (r result) String() string { return fmt.Sprintf("%.0f, %.0f/s", r.cost, r.rate) }
