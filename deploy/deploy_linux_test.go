@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"echows/client"
@@ -78,6 +79,7 @@ func TestLocal(t *testing.T) {
 
 	run("start")
 	first := seen(t, url)
+	awaitRows(t, folder, ports[1], 7)
 	run("stop")
 	if len(first) != 7 || first[0] != "one" {
 		t.Errorf("after a restart there are the messages %q", first)
@@ -156,6 +158,31 @@ func seen(t *testing.T, url string) (texts []string) {
 		t.Fatal("there is no history")
 	}
 	return texts
+}
+
+// awaitRows waits until the table has so many messages.
+func awaitRows(t *testing.T, folder string, port, want int) {
+	t.Helper()
+	password, err := os.ReadFile(filepath.Join(folder, "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://echows:%s@127.0.0.1:%d/postgres?sslmode=disable", password, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for {
+		var rows int
+		if err := conn.QueryRow(ctx, `SELECT count(*) FROM messages`).Scan(&rows); err != nil {
+			t.Fatalf("the table has %d messages, not %d: %v", rows, want, err)
+		}
+		if rows == want {
+			return
+		}
+	}
 }
 
 // kill ends a process of start's as a crash does.
