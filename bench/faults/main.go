@@ -10,7 +10,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"log"
 	"os"
 	"slices"
@@ -148,5 +147,5 @@ func (r *result) String() string {
 	if r.ok() {
 		return "ok"
 	}
-	return fmt.Sprint("NOT OK")
+	return "NOT OK"
 }

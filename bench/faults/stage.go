@@ -175,9 +175,11 @@ func (s *stage) end(place int, with syscall.Signal) time.Duration {
 	select {
 	case <-ended:
 	case <-time.After(cluster.Patience):
-		s.blame("node %d does not end", place)
-		cmd.Process.Kill()
+		s.blame("node %d does not end; its log has what it does instead", place)
+		cmd.Process.Signal(syscall.SIGQUIT)
+		late := time.AfterFunc(2*time.Second, func() { cmd.Process.Kill() })
 		<-ended
+		late.Stop()
 	}
 	return time.Since(begun)
 }
