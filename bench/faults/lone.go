@@ -45,7 +45,7 @@ func fillDisk(s *stage) {
 	s.during(s.all(), func() {
 		name := filepath.Join(s.data, "filler")
 		fill(name)
-		time.Sleep(10 * time.Second)
+		time.Sleep(s.long(10*time.Second, 6*time.Second))
 		if sample := askReady(s.nodes[0]); sample.ready {
 			s.blame("the node is ready while its disk is full")
 		} else {

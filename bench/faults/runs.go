@@ -49,17 +49,17 @@ var runs = []run{
 	{name: "order", fault: startInAnyOrder, database: true, bare: true},
 	{name: "postgres", fault: killPostgres, short: true, database: true, its: quick, others: quick},
 	{name: "lone", fault: killLone, short: true, lone: true},
-	{name: "disk", fault: fillDisk, lone: true, needs: needsMount, prepare: mount, cleanUp: unmount},
+	{name: "disk", fault: fillDisk, short: true, lone: true, needs: needsMount, prepare: mount, cleanUp: unmount},
 	{name: "folder", fault: removeFolder, lone: true, database: true, forgets: func(message) bool { return true }},
 }
 
 // stream is the chat's.
 const stream = "CHAT"
 
-// long is how long a fault lasts, less for -short.
-func (s *stage) long(d time.Duration) time.Duration {
+// long is how long a fault lasts, and how long for -short.
+func (s *stage) long(d, short time.Duration) time.Duration {
 	if s.short {
-		return min(d, 10*time.Second)
+		return short
 	}
 	return d
 }
@@ -96,7 +96,7 @@ func killLeader(s *stage) {
 	leader := s.nats.Leader(stream)
 	s.during(s.all(), func() {
 		cluster.Kill(s.nats.Cmds[leader])
-		time.Sleep(s.long(12 * time.Second))
+		time.Sleep(s.long(12*time.Second, 8*time.Second))
 	})
 	s.nats.Start(leader)
 	time.Sleep(3 * time.Second)
@@ -161,7 +161,7 @@ func stopLeader(s *stage) {
 func (s *stage) stopServer(server int, hits []int, length time.Duration) {
 	s.during(hits, func() {
 		cluster.Freeze(s.nats.Cmds[server])
-		time.Sleep(s.long(length))
+		time.Sleep(s.long(length, 12*time.Second))
 		cluster.Thaw(s.nats.Cmds[server])
 		time.Sleep(2 * time.Second)
 	})
@@ -278,7 +278,7 @@ func startInAnyOrder(s *stage) {
 func killPostgres(s *stage) {
 	s.during(nil, func() {
 		s.postgres.Kill()
-		time.Sleep(s.long(15 * time.Second))
+		time.Sleep(s.long(15*time.Second, 5*time.Second))
 		s.postgres.Start()
 	})
 	time.Sleep(3 * time.Second)
