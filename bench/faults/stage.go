@@ -58,8 +58,8 @@ type node struct {
 }
 
 func (h *harness) newStage(one run) *stage {
-	temp := filepath.Join(h.temp, one.name)
-	if err := os.MkdirAll(temp, 0o755); err != nil {
+	temp, err := os.MkdirTemp(h.temp, one.name+"-")
+	if err != nil {
 		log.Fatal(err)
 	}
 	s := &stage{harness: h, run: one, temp: temp}
