@@ -27,6 +27,7 @@ type result struct {
 	no          time.Duration // the longest that a node was not ready and took posts
 	told        map[string]int
 	pending     int // posts that never were acknowledged
+	homeless    int // posts that were, while there was no data folder
 }
 
 func (r *result) ok() bool {
@@ -59,6 +60,9 @@ func judge(s *stage, l *load) *result {
 	r.judgePosts(s, l, kept)
 	if r.acked == 0 {
 		r.other = append(r.other, "nothing was acknowledged")
+	}
+	if r.homeless > 0 {
+		r.other = append(r.other, fmt.Sprintf("%d posts were acknowledged while there was no data folder", r.homeless))
 	}
 	if r.pending > 0 {
 		r.other = append(r.other, fmt.Sprintf("%d posts were never acknowledged, %v after the last fault", r.pending, patience))
@@ -99,6 +103,9 @@ func (r *result) judgePosts(s *stage, l *load, kept map[string]stored) {
 				continue
 			}
 			r.acked++
+			if p.begun.After(s.removed.from) && p.acked.Before(s.removed.to) {
+				r.homeless++
+			}
 			if seqs[p.id] != p.seq && !s.forgives(p) {
 				r.blame(&r.lost, "lost", "%s was acknowledged as %d of %s, %v, and is kept as %d", p.id, p.seq, p.room, s.place(p.acked), seqs[p.id])
 			}
@@ -108,7 +115,7 @@ func (r *result) judgePosts(s *stage, l *load, kept map[string]stored) {
 
 // forgives reports whether a post may be lost: the data folder was removed soon after it, before it was copied.
 func (s *stage) forgives(p *post) bool {
-	return !s.removed.IsZero() && p.acked.Before(s.removed) && p.acked.After(s.removed.Add(-copyTime))
+	return p.acked.Before(s.removed.from) && p.acked.After(s.removed.from.Add(-copyTime))
 }
 
 // copyTime is how long a message may take to the table.

@@ -103,7 +103,7 @@ func removeFolder(s *stage) {
 		if err := os.RemoveAll(s.data); err != nil {
 			log.Fatal(err)
 		}
-		s.removed = time.Now()
+		s.removed.from = time.Now()
 		time.Sleep(8 * time.Second)
 		if sample := askReady(s.nodes[0]); sample.ready {
 			s.blame("the node is ready without its data folder")
@@ -111,6 +111,7 @@ func removeFolder(s *stage) {
 			log.Printf("folder: without it the node says %s", strings.TrimSpace(sample.said))
 		}
 		s.end(0, syscall.SIGKILL)
+		s.removed.to = time.Now()
 		s.start(0)
 		s.await(0)
 	})

@@ -31,7 +31,7 @@ type stage struct {
 	database string // its URL, or ""
 
 	faults  []fault
-	removed time.Time // when the data folder was, if it was
+	removed span // the time in which there was no data folder
 
 	mu    sync.Mutex
 	wrong []string // what should never be; guarded by mu
