@@ -3,7 +3,7 @@
 //
 //	go run ./faults            in bench: every run
 //	go run ./faults -run kill  one of them; -h lists them
-//	go run ./faults -short     two minutes of them
+//	go run ./faults -short     the most important, in two and a half minutes
 //
 // It ends with 1 where a message was lost, came twice, out of order or not at all, or a node ended by itself.
 package main
@@ -27,7 +27,7 @@ func main() {
 	}
 	only := flag.String("run", "", "`runs` to do, with commas; all by default: "+strings.Join(names, ","))
 	length := flag.Duration("time", 0, "`time` for which each run repeats its fault; once is the least")
-	short := flag.Bool("short", false, "do the runs that matter most, with shorter faults, in two minutes")
+	short := flag.Bool("short", false, "do the runs that matter most, with shorter faults, in two and a half minutes")
 	strict := flag.Bool("strict", false, "end with 1 where a bound on a time does not hold, too")
 	race := flag.Bool("race", false, "build the nodes with the race detector")
 	keep := flag.Bool("keep", false, "keep the logs of nodes and servers")

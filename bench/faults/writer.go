@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	pace      = 60 * time.Millisecond  // between an acknowledgement and the next post: 16 a second, of 20 allowed
-	postTime  = 25 * time.Second       // for an answer to a post: a node gives up after 20 s, and says so
-	postAgain = 200 * time.Millisecond // after a refusal
-	moveAfter = 100                    // posts, after which a writer goes to the next node
+	pace       = 60 * time.Millisecond  // between an acknowledgement and the next post: 16 a second, of 20 allowed
+	postTime   = 25 * time.Second       // for an answer to a post: a node gives up after 20 s, and says so
+	postAgain  = 200 * time.Millisecond // after a refusal
+	moveAfter  = 100                    // posts, after which a writer goes to the next node
+	repeatEach = 20                     // posts, of which one is posted again
 )
 
 // post is one message, from the first attempt to its acknowledgement.
@@ -56,6 +57,9 @@ func (w *writer) run(ctx, enough context.Context) {
 		w.posts = append(w.posts, p)
 		for p.acked.IsZero() && ctx.Err() == nil {
 			w.try(ctx, p)
+		}
+		if n%repeatEach == repeatEach-1 && w.socket != nil {
+			w.send(ctx, &post{id: p.id, room: p.room}) // is the same message still, and kept once
 		}
 		if n%moveAfter == moveAfter-1 {
 			w.leave()
