@@ -11,7 +11,7 @@ import (
 func TestNoNameAnnounces(t *testing.T) {
 	p := startProgram(t)
 	nobody := &person{t: t, url: p.url}
-	for _, name := range []string{`bob" left`, "bob” left", "“bob", "„bob", "‟bob", "аna", "ana Βob"} {
+	for _, name := range []string{`bob” left`, "bob” left", "“bob", "„bob", "‟bob", "аna", "ana Βob"} {
 		body, _ := json.Marshal(map[string]string{"name": name})
 		nobody.ask("POST", "/session", string(body), http.StatusBadRequest, nil)
 		g := &guest{t: t, conn: p.dial("/socket.io/?EIO=4&transport=websocket")}

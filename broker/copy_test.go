@@ -35,7 +35,7 @@ func TestCopyNoticesASilentBroker(t *testing.T) {
 // A consumer that sends nothing of what is there is given up.
 func TestCopyNoticesAConsumerThatSendsNothing(t *testing.T) {
 	l := openLog(t, openBroker(t, Config{}), chatLog)
-	appendTo(t, l, "room", "1")
+	seq := appendTo(t, l, "room", "1")
 	c := &copying{log: l, keep: func([]Entry) error { return nil }}
 	if err := c.idle(testContext(t)); err != nil {
 		t.Errorf("at first: %v", err)
@@ -45,7 +45,7 @@ func TestCopyNoticesAConsumerThatSendsNothing(t *testing.T) {
 	}
 	c = &copying{log: l, keep: func([]Entry) error { return nil }}
 	for range 3 {
-		c.last, c.missed = 1, 1
+		c.last, c.missed = seq, 1
 		if err := c.idle(testContext(t)); err != nil || c.missed != 0 {
 			t.Errorf("with everything copied: %v", err)
 		}
@@ -77,13 +77,15 @@ func TestHeld(t *testing.T) {
 	if last, err := l.Last(testContext(t)); err != nil || last != 0 {
 		t.Errorf("the last one of none is %d: %v", last, err)
 	}
+	base := uint64(0) // what the first one's sequence is above 1
 	for i := range 400 {
-		appendTo(t, l, fmt.Sprint("room-", i%2), fmt.Sprint(i))
+		seq := appendTo(t, l, fmt.Sprint("room-", i%2), fmt.Sprint(i))
+		base = seq - uint64(i) - 1
 	}
 	for i := range 200 { // the first 100 of room-0, up to 199, are discarded
 		appendTo(t, l, "room-0", fmt.Sprint("more", i))
 	}
-	if last, err := l.Last(testContext(t)); err != nil || last != 600 {
+	if last, err := l.Last(testContext(t)); err != nil || last != base+600 {
 		t.Errorf("the last one is %d: %v", last, err)
 	}
 	for _, one := range []struct {
@@ -91,18 +93,18 @@ func TestHeld(t *testing.T) {
 		n             int
 		first, last   uint64
 	}{{0, 1000, 256, 2, 356}, {599, 1000, 1, 600, 600}, {600, 1000, 0, 0, 0}, {700, 1000, 0, 0, 0}, {0, 2, 0, 0, 0}, {0, 5, 2, 2, 4}, {2, 4, 0, 0, 0}, {2, 5, 1, 4, 4}, {4, 5, 0, 0, 0}, {7, 7, 0, 0, 0}, {200, 456, 255, 201, 455}, {200, 457, 256, 201, 456}, {200, 458, 256, 201, 456}} {
-		entries, err := l.Held(testContext(t), one.after, one.before)
-		if err != nil || len(entries) != one.n || one.n > 0 && (entries[0].Seq != one.first || entries[one.n-1].Seq != one.last) {
+		entries, err := l.Held(testContext(t), base+one.after, base+one.before)
+		if err != nil || len(entries) != one.n || one.n > 0 && (entries[0].Seq != base+one.first || entries[one.n-1].Seq != base+one.last) {
 			t.Errorf("between %d and %d: %d entries: %v", one.after, one.before, len(entries), err)
 		}
 	}
-	if err := js(t, l).DeleteMsg(testContext(t), 600); err != nil {
+	if err := js(t, l).DeleteMsg(testContext(t), base+600); err != nil {
 		t.Fatal(err)
 	}
-	if last, err := l.Last(testContext(t)); err != nil || last != 599 {
+	if last, err := l.Last(testContext(t)); err != nil || last != base+599 {
 		t.Errorf("the last one is %d: %v", last, err)
 	}
-	if entries, err := l.Held(testContext(t), 590, 1000); err != nil || len(entries) != 9 {
+	if entries, err := l.Held(testContext(t), base+590, base+1000); err != nil || len(entries) != 9 {
 		t.Errorf("%d entries: %v", len(entries), err)
 	}
 	ctx, cancel := context.WithCancel(testContext(t))

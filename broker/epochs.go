@@ -121,15 +121,16 @@ func (es epochs) String() string {
 func epochStart() uint64 { return uint64(time.Now().UnixMicro()) }
 
 // Unused reports whether no sequence between the two, both exclusive, was ever a message's: another epoch of the
-// stream began there.
+// stream began there. It is false where after is a sequence that this stream never gave: then it was another's, or
+// what followed it is lost.
 func (l *Log) Unused(after, before uint64) bool {
 	if before <= after+1 {
 		return true
 	}
 	es := l.epochs()
-	from, _ := es.floor(after)
+	from, exact := es.floor(after)
 	to, _ := es.floor(before - 1)
-	return from == to
+	return from == to && (exact || after == 0)
 }
 
 // Sure reports whether a sequence was a message's, of whatever topic, and no message after it is known to be lost.

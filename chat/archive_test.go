@@ -49,6 +49,7 @@ type copyNode struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	posted  int
+	conn    *nats.Conn // the operator's
 }
 
 // startNode opens the stream of a NATS server, keeping so many messages of a room.
@@ -65,12 +66,16 @@ func startNode(t *testing.T, nats, database string, keep int) *copyNode {
 	return n
 }
 
-func openNode(t *testing.T, nats, database string, keep int) *copyNode {
+func openNode(t *testing.T, url, database string, keep int) *copyNode {
 	t.Helper()
 	n := &copyNode{t: t, log: &lockedBuffer{}, cancel: func() {}}
 	logger := slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
-	if n.broker, err = broker.Open(testContext(t), broker.Config{URL: nats, Logger: logger}); err != nil {
+	if n.conn, err = nats.Connect(url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.conn.Close)
+	if n.broker, err = broker.Open(testContext(t), broker.Config{URL: url, Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.stop)
@@ -79,11 +84,26 @@ func openNode(t *testing.T, nats, database string, keep int) *copyNode {
 		t.Fatal(err)
 	}
 	n.archive.chunk = 7
+	if last == 0 {
+		n.countFromOne(keep)
+	}
 	if n.entries, err = n.broker.OpenLog(testContext(t), broker.LogConfig{Name: "chat", PerTopic: keep, MaxAge: time.Hour, MaxBytes: 64 << 20,
 		Duplicates: time.Minute, After: last}); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// countFromOne makes the stream, unless there is one, as it was made before it had epochs: its sequences begin with 1.
+func (n *copyNode) countFromOne(keep int) {
+	n.t.Helper()
+	js, err := jetstream.New(n.conn)
+	if err == nil {
+		_, err = js.CreateStream(testContext(n.t), jetstream.StreamConfig{Name: "CHAT", Subjects: []string{"chat.*"}, MaxMsgsPerSubject: int64(keep)})
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		n.t.Fatal(err)
+	}
 }
 
 func (n *copyNode) stop() {
@@ -397,7 +417,7 @@ func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
 	}
 	db.await(rowCount, 31)
 	n.ready("", 5*time.Second)
-	older, err := n.archive.older(testContext(t), "lobby", 1<<50, 50)
+	older, err := n.archive.older(testContext(t), "lobby", 1<<53, 50)
 	if err != nil || len(older) != 31 || older[0].ID != "lobby1" {
 		t.Errorf("%d older ones: %v", len(older), err)
 	}
@@ -506,7 +526,8 @@ func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 		chat.await(rowCount, rows)
 	}
 	for _, n := range []*copyNode{one, two} {
-		if lines := strings.Count(n.log.String(), "level=ERROR"); lines > 6 {
+		// A copy under way may hear of the end of its connection first.
+		if lines := strings.Count(n.log.String(), "level=ERROR") - strings.Count(n.log.String(), "57P01"); lines > 6 {
 			t.Errorf("%d lines:\n%s", lines, n.log)
 		}
 	}
