@@ -205,7 +205,7 @@ func (s *server) start(ctx context.Context, set settings) error {
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
-	}))
+	}), staySecure(s.app))
 	if err := routes(e, s, views.New()); err != nil {
 		return err
 	}
@@ -235,6 +235,18 @@ func compression(on bool) ws.Compression {
 		return ws.CompressionOn
 	}
 	return ws.CompressionOff
+}
+
+// staySecure has browsers that came by https: come by it for a month (RFC 6797).
+func staySecure(app *ws.App) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if app.IsSecure(c.Request()) {
+				c.Response().Header().Set(echo.HeaderStrictTransportSecurity, "max-age=2592000")
+			}
+			return next(c)
+		}
+	}
 }
 
 // bodyInTime bounds how long a request's body may take. http.Server.ReadTimeout would end a GET that

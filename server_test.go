@@ -406,13 +406,51 @@ func TestOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if cookies := res.Cookies(); len(cookies) != 1 || !cookies[0].Secure {
+	if cookies := res.Cookies(); len(cookies) != 1 || !cookies[0].Secure || cookies[0].Name != "__Host-echows_session" {
 		t.Errorf("the session's cookie is not for https alone: %v", cookies)
+	}
+	if res.Header.Get("Strict-Transport-Security") == "" {
+		t.Error("browsers may come back by http:")
+	}
+	who, err := http.NewRequest("GET", p.url+"/session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who.AddCookie(res.Cookies()[0])
+	if res, err := h2.Do(who); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("with the cookie: %v %v", res, err)
+	} else {
+		res.Body.Close()
 	}
 	for _, want := range []string{"short", strings.Repeat("long ", 50_000)} {
 		fmt.Fprint(conn, want)
 		if got := receive(t, conn); got != want {
 			t.Errorf("got %d bytes, want %d", len(got), len(want))
+		}
+	}
+}
+
+// What a proxy says of TLS is believed where it is trusted.
+func TestTLSInFrontOfTheServer(t *testing.T) {
+	for _, one := range []struct {
+		args   []string
+		secure bool
+	}{{nil, false}, {[]string{"-trusted-proxies", "127.0.0.1"}, true}} {
+		p := startProgram(t, one.args...)
+		req, err := http.NewRequest("POST", p.url+"/session", strings.NewReader(`{"name":"ana"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Forwarded-Proto", "https")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		cookies, stays := res.Cookies(), res.Header.Get("Strict-Transport-Security") != ""
+		if len(cookies) != 1 || cookies[0].Secure != one.secure || strings.HasPrefix(cookies[0].Name, "__Host-") != one.secure || stays != one.secure {
+			t.Errorf("%v: %v, stays secure: %v", one.args, cookies, stays)
 		}
 	}
 }

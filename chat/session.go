@@ -17,6 +17,7 @@ import (
 const (
 	sessionTime = 12 * time.Hour
 	cookieName  = "echows_session"
+	hostPrefix  = "__Host-" // before it by https:, so that no other host, and nothing by http:, can set it (RFC 6265bis)
 	issuer      = "echows"
 	userKey     = "echows.user" // of an echo.Context, where RequireSession and RequireTicket leave a User
 )
@@ -111,14 +112,21 @@ func (c *Chat) SignOut(ctx echo.Context) error {
 
 func (c *Chat) cookie(ctx echo.Context, token string, maxAge int) *http.Cookie {
 	return &http.Cookie{
-		Name:     cookieName,
+		Name:     c.cookieName(ctx.Request()),
 		Value:    token,
 		Path:     "/",
 		MaxAge:   maxAge,
 		HttpOnly: true,
-		Secure:   ctx.Scheme() == "https",
+		Secure:   c.app.IsSecure(ctx.Request()),
 		SameSite: http.SameSiteLaxMode,
 	}
+}
+
+func (c *Chat) cookieName(r *http.Request) string {
+	if c.app.IsSecure(r) {
+		return hostPrefix + cookieName
+	}
+	return cookieName
 }
 
 // sameOrigin refuses what a foreign page sends in a visitor's name.
@@ -152,7 +160,7 @@ var errNoSession = errors.New("there is no session")
 func (c *Chat) signedIn(r *http.Request) (User, error) {
 	token, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")
 	if !ok {
-		cookie, err := r.Cookie(cookieName)
+		cookie, err := r.Cookie(c.cookieName(r))
 		if err != nil {
 			return User{}, errNoSession
 		}

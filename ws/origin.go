@@ -86,6 +86,12 @@ func foreign(origin string) error {
 	return fmt.Errorf("pages of origin %q may not connect here; the server's list of allowed origins can name it", origin)
 }
 
+// IsSecure reports whether the request's client has come by TLS: to this server, or to a trusted proxy before it.
+func (a *App) IsSecure(r *http.Request) bool {
+	secure, _ := a.seenAs(r)
+	return secure
+}
+
 // seenAs is how the request's client sees the server: by TLS or not, and under what host. A trusted proxy
 // knows it better than we do.
 func (a *App) seenAs(r *http.Request) (secure bool, host string) {

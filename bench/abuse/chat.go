@@ -52,7 +52,7 @@ var chatAttacks = []attack{{
 }, {
 	name:  "histories",
 	what:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
-	limit: "`-address-rate`, 50 connections a second of one address; none of all histories under way",
+	limit: "pages of 256 KiB, the next when the one before was taken, encoded once for all who ask",
 	run: func(a *attacker) {
 		a.fill(1000, strings.Repeat("語", 2000))
 		token, err := a.token(a.ctx, "bad")
@@ -78,11 +78,11 @@ var chatAttacks = []attack{{
 	name:  "comeback",
 	what:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
 	limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
-	flags: []string{"-keep-messages", "10000", "-address-rate", "1000"},
+	flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0"},
 	run: func(a *attacker) {
-		a.fill(10_000, strings.Repeat("a", 1000))
 		token, err := a.token(a.ctx, "bad")
 		a.refused(err)
+		a.post(token, 10_000, strings.Repeat("a", 1000))
 		begin := time.Now()
 		var all sync.WaitGroup
 		for range 300 {
@@ -157,6 +157,25 @@ func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int)
 			return f(conn, i)
 		})
 	})
+}
+
+// post posts messages to the room by requests.
+func (a *attacker) post(token string, messages int, text string) {
+	const workers = 20
+	var all sync.WaitGroup
+	for i := range workers {
+		all.Go(func() {
+			for n := range messages / workers {
+				body := fmt.Appendf(nil, `{"id":"%d-%d","text":"%s"}`, i, n, text)
+				if _, err := a.ask(a.ctx, http.MethodPost, "/chat/lobby/messages", token, body); err != nil {
+					a.refused(err)
+					continue
+				}
+				a.done.add("message", 1)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // readAll joins the room and reads its whole history.
