@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"echows/chat"
 	"echows/views"
@@ -14,7 +15,7 @@ import (
 // routes is every URL the server answers, but for those below /socket.io/, which socketio.New mounts.
 func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 	e.GET("/", pages.Show("index")) // the first lesson's page
-	e.StaticFS("/", views.Files)    // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
+	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
 	paced := ws.RouteConfig{MessageRate: s.messageRate}
 	s.app.WSWithConfig("/ws", reply, paced)                                   // the first lesson: answers each message
@@ -44,6 +45,9 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 
 	return s.nodes.hear(everyone) // what is said in /ws/broadcast on other nodes
 }
+
+// gzip compresses what a browser keeps.
+var gzip = middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 
 func healthz(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})

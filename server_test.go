@@ -430,6 +430,43 @@ func TestOverTLS(t *testing.T) {
 	}
 }
 
+// A browser that has a file is not sent it again, and one that has not gets it compressed.
+func TestFilesAreKept(t *testing.T) {
+	p := startProgram(t)
+	ask := func(header, value string) (*http.Response, int) {
+		req, err := http.NewRequest("GET", p.url+"/chat.js", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(header, value)
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, len(body)
+	}
+	plain, size := ask("Accept-Encoding", "identity")
+	packed, less := ask("Accept-Encoding", "gzip")
+	if plain.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" || less > size/2 {
+		t.Errorf("%d bytes, compressed %d", size, less)
+	}
+	tag := plain.Header.Get("ETag")
+	if tag == "" || tag != packed.Header.Get("ETag") || plain.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("headers: %v", plain.Header)
+	}
+	if again, n := ask("If-None-Match", tag); again.StatusCode != http.StatusNotModified || n != 0 {
+		t.Errorf("asked again: %d, %d bytes", again.StatusCode, n)
+	}
+	if other, _ := ask("If-None-Match", `W/"another"`); other.StatusCode != http.StatusOK {
+		t.Errorf("asked with another: %d", other.StatusCode)
+	}
+}
+
 // What a proxy says of TLS is believed where it is trusted.
 func TestTLSInFrontOfTheServer(t *testing.T) {
 	for _, one := range []struct {

@@ -4,10 +4,12 @@ package views
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 )
@@ -16,6 +18,38 @@ import (
 //
 //go:embed *.js *.css *.svg
 var Files embed.FS
+
+// tags are the files' ETags, by name.
+var tags = sync.OnceValue(func() map[string]string {
+	tags := map[string]string{}
+	entries, err := Files.ReadDir(".")
+	for _, entry := range entries {
+		var data []byte
+		if data, err = Files.ReadFile(entry.Name()); err != nil {
+			break
+		}
+		tags[entry.Name()] = fmt.Sprintf(`W/"%x"`, sha256.Sum256(data)) // weak: what is sent may be compressed
+	}
+	if err != nil { // they are embedded, so this is a mistake in the program
+		panic(err)
+	}
+	return tags
+})
+
+// Static answers with one of Files, for a route that ends with *. A browser keeps it, and asks each time whether it has
+// changed: a new version of the server is noticed at once.
+func Static(c echo.Context) error {
+	name := c.Param("*")
+	tag, ok := tags()[name]
+	if !ok {
+		return echo.ErrNotFound
+	}
+	header := c.Response().Header()
+	header.Set("ETag", tag)
+	header.Set(echo.HeaderCacheControl, "no-cache")
+	http.ServeFileFS(c.Response(), c.Request(), Files, name) // which knows If-None-Match
+	return nil
+}
 
 //go:embed *.html
 var pages embed.FS
