@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 		fmt.Fprintln(stderr, "echows:", err)
 		return 2
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(stderr, nil)))
+	slog.SetDefault(set.logger(stderr))
 	s, err := start(ctx, set)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // told to end while it waited for NATS
 		slog.Info("shutting down")

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -518,6 +519,8 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a sync that is none", "-sync never", nil, 2, "such as 1s"},
 		{"a proxy that is none", "-trusted-proxies here", nil, 2, "10.0.0.0/8"},
 		{"a short secret", "-secret short", nil, 2, "16 bytes"},
+		{"a log that is none", "-log xml", nil, 2, "text or json"},
+		{"a level that is none", "-log-level loud", nil, 2, "-log-level"},
 		{"a folder that cannot be", "-data " + cert, nil, 1, "cannot make the data folder"},
 		{"a NATS URL that is none", "-nats http://127.0.0.1:1", nil, 1, "not the URL of a NATS server"},
 		{"a NATS list with a gap", "-nats nats://127.0.0.1:1,,nats://127.0.0.1:2", nil, 1, "not the URL of a NATS server"},
@@ -590,7 +593,7 @@ func TestSettings(t *testing.T) {
 	want := settings{
 		addr: ":8080", origins: origins{"*"}, tls: tlsSettings{cert: "c", key: "k"}, data: "data", maxMessage: 64 << 10, ping: 2 * time.Second,
 		keepMessages: 1000, keepTime: 720 * time.Hour, keepBytes: 1 << 30, postRate: 20, addressRate: 50, sockets: 100_000, addressSockets: 2000, messageRate: 1000,
-		addressEvents: 100_000, addressPosts: 200, answerTime: time.Minute,
+		addressEvents: 100_000, addressPosts: 200, answerTime: time.Minute, log: "text",
 	}
 	if fmt.Sprint(set) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", set, want)
@@ -603,6 +606,31 @@ func TestSettings(t *testing.T) {
 		if !strings.Contains(help.String(), word) {
 			t.Errorf("-h lacks %s", word)
 		}
+	}
+}
+
+func TestTheLog(t *testing.T) {
+	lines := func(args ...string) string {
+		p := startProgram(t, args...)
+		p.end()
+		return p.log.String()
+	}
+	if text := lines("-log-level", "info"); !strings.Contains(text, " level=INFO msg=listening ") {
+		t.Errorf("as text: %s", text)
+	}
+	p := launchProgram(t, "-log", "json")
+	p.log.find(t, `"open":`)
+	p.end()
+	for line := range strings.Lines(p.log.String()) {
+		var one struct{ Time, Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &one); err != nil || one.Time == "" || one.Level == "" || one.Msg == "" {
+			t.Errorf("as JSON: %s", line)
+		}
+	}
+	quiet := launchProgram(t, "-log-level", "error")
+	quiet.end()
+	if text := quiet.log.String(); text != "" {
+		t.Errorf("of errors alone: %s", text)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strconv"
@@ -46,6 +47,8 @@ type settings struct {
 	addressEvents  float64
 	hosts          hosts
 	compress       bool
+	log            string // text or json
+	logLevel       slog.Level
 	recovery       time.Duration
 	webSocketOnly  bool
 
@@ -144,6 +147,8 @@ func readSettings(args []string, getenv func(string) string, out io.Writer) (set
 	flags.IntVar(&set.addressSockets, name("address-sockets", "ADDRESS_SOCKETS"), set.addressSockets, "`number` of them that one address may have; 0 for no limit")
 	flags.Float64Var(&set.messageRate, name("message-rate", "MESSAGE_RATE"), set.messageRate, "`messages` a second that are taken of one connection to /ws and /ws/broadcast, in bursts of twice as many; one that sends more is read more slowly; 0 for no limit")
 	flags.Float64Var(&set.addressEvents, name("address-events", "ADDRESS_EVENTS"), set.addressEvents, "`packets` a second that are taken of one address over all its Socket.IO connections, in bursts of twice as many; a long one counts once more for each 512 bytes; what is more is read later; 0 for no limit")
+	flags.StringVar(&set.log, name("log", "LOG"), "text", "`form` of the log: text or json")
+	flags.TextVar(&set.logLevel, name("log-level", "LOG_LEVEL"), slog.LevelInfo, "lowest `level` that is logged: debug, info, warn or error")
 	flags.BoolVar(&set.compress, name("compress", "COMPRESS"), false, "`whether` WebSockets agree on permessage-deflate")
 
 	err := flags.Parse(args)
@@ -186,6 +191,8 @@ func (set *settings) check() error {
 		return fmt.Errorf("-ping %v is too short; 100ms is the least", set.ping)
 	case set.recovery < 0 || set.recovery > mostRecovery:
 		return fmt.Errorf("-recovery has to be 0, for none, to %v", mostRecovery)
+	case set.log != "text" && set.log != "json":
+		return errors.New("-log has to be text or json")
 	case set.data == "":
 		return errors.New("-data has to name a folder")
 	case set.secret != "" && len(set.secret) < 16:
@@ -208,6 +215,15 @@ func (set *settings) check() error {
 		return errors.New("-address-events has to be 0, for no limit, or up to a million")
 	}
 	return set.nats.check()
+}
+
+// logger is how the server logs.
+func (set *settings) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: set.logLevel}
+	if set.log == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }
 
 // isRate reports whether f can be a limit; what is no number is none.
