@@ -234,6 +234,7 @@ func TestWhatLimitsTookIsSaid(t *testing.T) {
 	url := startNATS(t, t.TempDir(), -1).ClientURL()
 	one, two := openBroker(t, Config{URL: url, Compare: time.Millisecond}), openBroker(t, Config{URL: url})
 	many := openLog(t, one, chatLog)
+	appendTo(t, many, "quiet", "so that the stream's first stays")
 	for i := range 6 {
 		seqs[i] = appendTo(t, many, "lobby", fmt.Sprint(i))
 	}

@@ -76,8 +76,7 @@ func (r *room) begin(ctx context.Context, after uint64, hasAfter bool) (at uint6
 			return after, r.chat.entries.Sure(after), err
 		}
 	}
-	at, complete, err = r.beginBefore(ctx, after)
-	return at, complete && sure, err
+	return r.beginBefore(ctx, after)
 }
 
 // beginNewest begins with the newest messages.
@@ -111,7 +110,7 @@ func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, comple
 	}
 	defer r.unlockLoading()
 	if r.has(after) { // another has read it meanwhile
-		return after, true, nil
+		return after, r.chat.entries.Sure(after), nil
 	}
 	return r.load(ctx, after)
 }

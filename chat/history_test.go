@@ -312,3 +312,59 @@ func TestAHistoryAfterARestore(t *testing.T) {
 		t.Errorf("without after: %d messages, complete %v, %v", len(got), complete, err)
 	}
 }
+
+// While many pages wait to be taken, those that are made for one member are short; and a block that the stream may have
+// discarded since is read again.
+func TestPagesAreShortWhileManyWait(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000})
+	seqs := store(t, c, "lobby", 700, func() int { return 500 })
+	r := enterRoom(t, c, "lobby", seqs[699])
+	expectHistory(t, r, seqs[2], seqs[3:], true)
+	c.pages.Store(manyBytes + 1)
+	p, err := r.page(t.Context(), seqs[10])
+	if err != nil || p.shared != nil || len(historyFrame(p.messages, true, true)) > shortBytes || len(p.messages) < 5 {
+		t.Errorf("a page has %d messages, %v", len(p.messages), err)
+	}
+	expectHistory(t, r, seqs[10], seqs[11:], true)
+	c.pages.Store(0)
+	if p, err = r.page(t.Context(), seqs[10]); err != nil || len(p.messages) < 100 {
+		t.Errorf("a page has %d messages, %v", len(p.messages), err)
+	}
+
+	r.mu.Lock()
+	n := len(r.blocks)
+	for _, b := range r.blocks {
+		b.loaded = time.Now().Add(-2 * staleTime)
+	}
+	r.trimLocked()
+	left := len(r.blocks)
+	r.mu.Unlock()
+	if n == 0 || left != 0 {
+		t.Errorf("of %d old blocks %d are kept", n, left)
+	}
+	expectHistory(t, r, seqs[2], seqs[3:], true)
+}
+
+// What a database or a stream answers with can be more than a page.
+func TestABlockIsAPage(t *testing.T) {
+	var messages []remembered
+	for i := range 600 {
+		messages = append(messages, remembered{seq: uint64(10 + i), json: make([]byte, 100)})
+	}
+	r := &room{}
+	if b := r.newBlock(5, messages, 1000); len(b.messages) != pageMessages || b.upTo != 509 || b.after != 5 || b.bytes != 100*pageMessages {
+		t.Errorf("of many: %d messages, from %d to %d, %d bytes", len(b.messages), b.after, b.upTo, b.bytes)
+	}
+	if b := r.newBlock(5, messages[:20], 1000); len(b.messages) != 20 || b.upTo != 1000 {
+		t.Errorf("of few: %d messages, to %d", len(b.messages), b.upTo)
+	}
+	for i := range messages {
+		messages[i].json = make([]byte, 100<<10)
+	}
+	if b := r.newBlock(5, messages, 1000); len(b.messages) != 2 || b.upTo != 11 {
+		t.Errorf("of long ones: %d messages, to %d", len(b.messages), b.upTo)
+	}
+	if b := r.newBlock(5, []remembered{{seq: 7, json: make([]byte, 300<<10)}}, 7); len(b.messages) != 1 {
+		t.Error("one that is longer than a page is left out")
+	}
+}
