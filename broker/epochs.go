@@ -71,7 +71,7 @@ func (es epochs) begin(last, least uint64, lost bool) epochs {
 		lost = lost || es[n-1].Lost
 		es = es[:n-1]
 	}
-	if len(es) >= mostEpochs {
+	if len(es) >= mostEpochs && !lost {
 		return es
 	}
 	least = max(least, es.seq(last)+1)

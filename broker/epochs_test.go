@@ -297,6 +297,7 @@ func TestAClustersStreamIsRestored(t *testing.T) {
 	eventually(t, "posts are taken", func() bool { return !l.refuses.Load() && !again.refuses.Load() && len(again.epochs()) > 1 })
 	other.compareSoon()
 	eventually(t, "the other node knows", func() bool { return len(other.epochs()) > 1 })
+	eventually(t, "the other node takes posts, too", func() bool { return !other.refuses.Load() })
 	next := appendTo(t, other, "lobby", "d")
 	if next <= lost {
 		t.Errorf("%d comes after %d, which was lost", next, lost)
@@ -306,7 +307,10 @@ func TestAClustersStreamIsRestored(t *testing.T) {
 	}
 	for _, one := range []*Log{l, again, other} {
 		expectPage(t, one, lost, "[d] known false whole false")
-		expectPage(t, one, first, "[d] known true whole false") // what is lost was there
+		expectPage(t, one, first, "[d] known true whole true")
+		if one.Sure(first) || !one.Sure(next) { // what is lost was there
+			t.Errorf("sure of %v and %v", one.Sure(first), one.Sure(next))
+		}
 		expectPage(t, one, next, "[] known true whole true")
 	}
 	if err := b.Ready(testContext(t)); err != nil {

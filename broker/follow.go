@@ -44,6 +44,7 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	if !ValidTopic(topic) {
 		return nil, 0, fmt.Errorf("broker: %q is not a topic", topic)
 	}
+	before, stateErr := l.state(ctx) // what is stored later has a higher sequence, also where the topic has none yet
 	f = &Follower{log: l, topic: topic, deliver: deliver, filling: true}
 	l.mu.Lock()
 	if l.followers[topic] != nil {
@@ -56,15 +57,23 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	if err = l.live.Add(ctx, l.liveSubject(topic)); err == nil {
 		tail, err = l.tail(ctx, topic)
 	}
+	if err == nil && tail == 0 {
+		err = stateErr
+	}
 	if err != nil {
 		f.Stop()
 		return nil, 0, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cursor = tail
+	if f.cursor = tail; tail == 0 {
+		f.cursor = before.LastSeq
+	}
 	if tail > 0 {
 		tail = l.epochs().seq(tail)
+		l.mu.Lock()
+		l.highest = max(l.highest, tail)
+		l.mu.Unlock()
 	}
 	return f, tail, nil
 }
@@ -186,7 +195,7 @@ func (f *Follower) fill() {
 
 // fillOnce delivers what the stream has after cursor, and returns how long to wait before the next try.
 func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
-	entries, err := f.log.read(ctx, f.topic, cursor)
+	entries, err := f.log.following(ctx, f.topic, cursor)
 	if err != nil {
 		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
 		return retryWait
@@ -219,6 +228,24 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	return 0
 }
 
+// following reads what follows the last entry that was delivered, and says at the first one whether some were discarded
+// in between.
+func (l *Log) following(ctx context.Context, topic string, cursor uint64) ([]Entry, error) {
+	entries, _, err := l.batch(ctx, get{Seq: max(cursor, 1), Next: l.subject(topic), Batch: batchSize + 1})
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	if entries[0].Seq == cursor { // since the oldest go first, everything after it is held
+		return entries[1:], nil
+	}
+	whole, err := l.nothingLost(ctx, topic, cursor)
+	if err != nil {
+		return nil, err
+	}
+	entries[0].Skipped = !whole
+	return entries, nil
+}
+
 // surePast says why it is not certain that the topic has nothing after cursor though want was stored. A leader
 // that was deposed, and does not know it, may not have heard of it; so the leader of now has to know want
 // before the topic's tail is believed.
@@ -230,7 +257,7 @@ func (l *Log) surePast(ctx context.Context, topic string, cursor, want uint64) e
 	if s.LastSeq < want {
 		return fmt.Errorf("%w: the stream %s ends at %d, and %d is known", ErrUnavailable, l.stream, s.LastSeq, want)
 	}
-	tail, err := l.Tail(ctx, topic)
+	tail, err := l.tail(ctx, topic)
 	if err == nil && tail > cursor {
 		err = fmt.Errorf("%w: the stream %s has got another leader", ErrUnavailable, l.stream)
 	}
@@ -304,7 +331,10 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 		return info.State.LastSeq, false
 	}
 	l.behind = time.Time{}
-	l.refuses.Store(false)
+	l.refuses.Store(time.Now().Before(l.resume))
+	l.mu.Lock()
+	l.highest = max(l.highest, l.epochs().seq(info.State.LastSeq))
+	l.mu.Unlock()
 	if err := l.setMark(info.State); err != nil && !l.broker.blame(err) {
 		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
 	}

@@ -47,6 +47,9 @@ type Entry struct {
 	Topic string
 	Seq   uint64 // rises within the Log, and so within the topic; never given twice, even where the stream is lost
 	Data  []byte
+	// Skipped reports, to a Follower's deliver, that entries before this one were discarded before they could be
+	// delivered.
+	Skipped bool
 }
 
 // Log is a stream of messages by topic, in one order for everybody. Its methods may be called from any
@@ -68,6 +71,7 @@ type Log struct {
 	marked     mark // what was written down
 	complained time.Time
 	behind     time.Time // since when the stream ends before what was seen of it; zero while it does not
+	resume     time.Time // when appends may go on after that: until then some nodes may not know of the new epoch
 	compared   uint64    // NATS' last sequence when tails were compared
 	rounds     int       // how often they were since the stream had it
 
@@ -112,6 +116,10 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	if err := l.checkMark(info.State, made); err != nil {
 		return nil, err
+	}
+	if l.endsBefore(info.State.LastSeq, l.highest) {
+		l.behind = time.Now()
+		l.refuses.Store(true)
 	}
 	if last := info.State.LastSeq; last > 0 {
 		l.highest = max(l.highest, l.epochs().seq(last))
@@ -184,14 +192,20 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
 	}
-	if l.refuses.Load() {
-		return 0, false, fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
-	}
 	for limit := attemptTime; ; limit = againTime {
+		if l.refuses.Load() {
+			return 0, false, l.errLost()
+		}
+		highest := l.highestSeen()
 		if err = l.broker.folderFailure(); err != nil {
 			return 0, false, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
 		}
 		seq, before, err = l.attempt(ctx, limit, topic, id, data)
+		if err == nil && !before && seq <= highest { // the stream has lost its end, and nobody has noticed yet
+			l.refuses.Store(true)
+			l.compareSoon()
+			return 0, false, l.errLost()
+		}
 		if err == nil {
 			err = l.checkHome() // before anybody is told that it is stored
 		}
@@ -221,6 +235,10 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	l.failing = nil
 	l.highest = max(l.highest, seq)
 	return seq, before, nil
+}
+
+func (l *Log) errLost() error {
+	return fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
 }
 
 func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string, data []byte) (seq uint64, before bool, err error) {

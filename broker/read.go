@@ -118,7 +118,7 @@ func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
 type Page struct {
 	Entries []Entry // oldest first
 	// Whole reports that the sequence is one of this stream and that nothing of the topic between it and the first
-	// entry was ever there and is no more, as far as anybody can know. Where it is false, messages may be missing.
+	// entry was discarded. Where it is false, messages may be missing. What a stream has lost, Sure knows.
 	Whole bool
 	// Known reports that the sequence is one of this stream, not of one that was lost, or is another.
 	Known bool
@@ -154,7 +154,6 @@ func (l *Log) After(ctx context.Context, topic string, after uint64, limit, byte
 			return Page{}, err
 		}
 	}
-	p.Whole = p.Whole && !es.lostAfter(raw)
 	p.Entries = l.shown(entries[:min(len(entries), limit)])
 	return p, nil
 }

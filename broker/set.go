@@ -189,6 +189,8 @@ func (s *Set) fill(ctx context.Context) error {
 
 // read notes the keys that follow the last, some hundreds of them ("direct get", as in read.go).
 func (s *Set) read(ctx context.Context) error {
+	ctx, cancel := s.broker.during(ctx, requestTime)
+	defer cancel()
 	conn := s.broker.conn
 	inbox, err := conn.SubscribeSync(conn.NewInbox())
 	if err != nil {

@@ -57,7 +57,7 @@ func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*je
 	}
 	switch {
 	case l.broker.server != nil: // nobody but us knows of its messages, and we do not know what happened meanwhile
-		es = es.trim(info.State.FirstSeq).begin(info.State.LastSeq, max(epochStart(), l.config.After+1), false)
+		es = es.trim(min(info.State.FirstSeq, info.State.LastSeq)).begin(info.State.LastSeq, max(epochStart(), l.config.After+1), false)
 	case es == nil:
 		es = epochs{{From: 1}}
 	}
@@ -126,6 +126,7 @@ func (l *Log) adopt(c jetstream.StreamConfig) {
 	if !newest.Lost {
 		return
 	}
+	l.resume = time.Now().Add(2 * l.broker.config.Compare)
 	l.mu.Lock()
 	followers := slices.Collect(maps.Values(l.followers))
 	l.mu.Unlock()

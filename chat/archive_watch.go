@@ -217,6 +217,9 @@ func (a *archive) ready() error {
 	}
 	what, _ := explain(err) // err itself may have names and addresses, and is in the log
 	if errors.Is(err, broker.ErrUnavailable) {
+		if a.behindLocked() <= archiveLate {
+			return nil // whether posts are taken, the broker says; a copy that waits for a leader is no reason to turn people away
+		}
 		return errors.New("copy into the database: " + what)
 	}
 	if errors.Is(err, errLate) {

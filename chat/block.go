@@ -92,7 +92,7 @@ func (b *block) frame(complete bool) *ws.Prepared {
 	b.room.mu.Lock()
 	b.frames[i] = f
 	b.room.mu.Unlock()
-	b.room.chat.shelf.put(b)
+	b.room.chat.shelf.grew(b)
 	return f
 }
 
@@ -180,14 +180,14 @@ func (r *room) trimLocked() {
 	t, drop := &r.tail, 0
 	for size := t.bytes; drop < len(t.messages); drop++ {
 		kept := len(t.messages) - drop
-		if size <= tailBytes && kept <= pageMessages && kept <= cfg.Keep && now.Sub(t.messages[drop].at) <= cfg.MaxAge {
+		if size <= tailBytes && kept <= pageMessages && kept <= cfg.Keep && (r.chat.archive != nil || now.Sub(t.messages[drop].at) <= cfg.MaxAge) {
 			break
 		}
 		size -= len(t.messages[drop].json)
 	}
 	t.dropOldest(drop)
 	r.blocks = slices.DeleteFunc(r.blocks, func(b *block) bool {
-		stale := now.Sub(b.loaded) > staleTime || len(b.messages) > 0 && now.Sub(b.messages[0].at) > cfg.MaxAge
+		stale := now.Sub(b.loaded) > staleTime || r.chat.archive == nil && len(b.messages) > 0 && now.Sub(b.messages[0].at) > cfg.MaxAge
 		if stale {
 			r.chat.shelf.remove(b)
 		}
@@ -198,16 +198,17 @@ func (r *room) trimLocked() {
 // keep puts a block between the others. What it shares with one of them it leaves out, so that a place is in one.
 func (r *room) keep(b *block) {
 	r.mu.Lock()
-	fresh := b.upTo > b.after && r.blockLocked(b.after) == nil
+	fresh := b.upTo > b.after && r.blockLocked(b.after) == nil && !r.closed
 	if fresh {
 		next := &r.tail
 		if i := slices.IndexFunc(r.blocks, func(other *block) bool { return other.after > b.after }); i >= 0 {
 			next = r.blocks[i]
 		}
-		if next.after < b.upTo {
+		meets := next.after <= b.upTo
+		if meets {
 			b.cut(next.after)
 		}
-		if fresh = len(b.messages) > 0; !fresh { // nothing lies between
+		if fresh = len(b.messages) > 0 || !meets; !fresh { // nothing lies between
 			next.after = b.after
 		}
 	}
@@ -264,10 +265,17 @@ func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole boo
 		return nil, false, err
 	}
 	if len(p.Entries) == 0 {
-		if p.Whole || after >= r.tailAfter() {
+		tailAfter := r.tailAfter()
+		if after >= tailAfter {
 			return nil, false, nil
 		}
-		return r.newBlock(r.tailAfter(), nil, r.tailAfter()), false, nil // nothing is left between
+		if held, err := r.chat.entries.Tail(ctx, r.name); err != nil || held > after {
+			return nil, false, err // the copy is behind
+		}
+		if p.Whole { // nothing is between
+			return r.newBlock(after, nil, tailAfter), true, nil
+		}
+		return r.newBlock(tailAfter, nil, tailAfter), false, nil
 	}
 	first, end := p.Entries[0].Seq, p.Entries[len(p.Entries)-1].Seq
 	messages := r.decodeAll(p.Entries)
@@ -291,7 +299,7 @@ func (r *room) withArchive(ctx context.Context, after uint64, p broker.Page, mes
 		if !p.Whole {
 			at = first - 1
 		}
-		return r.newBlock(at, messages, end), p.Whole, nil
+		return r.newBlock(at, messages, end), p.Whole && after >= r.chat.entries.Start(), nil
 	}
 	switch whole = p.Whole; {
 	case p.Whole: // but for a stream that was before this one, of which nobody knows how far the copy got
@@ -329,7 +337,7 @@ func (r *room) readNewest(ctx context.Context, upTo uint64) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole := all.Whole // and there are few
+	whole := all.Whole && r.chat.entries.Sure(0) // and there are few
 	entries, err := r.newestUpTo(ctx, upTo)
 	if err != nil {
 		return nil, err
@@ -361,8 +369,14 @@ func (r *room) readNewest(ctx context.Context, upTo uint64) (*block, error) {
 
 // newestUpTo returns the newest entries up to tail: the copy that is read may not have them all yet.
 func (r *room) newestUpTo(ctx context.Context, tail uint64) ([]broker.Entry, error) {
+	upTo := tail
+	if held, err := r.chat.entries.Tail(ctx, r.name); err != nil {
+		return nil, err
+	} else if held <= upTo {
+		tail = held
+	}
 	for {
-		entries, err := r.chat.entries.Before(ctx, r.name, tail+1, newest)
+		entries, err := r.chat.entries.Before(ctx, r.name, upTo+1, newest)
 		if err != nil || tail == 0 || len(entries) > 0 && entries[len(entries)-1].Seq == tail {
 			return entries, err
 		}

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 )
@@ -25,6 +26,9 @@ func readFields(ctx echo.Context, example string, names ...string) (map[string]a
 	}
 	if kind, _, err := mime.ParseMediaType(ctx.Request().Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
 		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "send JSON, such as "+example+", with Content-Type: application/json")
+	}
+	if !utf8.Valid(data) { // or encoding/json would put something else in
+		return nil, echo.NewHTTPError(http.StatusBadRequest, "send "+example+", as UTF-8")
 	}
 	fields, err := decodeFields(data)
 	if err != nil {

@@ -250,7 +250,7 @@ func TestAQuietRoomCostsNothing(t *testing.T) {
 	one, two := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
 	const rooms = 10_000
 	for i := range rooms { // members without sockets: no room's messages matter here
-		m := &member{user: User{fmt.Sprint(i), "ana"}}
+		m := &member{user: User{ID: fmt.Sprint(i), Name: "ana"}}
 		one.presence.enter(fmt.Sprint("room-", i), m)
 	}
 	eventually(t, "the other knows them", func() bool {
@@ -313,7 +313,7 @@ func TestACrowdedRoom(t *testing.T) {
 	g := s.enter(s.signIn("zoe"), "lobby")
 	g.sees(1, "zoe")
 	for i := range 2000 {
-		s.presence.enter("lobby", &member{user: User{fmt.Sprint(i), fmt.Sprintf("%04d", i)}})
+		s.presence.enter("lobby", &member{user: User{ID: fmt.Sprint(i), Name: fmt.Sprintf("%04d", i)}})
 	}
 	eventually(t, "all are counted", func() bool { all := g.all("presence"); return all[len(all)-1].Count == 2001 })
 	all := g.all("presence")
@@ -330,9 +330,9 @@ func TestPresenceOfARoomIsToldSeldom(t *testing.T) {
 	p := newPresence(nil, nil, nil)
 	now := time.Now()
 	for i := range 5000 {
-		p.enter("lobby", &member{user: User{fmt.Sprint(i), "ana"}})
+		p.enter("lobby", &member{user: User{ID: fmt.Sprint(i), Name: "ana"}})
 	}
-	p.enter("kitchen", &member{user: User{"id", "ana"}})
+	p.enter("kitchen", &member{user: User{ID: "id", Name: "ana"}})
 	count := func(from, to time.Duration) (lobby, kitchen int) {
 		for at := from; at < to; at += 50 * time.Millisecond {
 			p.shows["lobby"], p.shows["kitchen"] = true, true
@@ -456,14 +456,14 @@ func TestARoomHearsFiveTypeASecond(t *testing.T) {
 	now := time.Now()
 	shown := 0
 	for i := range 30 { // in 2.9 seconds
-		if s.presence.showTyping("lobby", User{fmt.Sprint(i), "bea"}, now.Add(time.Duration(i)*100*time.Millisecond)) {
+		if s.presence.showTyping("lobby", User{ID: fmt.Sprint(i), Name: "bea"}, now.Add(time.Duration(i)*100*time.Millisecond)) {
 			shown++
 		}
 	}
 	if shown != 15 {
 		t.Errorf("shown %d", shown)
 	}
-	if s.presence.showTyping("nowhere", User{"x", "bea"}, now) {
+	if s.presence.showTyping("nowhere", User{ID: "x", Name: "bea"}, now) {
 		t.Error("shown to nobody")
 	}
 }
@@ -535,7 +535,7 @@ func TestTheCloseOfASession(t *testing.T) {
 		}
 		return conn, closed
 	}
-	user := User{"late", "ana"}
+	user := User{ID: "late", Name: "ana"}
 	s.app.WS("/late/:room", s.Join, func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(ctx echo.Context) error { ctx.Set(userKey, user); return next(ctx) }
 	})

@@ -58,9 +58,8 @@ func (r *room) begin(ctx context.Context, after uint64, hasAfter bool) (at uint6
 	if !hasAfter {
 		return r.beginNewest(ctx)
 	}
-	sure := r.chat.entries.Sure(after)
 	if r.has(after) {
-		return after, sure, nil
+		return after, r.chat.entries.Sure(after), nil
 	}
 	if after > r.cursor() {
 		// Another node may have shown it already; or it is of a stream that is gone.
@@ -95,12 +94,52 @@ func (r *room) beginNewest(ctx context.Context) (at uint64, complete bool, err e
 	if enough {
 		return at, complete, nil
 	}
-	b, err := r.readNewest(ctx, cursor) // what was in memory was more than all rooms may have
+	return r.loadNewest(ctx, cursor) // what was in memory was more than all rooms may have
+}
+
+// loadNewest reads the newest messages up to a sequence into memory, once for all who ask.
+func (r *room) loadNewest(ctx context.Context, cursor uint64) (at uint64, complete bool, err error) {
+	if err := r.lockLoading(ctx); err != nil {
+		return 0, false, err
+	}
+	defer r.unlockLoading()
+	r.mu.Lock()
+	last := r.newest
+	held := last.upTo == cursor && r.blockLocked(last.at) != nil
+	r.mu.Unlock()
+	if held { // another has read them meanwhile
+		return last.at, last.complete, nil
+	}
+	leave, err := r.chat.enterLoads(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	defer leave()
+	b, err := r.readNewest(ctx, cursor)
 	if err != nil {
 		return 0, false, err
 	}
 	r.keep(b)
-	return b.after, b.whole && len(b.messages) <= newest, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.newest = beginning{upTo: cursor, at: b.after, complete: b.whole && len(b.messages) <= newest}
+	return r.newest.at, r.newest.complete, nil
+}
+
+// beginning is where the newest messages begin, when the room has been seen up to a sequence.
+type beginning struct {
+	upTo, at uint64
+	complete bool
+}
+
+// enterLoads waits for a place among those that read the stream.
+func (c *Chat) enterLoads(ctx context.Context) (leave func(), err error) {
+	select {
+	case c.loads <- struct{}{}:
+		return func() { <-c.loads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", broker.ErrUnavailable, ctx.Err())
+	}
 }
 
 // beginBefore begins with what is not in memory.
@@ -112,7 +151,8 @@ func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, comple
 	if r.has(after) { // another has read it meanwhile
 		return after, r.chat.entries.Sure(after), nil
 	}
-	return r.load(ctx, after)
+	at, complete, err = r.load(ctx, after)
+	return at, complete && r.chat.entries.Sure(after), err
 }
 
 // part is what is sent at once.
@@ -159,7 +199,7 @@ func (r *room) heldPage(at uint64) (part, bool) {
 		return part{}, false
 	case b != &r.tail:
 		r.chat.shelf.used(b)
-		if at == b.after {
+		if at == b.after && len(firstBytes(b.messages, pageBytes)) == len(b.messages) {
 			return part{shared: b, upTo: b.upTo}, true
 		}
 	}
@@ -179,12 +219,11 @@ func (r *room) heldPage(at uint64) (part, bool) {
 // load reads what comes after a sequence into memory, and returns where it begins: there, and whole, where nothing is
 // missing. The caller has locked loading.
 func (r *room) load(ctx context.Context, after uint64) (at uint64, whole bool, err error) {
-	select {
-	case r.chat.loads <- struct{}{}:
-		defer func() { <-r.chat.loads }()
-	case <-ctx.Done():
-		return 0, false, fmt.Errorf("%w: %w", broker.ErrUnavailable, ctx.Err())
+	leave, err := r.chat.enterLoads(ctx)
+	if err != nil {
+		return 0, false, err
 	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
 	for {

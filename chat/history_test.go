@@ -368,3 +368,43 @@ func TestABlockIsAPage(t *testing.T) {
 		t.Error("one that is longer than a page is left out")
 	}
 }
+
+// Messages that the stream discarded before this node could read them: members are sent away, and told.
+func TestSkippedMessagesAreSaid(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{})
+	seqs := store(t, c, "lobby", 5, short)
+	r := enterRoom(t, c, "lobby", seqs[4])
+	data, err := json.Marshal(Message{ID: "x", From: "ana", Text: "x", At: time.Now().UTC()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := seqs[4] + 10
+	r.deliver(broker.Entry{Topic: "lobby", Seq: next, Data: data, Skipped: true})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.blockLocked(seqs[4]) != nil || r.tail.after != next-1 || len(r.tail.messages) != 1 || r.tail.whole {
+		t.Errorf("what was skipped counts as seen: from %d, %d messages", r.tail.after, len(r.tail.messages))
+	}
+}
+
+// A room whose messages are all too old: what comes next does not make its history complete.
+func TestARoomThatIsTooOld(t *testing.T) {
+	dir := t.TempDir()
+	c, closeIt := openChat(t, dir, Config{MaxAge: 2 * time.Second})
+	seqs := store(t, c, "lobby", 4, short)
+	eventually(t, "the messages are discarded", func() bool {
+		tail, err := c.entries.Tail(t.Context(), "lobby")
+		return err == nil && tail == 0
+	})
+	r := enterRoom(t, c, "lobby", 0)
+	next := store(t, c, "lobby", 1, short)
+	if err := r.awaitSeen(t.Context(), next[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []uint64{0, seqs[0], seqs[2]} {
+		if got, complete, err := read(t, r, after, true); err != nil || complete || len(got) > 1 {
+			t.Errorf("after %d: %v, complete %v, %v", after, got, complete, err)
+		}
+	}
+	closeIt()
+}

@@ -37,9 +37,6 @@ func (c *Chat) LimitReads() echo.MiddlewareFunc { return c.limit(c.config.Limits
 // LimitUpgrades bounds the upgrades of one address.
 func (c *Chat) LimitUpgrades() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
 
-// LimitPosts bounds what one address posts by requests and by its sockets together.
-func (c *Chat) LimitPosts() echo.MiddlewareFunc { return limitBy(c.addressPosts) }
-
 func (c *Chat) limit(perSecond rate.Limit) echo.MiddlewareFunc {
 	return limitBy(limiter(perSecond, 10))
 }

@@ -45,6 +45,10 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	if c.ended.Has(m.user.ID) { // since the ticket was taken; who ends it later finds the socket
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
 	}
+	if until := m.user.Until; !until.IsZero() {
+		over := time.AfterFunc(time.Until(until), func() { s.Close(ws.ClosePolicyViolation, sessionOver) })
+		s.OnClose(func(ws.CloseCode, string) { over.Stop() })
+	}
 	if m.room, err = c.enter(s.Context(), s.Param("room")); err == nil {
 		s.OnClose(func(ws.CloseCode, string) { c.leave(m.room) })
 		err = m.begin(after, hasAfter)
@@ -98,6 +102,9 @@ func (m *member) begin(after uint64, hasAfter bool) error {
 
 // receive takes one message of the member.
 func (m *member) receive(message ws.Message) error {
+	if until := m.user.Until; !until.IsZero() && !time.Now().Before(until) {
+		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: sessionOver}
+	}
 	if m.chat.ended.Has(m.user.ID) { // and the socket is closing, which its peer may be slow to answer
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
 	}

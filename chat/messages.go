@@ -23,8 +23,8 @@ import (
 )
 
 // Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts what a member would by its socket, and is
-// answered when it is stored: with 201, or with 200 if it was before. RequireRoom, LimitPosts and RequireSession
-// come before it.
+// answered when it is stored: with 201, or with 200 if it was before. RequireRoom and RequireSession come
+// before it. What one address posts, by requests and by sockets together, is bounded.
 func (c *Chat) Post(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
@@ -32,6 +32,9 @@ func (c *Chat) Post(ctx echo.Context) error {
 	user, room := userOf(ctx), ctx.Param("room")
 	if !allows(c.userPosts, user.ID) { // as a connection's are
 		return tooMany(ctx, "too many messages of this session")
+	}
+	if !allows(c.addressPosts, ws.AddressOf(ctx)) { // after the session: without one nobody uses up what others share
+		return tooMany(ctx, "too many messages of this address")
 	}
 	p, bad := readPost(ctx)
 	if bad != nil {
@@ -149,14 +152,24 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	if err != nil {
 		return c.unavailable(err)
 	}
-	data, err := json.Marshal(struct {
-		Messages []Message `json:"messages"`
-	}{messages})
-	if err != nil {
-		return fmt.Errorf("encode messages: %w", err)
+	return ctx.JSONBlob(http.StatusOK, olderFrame(rememberAll(messages))) // and messages is not held while that is written
+}
+
+// olderFrame encodes the newest of some messages, as many as a page of a history may have bytes.
+func olderFrame(messages []remembered) []byte {
+	first, size := len(messages), pageFrame
+	for first > 0 && size+len(messages[first-1].json)+1 <= pageBytes {
+		first--
+		size += len(messages[first].json) + 1
 	}
-	ctx.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-	return ctx.JSONBlob(http.StatusOK, data) // and messages is not held while that is written
+	data := append(make([]byte, 0, size), `{"messages":[`...)
+	for i, m := range messages[first:] {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = append(data, m.json...)
+	}
+	return append(data, "]}"...)
 }
 
 // takeTurn waits for a place among the answers that are read or written, for a moment.

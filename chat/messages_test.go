@@ -44,7 +44,7 @@ func TestAnswersUnderWay(t *testing.T) {
 // way the post came.
 func TestWhatIsStoredIsNoted(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{})
-	if _, _, err := c.store(t.Context(), "closed", User{"id", "ana"}, post{"1", "hello"}); err != nil || c.Rooms() != 0 {
+	if _, _, err := c.store(t.Context(), "closed", User{ID: "id", Name: "ana"}, post{"1", "hello"}); err != nil || c.Rooms() != 0 {
 		t.Errorf("%v; %d rooms are open", err, c.Rooms())
 	}
 	r, err := c.enter(t.Context(), "lobby")
@@ -52,7 +52,7 @@ func TestWhatIsStoredIsNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.leave(r)
-	seq, before, err := c.store(t.Context(), "lobby", User{"id", "ana"}, post{"1", "hello"})
+	seq, before, err := c.store(t.Context(), "lobby", User{ID: "id", Name: "ana"}, post{"1", "hello"})
 	if err != nil || before {
 		t.Errorf("before %v, %v", before, err)
 	}

@@ -24,7 +24,11 @@ func (c *Chat) endSession(id string) {
 	}
 }
 
-const signedOut = "signed out"
+// Why a session's connections are closed.
+const (
+	signedOut   = "signed out"
+	sessionOver = "the session is over"
+)
 
 // online are this node's connections, by session.
 type online struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type room struct {
 	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
 	tail   block      // the newest messages
 	blocks []*block   // of older ones, in order
+	newest beginning  // of those that were not in tail
 	closed bool       // nothing is kept any more
 	stored uint64     // the last sequence that a member here was told is stored
 }
@@ -157,11 +159,15 @@ func (r *room) open() {
 }
 
 func (r *room) follow(ctx context.Context) error {
+	_, end, err := r.chat.entries.State(ctx) // first: what the room had up to here, and is not held, is not delivered
+	if err != nil {
+		return err
+	}
 	follower, tail, err := r.chat.entries.Follow(ctx, r.name, r.deliver)
 	if err != nil {
 		return err
 	}
-	newest, err := r.readNewest(ctx, tail)
+	newest, err := r.readNewest(ctx, max(tail, end))
 	if err != nil {
 		follower.Stop()
 		return fmt.Errorf("open room %s: %w", r.name, err)
@@ -185,6 +191,9 @@ func (r *room) deliver(e broker.Entry) {
 	m, err := r.chat.decode(e)
 	r.mu.Lock()
 	r.tail.upTo = e.Seq
+	if e.Skipped {
+		r.skipLocked(e.Seq)
+	}
 	if err == nil && !r.closed {
 		r.tail.messages = append(r.tail.messages, m)
 		r.tail.bytes += len(m.json)
@@ -196,6 +205,22 @@ func (r *room) deliver(e broker.Entry) {
 	r.mu.Unlock()
 	r.chat.shelf.put(&r.tail)
 	r.forgetIfClosed()
+}
+
+// skipLocked handles messages that the stream has discarded before this node could read them: members are closed, and
+// told when they come back that messages are missing.
+func (r *room) skipLocked(next uint64) {
+	r.tail.dropOldest(len(r.tail.messages))
+	r.tail.after, r.tail.whole = next-1, false
+	members := slices.Collect(r.chat.hub.Members(r.topic()))
+	r.chat.log.Warn("messages were discarded before this node could read them; members are sent away, and come back", "room", r.name, "before", next, "members", len(members))
+	r.chat.running.Go(func() {
+		for _, m := range members {
+			if s, ok := m.(*ws.Socket); ok {
+				s.Close(errOvertaken.Code, errOvertaken.Reason)
+			}
+		}
+	})
 }
 
 // forget lets go of what is remembered. A delivery may still be under way.

@@ -26,6 +26,8 @@ const (
 type User struct {
 	ID   string // random, of one session
 	Name string // for display; others may have the same
+	// Until is when the session is over; zero where nobody says.
+	Until time.Time
 }
 
 // markSize is how many characters a mark has: 20 bits, so that two of a hundred people of one name have the
@@ -75,7 +77,8 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
 	}
-	user, now := User{rand.Text(), name}, time.Now()
+	now := time.Now()
+	user := User{ID: rand.Text(), Name: name}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{user.Name, jwt.RegisteredClaims{
 		Issuer:    issuer,
 		Subject:   user.ID,
@@ -177,5 +180,5 @@ func (c *Chat) signedIn(r *http.Request) (User, error) {
 	case c.ended.Has(said.Subject):
 		return User{}, errors.New("the session is over: it was signed out")
 	}
-	return User{said.Subject, said.Name}, nil
+	return User{said.Subject, said.Name, said.ExpiresAt.Time}, nil
 }

@@ -42,6 +42,16 @@ func (s *shelf) put(b *block) {
 	}
 }
 
+// grew counts a block anew, unless it was taken out meanwhile.
+func (s *shelf) grew(b *block) {
+	s.mu.Lock()
+	there := b.place.element != nil
+	s.mu.Unlock()
+	if there {
+		s.put(b)
+	}
+}
+
 // used says that a block was asked for.
 func (s *shelf) used(b *block) {
 	s.mu.Lock()

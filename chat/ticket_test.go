@@ -166,7 +166,7 @@ func TestATicketExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTickets(30 * time.Second)
 		for i := range 10 {
-			if err := s.issue(fmt.Sprint(i), &ticket{user: User{"id", "ana"}, payer: "here"}, time.Now()); err != nil {
+			if err := s.issue(fmt.Sprint(i), &ticket{user: User{ID: "id", Name: "ana"}, payer: "here"}, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -196,7 +196,7 @@ func TestATicketExpires(t *testing.T) {
 
 func TestWhoMayRedeem(t *testing.T) {
 	s, now := newTickets(time.Minute), time.Now()
-	user := User{"id", "ana"}
+	user := User{ID: "id", Name: "ana"}
 	page := digestOf("https://one.example")
 	for name, one := range map[string]*ticket{
 		"page":   {user: user, origin: page, address: "192.0.2.1", payer: "a"},

@@ -63,9 +63,7 @@ async function place(signal) {
   if (status !== 201) {
     throw new Error(`no ticket: ${status}`);
   }
-  if (me === undefined || composer.hidden) {
-    await whoAmI(signal);
-  }
+  await whoAmI(signal); // another tab may have signed in anew
   return `/ws${base}?ticket=${encodeURIComponent(answer.ticket)}${lastSeq === undefined ? "" : `&after=${lastSeq}`}`;
 }
 
@@ -303,7 +301,9 @@ function prepend(messages) {
   const items = messages.map((m) => render(m, isMe(m.from, m.mark)));
   quietly(true, () => list.prepend(...items)); // nobody wants the past read aloud
   items.forEach((item, i) => group(item, items[i - 1]));
-  group(first, items.at(-1));
+  if (first !== null) {
+    group(first, items.at(-1));
+  }
   firstSeq = messages[0].seq;
   scroller.scrollTop = scroller.scrollHeight - fromEnd;
 }
