@@ -634,7 +634,7 @@ func TestTrimmedGaps(t *testing.T) {
 
 // What readyz shows to everybody has no addresses, names or passwords.
 func TestWhatIsSaidToAll(t *testing.T) {
-	a := &archive{log: slog.New(slog.DiscardHandler)}
+	a := &archive{log: slog.New(slog.DiscardHandler), wanted: 1} // and late, or nothing would be said of the stream
 	for _, err := range []error{
 		fmt.Errorf("dial tcp 10.1.2.3:5432: secret"),
 		&net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3)}, Err: errors.New("secret")},
