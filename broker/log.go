@@ -117,10 +117,6 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if err := l.checkMark(info.State, made); err != nil {
 		return nil, err
 	}
-	if l.endsBefore(info.State.LastSeq, l.highest) {
-		l.behind = time.Now()
-		l.refuses.Store(true)
-	}
 	if last := info.State.LastSeq; last > 0 {
 		l.highest = max(l.highest, l.epochs().seq(last))
 	}
