@@ -110,7 +110,7 @@ func leastOf(c jetstream.StreamConfig) int64 {
 	return min(least, c.MaxMsgsPerSubject)
 }
 
-// ends reports whether the stream, whose last message NATS gives that sequence, has lost its end: what is stored next
+// endsBefore reports whether the stream, whose last message NATS gives that sequence, has lost its end: what is stored next
 // would be shown under a sequence that was seen already.
 func (l *Log) endsBefore(last, highest uint64) bool { return l.epochs().seq(last+1) <= highest }
 

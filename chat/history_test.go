@@ -408,3 +408,26 @@ func TestARoomThatIsTooOld(t *testing.T) {
 	}
 	closeIt()
 }
+
+// A member is not shown what comes after a gap: it would go on from there, and nobody would tell it of the gap.
+func TestAMemberIsSentAwayBeforeItSeesBeyondAGap(t *testing.T) {
+	s := openSite(t, t.TempDir(), "", Limits{})
+	g := s.enter(s.signIn("ana"), "lobby")
+	g.sees(1, "ana")
+	s.mu.Lock()
+	r := s.rooms["lobby"]
+	s.mu.Unlock()
+	data, err := json.Marshal(Message{ID: "x", From: "bea", Text: "x", At: time.Now().UTC()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.deliver(broker.Entry{Topic: "lobby", Seq: r.cursor() + 10, Data: data, Skipped: true})
+	select {
+	case <-g.end:
+	case <-time.After(patience):
+		t.Fatal("the member stays")
+	}
+	if seen := g.all("message"); len(seen) > 0 {
+		t.Errorf("it was shown %v", seen)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -207,20 +206,17 @@ func (r *room) deliver(e broker.Entry) {
 	r.forgetIfClosed()
 }
 
-// skipLocked handles messages that the stream has discarded before this node could read them: members are closed, and
-// told when they come back that messages are missing.
+// skipLocked handles messages that the stream has discarded before this node could read them: members are closed, before
+// they are shown what comes after, and told when they come back that messages are missing.
 func (r *room) skipLocked(next uint64) {
 	r.tail.dropOldest(len(r.tail.messages))
 	r.tail.after, r.tail.whole = next-1, false
-	members := slices.Collect(r.chat.hub.Members(r.topic()))
-	r.chat.log.Warn("messages were discarded before this node could read them; members are sent away, and come back", "room", r.name, "before", next, "members", len(members))
-	r.chat.running.Go(func() {
-		for _, m := range members {
-			if s, ok := m.(*ws.Socket); ok {
-				s.Close(errOvertaken.Code, errOvertaken.Reason)
-			}
+	r.chat.log.Warn("messages were discarded before this node could read them; members are sent away, and come back", "room", r.name, "before", next)
+	for m := range r.chat.hub.Members(r.topic()) {
+		if s, ok := m.(*ws.Socket); ok {
+			s.Close(errOvertaken.Code, errOvertaken.Reason)
 		}
-	})
+	}
 }
 
 // forget lets go of what is remembered. A delivery may still be under way.
