@@ -211,7 +211,7 @@ func TestAnEndedBrokerIsUnavailable(t *testing.T) {
 	if _, _, err := l.Append(testContext(t), "lobby", "a", nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append: %v", err)
 	}
-	if _, err := l.Read(testContext(t), "lobby", 0); !errors.Is(err, ErrUnavailable) {
+	if _, err := l.read(testContext(t), "lobby", 0); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("read: %v", err)
 	}
 	if _, _, err := l.Follow(testContext(t), "lobby", func(Entry) {}); !errors.Is(err, ErrUnavailable) {

@@ -495,7 +495,7 @@ func TestErrorsNameThePart(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, _, appendErr := l.Append(ctx, "lobby", "a", nil)
-	_, readErr := l.Read(testContext(t), "lobby", 0)
+	_, readErr := l.read(testContext(t), "lobby", 0)
 	_, tailErr := l.Tail(testContext(t), "lobby")
 	_, _, stateErr := l.State(testContext(t))
 	for err, want := range map[error]string{

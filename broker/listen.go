@@ -12,14 +12,6 @@ import (
 // next, which those who need every message notice by its sequence.
 const listenQueue = 8192
 
-// Publish sends data to all nodes that listen to the subject, this one too, at most once each.
-func (b *Broker) Publish(subject string, data []byte) error {
-	if err := b.conn.Publish(subject, data); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
 // subscriptions are those of one owner. All of them send into one queue, so their messages stay in the
 // order in which NATS sends them.
 type subscriptions struct {
@@ -99,11 +91,7 @@ type Listener struct {
 	close sync.Once
 }
 
-// Listen makes a Listener that calls handle, which must not wait for anything that waits for it.
-func (b *Broker) Listen(handle func(subject string, data []byte)) *Listener {
-	return b.listen(func(m *nats.Msg) { handle(m.Subject, m.Data) })
-}
-
+// listen makes a Listener that calls handle, which must not wait for anything that waits for it.
 func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 	l := b.newListener(handle)
 	b.mu.Lock()

@@ -441,13 +441,13 @@ func TestValuesEnd(t *testing.T) {
 func TestListener(t *testing.T) {
 	b := openBroker(t, Config{})
 	got := make(chan string, 10)
-	l := b.Listen(func(subject string, data []byte) { got <- subject + " " + string(data) })
+	l := b.listen(func(m *nats.Msg) { got <- m.Subject + " " + string(m.Data) })
 	for range 2 {
 		if err := l.Add(testContext(t), "presence.lobby"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if b.Publish("presence.other", []byte("no")) != nil || b.Publish("presence.lobby", []byte("yes")) != nil {
+	if b.conn.Publish("presence.other", []byte("no")) != nil || b.conn.Publish("presence.lobby", []byte("yes")) != nil {
 		t.Fatal("cannot publish")
 	}
 	if one := <-got; one != "presence.lobby yes" {

@@ -70,15 +70,8 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 	}
 }
 
-// Read returns up to 256 entries of the topic after a sequence, oldest first. None means that there
-// are none, or that the copy asked does not have them yet (see Tail).
-func (l *Log) Read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
-	raw, _ := l.epochs().floor(after)
-	entries, err := l.read(ctx, topic, raw)
-	return l.shown(entries), err
-}
-
-// read is Read with NATS' sequences, as everything here is that is not exported.
+// read returns up to 256 entries of the topic after a sequence, oldest first. None means that there are none, or that the
+// copy asked does not have them yet (see Tail). Its sequences are NATS', as all here are that is not exported.
 func (l *Log) read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
 	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
 	return entries, err
@@ -125,8 +118,8 @@ type Page struct {
 }
 
 // After returns up to limit entries of the topic after a sequence, which may be 0 for all, and says what is known of
-// those before the first. It stops early after about so many bytes, if that is not 0. As with Read, the newest may be
-// missing.
+// those before the first. It stops early after about so many bytes, if that is not 0. The newest may be missing, where a copy
+// answers that does not have them yet (see Tail).
 func (l *Log) After(ctx context.Context, topic string, after uint64, limit, bytes int) (Page, error) {
 	es := l.epochs()
 	raw, exact := es.floor(after)
@@ -223,15 +216,6 @@ func (l *Log) before(ctx context.Context, topic string, before uint64, limit int
 		return l.between(ctx, topic, first-1, before, limit)
 	}
 	return entries, err
-}
-
-// First is the sequence of the topic's oldest entry, or 0.
-func (l *Log) First(ctx context.Context, topic string) (uint64, error) {
-	first, _, err := l.count(ctx, topic, 1)
-	if first == 0 {
-		return 0, err
-	}
-	return l.epochs().seq(first), err
 }
 
 // between returns the entries of the topic after a sequence and below another, oldest first: the last
