@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -102,6 +103,48 @@ func (n node) effort(length time.Duration) effort {
 	return effort{time.Duration(float64(n.cpu()-cpu) / s), float64(n.bytes()-bytes) / s}
 }
 
+// quietRooms has 10,000 rooms of one member each, in which nothing happens: what is left is pings, and what nodes tell
+// each other. The wait before is for what joining costs.
+func quietRooms(p *process, length time.Duration) result {
+	const rooms = 10_000
+	token := ask(p, "/session", "", `{"name":"bench"}`, "token")
+	var next atomic.Int64
+	var joining, reading sync.WaitGroup
+	var over atomic.Bool
+	clients := make([]*client, rooms)
+	for range 16 {
+		joining.Go(func() {
+			for i := next.Add(1) - 1; i < rooms; i = next.Add(1) - 1 {
+				c := connect(p, fmt.Sprintf("/ws/chat/quiet-%d?ticket=%s", i, ask(p, "/ticket", token, "", "ticket")), 512)
+				clients[i] = c
+				reading.Go(func() {
+					for {
+						if _, err := c.receive(0); err != nil && !over.Load() {
+							log.Fatalf("%s: a member was lost: %v", p.name, err)
+						} else if err != nil {
+							return
+						}
+					}
+				})
+			}
+		})
+	}
+	joining.Wait()
+	time.Sleep(settled)
+	cpu, begin := p.cpu(), time.Now()
+	time.Sleep(max(longer*length, time.Minute)) // two pings of each
+	r := result{cost: float64(p.cpu()-cpu) / time.Since(begin).Seconds() / float64(len(p.nodes))}
+	over.Store(true)
+	for _, c := range clients {
+		c.conn.Close()
+	}
+	reading.Wait()
+	return r
+}
+
+// settled is when joining 10,000 rooms costs no more: after a while without an announcement.
+const settled = 20 * time.Second
+
 func nodesTable(load string, by map[string][]result) {
 	var order []string
 	for name := range by {
@@ -109,6 +152,13 @@ func nodesTable(load string, by map[string][]result) {
 	}
 	slices.Sort(order)
 	fmt.Printf("\n%s\n\n", titles[load])
+	if load == "nodes-quiet" {
+		fmt.Print("| server | CPU per second and node |\n| --- | ---: |\n")
+		for _, name := range order {
+			fmt.Printf("| %s | %s |\n", name, ms(time.Duration(median(by[name]).cost)))
+		}
+		return
+	}
 	if load == "nodes-idle" {
 		fmt.Print("| server | CPU per second, quiet | busy | bytes per second, quiet | busy |\n| --- | ---: | ---: | ---: | ---: |\n")
 		for _, name := range order {

@@ -45,8 +45,9 @@ var titles = map[string]string{
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 
-	"nodes-100":  "Posts to a room of 100 members, on all nodes of a cluster in turn: one at a time, 50 at once, and 200 a second",
-	"nodes-idle": "A node that has nobody in a room: while nothing is posted there, and while 200 messages a second reach 100 members on two other nodes",
+	"nodes-100":   "Posts to a room of 100 members, on all nodes of a cluster in turn: one at a time, 50 at once, and 200 a second",
+	"nodes-quiet": "10,000 rooms with one member each, all quiet; the members answer pings",
+	"nodes-idle":  "A node that has nobody in a room: while nothing is posted there, and while 200 messages a second reach 100 members on two other nodes",
 }
 
 const (
@@ -85,8 +86,9 @@ var loads = map[string]func(*process, time.Duration) result{
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },
 
-	"nodes-100":  nodePosts,
-	"nodes-idle": idleNode,
+	"nodes-100":   nodePosts,
+	"nodes-idle":  idleNode,
+	"nodes-quiet": quietRooms,
 }
 
 // client is one connection of the load.
@@ -186,6 +188,11 @@ func (c *client) message() ([]byte, error) {
 }
 
 func (c *client) payload(n int) ([]byte, error) {
+	if n > c.r.Size() {
+		b := make([]byte, n)
+		_, err := io.ReadFull(c.r, b)
+		return b, err
+	}
 	b, err := c.r.Peek(n)
 	if err == nil {
 		_, err = c.r.Discard(n)

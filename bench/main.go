@@ -31,7 +31,7 @@ func main() {
 	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
 		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
 		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,"+
-		"chat-100,chat-1000,nodes-100,nodes-idle", "`loads` to run")
+		"chat-100,chat-1000,nodes-100,nodes-idle,nodes-quiet", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
