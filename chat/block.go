@@ -331,14 +331,15 @@ func (r *room) tailAfter() uint64 {
 	return r.tail.after
 }
 
-// readNewest reads the newest messages up to a sequence, which the stream's leader knows.
-func (r *room) readNewest(ctx context.Context, upTo uint64) (*block, error) {
+// readNewest reads the newest messages up to a sequence. last is the room's last one up to there, which the stream's leader
+// knows, or 0.
+func (r *room) readNewest(ctx context.Context, upTo, last uint64) (*block, error) {
 	all, err := r.chat.entries.After(ctx, r.name, 0, newest+1, pageBytes)
 	if err != nil {
 		return nil, err
 	}
 	whole := all.Whole && r.chat.entries.Sure(0) // and there are few
-	entries, err := r.newestUpTo(ctx, upTo)
+	entries, err := r.newestUpTo(ctx, upTo, last)
 	if err != nil {
 		return nil, err
 	}
@@ -367,20 +368,15 @@ func (r *room) readNewest(ctx context.Context, upTo uint64) (*block, error) {
 	return b, nil
 }
 
-// newestUpTo returns the newest entries up to tail: the copy that is read may not have them all yet.
-func (r *room) newestUpTo(ctx context.Context, tail uint64) ([]broker.Entry, error) {
-	upTo := tail
-	if held, err := r.chat.entries.Tail(ctx, r.name); err != nil {
-		return nil, err
-	} else if held <= upTo {
-		tail = held
-	}
+// newestUpTo returns the newest entries up to a sequence, of which last is the last one: the copy that is read may not have
+// them all yet.
+func (r *room) newestUpTo(ctx context.Context, upTo, last uint64) ([]broker.Entry, error) {
 	for {
 		entries, err := r.chat.entries.Before(ctx, r.name, upTo+1, newest)
-		if err != nil || tail == 0 || len(entries) > 0 && entries[len(entries)-1].Seq == tail {
+		if err != nil || last == 0 || len(entries) > 0 && entries[len(entries)-1].Seq >= last {
 			return entries, err
 		}
-		if _, held, err := r.chat.entries.At(ctx, tail); err != nil || !held { // deleted meanwhile
+		if _, held, err := r.chat.entries.At(ctx, last); err != nil || !held { // deleted meanwhile
 			return entries, err
 		}
 		if err := pause(ctx, reachPoll); err != nil {

@@ -88,34 +88,34 @@ func (r *room) beginNewest(ctx context.Context) (at uint64, complete bool, err e
 	if n > newest {
 		at = tail.messages[n-newest-1].seq
 	}
-	cursor, enough := tail.upTo, n >= newest || tail.whole
+	cursor, last, enough := tail.upTo, r.last, n >= newest || tail.whole
 	complete = tail.whole && n <= newest
 	r.mu.Unlock()
 	if enough {
 		return at, complete, nil
 	}
-	return r.loadNewest(ctx, cursor) // what was in memory was more than all rooms may have
+	return r.loadNewest(ctx, cursor, last) // what was in memory was more than all rooms may have
 }
 
-// loadNewest reads the newest messages up to a sequence into memory, once for all who ask.
-func (r *room) loadNewest(ctx context.Context, cursor uint64) (at uint64, complete bool, err error) {
+// loadNewest reads the newest messages up to a sequence into memory, once for all who ask. last is as for readNewest.
+func (r *room) loadNewest(ctx context.Context, cursor, last uint64) (at uint64, complete bool, err error) {
 	if err := r.lockLoading(ctx); err != nil {
 		return 0, false, err
 	}
 	defer r.unlockLoading()
 	r.mu.Lock()
-	last := r.newest
-	held := last.upTo == cursor && r.blockLocked(last.at) != nil
+	begin := r.newest
+	held := begin.upTo == cursor && r.blockLocked(begin.at) != nil
 	r.mu.Unlock()
 	if held { // another has read them meanwhile
-		return last.at, last.complete, nil
+		return begin.at, begin.complete, nil
 	}
 	leave, err := r.chat.enterLoads(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	defer leave()
-	b, err := r.readNewest(ctx, cursor)
+	b, err := r.readNewest(ctx, cursor, last)
 	if err != nil {
 		return 0, false, err
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -429,5 +430,18 @@ func TestAMemberIsSentAwayBeforeItSeesBeyondAGap(t *testing.T) {
 	}
 	if seen := g.all("message"); len(seen) > 0 {
 		t.Errorf("it was shown %v", seen)
+	}
+}
+
+func TestOpeningWhileOthersPost(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{})
+	seqs := slices.Concat(store(t, c, "red", 1, short), store(t, c, "blue", 1, short), store(t, c, "red", 1, short))
+	r := enterRoom(t, c, "red", seqs[2])
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	// What opening does that saw the stream up to the other room's message, when the last was stored meanwhile.
+	b, err := r.readNewest(ctx, seqs[1], seqs[0])
+	if err != nil || len(b.messages) != 1 || b.messages[0].seq != seqs[0] || b.upTo != seqs[1] {
+		t.Errorf("got %+v, %v", b, err)
 	}
 }

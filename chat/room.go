@@ -33,6 +33,7 @@ type room struct {
 
 	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
 	tail   block      // the newest messages
+	last   uint64     // the last sequence of the room up to where tail ends, or 0
 	blocks []*block   // of older ones, in order
 	newest beginning  // of those that were not in tail
 	closed bool       // nothing is kept any more
@@ -166,21 +167,21 @@ func (r *room) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest, err := r.readNewest(ctx, max(tail, end))
+	newest, err := r.readNewest(ctx, max(tail, end), tail)
 	if err != nil {
 		follower.Stop()
 		return fmt.Errorf("open room %s: %w", r.name, err)
 	}
-	r.remember(newest)
+	r.remember(newest, tail)
 	r.follower = follower
 	follower.Start()
 	return nil
 }
 
-// remember sets the newest messages, before any is delivered.
-func (r *room) remember(newest *block) {
+// remember sets the newest messages, before any is delivered, and the sequence of the last.
+func (r *room) remember(newest *block, last uint64) {
 	r.mu.Lock()
-	r.tail = *newest
+	r.tail, r.last = *newest, last
 	r.mu.Unlock()
 	r.chat.shelf.put(&r.tail)
 }
@@ -189,7 +190,7 @@ func (r *room) remember(newest *block) {
 func (r *room) deliver(e broker.Entry) {
 	m, err := r.chat.decode(e)
 	r.mu.Lock()
-	r.tail.upTo = e.Seq
+	r.tail.upTo, r.last = e.Seq, e.Seq
 	if e.Skipped {
 		r.skipLocked(e.Seq)
 	}
