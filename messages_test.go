@@ -17,6 +17,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/net/websocket"
+
+	"echows/settings"
+	"echows/web"
 )
 
 // stored is the answer to a post by request, whether it was taken or not.
@@ -325,11 +328,11 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 
 // Who asks for much and reads none of it is sent away, and others get their answers after.
 func TestAnswersThatNobodyReads(t *testing.T) {
-	set, err := readSettings([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, os.Getenv, io.Discard)
+	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, os.Getenv, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set.answerTime = time.Second / 4
+	set.AnswerTime = time.Second / 4
 	s, err := start(t.Context(), set)
 	if err != nil {
 		t.Fatal(err)
@@ -384,7 +387,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for begin := time.Now(); time.Since(begin) < 2*set.answerTime; {
+	for begin := time.Now(); time.Since(begin) < 2*set.AnswerTime; {
 		fmt.Fprint(socket, "still here")
 		receive(t, socket)
 	}
@@ -418,7 +421,7 @@ func (l *pipes) dial() net.Conn {
 func TestAnAnswerHasAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := echo.New()
-		e.Use(answerInTime(answerTime))
+		e.Use(web.AnswerInTime(settings.AnswerTime))
 		wrote := make(chan error, 1)
 		e.GET("/large", func(c echo.Context) error {
 			err := c.String(http.StatusOK, strings.Repeat("large ", 100_000))
@@ -426,7 +429,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 			return err
 		})
 		e.GET("/late", func(c echo.Context) error {
-			time.Sleep(10 * answerTime)
+			time.Sleep(10 * settings.AnswerTime)
 			return c.String(http.StatusOK, "late")
 		})
 		e.POST("/name", func(c echo.Context) error {
@@ -458,7 +461,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		}
-		time.Sleep(2 * answerTime)
+		time.Sleep(2 * settings.AnswerTime)
 		fmt.Fprint(conn, "POST /name HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 		if got := ask(""); !strings.HasPrefix(got, "HTTP/1.1 100 ") {
 			t.Errorf("who asks before it sends a body gets %q", got)
@@ -469,7 +472,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 		}
 		begin := time.Now()
 		ask("/large") // and reads no more
-		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != answerTime {
+		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.AnswerTime {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"echows/broker"
+	"echows/settings"
 	"echows/socketio"
 	"echows/ws"
 )
@@ -52,8 +53,8 @@ func (n *nodes) keeper() socketio.Journal {
 const saidSubject = "said"
 
 // openNodes finds the other nodes where there may be any: on a NATS cluster.
-func openNodes(ctx context.Context, b *broker.Broker, set settings) (*nodes, error) {
-	if set.nats.url == "" {
+func openNodes(ctx context.Context, b *broker.Broker, set settings.Settings) (*nodes, error) {
+	if set.NATS.URL == "" {
 		return nil, nil
 	}
 	n := &nodes{}
@@ -67,16 +68,13 @@ func openNodes(ctx context.Context, b *broker.Broker, set settings) (*nodes, err
 	if n.said, err = b.OpenBus(ctx, "said"); err != nil {
 		return nil, err
 	}
-	if set.recovery > 0 {
+	if set.Recovery > 0 {
 		n.journal, err = b.OpenJournal(ctx, broker.JournalConfig{
-			Name: "socketio", MaxAge: set.recovery, MaxBytes: journalBytes, MaxEntry: maxPayload,
+			Name: "socketio", MaxAge: set.Recovery, MaxBytes: settings.JournalBytes, MaxEntry: settings.MaxPayload,
 		})
 	}
 	return n, err
 }
-
-// journalBytes is what the events of Socket.IO take in each NATS server's memory.
-const journalBytes = 64 << 20
 
 // hear has a route's connections hear what is said on other nodes.
 func (n *nodes) hear(route *ws.Route) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -9,11 +8,12 @@ import (
 
 	"echows/chat"
 	"echows/views"
+	"echows/web"
 	"echows/ws"
 )
 
-// routes is every URL the server answers, but for those below /socket.io/, which socketio.New mounts.
-func routes(e *echo.Echo, s *server, pages *views.Pages) error {
+// routes is every URL the server answers on -addr, but for those below /socket.io/, which socketio.New mounts.
+func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error {
 	e.GET("/", pages.Show("index")) // the first lesson's page
 	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
@@ -39,9 +39,11 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 		s.io.OnNodes(crowd.recount)      // counted over all nodes
 	}
 
-	e.GET("/healthz", healthz)        // the process is alive
-	e.GET("/metrics", metrics(s))     // numbers for Prometheus
-	e.GET("/readyz", readyz(s.Ready)) // it has what it needs
+	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive
+	e.GET("/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs
+	if withMetrics {
+		e.GET("/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
+	}
 
 	return s.nodes.hear(everyone) // what is said in /ws/broadcast on other nodes
 }
@@ -49,15 +51,11 @@ func routes(e *echo.Echo, s *server, pages *views.Pages) error {
 // gzip compresses what a browser keeps.
 var gzip = middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 
-func healthz(c echo.Context) error {
-	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func readyz(ready func(context.Context) error) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if err := ready(c.Request().Context()); err != nil {
-			return c.JSON(http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "missing": err.Error()})
-		}
-		return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
-	}
+// innerRoutes is every URL that -metrics-addr answers.
+func innerRoutes(s *server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", web.Live())
+	mux.Handle("GET /readyz", web.Ready(s.Ready))
+	mux.Handle("GET /metrics", s.metrics)
+	return mux
 }

@@ -1,41 +1,39 @@
 // Command echows is a WebSocket server to learn from and then keep.
 //
-// This file starts it: it wires the pieces, listens, and shuts down. The settings are in settings.go,
-// what the server answers in routes.go, and the first lesson in ws_handler.go.
+// This file starts it: it wires the pieces, listens, and shuts down. The settings are in the package
+// settings, what the server answers in routes.go, and the first lesson in ws_handler.go.
 package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"syscall"
-	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
-	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/time/rate"
 
 	"echows/broker"
 	"echows/chat"
 	"echows/hub"
-	about "echows/settings"
+	"echows/metrics"
+	"echows/settings"
 	"echows/socketio"
 	"echows/socketio/engineio"
 	"echows/views"
+	"echows/web"
 	"echows/ws"
 )
 
@@ -49,19 +47,27 @@ func main() {
 // one line on stderr: 2 for a setting, 1 for anything else.
 func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
 	if slices.Contains(args, "-version") || slices.Contains(args, "--version") {
-		fmt.Println(about.Version()) // for scripts: on stdout, and whatever else is set
+		fmt.Println(settings.Version()) // for scripts: on stdout, and whatever else is set
 		return 0
 	}
-	set, err := readSettings(args, getenv, stderr)
+	set, err := settings.Read(args, getenv, stderr)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, "\n  -version\n      print the version, and end\n")
 		return 0
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "echows:", err)
 		return 2
 	}
-	slog.SetDefault(set.logger(stderr))
+	if set.Ask != "" {
+		if err := web.Ask(ctx, set.AskURL(), set.TLS.Domain); err != nil {
+			fmt.Fprintln(stderr, "echows:", err)
+			return 1
+		}
+		return 0
+	}
+	logger, flush := set.Logger(stderr)
+	slog.SetDefault(logger)
+	defer flush()
 	s, err := start(ctx, set)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil { // told to end while it waited for NATS
 		slog.Info("shutting down")
@@ -70,6 +76,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	if err != nil {
 		fmt.Fprintln(stderr, "echows:", err)
 		return 1
+	}
+	if s.inner != nil {
+		slog.Info("listening for metrics", "address", s.inner.Addr().String())
 	}
 	slog.Info("listening", "address", s.Addr().String(), "open", s.URL())
 	select {
@@ -84,47 +93,29 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	return 0
 }
 
-// shutdownTime bounds how long Close waits for sockets and requests.
-const shutdownTime = 2500 * time.Millisecond
-
-// maxPayload is what Socket.IO clients expect to be able to send, in bytes.
-const maxPayload = 1_000_000
-
-// maxBuffered is how many bytes all WebSockets may hold of messages that have arrived in part, and of what waits to be
-// sent; garbage comes on top.
-const maxBuffered = 96 << 20
-
-// bodyTime bounds how long a request's body may take to arrive.
-const bodyTime = 30 * time.Second
-
-// answerTime bounds how long a client may take for an answer, from its first byte. One to a poll of Socket.IO goes on as long as its
-// client reads it.
-const answerTime = time.Minute
-
-// startTime bounds a start without a cluster: a stream of many messages takes a while to be read.
-const startTime = time.Minute
-
 // server is the running program: its pieces, in the order they start.
 type server struct {
-	broker   *broker.Broker
-	app      *ws.App
-	hub      *hub.Hub
-	nodes    *nodes // nil on one machine
-	chat     *chat.Chat
-	io       *socketio.Server
-	http     *http.Server
-	listener net.Listener
-	secure   bool // serves https: and wss:
+	broker  *broker.Broker
+	app     *ws.App
+	hub     *hub.Hub
+	nodes   *nodes // nil on one machine
+	chat    *chat.Chat
+	io      *socketio.Server
+	metrics http.Handler
+	public  *web.Server // -addr
+	inner   *web.Server // -metrics-addr; nil without
+	secure  bool        // serves https: and wss:
 
 	messageRate float64 // a second, of one connection to the first lesson's routes; 0 for no limit
 
-	failed chan error // serving ended by itself; holds one
+	serving sync.WaitGroup
+	failed  chan error // serving ended by itself; holds one of each address
 }
 
 // start wires the pieces and listens. Everything that can be wrong with the settings is an error
 // here, before the first connection. For a NATS cluster it waits as long as ctx lasts.
-func start(ctx context.Context, set settings) (*server, error) {
-	s := &server{failed: make(chan error, 1)}
+func start(ctx context.Context, set settings.Settings) (*server, error) {
+	s := &server{failed: make(chan error, 2)}
 	if err := s.start(ctx, set); err != nil {
 		s.Close()
 		return nil, err
@@ -132,102 +123,112 @@ func start(ctx context.Context, set settings) (*server, error) {
 	return s, nil
 }
 
-func (s *server) start(ctx context.Context, set settings) error {
-	if set.nats.url == "" {
+func (s *server) start(ctx context.Context, set settings.Settings) error {
+	if set.NATS.URL == "" {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, startTime)
+		ctx, cancel = context.WithTimeout(ctx, settings.StartTime)
 		defer cancel()
 	}
-	certificates, err := certificates(set)
+	certificates, err := set.Certificates()
 	if err != nil {
 		return err
 	}
 	s.secure = certificates != nil
 	if s.broker, err = broker.Open(ctx, broker.Config{
-		URL:         set.nats.url,
-		Credentials: set.nats.creds,
-		CA:          set.nats.ca,
-		Cert:        set.nats.cert,
-		Key:         set.nats.key,
-		Replicas:    set.nats.replicas,
-		Dir:         set.data,
-		Sync:        time.Duration(set.sync),
+		URL:         set.NATS.URL,
+		Credentials: set.NATS.Creds,
+		CA:          set.NATS.CA,
+		Cert:        set.NATS.Cert,
+		Key:         set.NATS.Key,
+		Replicas:    set.NATS.Replicas,
+		Dir:         set.Data,
+		Sync:        set.Sync,
 	}); err != nil {
 		return err
 	}
-	secret, err := secret(set)
+	secret, err := set.SigningSecret()
 	if err != nil {
 		return err
 	}
 	e := echo.New()
-	e.IPExtractor = clientAddress(set.proxies)
+	e.IPExtractor = web.ClientAddress(set.Proxies)
 	s.app = ws.New(e, ws.Config{
-		Origins:           set.origins,
-		Hosts:             set.hosts,
-		TrustedProxies:    set.proxies,
-		MaxSockets:        set.sockets,
-		MaxAddressSockets: set.addressSockets,
-		MaxMessage:        int(set.maxMessage),
-		MaxBuffered:       max(maxBuffered, 2*int64(set.maxMessage)),
-		Compression:       compression(set.compress),
-		PingInterval:      set.ping,
+		Origins:           set.Origins,
+		Hosts:             set.Hosts,
+		TrustedProxies:    set.Proxies,
+		MaxSockets:        set.Sockets,
+		MaxAddressSockets: set.AddressSockets,
+		MaxMessage:        int(set.MaxMessage),
+		MaxBuffered:       max(settings.MaxBuffered, 8*set.MaxMessage),
+		Compression:       compression(set.Compress),
+		PingInterval:      set.Ping,
 	})
-	s.messageRate = set.messageRate
+	s.messageRate = set.MessageRate
 	s.hub = hub.New()
 	if s.nodes, err = openNodes(ctx, s.broker, set); err != nil {
 		return err
 	}
 	s.chat, err = chat.Open(ctx, s.app, s.hub, s.broker, chat.Config{
 		Secret:   secret,
-		Keep:     set.keepMessages,
-		MaxAge:   set.keepTime,
-		MaxBytes: int64(set.keepBytes),
-		Database: set.database,
+		Keep:     set.KeepMessages,
+		MaxAge:   set.KeepTime,
+		MaxBytes: set.KeepBytes,
+		Database: set.Database,
 		Bus:      s.nodes.crowd(),
-		Limits:   set.limits(),
+		Limits:   chatLimits(set),
 	})
 	if err != nil {
 		return err
 	}
 	s.io = socketio.New(s.app, socketio.Config{
 		Engine: engineio.Config{
-			PingInterval:       set.ping,
-			MaxPayload:         min(int(set.maxMessage), maxPayload),
-			AddressMessageRate: set.addressEvents,
-			Origins:            set.origins,
-			WebSocketOnly:      set.webSocketOnly,
+			PingInterval:       set.Ping,
+			MaxPayload:         min(int(set.MaxMessage), settings.MaxPayload),
+			AddressMessageRate: set.AddressEvents,
+			Origins:            set.Origins,
+			WebSocketOnly:      set.WebSocketOnly,
 		},
-		Recovery: set.recovery,
+		Recovery: set.Recovery,
 		Adapter:  s.nodes.adapter(),
 		Journal:  s.nodes.keeper(),
 	})
-	e.Use(middleware.Recover(), bodyInTime, answerInTime(set.answerTime))
+	e.Use(middleware.Recover(), web.BodyInTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
-	}), staySecure(s.app))
-	if err := routes(e, s, views.New()); err != nil {
+	}), web.StaySecure(s.app))
+	s.metrics = metrics.Handler(metrics.Today(s.app, s.hub, s.chat, s.io)...)
+	if err := routes(e, s, views.New(), set.MetricsAddr == ""); err != nil {
 		return err
 	}
+	return s.listen(set, e, certificates)
+}
 
-	s.http = &http.Server{
-		Handler:           e,
-		TLSConfig:         certificates,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10, // a socket keeps its request's header
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
-	}
-	s.listener, err = net.Listen("tcp", set.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is in use; stop what listens there or choose another with -addr", set.addr)
-	}
+// listen has the addresses answered.
+func (s *server) listen(set settings.Settings, e *echo.Echo, certificates *tls.Config) (err error) {
+	s.public, err = web.Listen(web.Config{Addr: set.Addr, Flag: "-addr", Handler: e, TLS: certificates})
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", set.addr, err)
+		return err
 	}
-	go func() { s.failed <- s.serve() }() // ends with the listener, which Close closes
+	if set.MetricsAddr != "" {
+		s.inner, err = web.Listen(web.Config{Addr: set.MetricsAddr, Flag: "-metrics-addr", Handler: innerRoutes(s), WriteTimeout: settings.AnswerTime})
+		if err != nil {
+			return err
+		}
+		s.serve(s.inner)
+	}
+	s.serve(s.public)
 	return nil
+}
+
+// serve has an address answered until it is shut down.
+func (s *server) serve(at *web.Server) {
+	s.serving.Go(func() {
+		if err := at.Serve(); err != nil {
+			s.failed <- err
+		}
+	})
 }
 
 // compression is what -compress says.
@@ -238,116 +239,21 @@ func compression(on bool) ws.Compression {
 	return ws.CompressionOff
 }
 
-// staySecure has browsers that came by https: come by it for a month (RFC 6797).
-func staySecure(app *ws.App) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if r := c.Request(); app.IsSecure(r) && !strings.HasPrefix(r.Host, "localhost") { // where other servers are http:
-				c.Response().Header().Set(echo.HeaderStrictTransportSecurity, "max-age=2592000")
-			}
-			return next(c)
-		}
+// chatLimits are the chat's.
+func chatLimits(set settings.Settings) chat.Limits {
+	limits := chat.Limits{
+		Posts:        rate.Limit(set.PostRate),
+		AddressPosts: rate.Limit(set.AddressPosts),
+		Connects:     rate.Limit(set.AddressRate),
 	}
-}
-
-// bodyInTime bounds how long a request's body may take. http.Server.ReadTimeout would end a GET that
-// waits, too.
-func bodyInTime(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if c.Request().ContentLength != 0 {
-			http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(bodyTime)) // where there is one to set
-		}
-		return next(c)
+	if set.AddressPosts == 0 {
+		limits.AddressPosts = rate.Inf
 	}
-}
-
-// answerInTime bounds how long writing an answer may take, from its first byte. http.Server.WriteTimeout would count from
-// the request, and end a GET that waits, too. What is upgraded has deadlines of its own; net/http takes this one back.
-func answerInTime(most time.Duration) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			c.Response().Before(func() {
-				http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(most)) // where there is one to set
-			})
-			return next(c)
-		}
-	}
-}
-
-// certificates is how TLS is served, or nil.
-func certificates(set settings) (*tls.Config, error) {
-	switch {
-	case set.tls.domain != "":
-		m := &autocert.Manager{
-			Prompt:     autocert.AcceptTOS,
-			Cache:      autocert.DirCache(filepath.Join(set.data, "certificates")),
-			HostPolicy: autocert.HostWhitelist(set.tls.domain),
-		}
-		return m.TLSConfig(), nil
-	case set.tls.cert != "":
-		pair, err := tls.LoadX509KeyPair(set.tls.cert, set.tls.key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate (-tls-cert, -tls-key): %w", err)
-		}
-		return &tls.Config{Certificates: []tls.Certificate{pair}}, nil
-	}
-	return nil, nil
-}
-
-// secret is what signs sessions: the one that was set, or the data folder's, made at the first start.
-func secret(set settings) ([]byte, error) {
-	if set.secret != "" {
-		return []byte(set.secret), nil
-	}
-	if set.nats.url != "" {
-		slog.Warn("without -secret this node's sessions are good on this node only")
-	}
-	if err := os.MkdirAll(set.data, 0o700); err != nil {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	name := filepath.Join(set.data, "secret")
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err == nil {
-		_, err = f.WriteString(rand.Text() + rand.Text())
-		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-			os.Remove(name)
-			return nil, fmt.Errorf("secret: %w", err)
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("secret: %w", err)
-	}
-	made, err := os.ReadFile(name)
-	if err == nil && len(made) < 16 {
-		err = fmt.Errorf("%s is too short; remove it, and a new one is made", name)
-	}
-	return made, err
-}
-
-// clientAddress is how an address is found that limits count: the connection's own, unless that is a
-// proxy's we trust.
-func clientAddress(proxies networks) echo.IPExtractor {
-	if len(proxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, proxy := range proxies {
-		options = append(options, echo.TrustIPRange(&net.IPNet{
-			IP:   proxy.Addr().AsSlice(),
-			Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
-		}))
-	}
-	return echo.ExtractIPFromXFFHeader(options...)
-}
-
-func (s *server) serve() error {
-	if s.secure {
-		return s.http.ServeTLS(s.listener, "", "")
-	}
-	return s.http.Serve(s.listener)
+	return limits
 }
 
 // Addr is the address listened on.
-func (s *server) Addr() *net.TCPAddr { return s.listener.Addr().(*net.TCPAddr) }
+func (s *server) Addr() *net.TCPAddr { return s.public.Addr() }
 
 // URL is the first page's, for a browser on this machine.
 func (s *server) URL() string {
@@ -370,11 +276,11 @@ func (s *server) Ready(ctx context.Context) error {
 	return errors.Join(<-ready, err)
 }
 
-// Close accepts no more connections, closes the sockets with 1012, waits, within shutdownTime, for them
+// Close accepts no more connections, closes the sockets with 1012, waits, within settings.ShutdownTime, for them
 // and for requests under way, and then ends the pieces, the last first. It takes a server that started
 // in part.
 func (s *server) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	ctx, cancel := context.WithTimeout(context.Background(), settings.ShutdownTime)
 	defer cancel()
 	if s.io != nil {
 		s.io.Close() // first: GETs that wait are answered, and clients told
@@ -382,20 +288,26 @@ func (s *server) Close() {
 	if s.app != nil {
 		sockets := make(chan error, 1)
 		go func() { sockets <- s.app.Shutdown(ctx) }()
-		if s.http != nil {
-			if err := s.http.Shutdown(ctx); err != nil {
-				slog.Warn("requests did not end in time", "error", err)
-				s.http.Close()
-			}
-		}
+		shutdown(ctx, s.public)
 		if err := <-sockets; err != nil {
 			slog.Warn("sockets did not end in time", "error", err)
 		}
+		shutdown(ctx, s.inner) // last, so that the end can be watched
 	}
+	s.serving.Wait()
 	if s.chat != nil {
 		s.chat.Close()
 	}
 	if s.broker != nil {
 		s.broker.Close()
+	}
+}
+
+func shutdown(ctx context.Context, at *web.Server) {
+	if at == nil {
+		return
+	}
+	if err := at.Shutdown(ctx); err != nil {
+		slog.Warn("requests did not end in time", "address", at.Addr().String(), "error", err)
 	}
 }

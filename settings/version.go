@@ -1,4 +1,3 @@
-// Package settings is what the server can be told, and asked, from outside. So far it has the version.
 package settings
 
 import (
@@ -18,14 +17,30 @@ func Version() string {
 	return describe(info)
 }
 
+// ModuleVersion is the module's version alone, such as v1.2.3, or "" where the build did not record it.
+func ModuleVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return moduleVersion(info)
+}
+
+func moduleVersion(info *debug.BuildInfo) string {
+	if info.Main.Version == "(devel)" {
+		return ""
+	}
+	return info.Main.Version
+}
+
 // describe is Version for the build that info describes.
 func describe(info *debug.BuildInfo) string {
 	recorded := map[string]string{}
 	for _, s := range info.Settings {
 		recorded[s.Key] = s.Value
 	}
-	version := info.Main.Version
-	if version == "" || version == "(devel)" {
+	version := moduleVersion(info)
+	if version == "" {
 		version = "of no known version"
 	}
 	if commit := recorded["vcs.revision"]; commit != "" {

@@ -1,31 +1,28 @@
-package main
+package metrics
 
 import (
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"echows/chat"
+	"echows/hub"
 	"echows/socketio"
 	"echows/ws"
 )
 
-// metrics answers with what Prometheus asks for: the process, the runtime, and what is counted here.
-func metrics(s *server) echo.HandlerFunc {
-	r := prometheus.NewRegistry()
+// Today are the collectors of the packages that declare none themselves yet.
+func Today(app *ws.App, topics *hub.Hub, rooms *chat.Chat, io *socketio.Server) (all []prometheus.Collector) {
 	gauge := func(name, help string, value func() int) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
 	}
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	gauge("echows_sockets", "WebSockets that are open.", s.app.Len)
-	gauge("echows_chat_rooms", "Chat rooms that are open on this node.", s.chat.Rooms)
-	gauge("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.", func() int { return s.chat.Archive().Gaps })
-	gauge("echows_archive_missing_messages", "Messages that are missing in the database, at most.", func() int { return int(s.chat.Archive().Missing) })
-	gauge("echows_archive_behind_seconds", "For so long a message has been waiting to be copied into the database.", func() int { return int(s.chat.Archive().Behind.Seconds()) })
-	gauge("echows_topics", "Topics with members on this node.", s.hub.Topics)
-	gauge("echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", s.io.Sessions)
+	gauge("echows_sockets", "WebSockets that are open.", app.Len)
+	gauge("echows_chat_rooms", "Chat rooms that are open on this node.", rooms.Rooms)
+	gauge("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.", func() int { return rooms.Archive().Gaps })
+	gauge("echows_archive_missing_messages", "Messages that are missing in the database, at most.", func() int { return int(rooms.Archive().Missing) })
+	gauge("echows_archive_behind_seconds", "For so long a message has been waiting to be copied into the database.", func() int { return int(rooms.Archive().Behind.Seconds()) })
+	gauge("echows_topics", "Topics with members on this node.", topics.Topics)
+	gauge("echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", io.Sessions)
 	events := func(name, help string, value func(socketio.Stats) uint64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(s.io.Stats())) }))
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(io.Stats())) }))
 	}
 	events("echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n socketio.Stats) uint64 { return n.Engine.Opened })
 	events("echows_socketio_upgrades_total", "Sessions that went over from long-polling to a WebSocket.", func(n socketio.Stats) uint64 { return n.Engine.Upgraded })
@@ -36,13 +33,13 @@ func metrics(s *server) echo.HandlerFunc {
 	events("echows_socketio_recovered_total", "Sockets that came back as the same.", func(n socketio.Stats) uint64 { return n.Recovered })
 	events("echows_socketio_not_recovered_total", "Sockets that wanted to come back, and could not.", func(n socketio.Stats) uint64 { return n.Lost })
 	events("echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or came from them damaged.", func(n socketio.Stats) uint64 { return n.Failed })
-	gauge("echows_buffered_bytes", "Bytes of messages that have arrived in part, and of frames that wait to be sent.", func() int { return int(s.app.Stats().Buffered) })
+	gauge("echows_buffered_bytes", "Bytes of messages that have arrived in part, and of frames that wait to be sent.", func() int { return int(app.Stats().Buffered) })
 	counter := func(name, help string, value func(ws.Stats) uint64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(s.app.Stats())) }))
+		all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value(app.Stats())) }))
 	}
 	counter("echows_sockets_dropped_total", "Sockets closed with 1013, because their peers did not read.", func(n ws.Stats) uint64 { return n.Dropped })
 	counter("echows_connections_refused_total", "Connections refused because there were as many as there may be, in all or of one address.", func(n ws.Stats) uint64 { return n.Refused })
 	counter("echows_messages_slowed_total", "Messages that waited because their connection sent too many a second.", func(n ws.Stats) uint64 { return n.Slowed })
 	counter("echows_buffers_full_total", "Times that a connection was refused more memory, because all together had as much as they may.", func(n ws.Stats) uint64 { return n.Full })
-	return echo.WrapHandler(promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	return all
 }

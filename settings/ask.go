@@ -1,0 +1,26 @@
+package settings
+
+import (
+	"net"
+	"net/netip"
+)
+
+// AskURL is Ask's URL of a server with these settings on this machine.
+func (set *Settings) AskURL() string {
+	scheme, addr := "http", set.MetricsAddr
+	if addr == "" {
+		addr = set.Addr
+		if set.TLS != (TLS{}) {
+			scheme = "https"
+		}
+	}
+	host, port, _ := net.SplitHostPort(addr) // which check has done
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "" || err == nil && ip.IsUnspecified() && ip.Is4():
+		host = "127.0.0.1"
+	case err == nil && ip.IsUnspecified():
+		host = "::1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + set.Ask
+}

@@ -1,0 +1,73 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// none is an environment without variables.
+func none(string) string { return "" }
+
+func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	env := map[string]string{"PORT": "8080", "ALLOWED_ORIGINS": "*", "MAX_MESSAGE": "64KiB", "PING_INTERVAL": "1m", "TLS_CERT": "c", "TLS_KEY": "k",
+		"TRUSTED_PROXIES": "10.1.2.3/8, ::1", "SYNC": "1s", "LOG_LEVEL": "warn", "KEEP_TIME": "3d"}
+	got, err := Read([]string{"-ping", "2s", "-sync", "always"}, func(name string) string { return env[name] }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Addr, want.Origins, want.TLS, want.MaxMessage, want.Ping = ":8080", []string{"*"}, TLS{Cert: "c", Key: "k"}, 64<<10, 2*time.Second
+	want.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	want.LogLevel, want.KeepTime = slog.LevelWarn, 72*time.Hour
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// What nothing is said of is as Defaults has it, and Defaults is well-formed.
+func TestDefaults(t *testing.T) {
+	got, err := Read(nil, none, io.Discard)
+	if err != nil || !reflect.DeepEqual(got, Defaults()) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// Each flag has an environment variable of its own, which sets the same.
+func TestEachFlagHasAVariable(t *testing.T) {
+	seen := map[string]string{}
+	set := Defaults()
+	flags := set.flags()
+	flags.VisitAll(func(f *flag.Flag) {
+		if f.Name == "healthcheck" { // is no setting
+			return
+		}
+		variable := flags.env[f.Name]
+		if variable == "" || seen[variable] != "" {
+			t.Errorf("-%s has the variable %q, as -%s", f.Name, variable, seen[variable])
+		}
+		seen[variable] = f.Name
+	})
+}
+
+func TestHelpSaysDefaultsAsPeopleWriteThem(t *testing.T) {
+	var out bytes.Buffer
+	if _, err := Read([]string{"-h"}, none, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"(default 720h)", "(default 25s)", "(default 1MiB)", "(default 1GiB)", "(default always)", "-keep-time time, KEEP_TIME"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("-h lacks %s", want)
+		}
+	}
+	if text := out.String(); strings.Contains(text, "m0s") || strings.Contains(text, "h0m") {
+		t.Errorf("-h has a time with zeros:\n%s", text)
+	}
+}

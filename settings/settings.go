@@ -1,0 +1,75 @@
+// Package settings is what the server can be told from outside: flags, and for each an environment variable of the same
+// meaning. It also has the limits that the program decides itself, in limits.go, and makes of settings what the
+// program starts with: the log, the secret, the certificates.
+package settings
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Settings is what can be set from outside, as Read returns it: each value is well-formed. The zero value is not
+// useful; Defaults returns the settings of a server that was told nothing.
+type Settings struct {
+	Addr        string         // to listen on, as net.Listen takes it
+	MetricsAddr string         // to listen on for /metrics; "" to answer it on Addr
+	Origins     []string       // foreign origins whose pages may connect
+	Hosts       []string       // the server's own hosts; none for whatever a request names
+	Proxies     []netip.Prefix // networks of proxies that are believed
+	TLS         TLS
+	Data        string // the folder for what lasts
+	NATS        NATS
+
+	Database string        // the URL of a PostgreSQL database, or ""
+	Secret   string        // what signs sessions, or "" for that of the data folder
+	Sync     time.Duration // between two syncs to disk; 0 for a sync before each acknowledgement
+
+	MaxMessage int64 // bytes
+	Ping       time.Duration
+	Compress   bool
+
+	KeepMessages int
+	KeepTime     time.Duration
+	KeepBytes    int64
+
+	// Rates are a second; 0 is no limit where a comment says so.
+	PostRate      float64
+	AddressRate   float64
+	AddressPosts  float64 // 0 for no limit
+	MessageRate   float64 // 0 for no limit
+	AddressEvents float64 // 0 for no limit
+
+	Sockets        int // 0 for no limit
+	AddressSockets int // 0 for no limit
+
+	Recovery      time.Duration // 0 for none
+	WebSocketOnly bool
+
+	Log      string // text or json
+	LogLevel slog.Level
+
+	// Ask is the path of the URL that is to be asked, of a server with the same settings, instead of serving: /healthz or
+	// /readyz, or "" to serve.
+	Ask string
+
+	// AnswerTime is how long a client may take for an answer, from its first byte. It is AnswerTime, the
+	// constant, for whoever reads settings; tests shorten it.
+	AnswerTime time.Duration
+}
+
+// TLS says where a certificate comes from. Of the zero value there is none: the server speaks plain HTTP.
+type TLS struct {
+	Cert, Key string // files
+	Domain    string // to get a certificate for
+}
+
+// NATS says where a NATS cluster is, how it knows us and we know it, and how many of its servers keep a message. Of the
+// zero value there is none: messages are kept by a server inside this process.
+type NATS struct {
+	URL       string
+	Creds     string // a file
+	CA        string // a file
+	Cert, Key string // files
+	Replicas  int
+}

@@ -1,0 +1,38 @@
+package web
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
+)
+
+// ClientAddress is how an address is found that limits count: the connection's own, unless that is one of the proxies'.
+func ClientAddress(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, proxy := range proxies {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP:   proxy.Addr().AsSlice(),
+			Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// StaySecure has browsers that came by https: come by it for a month (RFC 6797).
+func StaySecure(app *ws.App) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if r := c.Request(); app.IsSecure(r) && !strings.HasPrefix(r.Host, "localhost") { // where other servers are http:
+				c.Response().Header().Set(echo.HeaderStrictTransportSecurity, "max-age=2592000")
+			}
+			return next(c)
+		}
+	}
+}
