@@ -1,19 +1,45 @@
 package settings
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"strings"
 )
 
-// Logger is how the server logs, to w: in the form and from the level that is set. Call flush at the end.
+// Logger is how the server logs, to w: in the form and from the level that is set, and paced, so that no client can fill
+// the disk. Call flush at the end: it tells what was left out since this was told last.
 func (set *Settings) Logger(w io.Writer) (logger *slog.Logger, flush func()) {
-	options := &slog.HandlerOptions{Level: set.LogLevel}
-	if set.Log == "json" {
-		return slog.New(slog.NewJSONHandler(w, options)), func() {}
+	h, flush := newPace(w, func(w io.Writer) slog.Handler {
+		options := &slog.HandlerOptions{Level: set.LogLevel, ReplaceAttr: shorten}
+		if set.Log == "json" {
+			return slog.NewJSONHandler(w, options)
+		}
+		return slog.NewTextHandler(w, options)
+	})
+	return slog.New(h), flush
+}
+
+// longestValue is how many bytes of a value are logged. A stack is logged whole: it is the program's own.
+const longestValue = 1 << 10
+
+// shorten cuts what clients could make long, such as a path.
+func shorten(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == "stack" {
+		return a
 	}
-	return slog.New(slog.NewTextHandler(w, options)), func() {}
+	var text string
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	}
+	if len(text) > longestValue {
+		a.Value = slog.StringValue(strings.ToValidUTF8(text[:longestValue], "") + fmt.Sprintf("… (%d bytes)", len(text)))
+	}
+	return a
 }
 
 // HTTPLog is what an http.Server logs to: slog.Default(), under texts that do not vary.

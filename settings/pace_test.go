@@ -1,0 +1,262 @@
+package settings
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// journal is a log that can be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+// line is one line of a JSON log.
+type line struct {
+	Level, Msg, Of string
+	Lines          int
+}
+
+// take reads what was written since the last call.
+func (j *journal) take(t *testing.T) (lines []line, size int) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	size = j.text.Len()
+	for in := bufio.NewScanner(&j.text); in.Scan(); {
+		var l line
+		if err := json.Unmarshal(in.Bytes(), &l); err != nil {
+			t.Fatalf("%s: %v", in.Text(), err)
+		}
+		lines = append(lines, l)
+	}
+	j.text.Reset()
+	return lines, size
+}
+
+// newLog is a paced log, and where it goes.
+func newLog() (*slog.Logger, *journal, func()) {
+	set := Defaults()
+	set.Log = "json"
+	j := new(journal)
+	log, flush := set.Logger(j)
+	return log, j, flush
+}
+
+// count is how many of the lines have a text.
+func count(lines []line, text string) (n int) {
+	for _, l := range lines {
+		if l.Msg == text {
+			n++
+		}
+	}
+	return n
+}
+
+func TestOneTextIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		for range lineBurst + 1000 {
+			log.Info("flood", "n", 1)
+		}
+		log.Info("another")
+		lines, _ := j.take(t)
+		if count(lines, "flood") != lineBurst || count(lines, "another") != 1 || len(lines) != lineBurst+1 {
+			t.Fatalf("of a flood %d lines are written, and %d of another text", count(lines, "flood"), count(lines, "another"))
+		}
+		time.Sleep(summaryTime)
+		synctest.Wait()
+		lines, _ = j.take(t)
+		if len(lines) != 1 || lines[0] != (line{"INFO", leftOutText, "flood", 1000}) {
+			t.Fatalf("a second later it is told that %v", lines)
+		}
+		for range 1000 {
+			log.Info("flood")
+		}
+		if lines, _ = j.take(t); len(lines) != lineRate {
+			t.Errorf("in the next second %d lines are written", len(lines))
+		}
+		flush()
+		flush()
+		if lines, _ = j.take(t); len(lines) != 1 || lines[0].Lines != 1000-lineRate {
+			t.Errorf("at the end it is told that %v", lines)
+		}
+		time.Sleep(time.Hour)
+		if lines, _ = j.take(t); len(lines) != 0 {
+			t.Errorf("after the end it is told that %v", lines)
+		}
+	})
+}
+
+// What is seldom is written, whatever else is.
+func TestNoFloodHidesAWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		defer flush()
+		for second := range 20 {
+			for i := range 300 {
+				for range 20 {
+					log.Info(fmt.Sprint("flood ", i), "with", strings.Repeat("x", 900))
+					log.Warn("flood of warnings", "with", strings.Repeat("x", 900))
+				}
+			}
+			seldom := fmt.Sprint("disk ", second)
+			log.Error(seldom)
+			log.Warn("and again")
+			if lines, _ := j.take(t); count(lines, seldom) != 1 || count(lines, "and again") != 1 {
+				t.Fatalf("in second %d a flood hides an error", second)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// Whatever is logged: the log stays small, what is left out is told, each line counts once, and the memory is bounded.
+func TestTheLogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		state := log.Handler().(*pace).state
+		levels := []slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+		r := rand.New(rand.NewPCG(1, 2))
+		logged, seen, size := 0, 0, 0
+		look := func() {
+			lines, n := j.take(t)
+			size += n
+			for _, l := range lines {
+				if seen++; l.Msg == leftOutText {
+					seen += l.Lines - 1
+				}
+			}
+			if len(state.texts) > mostTexts+len(levels) {
+				t.Fatalf("%d texts are remembered", len(state.texts))
+			}
+		}
+		const minutes = 2
+		for range minutes * 60 * 10 {
+			texts := 1 + r.IntN(8) // as many as an attack makes the program say
+			if r.IntN(600) == 0 {
+				texts = 5000 // and texts that vary, as none should
+			}
+			for range r.IntN(100) {
+				logged++
+				log.Log(t.Context(), levels[r.IntN(3)], fmt.Sprint("text ", r.IntN(texts)), "value", strings.Repeat("x", r.IntN(3000)))
+			}
+			time.Sleep(time.Second / 10)
+			look()
+		}
+		flush()
+		look()
+		if logged != seen {
+			t.Errorf("%d lines were logged, %d are written or told to be left out", logged, seen)
+		}
+		if most := 1_000_000 * minutes; size > most {
+			t.Errorf("in %d minutes %d bytes are written", minutes, size)
+		}
+		t.Logf("%d lines, %d bytes a minute", logged, size/minutes)
+	})
+}
+
+// Attributes and groups of a logger are written, and it is paced with the others.
+func TestPaceIsShared(t *testing.T) {
+	log, j, flush := newLog()
+	one := log.With("id", "a").WithGroup("more")
+	for range lineBurst {
+		one.Info("text", "key", "value")
+		log.Info("text")
+	}
+	if text := j.text.String(); !strings.Contains(text, `"id":"a","more":{"key":"value"}`) {
+		t.Errorf("the log is %.300s", text)
+	}
+	if lines, _ := j.take(t); len(lines) >= 2*lineBurst {
+		t.Errorf("%d lines are written", len(lines))
+	}
+	flush()
+}
+
+func TestPaceFromManyGoroutines(t *testing.T) {
+	log, j, flush := newLog()
+	var all sync.WaitGroup
+	const each, goroutines = 2000, 8
+	for g := range goroutines {
+		all.Go(func() {
+			for i := range each {
+				log.Warn(fmt.Sprint("text ", (g+i)%5))
+			}
+		})
+	}
+	all.Wait()
+	flush()
+	lines, _ := j.take(t)
+	seen := 0
+	for _, l := range lines {
+		if seen++; l.Msg == leftOutText {
+			seen += l.Lines - 1
+		}
+	}
+	if seen != each*goroutines {
+		t.Errorf("%d lines are written or told to be left out, of %d", seen, each*goroutines)
+	}
+}
+
+func TestLevelsAndLongValues(t *testing.T) {
+	set := Defaults()
+	set.LogLevel = slog.LevelWarn
+	var out bytes.Buffer
+	log, flush := set.Logger(&out)
+	log.Info("unseen")
+	log.Warn("text", "path", strings.Repeat("é", 5000), "error", errors.New(strings.Repeat("e", 5000)), "stack", strings.Repeat("s", 5000))
+	flush()
+	text := out.String()
+	if strings.Contains(text, "unseen") || len(text) > 5000+3*longestValue || strings.Count(text, "…") != 2 || !strings.Contains(text, "(10000 bytes)") || strings.Contains(text, `\x`) {
+		t.Errorf("%d bytes: %.200s", len(text), text)
+	}
+	if log.Enabled(context.Background(), slog.LevelInfo) {
+		t.Error("what is not written is made")
+	}
+}
+
+// What clients do wrong with TLS is no warning, and no text of its own for each of them.
+func TestHTTPLog(t *testing.T) {
+	set := Defaults()
+	set.LogLevel = slog.LevelDebug
+	var out bytes.Buffer
+	log, flush := set.Logger(&out)
+	defer flush()
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(log)
+	HTTPLog().Print("http: TLS handshake error from 192.0.2.1:5555: EOF")
+	HTTPLog().Print("http: Accept error: too many open files")
+	for _, want := range []string{`level=DEBUG msg="a TLS handshake failed" error="http: TLS`, `level=WARN msg=HTTP error="http: Accept`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in %s", want, &out)
+		}
+	}
+}
+
+func BenchmarkLeftOut(b *testing.B) {
+	set := Defaults()
+	log, flush := set.Logger(io.Discard)
+	defer flush()
+	b.ReportAllocs()
+	for b.Loop() {
+		log.Info("text", "n", 1)
+	}
+}
