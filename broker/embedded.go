@@ -177,12 +177,12 @@ func (l *serverLog) Debugf(string, ...any)  {}
 func (l *serverLog) Tracef(string, ...any)  {}
 
 func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("broker: " + fmt.Sprintf(format, v...))
+	l.log.Warn("the NATS server inside the process warns", "text", fmt.Sprintf(format, v...))
 }
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	if text := fmt.Sprintf(format, v...); !l.complain(text) {
-		l.log.Error("broker: " + text)
+		l.log.Error("the NATS server inside the process complains", "text", text)
 	}
 }
 
