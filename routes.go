@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"echows/chat"
+	"echows/rooms"
 	"echows/views"
 	"echows/web"
 	"echows/ws"
@@ -18,9 +19,9 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
 	paced := ws.RouteConfig{MessageRate: s.messageRate}
-	s.app.WSWithConfig("/ws", reply, paced)                                   // the first lesson: answers each message
-	s.app.WS("/ws/echo", echoBack)                                            // sends each message back
-	everyone := s.app.WSWithConfig("/ws/broadcast", s.nodes.broadcast, paced) // sends each message to everyone
+	s.app.WSWithConfig("/ws", reply, paced)                                    // the first lesson: answers each message
+	s.app.WS("/ws/echo", echoBack)                                             // sends each message back
+	everyone := s.app.WSWithConfig("/ws/broadcast", broadcast(s.nodes), paced) // sends each message to everyone
 
 	c := s.chat                                                                   // the second lesson
 	e.GET("/chat", pages.Show("chat"))                                            // room lobby
@@ -33,11 +34,8 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
 	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)    // a script's or a backend's
 
-	e.GET("/rooms", pages.Show("rooms"))            // the third lesson; its socket is /socket.io/
-	for _, name := range []string{"/", "/garden"} { // two namespaces: they do not hear each other
-		crowd := visitors(s.io.Of(name)) // events, announcements, counts, rooms
-		s.io.OnNodes(crowd.recount)      // counted over all nodes
-	}
+	e.GET("/rooms", pages.Show("rooms")) // the third lesson; its socket is /socket.io/
+	rooms.Serve(s.io, "/", "/garden")    // two namespaces with events, announcements, counts and rooms
 
 	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive
 	e.GET("/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs
@@ -45,7 +43,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 		e.GET("/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
 	}
 
-	return s.nodes.hear(everyone) // what is said in /ws/broadcast on other nodes
+	return s.nodes.Hear(everyone) // what is said in /ws/broadcast on other nodes
 }
 
 // gzip compresses what a browser keeps.

@@ -29,6 +29,7 @@ import (
 	"echows/chat"
 	"echows/hub"
 	"echows/metrics"
+	"echows/nodes"
 	"echows/settings"
 	"echows/socketio"
 	"echows/socketio/engineio"
@@ -98,7 +99,7 @@ type server struct {
 	broker  *broker.Broker
 	app     *ws.App
 	hub     *hub.Hub
-	nodes   *nodes // nil on one machine
+	nodes   *nodes.Nodes // nil on one machine
 	chat    *chat.Chat
 	io      *socketio.Server
 	metrics http.Handler
@@ -165,8 +166,15 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 	})
 	s.messageRate = set.MessageRate
 	s.hub = hub.New()
-	if s.nodes, err = openNodes(ctx, s.broker, set); err != nil {
-		return err
+	if set.NATS.URL != "" { // a cluster, where other nodes may be
+		s.nodes, err = nodes.Open(ctx, s.broker, nodes.Config{
+			Recovery: set.Recovery,
+			MaxEvent: settings.MaxPayload,
+			MaxBytes: settings.JournalBytes,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	s.chat, err = chat.Open(ctx, s.app, s.hub, s.broker, chat.Config{
 		Secret:   secret,
@@ -174,7 +182,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		MaxAge:   set.KeepTime,
 		MaxBytes: set.KeepBytes,
 		Database: set.Database,
-		Bus:      s.nodes.crowd(),
+		Bus:      s.nodes.Chat(),
 		Limits:   chatLimits(set),
 	})
 	if err != nil {
@@ -189,8 +197,8 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 			WebSocketOnly:      set.WebSocketOnly,
 		},
 		Recovery: set.Recovery,
-		Adapter:  s.nodes.adapter(),
-		Journal:  s.nodes.keeper(),
+		Adapter:  s.nodes.Adapter(),
+		Journal:  s.nodes.Journal(),
 	})
 	e.Use(middleware.Recover(), web.BodyInTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{

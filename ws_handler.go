@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/time/rate"
 
+	"echows/nodes"
 	"echows/ws"
 )
 
@@ -36,10 +37,12 @@ func echoBack(s *ws.Socket, c echo.Context) error {
 
 // broadcast sends every message to all who are connected, its sender too: the simplest group chat there
 // is. One that sends faster than the others read is slowed down.
-func (n *nodes) broadcast(s *ws.Socket, c echo.Context) error {
-	s.OnMessage(func(m ws.Message) error {
-		n.tell(m) // other nodes, if there are any
-		return s.Broadcast(m)
-	})
-	return nil
+func broadcast(others *nodes.Nodes) ws.Handler {
+	return func(s *ws.Socket, c echo.Context) error {
+		s.OnMessage(func(m ws.Message) error {
+			others.Tell(m) // where there are any
+			return s.Broadcast(m)
+		})
+		return nil
+	}
 }

@@ -1,4 +1,4 @@
-package main
+package rooms
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 	"echows/socketio"
 )
 
-// Announcement tells who came and who went.
-type Announcement struct {
+// announcement tells who came or who left.
+type announcement struct {
 	Text string `json:"text"`
 }
 
-// Stats are told to everyone when they change.
-type Stats struct {
+// stats are told to everyone when they change.
+type stats struct {
 	Clients int `json:"clients"` // over all nodes
 }
 
@@ -103,12 +103,12 @@ func (c *crowd) tell() {
 
 	n := c.namespace
 	if came.count == 1 {
-		n.Except(newest).Emit("announcements", Announcement{came.did("joined")}) // who came knows
+		n.Except(newest).Emit("announcements", announcement{came.did("joined")}) // who came knows
 	} else if came.count > 1 {
-		n.Emit("announcements", Announcement{came.did("joined")})
+		n.Emit("announcements", announcement{came.did("joined")})
 	}
 	if went.count > 0 {
-		n.Emit("announcements", Announcement{went.did("left")})
+		n.Emit("announcements", announcement{went.did("left")})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), countTime)
 	defer cancel()
@@ -116,5 +116,5 @@ func (c *crowd) tell() {
 	if err != nil {
 		slog.Warn("not all nodes say how many are connected", "namespace", n.Name(), "error", err)
 	}
-	n.Emit("stats", Stats{clients})
+	n.Emit("stats", stats{clients})
 }

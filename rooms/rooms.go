@@ -1,4 +1,7 @@
-package main
+// Package rooms is the third lesson: events, announcements, a count, namespaces and rooms, as the page /rooms shows them.
+//
+// rooms.go: what visitors may do. crowd.go: what everyone is told of who came and who left.
+package rooms
 
 import (
 	"errors"
@@ -15,23 +18,21 @@ import (
 	"echows/socketio"
 )
 
-// The third lesson: events, announcements, a count, namespaces and rooms, as the page /rooms shows them.
-
 const (
 	mostRooms = 10   // that one visitor may be in
 	longest   = 1000 // characters of a message
 	perSecond = 20   // events of one visitor; in bursts of twice as many
 )
 
-// Said is a message to a namespace, or to a room of it.
-type Said struct {
+// said is a message to a namespace, or to one of its rooms.
+type said struct {
 	From string `json:"from"`
 	Room string `json:"room,omitempty"`
 	Text string `json:"text"`
 }
 
-// Answer is every acknowledgement: what went wrong, or nothing.
-type Answer struct {
+// answer is every acknowledgement: what went wrong, or nothing.
+type answer struct {
 	OK    bool     `json:"ok"`
 	Error string   `json:"error,omitempty"`
 	Rooms []string `json:"rooms,omitempty"` // those the visitor is in now
@@ -40,7 +41,15 @@ type Answer struct {
 // visitorName is what a visitor is called.
 var visitorName = socketio.NewKey[string]("name")
 
-// visitors serves one namespace. Two of them do not hear each other.
+// Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another.
+func Serve(io *socketio.Server, namespaces ...string) {
+	for _, name := range namespaces {
+		crowd := visitors(io.Of(name))
+		io.OnNodes(crowd.recount) // people are counted over all nodes
+	}
+}
+
+// visitors serves one namespace.
 func visitors(n *socketio.Namespace) *crowd {
 	c := &crowd{namespace: n}
 	n.Use(func(s *socketio.Socket) error { // before it is connected
@@ -62,7 +71,7 @@ func visitors(n *socketio.Namespace) *crowd {
 		socketio.On(s, "join", v.limited(v.join))
 		socketio.On(s, "leave", v.limited(v.leave))
 		socketio.On(s, "room message", v.limited(v.sayInRoom))
-		s.On("round trip", func(e socketio.Event) error { return e.Ack(Answer{OK: true}) })
+		s.On("round trip", func(e socketio.Event) error { return e.Ack(answer{OK: true}) })
 		s.OnDisconnect(func(string) { c.left(name) })
 		c.joined(name, s.ID())
 		return nil
@@ -96,9 +105,9 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event, asked) error
 			err = f(a)
 		}
 		if err != nil {
-			return e.Ack(Answer{Error: err.Error()})
+			return e.Ack(answer{Error: err.Error()})
 		}
-		return e.Ack(Answer{OK: true, Rooms: v.rooms()})
+		return e.Ack(answer{OK: true, Rooms: v.rooms()})
 	}
 }
 
@@ -106,7 +115,7 @@ func (v *visitor) say(a asked) error {
 	if err := checkText(a.Text); err != nil {
 		return err
 	}
-	return v.socket.Namespace().Emit("message", Said{From: v.name, Text: a.Text}) // to all
+	return v.socket.Namespace().Emit("message", said{From: v.name, Text: a.Text}) // to all
 }
 
 func (v *visitor) join(a asked) error {
@@ -134,7 +143,7 @@ func (v *visitor) sayInRoom(a asked) error {
 	if err := checkText(a.Text); err != nil {
 		return err
 	}
-	return v.socket.Namespace().To(a.Room).Emit("room message", Said{From: v.name, Room: a.Room, Text: a.Text})
+	return v.socket.Namespace().To(a.Room).Emit("room message", said{From: v.name, Room: a.Room, Text: a.Text})
 }
 
 func checkText(text string) error {

@@ -1,4 +1,4 @@
-package main
+package rooms
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func TestACrowdComesAndGoes(t *testing.T) {
 		defer app.Shutdown(context.Background())
 		io := socketio.New(app, socketio.Config{Logger: quiet})
 		defer io.Close()
-		visitors(io.Of("/"))
+		Serve(io, "/")
 		call := func(method, sid, body string) string {
 			answer := httptest.NewRecorder()
 			e.ServeHTTP(answer, httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling&sid="+sid, strings.NewReader(body)))
