@@ -70,7 +70,9 @@ func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...an
 	if err != nil || len(answer) == 0 {
 		return v, err
 	}
-	err = answer[0].Decode(&v)
+	if err = answer[0].Decode(&v); err != nil {
+		err = named(err, "the acknowledgement of "+quoted(event))
+	}
 	return v, err
 }
 

@@ -10,22 +10,6 @@ import (
 	"strconv"
 )
 
-// ErrArguments is what decoding returns for arguments that are not as asked: the client's mistake. A
-// listener may return it; the client is then told, by an event "error", and stays connected.
-var ErrArguments = errors.New("the arguments are not as expected")
-
-// argumentError is an ErrArguments with what is for the log, which says more than is the client's business.
-type argumentError struct {
-	what   string // such as `argument 1 of "message"`
-	detail error
-}
-
-func (e *argumentError) Error() string { return e.told() + ": " + e.detail.Error() }
-func (e *argumentError) Unwrap() error { return ErrArguments }
-
-// told is the error as the client reads it.
-func (e *argumentError) told() string { return e.what + " is not as expected" }
-
 // Arg is one argument of an event or an acknowledgement, as it came. It can be sent on as it is.
 type Arg struct {
 	raw         []byte   // JSON, with placeholders for what is binary
@@ -56,11 +40,11 @@ func (a Arg) Decode(v any) error {
 			return append(base64.StdEncoding.AppendEncode(dst, a.attachments[num]), '"'), nil
 		})
 		if err != nil {
-			return &argumentError{"an argument", err}
+			return notExpected(v, err)
 		}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return &argumentError{"an argument", err}
+		return notExpected(v, err)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func argOf(args []Arg, i int) Arg {
 func (e Event) Decode(to ...any) error {
 	for i, v := range to[:min(len(to), len(e.Args))] {
 		if err := e.Args[i].Decode(v); err != nil {
-			return &argumentError{fmt.Sprintf("argument %d of %q", i+1, e.Name), err}
+			return named(err, fmt.Sprintf("argument %d of %s", i+1, quoted(e.Name)))
 		}
 	}
 	return nil
@@ -264,8 +264,9 @@ func (s *Socket) failed(e Event, err error) error {
 		s.complain(e, err)
 		return s.tell(map[string]any{"event": e.Name, "message": refused.Message, "data": refused.Data})
 	case errors.Is(err, ErrArguments):
+		err = named(err, "an argument of "+quoted(e.Name))
 		s.complain(e, err)
-		return s.tell(map[string]any{"event": e.Name, "message": toldOf(err)})
+		return s.tell(map[string]any{"event": e.Name, "message": err.Error()})
 	}
 	log.Error("an event's listener failed", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
 	return err
@@ -275,15 +276,6 @@ func (s *Socket) complain(e Event, err error) {
 	s.namespace.server.complaints.Do(func() {
 		s.namespace.server.log.Info("an event was refused", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
 	})
-}
-
-// toldOf is what the client reads of an ErrArguments: nothing of our types.
-func toldOf(err error) string {
-	var a *argumentError
-	if errors.As(err, &a) {
-		return a.told()
-	}
-	return ErrArguments.Error()
 }
 
 // tell emits an event "error", which is not remembered: a stranger's mistakes would push out what others missed.

@@ -85,7 +85,7 @@ func TestAListenersErrorKeepsTheRest(t *testing.T) {
 	})
 	c, _ := s.caller("")
 	c.post(`42["a"]`)
-	if got := c.get(); !slices.Equal(got, []string{`42["error",{"event":"a","message":"the arguments are not as expected"}]`}) {
+	if got := c.get(); !slices.Equal(got, []string{`42["error",{"event":"a","message":"an argument of \"a\" is not what the server expects"}]`}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -175,9 +175,9 @@ func TestTypedListeners(t *testing.T) {
 		`421["two",1]`:                          `431[1,""]`,
 		`421["two"]`:                            `431[0,""]`,
 		`421["two",1,"x",2]`:                    `431[1,"x"]`,
-		`421["two",1,2]`:                        `42["error",{"event":"two","message":"argument 2 of \"two\" is not as expected"}]`,
+		`421["two",1,2]`:                        `42["error",{"event":"two","message":"argument 2 of \"two\" has to be text, not a number"}]`,
 		`421["three",1,"x"]`:                    `431[1,"x",0]`,
-		`421["three","1"]`:                      `42["error",{"event":"three","message":"argument 1 of \"three\" is not as expected"}]`,
+		`421["three","1"]`:                      `42["error",{"event":"three","message":"argument 1 of \"three\" has to be a whole number, not text"}]`,
 		`421["args"]`:                           `431[null,null,null,false,false,"null"]`,
 		`421["args",{"_placeholder":true},[1]]`: `431[{"_placeholder":true},[1],null,false,false,"null"]`,
 	} {

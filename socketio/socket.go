@@ -109,8 +109,13 @@ func (s *Socket) Handshake() Handshake {
 	return Handshake{s.auth, s.conn.session.Request(), s.conn.session.RealIP(), time.Unix(0, s.began)}
 }
 
-// Auth decodes CONNECT's payload into v, a pointer. The error is an ErrArguments.
-func (s *Socket) Auth(v any) error { return Arg{raw: s.auth}.Decode(v) }
+// Auth decodes CONNECT's payload, which clients call auth, into v, a pointer. The error is an ErrArguments.
+func (s *Socket) Auth(v any) error {
+	if err := (Arg{raw: s.auth}).Decode(v); err != nil {
+		return named(err, "auth")
+	}
+	return nil
+}
 
 // Recovered reports whether this is a socket that lost its connection and came back, with its id, its
 // rooms, its values and what it missed.
