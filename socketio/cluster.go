@@ -234,7 +234,7 @@ func (n *Namespace) notifyAll(watching []*Socket, m message) {
 		values[i] = arg
 	}
 	for _, s := range watching {
-		n.server.guard("OnAnyOutgoing", func() { s.notify(event, values) })
+		n.server.guard(s.log(), "OnAnyOutgoing", func() { s.notify(event, values) })
 	}
 }
 
@@ -244,7 +244,7 @@ func (c *cluster) tellChange() {
 	changed := slices.Clone(c.changed)
 	c.mu.Unlock()
 	for _, f := range changed {
-		c.server.guard("OnNodes", f)
+		c.server.guard(c.server.log, "OnNodes", f)
 	}
 }
 

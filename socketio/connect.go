@@ -51,6 +51,7 @@ func (c *conn) connect(p packet) error {
 		return c.refuse(p.namespace, err)
 	}
 	admitted = true
+	s.debug("socket connected", "recovered", s.recovered)
 	s.saveAnd(nil) // an error is logged
 	s.greet(onConnect)
 	return nil
@@ -131,8 +132,8 @@ func (s *Socket) greet(onConnect []func(*Socket) error) {
 	defer s.settle()
 	for _, f := range onConnect {
 		if err := f(s); err != nil {
-			if !errors.Is(err, ErrClosed) {
-				s.namespace.server.log.Error("OnConnect failed", "sid", s.id, "namespace", s.namespace.name, "error", err)
+			if !errors.Is(err, ErrClosed) && !s.hasLeft(err) {
+				s.log().Error("OnConnect failed", "error", err)
 			}
 			s.Disconnect(false)
 			return
@@ -147,7 +148,7 @@ func (c *conn) refuse(namespace string, why error) error {
 	}
 	c.server.counters.refused.Add(1)
 	c.server.complaints.Do(func() {
-		c.server.log.Info("a connect was refused", "namespace", namespace, "address", c.session.RealIP(), "error", why)
+		c.server.log.Info("a connect was refused", "id", c.session.LogID(), "namespace", namespace, "remote", c.session.RealIP(), "error", why)
 	})
 	answer := struct {
 		Message string `json:"message"`

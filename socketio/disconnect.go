@@ -70,6 +70,7 @@ func (s *Socket) end(reason string) bool {
 		answer(nil, ErrClosed)
 	}
 	n.server.release(n)
+	s.debug("socket disconnected", "reason", reason)
 	s.tellEnd()
 	return true
 }
@@ -101,7 +102,7 @@ func (s *Socket) tellEnd() {
 	s.listeners.disconnect = nil
 	s.namespace.server.running.Go(func() {
 		for _, f := range functions {
-			s.namespace.server.guard("OnDisconnect", func() { f(reason) })
+			s.namespace.server.guard(s.log(), "OnDisconnect", func() { f(reason) })
 		}
 	})
 }

@@ -297,6 +297,8 @@ func (r *records) Handle(_ context.Context, one slog.Record) error {
 	return nil
 }
 
+func (r *records) WithAttrs([]slog.Attr) slog.Handler { return r }
+
 // having are the lines with a text in them.
 func (r *records) having(text string) (lines []string) {
 	r.mu.Lock()

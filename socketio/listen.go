@@ -255,7 +255,6 @@ func (s *Socket) call(l listeners, e Event) error {
 
 // failed says what becomes of the connection when an event's listener returned an error.
 func (s *Socket) failed(e Event, err error) error {
-	log := s.namespace.server.log
 	var refused *Refusal
 	switch {
 	case err == nil || errors.Is(err, ErrClosed): // the client has left
@@ -267,14 +266,16 @@ func (s *Socket) failed(e Event, err error) error {
 		err = named(err, "an argument of "+quoted(e.Name))
 		s.complain(e, err)
 		return s.tell(map[string]any{"event": e.Name, "message": err.Error()})
+	case s.hasLeft(err):
+		return nil
 	}
-	log.Error("an event's listener failed", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
+	s.log().Error("an event's listener failed", "event", shortened(e.Name), "error", err)
 	return err
 }
 
 func (s *Socket) complain(e Event, err error) {
 	s.namespace.server.complaints.Do(func() {
-		s.namespace.server.log.Info("an event was refused", "sid", s.id, "namespace", s.namespace.name, "event", e.Name, "error", err)
+		s.log().Info("an event was refused", "event", shortened(e.Name), "error", err)
 	})
 }
 

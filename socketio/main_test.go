@@ -44,6 +44,13 @@ func newServer(t testing.TB, cfg socketio.Config) *server {
 func start(t testing.TB, cfg socketio.Config) *server {
 	t.Helper()
 	s := newServer(t, cfg)
+	s.serve()
+	return s
+}
+
+// serve gives the server a port, and ends it with the test.
+func (s *server) serve() {
+	t := s.t
 	h := httptest.NewServer(s.echo)
 	s.url = h.URL
 	t.Cleanup(func() {
@@ -57,7 +64,6 @@ func start(t testing.TB, cfg socketio.Config) *server {
 			t.Errorf("%d sockets are left", n)
 		}
 	})
-	return s
 }
 
 // close ends a server that newServer made.

@@ -210,6 +210,19 @@ func (c *caller) lose() {
 	<-ctx.Done()
 }
 
+// breakOff has a GET end before its answer comes.
+func (c *caller) breakOff() {
+	req := httptest.NewRequestWithContext(ended(c.t), "GET", "/socket.io/?EIO=4&transport=polling&sid="+c.session, nil)
+	c.echo.ServeHTTP(httptest.NewRecorder(), req)
+}
+
+// ended is a context that has ended.
+func ended(t testing.TB) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
 // back connects again as the client that it was, with an offset if it has one.
 func (c *caller) back(offset string) (again *caller, more []string) {
 	c.t.Helper()

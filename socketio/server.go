@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -48,7 +47,10 @@ type Config struct {
 	// Journal lets a socket come back on another node, where there is an Adapter and Recovery; without one it comes back
 	// to its own only.
 	Journal Journal
-	// Logger gets a line for what clients do wrong; slog.Default() by default.
+	// Logger gets lines for what clients do wrong, after the first hundred no more than five a second; for listeners that
+	// fail or panic; and, at level debug, for each socket that comes or goes. The attribute id is the connection's, in
+	// all its lines (see engineio.Session.LogID). What clients send, but for names of events and namespaces, is in none.
+	// slog.Default() by default.
 	Logger *slog.Logger
 }
 
@@ -308,15 +310,4 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.cluster.close()
 	}
 	return err
-}
-
-// guard calls a function of the application that runs in a goroutine of ours: its panic is logged, and ends
-// nothing else.
-func (s *Server) guard(what string, f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.log.Error("a callback panicked", "callback", what, "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
-	f()
 }

@@ -50,8 +50,9 @@ type Config struct {
 	// OnRefused is called with each request that no session takes, and why: a handshake that is wrong, not allowed or
 	// one too many, a foreign origin, an unknown session. It runs before the answer, in the request's goroutine.
 	OnRefused func(r *http.Request, status int, reason string)
-	// Logger gets a line for each session that ends with an error, after the first hundred no more than five a second,
-	// for callbacks that panic, and, once a second at most, for what was refused; slog.Default() by default.
+	// Logger gets a line for each session that ends by its client's mistake, after the first hundred no more than five a
+	// second; for callbacks that panic; once a second at most for what was refused; and, at level debug, for each session
+	// that begins or ends. The attribute id is Session.LogID. slog.Default() by default.
 	Logger *slog.Logger
 }
 

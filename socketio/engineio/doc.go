@@ -41,6 +41,6 @@
 //
 // packet.go: the encoding, with no connection in sight. config.go: the settings. server.go: which request is what.
 // refuse.go and cors.go: who is refused, and what pages of other origins may read. session.go: a session. send.go,
-// receive.go, life.go, end.go: what it sends and takes, its pings, its end. polling.go with post.go, and websocket.go:
+// receive.go, life.go, end.go: what it sends and takes, its pings, its end. log.go, stats.go: what is told of it. polling.go with post.go, and websocket.go:
 // its two transports.
 package engineio

@@ -41,11 +41,7 @@ func (s *Session) endLocked(reason string, why error) {
 	s.ended, s.reason = true, reason
 	s.timer.Stop()
 	s.wakeLocked()
-	if why != nil {
-		s.server.ends.Do(func() {
-			s.server.config.Logger.Info("session ended", "sid", s.id, "address", s.realIP, "reason", reason, "error", why)
-		})
-	}
+	s.logEnd(reason, why)
 	if s.probe != nil {
 		s.probe.Close(closeCode(reason), reason)
 		s.probe = nil
@@ -105,7 +101,7 @@ func (s *Session) runOnClose(callbacks []func(reason string)) {
 func (s *Session) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.server.config.Logger.Error("a callback panicked", "sid", s.id, "panic", p, "stack", string(debug.Stack()))
+			s.server.config.Logger.Error("a callback panicked", "id", s.LogID(), "panic", p, "stack", string(debug.Stack()))
 			s.end(ForcedClose, nil)
 		}
 	}()

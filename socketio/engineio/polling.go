@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,7 +24,7 @@ type answer struct {
 
 var (
 	errTwoGETs = errors.New("two GETs at once")
-	errLostGET = errors.New("the client gave up a GET")
+	errLostGET = fmt.Errorf("%w: it gave up a GET", errLeft)
 )
 
 // openPolling begins a session with a GET.
@@ -82,7 +83,7 @@ func (s *Session) poll(c echo.Context) error {
 			return errRequest.answer(c)
 		}
 		if err := s.write(c, a); err != nil {
-			s.end(TransportError, err) // what the answer was to bring is lost
+			s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err)) // what the answer was to bring is lost
 		}
 		return nil
 	case <-c.Request().Context().Done():

@@ -9,8 +9,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/time/rate"
-
-	"echows/ws"
 )
 
 // refusal is what is wrong with a request, as the protocol numbers it.
@@ -77,20 +75,5 @@ func (s *Server) tellRefusal(c echo.Context, status int, why string) {
 	s.refused.count.Add(1)
 	if s.config.OnRefused != nil {
 		s.config.OnRefused(c.Request(), status, why)
-	}
-}
-
-func (s *Server) logRefusal(c echo.Context, status int, why string) {
-	logged := false
-	s.refused.seldom.Do(func() {
-		logged = true
-		line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
-		if origin := c.Request().Header.Get("Origin"); origin != "" {
-			line = append(line, "origin", origin)
-		}
-		s.config.Logger.Warn("session refused", append(line, "refused since the last such line", s.refused.skipped.Swap(0))...)
-	})
-	if !logged {
-		s.refused.skipped.Add(1)
 	}
 }

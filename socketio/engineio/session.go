@@ -2,6 +2,8 @@ package engineio
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -89,6 +91,7 @@ func (s *Server) begin(one *Session, address string) error {
 		one.onClose = append(one.onClose, func(string) { s.paces.leave(address) })
 	}
 	one.mu.Unlock()
+	one.debug("session began", "transport", one.Transport())
 	one.guard(func() { s.onSession(one) })
 	return nil
 }
@@ -113,6 +116,16 @@ func (s *Session) RealIP() string { return s.realIP }
 
 // Address is the client's, by which limits count; as ws.AddressOf tells it.
 func (s *Session) Address() string { return s.holding.address }
+
+// LogID names the session in lines of the log, and speaks for nobody: it is the WebSocket's ID where the session began with
+// one, and otherwise made of the session's ID.
+func (s *Session) LogID() string {
+	if s.kept == nil {
+		return s.socket.ID() // which it has for good
+	}
+	sum := sha256.Sum256([]byte(s.id))
+	return "polling-" + hex.EncodeToString(sum[:6])
+}
 
 // OnMessage registers what is called with each message, one at a time and in order; its data is valid
 // until f returns. An error ends the session.

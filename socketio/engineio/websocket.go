@@ -143,6 +143,7 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	s.wakeLocked()
 	handled := s.handled
 	s.mu.Unlock()
+	s.debug("session went over to a WebSocket", "websocket", socket.ID())
 	s.serve(socket)
 	if handled != nil {
 		<-handled // its callbacks may send on the socket meanwhile

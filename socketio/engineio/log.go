@@ -1,0 +1,54 @@
+package engineio
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
+)
+
+// errLeft is why a session ended whose client went away: nobody's mistake.
+var errLeft = errors.New("the client left")
+
+// debug logs a routine line.
+func (s *Session) debug(line string, more ...any) {
+	if log := s.server.config.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug(line, append([]any{"id", s.LogID(), "remote", s.realIP}, more...)...)
+	}
+}
+
+// logEnd logs the session's end. What a client did wrong is for the eyes of its author, and paced: a flood of it is not
+// to fill the log.
+func (s *Session) logEnd(reason string, why error) {
+	if why == nil || errors.Is(why, errLeft) {
+		s.debug("session ended", "reason", reason)
+		return
+	}
+	s.server.ends.Do(func() {
+		s.server.config.Logger.Info("session ended", "id", s.LogID(), "remote", s.realIP, "reason", reason, "error", why)
+	})
+}
+
+// logRefusal logs a refused request, once a second at most. One that is only wrong, such as that of a session that has
+// ended, deserves no warning.
+func (s *Server) logRefusal(c echo.Context, status int, why string) {
+	logged := false
+	s.refused.seldom.Do(func() {
+		logged = true
+		line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
+		if origin := c.Request().Header.Get("Origin"); origin != "" {
+			line = append(line, "origin", origin)
+		}
+		level := slog.LevelWarn
+		if status == errRequest.status() {
+			level = slog.LevelInfo
+		}
+		s.config.Logger.Log(context.Background(), level, "session refused", append(line, "refused since the last such line", s.refused.skipped.Swap(0))...)
+	})
+	if !logged {
+		s.refused.skipped.Add(1)
+	}
+}
