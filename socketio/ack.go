@@ -92,6 +92,7 @@ func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
 	case s.state.Load() != connected:
 		return ErrClosed
 	case len(s.acks) >= most:
+		s.namespace.server.counters.reached(limitAcks)
 		return fmt.Errorf("socketio: the client owes %d acknowledgements", most)
 	}
 	if s.acks == nil {
@@ -210,6 +211,7 @@ func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answ
 		asked = append(asked, s)
 	})
 	n.mu.Unlock()
+	n.server.counters.sent.many(len(asked))
 	if e.notify != nil {
 		for _, s := range asked {
 			e.notify(s)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -66,7 +65,7 @@ func (a Arg) IsBinary() bool {
 }
 
 // errArgs is for a packet with more arguments than Limits.Arguments.
-var errArgs = errors.New("a packet has too many arguments")
+var errArgs = &limitError{limitArguments, "a packet has too many arguments"}
 
 // decodeArgs splits an array, which is valid JSON, of at most so many values.
 func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {

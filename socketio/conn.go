@@ -40,8 +40,8 @@ type partial struct {
 var (
 	errText         = errors.New("text came where an attachment was to")
 	errBinary       = errors.New("an attachment came with no packet before it")
-	errTooMuch      = errors.New("a packet's attachments are too long")
-	errFull         = errors.New("the server holds too many attachments that wait for their packets")
+	errTooMuch      = &limitError{limitAttachmentBytes, "a packet's attachments are too long"}
+	errFull         = &limitError{limitPartialBytes, "the server holds too many attachments that wait for their packets"}
 	errNotConnected = errors.New("a packet is for a namespace that is not connected")
 	errTwice        = errors.New("a namespace was connected twice")
 	errDirection    = errors.New("CONNECT_ERROR is the server's to send")
@@ -64,6 +64,14 @@ func (s *Server) accept(session *engineio.Session) {
 
 // receive takes one message: a packet, or an attachment of the one before. An error ends the connection.
 func (c *conn) receive(m ws.Message) error {
+	err := c.take(m)
+	if past := (*limitError)(nil); err != nil && errors.As(err, &past) {
+		c.server.counters.reached(past.limit)
+	}
+	return err
+}
+
+func (c *conn) take(m ws.Message) error {
 	if !m.IsText() {
 		return c.attach(m.Data)
 	}

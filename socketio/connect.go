@@ -65,15 +65,19 @@ func (c *conn) judgeConnect(p packet) error {
 	if again && c.connects == nil {
 		c.connects = rate.NewLimiter(rate.Limit(limits.Connects), max(limits.Namespaces-1, 1))
 	}
+	reached, why := limit(0), (*Refusal)(nil)
 	switch {
 	case again && !c.connects.Allow():
-		return errTooManyConnects
+		reached, why = limitConnects, errTooManyConnects
 	case len(p.data) > limits.Auth:
-		return errLongAuth
+		reached, why = limitAuth, errLongAuth
 	case len(c.all()) >= limits.Namespaces:
-		return errTooManySpaces
+		reached, why = limitNamespaces, errTooManySpaces
+	default:
+		return nil
 	}
-	return nil
+	c.server.counters.reached(reached)
+	return why
 }
 
 // admit runs what a new socket has to pass, and makes it one of its namespace's.
@@ -125,6 +129,7 @@ func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	for _, e := range missed {
 		s.conn.session.Offer(e.frame)
 	}
+	n.server.counters.sent.of(s, len(missed))
 }
 
 // greet has OnConnect's functions meet the socket. OnDisconnect's functions run only afterwards.

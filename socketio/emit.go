@@ -189,12 +189,14 @@ func (n *Namespace) deliverLocked(e emission, offset uint64, f *ws.Prepared) {
 	if len(e.rooms) != 1 || n.rooms[e.rooms[0]] != nil {
 		f = n.placed.Place(f)
 	}
+	sent := 0
 	n.eachLocked(e.audience, func(s *Socket) {
 		if !e.volatile {
 			s.conn.session.Offer(f)
 		} else if !s.conn.session.TrySend(f) {
 			return
 		}
+		sent++
 		if s.memory != nil {
 			s.trail.unkept = e.hole || s.trail.unkept && offset == s.trail.sent
 			s.trail.sent = offset
@@ -203,6 +205,7 @@ func (n *Namespace) deliverLocked(e emission, offset uint64, f *ws.Prepared) {
 			*e.watching = append(*e.watching, s)
 		}
 	})
+	n.server.counters.sent.many(sent)
 }
 
 // notify calls OnAnyOutgoing's functions.
@@ -230,7 +233,7 @@ func (s *Socket) write(p packet, event string, args []any) error {
 	head := p.appendHead(engineio.AppendType((*wire)[:0]))
 	b, attachments, err := appendArgs(head, event, args)
 	if err == nil && len(attachments) == 0 {
-		err = s.conn.session.SendTyped(b)
+		err = s.sent(p, s.conn.session.SendTyped(b))
 	} else if err == nil {
 		p.data = slices.Clone(b[len(head):])
 		err = s.send(p, attachments)
@@ -245,7 +248,7 @@ func (s *Socket) write(p packet, event string, args []any) error {
 // send sends a packet of this socket.
 func (s *Socket) send(p packet, attachments [][]byte) error {
 	if most := s.namespace.server.config.Limits.Attachments; len(attachments) > most {
-		return errAttached(len(attachments), most)
+		return errBinaryValues(len(attachments), most)
 	}
 	f, err := encodeFrame(p, attachments)
 	if err != nil {
@@ -254,7 +257,15 @@ func (s *Socket) send(p packet, attachments [][]byte) error {
 	if !s.Connected() {
 		return ErrClosed
 	}
-	return s.conn.session.SendPrepared(f)
+	return s.sent(p, s.conn.session.SendPrepared(f))
+}
+
+// sent counts an event that could be sent.
+func (s *Socket) sent(p packet, err error) error {
+	if err == nil && p.kind == kindEvent {
+		s.namespace.server.counters.sent.of(s, 1)
+	}
+	return err
 }
 
 // newEvent makes an event's packet, with its attachments beside it.
@@ -264,7 +275,7 @@ func newEvent(n *Namespace, event string, args []any) (packet, [][]byte, error) 
 	}
 	data, attachments, err := appendArgs(nil, event, args)
 	if most := n.server.config.Limits.Attachments; err == nil && len(attachments) > most {
-		err = errAttached(len(attachments), most)
+		err = errBinaryValues(len(attachments), most)
 	}
 	return packet{kind: kindEvent, namespace: n.name, data: data}, attachments, err
 }
@@ -273,7 +284,7 @@ func errReserved(event string) error {
 	return fmt.Errorf("socketio: %q is a reserved event name", event)
 }
 
-func errAttached(n, most int) error {
+func errBinaryValues(n, most int) error {
 	return fmt.Errorf("socketio: %d binary values in one packet; %d are the most (Limits.Attachments)", n, most)
 }
 

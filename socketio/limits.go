@@ -51,6 +51,35 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
+// limit is one of the Limits, of which is counted how often it refuses something.
+type limit int
+
+const (
+	limitNamespaces limit = iota
+	limitConnects
+	limitAuth
+	limitArguments
+	limitAttachments
+	limitAttachmentBytes
+	limitPartialBytes
+	limitRooms
+	limitAcks
+	limitCount
+)
+
+// limitNames are how the metrics call them.
+var limitNames = [limitCount]string{
+	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes", "partial_bytes", "rooms", "acks",
+}
+
+// limitError ends the connection of a client that goes past a limit.
+type limitError struct {
+	limit limit
+	text  string
+}
+
+func (e *limitError) Error() string { return e.text }
+
 // partialTime is how long a packet's attachments may take to arrive.
 const partialTime = 30 * time.Second
 

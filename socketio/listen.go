@@ -199,6 +199,7 @@ func (s *Socket) dispatch(p packet, attachments [][]byte) error {
 	if err != nil {
 		return err
 	}
+	s.namespace.server.counters.received.of(s, 1)
 	e := Event{Socket: s, Args: args}
 	if p.hasID {
 		e.ack = &pendingAck{id: p.id}

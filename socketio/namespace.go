@@ -132,6 +132,7 @@ func (n *Namespace) add(s *Socket) bool {
 	s.place = len(n.everyone)
 	n.everyone = append(n.everyone, s)
 	s.present = true
+	n.server.counters.sockets.Add(1)
 	if len(n.everyone) == 1 {
 		n.listenLocked(n.subject())
 	}
@@ -152,6 +153,7 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 		n.recovery.removedLocked(s, lost)
 	}
 	s.present = false
+	n.server.counters.sockets.Add(-1)
 	delete(n.sockets, s.id)
 	last := n.everyone[len(n.everyone)-1]
 	n.everyone[s.place], last.place = last, s.place

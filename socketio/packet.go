@@ -39,7 +39,8 @@ type packet struct {
 
 var (
 	errType        = errors.New("a packet is of an unknown type")
-	errAttachments = errors.New("a packet has no attachments, or too many")
+	errAttachments = errors.New("a packet does not have the attachments that it needs")
+	errAttached    = &limitError{limitAttachments, "a packet has too many attachments"}
 	errNamespace   = errors.New("a packet's namespace is too long")
 	errID          = errors.New("a packet's id is too large")
 	errName        = errors.New("an event has a name that is reserved, or none")
@@ -58,8 +59,11 @@ func decode(text []byte, maxAttachments int) (packet, error) {
 	if p.kind == kindBinaryEvent || p.kind == kindBinaryAck {
 		number, after, ok := bytes.Cut(rest, []byte("-"))
 		n, err := strconv.ParseUint(string(number[:min(len(number), 4)]), 10, 8)
-		if !ok || err != nil || len(number) > 3 || n < 1 || int(n) > maxAttachments {
+		switch {
+		case !ok || err != nil || len(number) > 3 || n < 1:
 			return p, errAttachments
+		case int(n) > maxAttachments:
+			return p, errAttached
 		}
 		p.attachments, rest = int(n), after
 	}

@@ -39,6 +39,7 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 			continue
 		}
 		if most := n.server.config.Limits.Rooms; len(s.rooms) >= most {
+			n.server.counters.reached(limitRooms)
 			return fmt.Errorf("socketio: a socket can be in %d rooms", most)
 		}
 		r := n.rooms[name]

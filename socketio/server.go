@@ -101,22 +101,46 @@ type pattern struct {
 
 // counters are what Stats tells.
 type counters struct {
+	sockets                          atomic.Int64
 	refused, recovered, lost, failed atomic.Uint64
+	received, sent                   tally
+	limits                           [limitCount]atomic.Uint64
 }
+
+// reached counts that a limit refused something.
+func (c *counters) reached(l limit) { c.limits[l].Add(1) }
 
 // Stats are a Server's numbers, for this node, since its start.
 type Stats struct {
 	Engine    engineio.Stats
+	Sockets   int    // that are connected now
+	Received  uint64 // events
+	Sent      uint64 // events, once for each socket that one was queued for
 	Refused   uint64 // CONNECTs
 	Recovered uint64 // sockets that came back as the same
 	Lost      uint64 // sockets that wanted to, and could not
 	Failed    uint64 // messages that did not reach the other nodes, or came from them damaged
+
+	reached [limitCount]uint64 // how often each of the Limits refused something
 }
 
 // Stats returns the Server's numbers.
 func (s *Server) Stats() Stats {
 	c := &s.counters
-	return Stats{s.engine.Stats(), c.refused.Load(), c.recovered.Load(), c.lost.Load(), c.failed.Load()}
+	stats := Stats{
+		Engine:    s.engine.Stats(),
+		Sockets:   int(c.sockets.Load()),
+		Received:  c.received.sum(),
+		Sent:      c.sent.sum(),
+		Refused:   c.refused.Load(),
+		Recovered: c.recovered.Load(),
+		Lost:      c.lost.Load(),
+		Failed:    c.failed.Load(),
+	}
+	for l := range c.limits {
+		stats.reached[l] = c.limits[l].Load()
+	}
+	return stats
 }
 
 // New mounts a server on the App's Echo: the transports at cfg.Path, and the browser's scripts below it.

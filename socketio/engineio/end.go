@@ -39,6 +39,9 @@ func (s *Session) endLocked(reason string, why error) {
 		return
 	}
 	s.ended, s.reason = true, reason
+	if s.transport == polling {
+		s.server.counters.polling.Add(-1)
+	}
 	s.timer.Stop()
 	s.wakeLocked()
 	s.logEnd(reason, why)
@@ -74,7 +77,10 @@ func closeCode(reason string) ws.CloseCode {
 // endSlowLocked ends the session of a client that does not take what is sent to it.
 func (s *Session) endSlowLocked(why error) {
 	if !s.ended {
-		s.server.slowClosed.Add(1)
+		s.server.counters.slowClosed.Add(1)
+		if s.transport == polling {
+			s.server.counters.slowPolling.Add(1)
+		}
 	}
 	s.endLocked(TransportError, why)
 }

@@ -91,7 +91,10 @@ func (s *Session) isInTime() bool {
 }
 
 func (s *Session) endSilentLocked() {
-	s.server.silent.Add(1)
+	s.server.counters.silent.Add(1)
+	if s.transport == polling {
+		s.server.counters.silentPolling.Add(1)
+	}
 	s.endLocked(PingTimeout, nil)
 }
 

@@ -37,8 +37,8 @@ func TestPings(t *testing.T) {
 		if got := <-s.ended; got != engineio.PingTimeout || time.Since(last) != 45*time.Second {
 			t.Errorf("ended with %q after %v", got, time.Since(last))
 		}
-		if n := s.engine.Stats().Silent; n != 1 {
-			t.Errorf("%d were silent", n)
+		if n := s.engine.Stats(); n.Silent != 1 || n.SilentPolling != 1 || n.Polling != 0 || n.OpenedPolling != 1 {
+			t.Errorf("the numbers are %+v", n)
 		}
 	})
 }

@@ -85,7 +85,7 @@ func (s *Session) waitForTurn(size int) {
 	if wait <= 0 {
 		return
 	}
-	s.server.slowed.Add(1)
+	s.server.counters.slowed.Add(1)
 	for ; wait > 0 && !s.isEnded(); wait -= look {
 		time.Sleep(min(wait, look))
 	}

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -46,13 +47,16 @@ func (s *Session) post(c echo.Context) error {
 		mine.held.release()
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		s.server.counters.tooLong.Add(1)
 		return c.NoContent(http.StatusRequestEntityTooLarge)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errBuffered):
+		s.server.counters.noMemory.Add(1)
 		s.end(TransportError, err)
-	}
-	if errors.Is(err, errBuffered) {
 		return c.NoContent(http.StatusServiceUnavailable)
+	case err != nil: // the rest of it did not come
+		s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err))
 	}
 	if err != nil || !s.handlePost(mine, body) {
 		return errRequest.answer(c)
@@ -193,6 +197,9 @@ func (p *posting) isEarly() bool {
 // receiveAll handles the packets of a payload, and reports whether all were packets.
 func (s *Session) receiveAll(body []byte) bool {
 	for p, err := range decodePayload(body, s.server.config.MaxPackets) {
+		if errors.Is(err, errManyPackets) || errors.Is(err, errIdlePackets) {
+			s.server.counters.manyPackets.Add(1)
+		}
 		if err != nil {
 			s.end(ParseError, err)
 			return false

@@ -108,8 +108,8 @@ func TestAnUpgradeWhileACallbackWaits(t *testing.T) {
 			t.Errorf("%s: got %d packets: %.99q", echo, len(got), got)
 		}
 	}
-	if n := s.engine.Stats().Upgraded; n != 1 {
-		t.Errorf("%d were upgraded", n)
+	if n := s.engine.Stats(); n.Upgraded != 1 || n.Polling != 0 || n.OpenedPolling != 1 || n.Opened != 1 {
+		t.Errorf("the numbers are %+v", n)
 	}
 }
 
@@ -186,8 +186,8 @@ func TestAPollerThatStops(t *testing.T) {
 			t.Errorf("%d were sent, then %v after %v", sent, failed, waited)
 		}
 		s.expectEnd(engineio.TransportError)
-		if n := s.engine.Stats().SlowClosed; n != 1 {
-			t.Errorf("%d were slow", n)
+		if n := s.engine.Stats(); n.SlowClosed != 1 || n.SlowPolling != 1 {
+			t.Errorf("the numbers are %+v", n)
 		}
 	})
 }
@@ -289,8 +289,8 @@ func TestOffersToAWebSocket(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		one.Offer(kilo)
 		s.expectEnd(engineio.TransportError)
-		if n := s.engine.Stats().SlowClosed; n != 1 {
-			t.Errorf("%d were slow", n)
+		if n := s.engine.Stats(); n.SlowClosed != 1 || n.SlowPolling != 0 {
+			t.Errorf("the numbers are %+v", n)
 		}
 	})
 }

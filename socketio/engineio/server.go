@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -26,9 +25,9 @@ type Server struct {
 	buffered *share.Budget
 	paces    paces
 
-	opened, upgraded, slowClosed, silent, slowed atomic.Uint64
-	refused                                      refusals
-	ends                                         rate.Sometimes // lines of the log: a flood of them is not to fill it
+	counters counters
+	refused  refusals
+	ends     rate.Sometimes // lines of the log: a flood of them is not to fill it
 
 	mu       sync.Mutex // guards the rest
 	sessions map[string]*Session
@@ -60,32 +59,6 @@ func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sessions)
-}
-
-// Stats are numbers of a Server since its start.
-type Stats struct {
-	Sessions   int    // there now
-	Opened     uint64 // sessions
-	Upgraded   uint64 // sessions that went over from polling to a WebSocket
-	Refused    uint64 // requests that no session took; see Config.OnRefused
-	SlowClosed uint64 // sessions ended because their clients did not read, or poll
-	Silent     uint64 // sessions ended because nothing came of their clients
-	Slowed     uint64 // packets that waited because of AddressMessageRate
-	Buffered   int64  // bytes that count for MaxBuffered now
-}
-
-// Stats returns the Server's numbers.
-func (s *Server) Stats() Stats {
-	return Stats{
-		Sessions:   s.Len(),
-		Opened:     s.opened.Load(),
-		Upgraded:   s.upgraded.Load(),
-		Refused:    s.refused.count.Load(),
-		SlowClosed: s.slowClosed.Load(),
-		Silent:     s.silent.Load(),
-		Slowed:     s.slowed.Load(),
-		Buffered:   s.buffered.Used(),
-	}
 }
 
 // closeTime is how long Close waits for callbacks.
@@ -242,11 +215,19 @@ var errNoMore = echo.NewHTTPError(http.StatusServiceUnavailable, "no more sessio
 func (s *Server) add(one *Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.sessions) >= s.config.MaxSessions {
+	if s.closed {
+		return errNoMore
+	}
+	if len(s.sessions) >= s.config.MaxSessions {
+		s.counters.noMore.Add(1)
 		return errNoMore
 	}
 	s.sessions[one.id] = one
-	s.opened.Add(1)
+	s.counters.opened.Add(1)
+	if one.transport == polling {
+		s.counters.polling.Add(1)
+		s.counters.openedPolling.Add(1)
+	}
 	s.running.Add(1) // until the session has ended, and its callbacks with it
 	return nil
 }

@@ -427,6 +427,9 @@ func TestSilenceOnAWebSocket(t *testing.T) {
 	expect(t, conn, "2")
 	expectClosed(t, conn)
 	s.expectEnd(engineio.PingTimeout)
+	if n := s.engine.Stats(); n.Silent != 1 || n.SilentPolling != 0 || n.OpenedPolling != 0 {
+		t.Errorf("the numbers are %+v", n)
+	}
 }
 
 // Nothing is lost or reordered by an upgrade, whatever is sent around it.

@@ -56,6 +56,7 @@ func (s *Session) socketClosed(code ws.CloseCode) {
 
 func (s *Session) receiveMessage(m ws.Message) error {
 	if len(m.Data) > s.server.config.MaxPayload {
+		s.server.counters.tooLong.Add(1)
 		return &ws.CloseError{Code: ws.CloseTooBig, Reason: fmt.Sprintf("a message has at most %d bytes", s.server.config.MaxPayload)}
 	}
 	p, err := fromWire(m)
@@ -130,7 +131,8 @@ func (s *Session) goOver(socket *ws.Socket) error {
 		s.mu.Unlock()
 		return errGivenUp
 	}
-	s.server.upgraded.Add(1)
+	s.server.counters.upgraded.Add(1)
+	s.server.counters.polling.Add(-1)
 	s.probe, s.socket, s.transport = nil, socket, flushing
 	if s.pending != nil { // the client ended its polling before, or breaks the protocol
 		s.pending.answer <- answer{bad: true}

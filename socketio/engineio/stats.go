@@ -1,0 +1,56 @@
+package engineio
+
+import "sync/atomic"
+
+// Stats are numbers of a Server, since its start where they do not say now.
+type Stats struct {
+	Sessions      int    // there now
+	Polling       int    // of these, those that poll
+	Opened        uint64 // sessions
+	OpenedPolling uint64 // of these, those that began by polling
+	Upgraded      uint64 // sessions that went over from polling to a WebSocket
+	Refused       uint64 // requests that no session took; see Config.OnRefused
+	SlowClosed    uint64 // sessions ended because their clients did not read, or poll
+	SlowPolling   uint64 // of these, those that polled
+	Silent        uint64 // sessions ended because nothing came of their clients
+	SilentPolling uint64 // of these, those that polled
+	Slowed        uint64 // packets that waited because of AddressMessageRate
+	NoMore        uint64 // sessions that were refused because of MaxSessions
+	NoMemory      uint64 // requests that were refused because of MaxBuffered
+	ManyPackets   uint64 // requests that ended their sessions because of MaxPackets
+	TooLong       uint64 // messages and requests that were refused because of MaxPayload
+	Buffered      int64  // bytes that count for MaxBuffered now
+}
+
+// counters are what Stats tells.
+type counters struct {
+	polling                                atomic.Int64
+	opened, openedPolling, upgraded        atomic.Uint64
+	slowClosed, slowPolling                atomic.Uint64
+	silent, silentPolling                  atomic.Uint64
+	slowed                                 atomic.Uint64
+	noMore, noMemory, manyPackets, tooLong atomic.Uint64
+}
+
+// Stats returns the Server's numbers.
+func (s *Server) Stats() Stats {
+	c := &s.counters
+	return Stats{
+		Sessions:      s.Len(),
+		Polling:       int(c.polling.Load()),
+		Opened:        c.opened.Load(),
+		OpenedPolling: c.openedPolling.Load(),
+		Upgraded:      c.upgraded.Load(),
+		Refused:       s.refused.count.Load(),
+		SlowClosed:    c.slowClosed.Load(),
+		SlowPolling:   c.slowPolling.Load(),
+		Silent:        c.silent.Load(),
+		SilentPolling: c.silentPolling.Load(),
+		Slowed:        c.slowed.Load(),
+		NoMore:        c.noMore.Load(),
+		NoMemory:      c.noMemory.Load(),
+		ManyPackets:   c.manyPackets.Load(),
+		TooLong:       c.tooLong.Load(),
+		Buffered:      s.buffered.Used(),
+	}
+}

@@ -1,0 +1,120 @@
+package socketio
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Collector returns the Server's metrics for Prometheus; each scrape takes them from Stats. No label tells the metrics of
+// two Servers apart, so a registry takes one Server's.
+func (s *Server) Collector() prometheus.Collector { return collector{s} }
+
+type collector struct{ server *Server }
+
+// metric is one number of Stats.
+type metric struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	routed bool // it has the label route
+	value  func(Stats) uint64
+}
+
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+
+	limitName    = "echows_limits_reached_total"
+	limitHelp    = "Times that a limit refused or slowed a client."
+	recoveryHelp = "Sockets that wanted to come back, by whether they could."
+	silentHelp   = "Connections closed because nothing came of their clients, not even pongs."
+)
+
+// Those with a transport have the names that ws uses, and count what ws cannot see: clients that poll; and, of Socket.IO's
+// WebSockets, the silent ones, since the Engine.IO session pings these.
+var metrics = append([]metric{
+	routed("polling", gauge, "echows_connections", "Connections that are open.", func(n Stats) uint64 { return uint64(n.Engine.Polling) }),
+	routed("polling", counter, "echows_connections_total", "Connections that were opened.", func(n Stats) uint64 { return n.Engine.OpenedPolling }),
+	labelled("transport", "polling", "echows_slow_closed_total", "Connections closed because their clients did not read.", func(n Stats) uint64 { return n.Engine.SlowPolling }),
+	labelled("transport", "polling", "echows_silent_closed_total", silentHelp, func(n Stats) uint64 { return n.Engine.SilentPolling }),
+	labelled("transport", "socketio_websocket", "echows_silent_closed_total", silentHelp, func(n Stats) uint64 { return n.Engine.Silent - n.Engine.SilentPolling }),
+
+	plainly(gauge, "echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", func(n Stats) uint64 { return uint64(n.Engine.Sessions) }),
+	plainly(counter, "echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n Stats) uint64 { return n.Engine.Opened }),
+	plainly(counter, "echows_socketio_upgrades_total", "Sessions that went over from long-polling to a WebSocket.", func(n Stats) uint64 { return n.Engine.Upgraded }),
+	plainly(counter, "echows_socketio_requests_refused_total", "Requests that no session took.", func(n Stats) uint64 { return n.Engine.Refused }),
+	plainly(gauge, "echows_socketio_sockets", "Sockets that are connected to namespaces on this node.", func(n Stats) uint64 { return uint64(n.Sockets) }),
+	plainly(counter, "echows_socketio_connects_refused_total", "CONNECTs to a namespace that were refused.", func(n Stats) uint64 { return n.Refused }),
+	plainly(counter, "echows_socketio_events_received_total", "Events that came from clients.", func(n Stats) uint64 { return n.Received }),
+	plainly(counter, "echows_socketio_events_sent_total", "Events that were queued to be sent, each once for each socket.", func(n Stats) uint64 { return n.Sent }),
+	labelled("result", "hit", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Recovered }),
+	labelled("result", "miss", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Lost }),
+	plainly(counter, "echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or came from them damaged.", func(n Stats) uint64 { return n.Failed }),
+
+	labelled("limit", "address_events", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.Slowed }),
+	labelled("limit", "socketio_sessions", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMore }),
+	labelled("limit", "socketio_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMemory }),
+	labelled("limit", "socketio_packets", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.ManyPackets }),
+	labelled("limit", "socketio_payload", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.TooLong }),
+}, ofLimits()...)
+
+// ofLimits are the metrics of Limits.
+func ofLimits() (all []metric) {
+	for l, name := range limitNames {
+		all = append(all, labelled("limit", "socketio_"+name, limitName, limitHelp, func(n Stats) uint64 { return n.reached[l] }))
+	}
+	return all
+}
+
+func plainly(kind prometheus.ValueType, name, help string, value func(Stats) uint64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, nil), kind, false, value}
+}
+
+// labelled is a counter with a constant label.
+func labelled(label, is, name, help string, value func(Stats) uint64) metric {
+	return metric{prometheus.NewDesc(name, help, nil, prometheus.Labels{label: is}), counter, false, value}
+}
+
+func routed(transport string, kind prometheus.ValueType, name, help string, value func(Stats) uint64) metric {
+	return metric{prometheus.NewDesc(name, help, []string{"route"}, prometheus.Labels{"transport": transport}), kind, true, value}
+}
+
+func (collector) Describe(to chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		to <- m.desc
+	}
+}
+
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	now := c.server.Stats()
+	for _, m := range metrics {
+		var labels []string
+		if m.routed {
+			labels = []string{c.server.config.Path}
+		}
+		to <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.value(now)), labels...)
+	}
+}
+
+// tally counts what many connections do at once. It has parts, so that they seldom wait for one cache line.
+type tally struct {
+	parts [8]struct {
+		n atomic.Uint64
+		_ [56]byte // the rest of a cache line
+	}
+}
+
+// of counts n for a socket, whose id says in which part.
+func (t *tally) of(s *Socket, n int) {
+	t.parts[int(s.id[len(s.id)-1])%len(t.parts)].n.Add(uint64(n))
+}
+
+// many counts n for many sockets at once.
+func (t *tally) many(n int) { t.parts[0].n.Add(uint64(n)) }
+
+func (t *tally) sum() (total uint64) {
+	for i := range t.parts {
+		total += t.parts[i].n.Load()
+	}
+	return total
+}
