@@ -2,9 +2,12 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,22 +15,34 @@ import (
 	"echows/ws"
 )
 
-func ExampleConnect() {
+// demo serves a route for an example, and returns where, and what ends it.
+func demo(handler ws.Handler, middleware ...echo.MiddlewareFunc) (url string, end func()) {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
-	app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {
-		s.OnMessage(func(m ws.Message) error { return s.SendText("you said: " + m.Text()) })
-		return nil
-	})
+	app.WS("/ws", handler, middleware...)
 	server := httptest.NewServer(e)
-	defer server.Close()
+	return server.URL + "/ws", func() {
+		app.Shutdown(context.Background())
+		server.Close()
+	}
+}
 
-	answers := make(chan string)
-	conn := client.Connect(context.Background(), client.URL(server.URL+"/ws"), client.Config{
+// answers says to each message what it was.
+func answers(s *ws.Socket, _ echo.Context) error {
+	s.OnMessage(func(m ws.Message) error { return s.SendText("you said: " + m.Text()) })
+	return nil
+}
+
+func ExampleConnect() {
+	url, end := demo(answers)
+	defer end()
+
+	heard := make(chan string)
+	conn := client.Connect(context.Background(), client.URL(url), client.Config{
 		OnOpen:    func(s *ws.Socket) error { return s.SendText("hello") }, // also when it comes back
-		OnMessage: func(m ws.Message) error { answers <- m.Text(); return nil },
+		OnMessage: func(m ws.Message) error { heard <- m.Text(); return nil },
 	})
-	fmt.Println(<-answers)
+	fmt.Println(<-heard)
 	conn.Close(ws.CloseNormal, "")
 	<-conn.Done()
 	fmt.Println(conn.Err())
@@ -36,11 +51,120 @@ func ExampleConnect() {
 	// <nil>
 }
 
-// A bot that answers. It posts in a goroutine of its own: a callback that waited for Post would wait for itself.
+// A message that cannot be sent at the moment is not kept: the program decides whether it is of use later. (What must not
+// be lost needs an answer of the server, as Chat.Post has.)
+func ExampleConn_SendText() {
+	url, end := demo(answers)
+	end() // the server is away
+
+	conn := client.Connect(context.Background(), client.URL(url), client.Config{})
+	err := conn.SendText("the temperature is 21 °C")
+	if errors.Is(err, client.ErrNotConnected) {
+		fmt.Println("not sent; the next one is better")
+	}
+	conn.Close(ws.CloseNormal, "")
+	<-conn.Done()
+	// Output:
+	// not sent; the next one is better
+}
+
+// A server that is too busy answers 503, and says for how long. The client waits for that time and a random one more,
+// which doubles with each failure, up to 30 s. Now ends the wait, for when one knows better.
+func ExampleConn_Now() {
+	busy := make(chan bool, 1)
+	busy <- true
+	url, end := demo(answers, func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			select {
+			case <-busy: // the first time
+				c.Response().Header().Set("Retry-After", "60")
+				return echo.NewHTTPError(http.StatusServiceUnavailable)
+			default:
+				return next(c)
+			}
+		}
+	})
+	defer end()
+
+	states := make(chan client.State)
+	conn := client.Connect(context.Background(), client.URL(url), client.Config{
+		OnState: func(state client.State, wait time.Duration, err error) {
+			if state == client.StateWaiting {
+				fmt.Println("waits for a minute or more:", wait >= time.Minute)
+			}
+			states <- state
+		},
+	})
+	for state := range states {
+		fmt.Println(state)
+		if state == client.StateWaiting {
+			conn.Now() // the network is back, say
+		}
+		if state == client.StateOpen {
+			conn.Close(ws.CloseNormal, "")
+		}
+		if state == client.StateClosed {
+			break
+		}
+	}
+	<-conn.Done()
+	// Output:
+	// connecting
+	// waits for a minute or more: true
+	// waiting
+	// connecting
+	// open
+	// closed
+}
+
+// A client that a server refuses for good does not try again, and says why.
+func ExampleConn_Err() {
+	url, end := demo(answers, func(echo.HandlerFunc) echo.HandlerFunc {
+		return func(echo.Context) error { return echo.NewHTTPError(http.StatusForbidden, "members only") }
+	})
+	defer end()
+
+	conn := client.Connect(context.Background(), client.URL(url), client.Config{})
+	<-conn.Done()
+	var refused *ws.HandshakeError
+	fmt.Println(errors.As(conn.Err(), &refused), refused.StatusCode, client.Retryable(conn.Err()))
+	// Output:
+	// true 403 false
+}
+
+// A member hears what is said, what it missed while it was away included: each message once, and in order.
 func ExampleJoinChat() {
-	ctx := context.Background()
+	url, end := lobby()
+	defer end()
+
+	said := make(chan client.Message, 10)
+	chat := client.JoinChat(context.Background(), url, "lobby", client.ChatConfig{
+		Name:      "ana",
+		OnMessage: func(m client.Message) { said <- m },
+	})
+	if _, err := chat.Post(context.Background(), "hello"); err != nil {
+		fmt.Println(err)
+	}
+	m := <-said
+	fmt.Println(m.From+":", m.Text)
+	chat.Close()
+	<-chat.Done()
+	fmt.Println(chat.Err())
+	// Output:
+	// ana: hello
+	// <nil>
+}
+
+// A bot that answers. Post returns when the answer is stored, however often the connection was lost meanwhile; so the
+// bot posts in a goroutine of its own: a callback that waited for Post would wait for itself.
+func ExampleChat_Post() {
+	url, end := lobby()
+	defer end()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
 	asked := make(chan client.Message, 100)
-	chat := client.JoinChat(ctx, "http://localhost:3000", "lobby", client.ChatConfig{
+	bot := client.JoinChat(ctx, url, "lobby", client.ChatConfig{
 		Name: "echo",
 		OnMessage: func(m client.Message) {
 			if m.From != "echo" {
@@ -48,16 +172,38 @@ func ExampleJoinChat() {
 			}
 		},
 	})
-	defer func() { chat.Close(); <-chat.Done() }()
-	for {
-		select {
-		case m := <-asked:
-			if _, err := chat.Post(ctx, m.From+" said: "+m.Text); err != nil {
-				fmt.Println(err)
-			}
-		case <-chat.Done():
-			fmt.Println(chat.Err())
-			return
+	answered := make(chan error)
+	go func() {
+		for m := range asked {
+			_, err := bot.Post(ctx, m.From+" said: "+m.Text)
+			answered <- err
 		}
+	}()
+
+	heard := make(chan string, 100)
+	ana := client.JoinChat(ctx, url, "lobby", client.ChatConfig{
+		Name:      "ana",
+		OnMessage: func(m client.Message) { heard <- m.From + ": " + m.Text },
+	})
+	if _, err := ana.Post(ctx, "is anybody here?"); err != nil {
+		fmt.Println(err)
 	}
+	fmt.Println(<-heard)
+	fmt.Println(<-heard)
+	fmt.Println(<-answered)
+
+	_, err := ana.Post(ctx, " ")
+	var refused *client.Refused
+	fmt.Println(errors.As(err, &refused), refused.Code) // it will not be taken another time either
+
+	ana.Close()
+	bot.Close()
+	<-ana.Done()
+	<-bot.Done()
+	close(asked)
+	// Output:
+	// ana: is anybody here?
+	// echo: ana said: is anybody here?
+	// <nil>
+	// true bad_text
 }
