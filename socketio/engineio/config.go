@@ -37,7 +37,7 @@ type Config struct {
 	MaxSessions int
 	// AddressMessageRate is how many packets a second are taken of all sessions of one address, as ws.AddressOf tells
 	// it, in bursts of twice as many; a packet counts once more for each 512 bytes that it has. An address that sends more is
-	// read more slowly. 0 is no limit.
+	// read more slowly, 50 ms late or more at a time. 0 is no limit.
 	AddressMessageRate float64
 	// WebSocketOnly refuses long-polling, and with it upgrades: sessions begin on a WebSocket.
 	WebSocketOnly bool

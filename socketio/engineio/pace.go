@@ -73,6 +73,10 @@ func (p *paces) forgetLocked(address string, one *pace) {
 // look is how often a session that waits for its turn sees whether it has ended.
 const look = time.Second
 
+// shortest is the shortest wait. Shorter ones are left until they add up: going to sleep and waking up cost as much as
+// some packets, and there may be many sessions.
+const shortest = 50 * time.Millisecond
+
 // paceSize is how many bytes of a packet count as one.
 const paceSize = 512
 
@@ -82,7 +86,7 @@ func (s *Session) waitForTurn(size int) {
 		return
 	}
 	wait := s.pace.ReserveN(time.Now(), min(1+size/paceSize, s.pace.Burst())).Delay()
-	if wait <= 0 {
+	if wait < shortest {
 		return
 	}
 	s.server.counters.slowed.Add(1)

@@ -99,3 +99,18 @@ func TestTheEndOfAWait(t *testing.T) {
 		}
 	})
 }
+
+// Short waits add up before a session goes to sleep; the pace is the same.
+func TestAnAddressSleepsSeldom(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 1000}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		begin := time.Now()
+		s.call(t.Context(), "POST", "&sid="+sid, strings.Repeat("3\x1e", 2999)+"3")
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("3000 packets took %v", took)
+		}
+		if n := s.engine.Stats().Slowed; n != 20 {
+			t.Errorf("the session slept %d times", n)
+		}
+	})
+}
