@@ -230,6 +230,10 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 		return append(dst, raw...), attachments, err
 	case []byte:
 		return appendPlaceholder(dst, len(attachments)), append(attachments, v), nil
+	case json.RawMessage: // what is encoded already, such as an answer that is always the same
+		if json.Valid(v) {
+			return append(dst, v...), attachments, nil
+		}
 	case []any, map[string]any:
 		if hasBinary(v) {
 			arg, attachments = withPlaceholders(v, attachments)

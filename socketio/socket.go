@@ -72,6 +72,7 @@ type Handshake struct {
 	Auth    json.RawMessage // CONNECT's payload; {} where there was none. Do not change it
 	Request *http.Request   // the connection's first, with header, query and remote address
 	Address string          // the client's, as the Echo server's IPExtractor tells it
+	Network string          // the same for limits, as ws.AddressOf tells it: of IPv6 the first 64 bits
 	Time    time.Time
 }
 
@@ -106,7 +107,8 @@ func (s *Socket) Namespace() *Namespace { return s.namespace }
 
 // Handshake is what the client said when it connected.
 func (s *Socket) Handshake() Handshake {
-	return Handshake{s.auth, s.conn.session.Request(), s.conn.session.RealIP(), time.Unix(0, s.began)}
+	session := s.conn.session
+	return Handshake{s.auth, session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
 }
 
 // Auth decodes CONNECT's payload, which clients call auth, into v, a pointer. The error is an ErrArguments.
