@@ -1,44 +1,17 @@
 package rooms
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/labstack/echo/v4"
-
-	"echows/socketio"
-	"echows/ws"
 )
 
 // A flood of comings and goings costs who stays a few events.
 func TestACrowdComesAndGoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, quiet := echo.New(), slog.New(slog.DiscardHandler)
-		app := ws.New(e, ws.Config{Logger: quiet})
-		defer app.Shutdown(context.Background())
-		io := socketio.New(app, socketio.Config{Logger: quiet})
-		defer io.Close()
-		Serve(io, "/")
-		call := func(method, sid, body string) string {
-			answer := httptest.NewRecorder()
-			e.ServeHTTP(answer, httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling&sid="+sid, strings.NewReader(body)))
-			return answer.Body.String()
-		}
-		connect := func(name string) string {
-			var open struct{ SID string }
-			if err := json.Unmarshal([]byte(call("GET", "", "")[1:]), &open); err != nil {
-				t.Fatal(err)
-			}
-			call("POST", open.SID, fmt.Sprintf(`40{"name":%q}`, name))
-			return open.SID
-		}
+	open(t, func(t *testing.T, g *guests) {
+		call := func(method, sid, body string) string { return g.call(one, method, sid, body) }
+		connect := func(name string) string { return g.enter(one, name) }
 		stays := connect("ana")
 		time.Sleep(2 * time.Second)
 		call("GET", stays, "") // its own arrival

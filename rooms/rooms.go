@@ -4,6 +4,7 @@
 package rooms
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/labstack/echo/v4/middleware"
 	"golang.org/x/time/rate"
 
 	"echows/broker"
@@ -22,6 +24,7 @@ const (
 	mostRooms = 10   // that one visitor may be in
 	longest   = 1000 // characters of a message
 	perSecond = 20   // events of one visitor; in bursts of twice as many
+	ofAddress = 200  // events of all visitors of one address, since many people hear each; in bursts of twice as many
 )
 
 // said is a message to a namespace, or to one of its rooms.
@@ -38,19 +41,28 @@ type answer struct {
 	Rooms []string `json:"rooms,omitempty"` // those the visitor is in now
 }
 
+// These are always the same, so they are encoded once.
+var (
+	fine    = json.RawMessage(`{"ok":true}`)
+	tooMany = json.RawMessage(`{"ok":false,"error":"too many events; wait a moment"}`)
+)
+
 // visitorName is what a visitor is called.
 var visitorName = socketio.NewKey[string]("name")
 
 // Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another.
 func Serve(io *socketio.Server, namespaces ...string) {
+	networks := middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+		Rate: ofAddress, Burst: 2 * ofAddress, // it forgets an address that has been silent for three minutes
+	})
 	for _, name := range namespaces {
-		crowd := visitors(io.Of(name))
+		crowd := visitors(io.Of(name), networks)
 		io.OnNodes(crowd.recount) // people are counted over all nodes
 	}
 }
 
 // visitors serves one namespace.
-func visitors(n *socketio.Namespace) *crowd {
+func visitors(n *socketio.Namespace, networks *middleware.RateLimiterMemoryStore) *crowd {
 	c := &crowd{namespace: n}
 	n.Use(func(s *socketio.Socket) error { // before it is connected
 		var who struct{ Name string }
@@ -66,12 +78,12 @@ func visitors(n *socketio.Namespace) *crowd {
 	})
 	n.OnConnect(func(s *socketio.Socket) error {
 		name, _ := visitorName.Get(s)
-		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond)}
-		socketio.On(s, "message", v.limited(v.say))
-		socketio.On(s, "join", v.limited(v.join))
-		socketio.On(s, "leave", v.limited(v.leave))
-		socketio.On(s, "room message", v.limited(v.sayInRoom))
-		s.On("round trip", func(e socketio.Event) error { return e.Ack(answer{OK: true}) })
+		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond), network: s.Handshake().Network, networks: networks}
+		s.On("message", v.limited(v.say))
+		s.On("join", v.limited(v.join))
+		s.On("leave", v.limited(v.leave))
+		s.On("room message", v.limited(v.sayInRoom))
+		s.On("round trip", func(e socketio.Event) error { return e.Ack(fine) })
 		s.OnDisconnect(func(string) { c.left(name) })
 		c.joined(name, s.ID())
 		return nil
@@ -84,6 +96,9 @@ type visitor struct {
 	socket *socketio.Socket
 	name   string
 	events *rate.Limiter
+
+	network  string
+	networks *middleware.RateLimiterMemoryStore // which all visitors of a network share
 }
 
 // rooms are those the visitor is in; a socket that came back is in them already.
@@ -97,18 +112,31 @@ type asked struct {
 	Text string `json:"text"`
 }
 
-// limited answers an event with what f says, or with its error.
-func (v *visitor) limited(f func(asked) error) func(socketio.Event, asked) error {
-	return func(e socketio.Event, a asked) error {
-		err := errors.New("too many events; wait a moment")
-		if v.events.Allow() {
-			err = f(a)
+// limited answers an event with what f says, or with its error. It looks at an event's arguments only if the event is not
+// one too many.
+func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
+	return func(e socketio.Event) error {
+		if !v.mayGoOn() {
+			return e.Ack(tooMany)
 		}
-		if err != nil {
+		var a asked
+		if err := e.Decode(&a); err != nil {
+			return err
+		}
+		if err := f(a); err != nil {
 			return e.Ack(answer{Error: err.Error()})
 		}
 		return e.Ack(answer{OK: true, Rooms: v.rooms()})
 	}
+}
+
+// mayGoOn reports whether neither the visitor nor those of its address together send too much.
+func (v *visitor) mayGoOn() bool {
+	if !v.events.Allow() {
+		return false
+	}
+	ok, err := v.networks.Allow(v.network)
+	return ok && err == nil
 }
 
 func (v *visitor) say(a asked) error {
