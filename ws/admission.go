@@ -11,8 +11,9 @@ import (
 
 // admission counts connections, in all and by address.
 type admission struct {
-	most, ofAddress int // 0 for no limit
-	refused         atomic.Uint64
+	most, ofAddress int           // 0 for no limit
+	full            atomic.Uint64 // times that there were most
+	addressFull     atomic.Uint64 // times that there were ofAddress
 
 	mu        sync.Mutex // guards the rest
 	all       int
@@ -24,12 +25,14 @@ var (
 	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has as many connections as it may; close some, or try again in a moment")
 )
 
-// checkLocked says which limit one more connection of the address would exceed, with mu held.
+// checkLocked says, and counts, which limit one more connection of the address would exceed; mu is held.
 func (a *admission) checkLocked(address string) error {
 	switch {
 	case a.most > 0 && a.all >= a.most:
+		a.full.Add(1)
 		return errTooMany
 	case a.ofAddress > 0 && a.addresses[address] >= a.ofAddress:
+		a.addressFull.Add(1)
 		return errAddress
 	}
 	return nil
@@ -45,7 +48,6 @@ func (a *admission) take(address string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.checkLocked(address); err != nil {
-		a.refused.Add(1)
 		return err
 	}
 	a.all++

@@ -119,6 +119,7 @@ type App struct {
 	config   Config
 	routes   map[string]*Route // by Echo's path; complete before the server starts
 	admitted admission
+	metrics  metrics
 	refusals seldom // log lines
 
 	mu      sync.Mutex // guards closing
@@ -134,6 +135,7 @@ func New(e *echo.Echo, cfg Config) *App {
 	cfg = cfg.withDefaults()
 	a := &App{base: newBase(cfg.PingInterval, cfg.Logger), echo: e, config: cfg, routes: make(map[string]*Route)}
 	a.engine.Buffers.Limit = cfg.MaxBuffered
+	a.metrics.handling = newHandling()
 	a.admitted = admission{most: cfg.MaxSockets, ofAddress: cfg.MaxAddressSockets, addresses: make(map[string]int)}
 	e.Pre(a.own)
 	return a
@@ -188,10 +190,13 @@ type router interface {
 
 func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.MiddlewareFunc) *Route {
 	r := newRoute(a, h, cfg)
-	path = strings.TrimSuffix(path, "/")
-	a.routes[to.GET(path, r.serve, m...).Path] = r
-	if !strings.HasSuffix(path, "*") {
-		a.routes[to.GET(path+"/", r.serve, m...).Path] = r
+	without := strings.TrimSuffix(path, "/")
+	r.key = to.GET(without, r.serve, m...).Path
+	r.path = cmp.Or(r.key+path[len(without):], "/")
+	r.handling = a.metrics.handling.WithLabelValues(r.path)
+	a.routes[r.key] = r
+	if !strings.HasSuffix(without, "*") {
+		a.routes[to.GET(without+"/", r.serve, m...).Path] = r
 	}
 	return r
 }
@@ -213,7 +218,7 @@ func (a *App) Sockets() iter.Seq[*Socket] {
 // Stats are numbers of an App since its start.
 type Stats struct {
 	Sockets  int    // open now
-	Dropped  uint64 // sockets closed with 1013, because their peers did not read
+	Dropped  uint64 // sockets closed because their peers did not read
 	Refused  uint64 // handshakes refused because of MaxSockets or MaxAddressSockets
 	Slowed   uint64 // messages that waited because of MessageRate
 	Buffered int64  // bytes that count for MaxBuffered now
@@ -224,8 +229,8 @@ type Stats struct {
 func (a *App) Stats() Stats {
 	return Stats{
 		Sockets:  a.Len(),
-		Dropped:  a.engine.Dropped(),
-		Refused:  a.admitted.refused.Load(),
+		Dropped:  a.engine.Slow(),
+		Refused:  a.admitted.full.Load() + a.admitted.addressFull.Load(),
 		Slowed:   a.slowed.Load(),
 		Buffered: a.engine.Buffers.Used(),
 		Full:     a.engine.Buffers.Refused(),

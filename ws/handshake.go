@@ -30,7 +30,12 @@ func (a *App) CheckHandshake(c echo.Context) error {
 	if _, err := r.judge(c); err != nil {
 		return err
 	}
-	return a.admitted.check(AddressOf(c))
+	err := a.admitted.check(AddressOf(c))
+	if err != nil {
+		noteRefusal(c, refusedByLimit)
+		a.logRefusal(c.Request().RemoteAddr, c.Request().URL.Path, err)
+	}
+	return err
 }
 
 // agreement is what a handshake settles.
@@ -56,15 +61,18 @@ func (r *Route) serve(c echo.Context) error {
 			"ws: this request did not pass the App's own middleware; is the Echo server that of ws.New?")
 	}
 	if !r.app.enter() {
+		u.refusal = refusedByShutdown
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "the server is shutting down; connect again in a moment")
 	}
 	defer r.app.engine.Release() // the socket has counted itself by then, or never comes
+	u.refusal = refusedByOther
 	kept, err := KeepRequest(c)
 	if err != nil {
 		return err
 	}
 	address := AddressOf(c)
 	if err := r.app.Admit(address); err != nil {
+		u.refusal = refusedByLimit
 		return err
 	}
 	conn, early, err := hijack(c)
@@ -90,6 +98,9 @@ func (r *Route) judge(c echo.Context) (agreed agreement, err error) {
 	req, answer := c.Request(), c.Response().Header()
 	switch {
 	case !wantsUpgrade(req):
+		if r.path != "" {
+			r.app.metrics.refused[refusedByMethod].Add(1) // which own does not see
+		}
 		if req.ProtoMajor == 1 { // HTTP/2 forbids these fields
 			answer.Set("Upgrade", "websocket")
 			answer.Set("Connection", "Upgrade")
@@ -97,20 +108,25 @@ func (r *Route) judge(c echo.Context) (agreed agreement, err error) {
 		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired,
 			"this is a WebSocket: connect with a WebSocket client, such as new WebSocket(url) in a browser")
 	case req.Header.Get("Sec-Websocket-Version") != websocket.SupportedProtocolVersion:
+		noteRefusal(c, refusedByVersion)
 		answer.Set("Sec-WebSocket-Version", websocket.SupportedProtocolVersion)
 		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired, "only version 13 of the WebSocket protocol is spoken here")
 	case !validKey(req.Header["Sec-Websocket-Key"]):
+		noteRefusal(c, refusedByKey)
 		return agreed, echo.NewHTTPError(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64, once")
 	case req.ContentLength != 0:
+		noteRefusal(c, refusedByOther)
 		return agreed, echo.NewHTTPError(http.StatusBadRequest, "a WebSocket handshake has no body")
 	}
 	if err := r.app.judgeOrigin(req, r.settings.Origins); err != nil {
+		noteRefusal(c, refusedByOrigin)
 		return agreed, echo.NewHTTPError(http.StatusForbidden, err.Error())
 	}
 	agreed.subprotocol = r.choose(req.Header["Sec-Websocket-Protocol"])
 	if policy, on := r.settings.Compression.policy(); on {
 		d, extension, err := policy.Accept(req.Header["Sec-Websocket-Extensions"])
 		if err != nil {
+			noteRefusal(c, refusedByOther)
 			return agreed, echo.NewHTTPError(http.StatusBadRequest, err.Error())
 		}
 		if extension != "" {
@@ -189,6 +205,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 		realIP:      c.RealIP(),
 		request:     kept,
 	}
+	s.unmeasured = uint8(s.number%measuredOf) + 1 // so that short connections are measured as often
 	if per := r.settings.MessageRate; per > 0 {
 		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))
 	}

@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -73,7 +74,15 @@ const upgradeKey = "echows.upgrade"
 // upgrade is what a route's handler leaves for own to start.
 type upgrade struct {
 	socket  *Socket
-	context echo.Context // as the route's handler got it, so whatever a middleware wrapped it in
+	context echo.Context  // as the route's handler got it, so whatever a middleware wrapped it in
+	refusal refusalReason // where there is no socket
+}
+
+// noteRefusal leaves why the request is refused, for own to count.
+func noteRefusal(c echo.Context, why refusalReason) {
+	if u, ok := c.Get(upgradeKey).(*upgrade); ok {
+		u.refusal = why
+	}
 }
 
 // own runs before all other middleware. Echo takes its context back into a pool when the request is
@@ -82,7 +91,11 @@ type upgrade struct {
 func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !wantsUpgrade(c.Request()) {
-			return next(c)
+			err := next(c)
+			if errors.Is(err, echo.ErrMethodNotAllowed) && a.routes[c.Path()] != nil {
+				a.metrics.refused[refusedByMethod].Add(1)
+			}
+			return err
 		}
 		u := new(upgrade)
 		mine := a.echo.NewContext(c.Request(), c.Response().Writer)
@@ -92,8 +105,11 @@ func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		mine.Set(upgradeKey, u)
 		defer func() {
-			if u.socket != nil {
+			switch {
+			case u.socket != nil:
 				u.start()
+			case a.routes[mine.Path()] != nil && mine.Response().Status != http.StatusSwitchingProtocols:
+				a.metrics.refused[u.refusal].Add(1)
 			}
 		}()
 		err := next(mine)

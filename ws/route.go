@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"echows/ws/internal/conn"
 )
@@ -32,6 +35,12 @@ type Route struct {
 	handler  Handler
 	settings RouteConfig
 	config   *conn.Config
+	path     string // as it was registered, in its group
+	key      string // without a slash at its end, as Echo knows it
+
+	opened   atomic.Uint64 // connections
+	counters *conn.Counters
+	handling prometheus.Observer // seconds that callbacks take
 
 	log conn.Log // of broadcasts
 
@@ -55,10 +64,12 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 	cfg.SendBuffer = cmp.Or(cfg.SendBuffer, a.config.SendBuffer, max(cfg.MaxMessage, leastSendBuffer))
 	cfg.Compression = cmp.Or(cfg.Compression, a.config.Compression, CompressionOff)
 	cfg.MessageRate = cmp.Or(cfg.MessageRate, a.config.MessageRate)
+	counters := new(conn.Counters)
 	return &Route{
 		app:      a,
 		handler:  h,
 		settings: cfg,
+		counters: counters,
 		config: &conn.Config{
 			MaxMessage:     cfg.MaxMessage,
 			SendBuffer:     cfg.SendBuffer,
@@ -67,6 +78,7 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 			WriteTimeout:   a.config.WriteTimeout,
 			CloseTimeout:   a.config.CloseTimeout,
 			MessageTimeout: a.config.MessageTimeout,
+			Counters:       counters,
 		},
 		sockets: make(map[*Socket]struct{}),
 	}
@@ -111,6 +123,7 @@ type opening struct {
 func (r *Route) join(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.opened.Add(1)
 	s.opening = new(opening)
 	r.sockets[s] = struct{}{}
 }

@@ -50,8 +50,9 @@ type Socket struct {
 	rate        *rate.Limiter // nil without a limit
 
 	// Owned by the socket's goroutine, which runs the Handler and all callbacks.
-	onMessage func(Message) error
-	onPong    func([]byte)
+	onMessage  func(Message) error
+	onPong     func([]byte)
+	unmeasured uint8 // messages until one is measured, that one included
 
 	opening *opening // nil once the Handler has returned; guarded by the route
 
@@ -286,7 +287,14 @@ func (e *events) Message(op wire.Opcode, data []byte) *wire.CloseError {
 	if s.rate != nil {
 		s.pace()
 	}
-	return s.guardMessage(Message{op, data})
+	if s.unmeasured--; s.unmeasured > 0 || s.route == nil {
+		return s.guardMessage(Message{op, data})
+	}
+	s.unmeasured = measuredOf
+	begin := time.Now()
+	why := s.guardMessage(Message{op, data})
+	s.route.handling.Observe(time.Since(begin).Seconds())
+	return why
 }
 
 func (e *events) Pong(data []byte) *wire.CloseError {
@@ -301,6 +309,7 @@ func (e *events) Closed(code wire.CloseCode, reason string) {
 	s := (*Socket)(e)
 	if s.route != nil {
 		s.route.leave(s)
+		s.route.app.metrics.countClose(code)
 	}
 	s.runOnClose(&CloseError{code, reason})
 }

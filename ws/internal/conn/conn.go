@@ -10,7 +10,7 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// Config is what many connections have in common. All fields but NoPing have to be set.
+// Config is what many connections have in common. All fields but NoPing and Counters have to be set.
 type Config struct {
 	MaxMessage     int           // bytes of one message over all its fragments, inflated
 	SendBuffer     int           // bytes that may wait to be sent before a sender waits
@@ -19,6 +19,7 @@ type Config struct {
 	WriteTimeout   time.Duration // of one write
 	CloseTimeout   time.Duration // for the peer's answer to a close frame
 	MessageTimeout time.Duration // for a message to arrive, from its first byte
+	Counters       *Counters     // count the messages; may be nil
 }
 
 // Handler is called back, by one goroutine at a time. A CloseError closes the connection; nil goes on.
@@ -83,19 +84,20 @@ type Conn struct {
 	readable   func(fd uintptr) bool // tryRead
 	registered bool                  // with the lot
 
+	leaves bool // owned by the sweep: it need not be watched
+
 	phase atomic.Int32
 	seen  atomic.Int64 // the tick when the reader began to wait for bytes, or awake
 	begun atomic.Int64 // the tick when a message began that has not arrived as a whole; 0 for none
-
-	leaves bool // owned by the sweep: it need not be watched
 
 	// Guarded by the Engine.
 	nextPing  int64 // tick
 	place     int32 // in its bucket of the wheel
 	isWatched bool
 
-	mu     sync.Mutex // guards the rest; taken after the outbox's, never before
-	gone   bool       // the connection is of no use any more
+	gone bool // the connection is of no use any more; guarded by mu
+
+	mu     sync.Mutex // guards gone and the rest; taken after the outbox's, never before
 	end    *wire.CloseError
 	ctx    context.Context
 	cancel context.CancelFunc

@@ -318,14 +318,14 @@ func TestWhoIsGivenUpHasCloseTimeout(t *testing.T) {
 			}
 		}
 	})
-	for e.Dropped() == 0 {
+	for e.Slow() == 0 {
 		r.conn.Offer(large)
 	}
 	if got := wait(t, r.ended); got != wire.TryAgainLater {
 		t.Errorf("ended with %d", got)
 	}
 	r.conn.Offer(large)
-	if n := e.Dropped(); n != 1 {
+	if n := e.Slow(); n != 1 {
 		t.Errorf("it was counted %d times", n)
 	}
 	close(stop)
@@ -456,7 +456,7 @@ func TestOffersDuringALargeSend(t *testing.T) {
 	go r.conn.Send(wire.Binary, make([]byte, 16<<20))
 	eventually(t, func() bool { return r.conn.Buffered() > 0 })
 	r.conn.Offer(Prepare([]Message{{wire.Text, []byte("x")}}))
-	if n := e.Dropped(); n != 0 {
+	if n := e.Slow(); n != 0 {
 		t.Errorf("%d were dropped", n)
 	}
 	go io.Copy(io.Discard, there)

@@ -79,7 +79,7 @@ func (c *Conn) finish(err error) {
 	c.out.hurry()
 	c.out.settle() // the close frame is written, or the connection is gone
 	c.phase.Store(phaseDone)
-	c.in.drop(c.engine)
+	c.dropRead()
 	// A server closes first: it stops sending, and a client waits for that (RFC 6455 section 7.1.1).
 	lingers := c.out.side == wire.Client || c.out.closeWrite() || err != errPeerClosed
 	c.engine.remove(c)

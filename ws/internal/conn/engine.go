@@ -22,7 +22,8 @@ type Engine struct {
 	clock   atomic.Int64 // ticks since the start
 	running sync.WaitGroup
 	flusher flusher
-	dropped atomic.Uint64
+	slow    atomic.Uint64 // closed, because their peers did not read
+	silent  atomic.Uint64 // dropped, because nothing came from their peers
 
 	stepping sync.Mutex // held by a step of the sweep; taken before mu
 
@@ -57,8 +58,12 @@ func (e *Engine) Release() { e.running.Done() }
 // Wait waits for the end of every connection and of the Engine's goroutines.
 func (e *Engine) Wait() { e.running.Wait() }
 
-// Dropped is how many connections were closed with 1013 because their peers did not read.
-func (e *Engine) Dropped() uint64 { return e.dropped.Load() }
+// Slow is how many connections were closed because their peers did not read: with 1013, or after WriteTimeout
+// without a close frame.
+func (e *Engine) Slow() uint64 { return e.slow.Load() }
+
+// Silent is how many connections were dropped because nothing came from their peers, not even pongs.
+func (e *Engine) Silent() uint64 { return e.silent.Load() }
 
 // Open makes c a connection over t, whose first bytes may have been read before, into early. c has to be
 // zero. Nothing is read, and no callback runs, before Serve; frames can be sent at once.

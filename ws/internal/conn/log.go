@@ -19,7 +19,7 @@ func (l *Log) Place(p *Prepared) *Prepared {
 	if len(p.plain) > logFrame {
 		return p
 	}
-	return &Prepared{messages: p.messages, plain: l.place(0, p.plain), of: p, log: l}
+	return &Prepared{messages: p.messages, size: p.size, plain: l.place(0, p.plain), of: p, log: l}
 }
 
 func (l *Log) place(bits int, frames []byte) []byte {

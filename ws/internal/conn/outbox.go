@@ -63,7 +63,8 @@ type outbox struct {
 	queue     *buffer   // frames that wait; nil when there are none, or just shared
 	shared    []byte    // frames that wait, which others have too
 	inHand    int       // bytes of the write that is under way
-	codec     *codec    // static; nil without permessage-deflate. Its halves are guarded as the connection's are
+	sent      uint32    // messages that were queued since a write began; see Counters
+	sentBytes uint32    // and their bytes
 
 	err      error     // set once: broken; sealed is set, too
 	progress int64     // the tick when the peer last took something, or a write began
@@ -74,30 +75,39 @@ type outbox struct {
 	answer *time.Timer   // ends the wait for the peer's close frame, since ours is written
 
 	transport
-	conn *Conn // whose outbox it is
+	codec *codec // static; nil without permessage-deflate. Its halves are guarded as the connection's are
+	conn  *Conn  // whose outbox it is
 }
 
 // send queues a frame and writes it, unless somebody writes already or more replies are to come. While too
 // much waits, it waits for writes to end, each of which has a deadline, and no longer
-// than ctx lives.
-func (o *outbox) send(ctx context.Context, first byte, payload []byte) error {
+// than ctx lives. size is that of a message before it was compressed, or notCounted.
+func (o *outbox) send(ctx context.Context, first byte, payload []byte, size int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.roomLocked(ctx, o.conn.config.SendBuffer); err != nil {
 		return err
 	}
 	if ctx == nil && len(payload) >= directFrom && o.isIdleLocked() && !o.corked && o.conn.sendsAsIs() {
+		o.countLocked(1, size)
 		return o.sendDirectLocked(first, payload)
 	}
 	wasEmpty := o.isEmptyLocked()
 	if !o.appendLocked(first, payload) {
 		return o.refuseLocked()
 	}
+	if size != notCounted {
+		o.countLocked(1, size)
+	}
 	return o.queuedLocked(ctx, wasEmpty)
 }
 
+// notCounted is the size of a control frame, which is no message.
+const notCounted = -1
+
 // sendShared is send with frames that are encoded already.
-func (o *outbox) sendShared(ctx context.Context, frames []byte) error {
+func (o *outbox) sendShared(ctx context.Context, p *Prepared) error {
+	frames := p.frames(o.conn)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := o.roomLocked(ctx, o.conn.config.SendBuffer); err != nil {
@@ -107,11 +117,13 @@ func (o *outbox) sendShared(ctx context.Context, frames []byte) error {
 	if !o.appendSharedLocked(frames) {
 		return o.refuseLocked()
 	}
+	o.countLocked(len(p.messages), p.size)
 	return o.queuedLocked(ctx, wasEmpty)
 }
 
 // trySend queues frames if there is room, and has them written soon. It never waits.
-func (o *outbox) trySend(frames []byte) error {
+func (o *outbox) trySend(p *Prepared) error {
+	frames := p.frames(o.conn)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch err := o.openLocked(); {
@@ -122,19 +134,21 @@ func (o *outbox) trySend(frames []byte) error {
 	case !o.appendSharedLocked(frames):
 		return ErrFull
 	}
+	o.countLocked(len(p.messages), p.size)
 	o.scheduleLocked()
 	return nil
 }
 
 // offer is trySend that takes more from those who read; the error is why to close the connection.
-func (o *outbox) offer(frames []byte) *wire.CloseError {
+func (o *outbox) offer(p *Prepared) *wire.CloseError {
+	frames := p.frames(o.conn)
 	o.mu.Lock()
-	why := o.offerLocked(frames)
+	why := o.offerLocked(p, frames)
 	o.mu.Unlock() // by hand: this runs once for each member of each broadcast
 	return why
 }
 
-func (o *outbox) offerLocked(frames []byte) *wire.CloseError {
+func (o *outbox) offerLocked(p *Prepared, frames []byte) *wire.CloseError {
 	if o.sealed {
 		return nil
 	}
@@ -144,6 +158,7 @@ func (o *outbox) offerLocked(frames []byte) *wire.CloseError {
 	if !o.appendSharedLocked(frames) {
 		return errBusy
 	}
+	o.countLocked(len(p.messages), p.size)
 	o.scheduleLocked()
 	return nil
 }

@@ -32,6 +32,8 @@ type chunk struct {
 	buf        []byte // with room for inflateTail behind
 	start, end int
 	home       *sync.Pool
+
+	messages, payload int // bytes; counted and not yet reported
 }
 
 const (
@@ -94,16 +96,17 @@ func (c *Conn) read() error {
 		if err := c.consume(); err != nil {
 			return err
 		}
-		c.in.release()
+		c.release()
 	}
 }
 
 // release gives the chunk back, and keeps what it has of a frame that is not whole: less than a control frame.
-func (r *reader) release() {
-	ch := r.chunk
+func (c *Conn) release() {
+	r, ch := &c.in, c.in.chunk
 	if ch == nil {
 		return
 	}
+	c.reportReceived(ch)
 	r.chunk, r.kept = nil, nil
 	if rest := ch.bytes(); len(rest) > 0 {
 		r.kept = append(make([]byte, 0, len(rest)), rest...)
@@ -111,13 +114,15 @@ func (r *reader) release() {
 	ch.give()
 }
 
-// drop gives up what has arrived; reading has ended.
-func (r *reader) drop(e *Engine) {
+// dropRead gives up what has arrived; reading has ended.
+func (c *Conn) dropRead() {
+	r := &c.in
 	if r.chunk != nil {
+		c.reportReceived(r.chunk)
 		r.chunk.give()
 	}
 	if r.message != nil {
-		e.giveBuffer(r.message.buf)
+		c.engine.giveBuffer(r.message.buf)
 	}
 	*r = reader{}
 }
@@ -299,7 +304,9 @@ func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 	if !c.out.isOpen() {
 		return nil
 	}
-	c.gatherReplies(c.in.chunk != nil && c.in.chunk.start < c.in.chunk.end)
+	more := c.in.chunk != nil && c.in.chunk.start < c.in.chunk.end
+	c.countReceived(len(data), more)
+	c.gatherReplies(more)
 	if why := c.handler.Message(op, data[:len(data):len(data)]); why != nil { // what a callback appends must not reach the bytes behind
 		c.close(why, false)
 	}
@@ -331,7 +338,7 @@ func (c *Conn) receiveControl(h wire.Header, p []byte) error {
 	switch h.Opcode {
 	case wire.Ping:
 		// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (5.5.2).
-		if err := c.out.send(forever, byte(wire.Pong)|wire.Fin, p); err != nil && !errors.Is(err, ErrClosed) {
+		if err := c.out.send(forever, byte(wire.Pong)|wire.Fin, p, notCounted); err != nil && !errors.Is(err, ErrClosed) {
 			return err
 		}
 	case wire.Pong:

@@ -22,16 +22,19 @@ var forever context.Context
 // SendContext is Send that waits no longer than ctx lives, and for no write of its own.
 func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) error {
 	first := byte(op) | wire.Fin
-	x := c.out.codec
+	x, size := c.out.codec, len(payload)
+	if op.IsControl() {
+		size = notCounted
+	}
 	if x == nil || x.keepsSent(c.out.side) || op.IsControl() || len(payload) < deflateFrom {
-		return c.out.send(ctx, first, payload) // where context is kept, the outbox compresses, in its order
+		return c.out.send(ctx, first, payload, size) // where context is kept, the outbox compresses, in its order
 	}
 	b := c.engine.takeBuffer()
 	defer c.engine.giveBuffer(b)
 	if b.p = deflate(b.p, payload, x.bits(c.out.side), nil); len(b.p) < len(payload) {
 		first, payload = first|wire.RSV1, b.p
 	}
-	return c.out.send(ctx, first, payload)
+	return c.out.send(ctx, first, payload, size)
 }
 
 // sendsAsIs reports whether a payload goes over the wire unchanged, once Send has compressed it.
@@ -48,6 +51,7 @@ type Message struct {
 // Prepared is messages encoded once, to be sent to many. Its methods may be called from any goroutine.
 type Prepared struct {
 	messages []Message
+	size     int    // bytes of the messages alone
 	plain    []byte // as frames of a server
 
 	// of is what a Log placed, and log where.
@@ -67,6 +71,7 @@ func Prepare(messages []Message) *Prepared {
 	p := &Prepared{messages: slices.Clone(messages), plain: make([]byte, 0, size)}
 	for i, m := range messages {
 		p.plain = append(wire.AppendHeader(p.plain, byte(m.Opcode)|wire.Fin, len(m.Data)), m.Data...)
+		p.size += len(m.Data)
 		p.messages[i].Data = p.plain[len(p.plain)-len(m.Data) : len(p.plain) : len(p.plain)]
 	}
 	return p
@@ -132,18 +137,18 @@ func (p *Prepared) deflate(bits int) (frames []byte) {
 
 // SendPrepared is Send with what is encoded already.
 func (c *Conn) SendPrepared(p *Prepared) error {
-	return c.out.sendShared(forever, p.frames(c))
+	return c.out.sendShared(forever, p)
 }
 
 // TrySend sends without waiting. The error is ErrFull while SendBuffer bytes wait, or as Send's.
-func (c *Conn) TrySend(p *Prepared) error { return c.out.trySend(p.frames(c)) }
+func (c *Conn) TrySend(p *Prepared) error { return c.out.trySend(p) }
 
 // Offer sends without waiting. It closes a connection
 // with 1013 if SendBuffer bytes wait and the peer does not read, or so many more that it reads far too slowly;
 // what waited is given up. On one that is closing it does nothing.
 func (c *Conn) Offer(p *Prepared) {
-	if why := c.out.offer(p.frames(c)); why != nil && c.out.seal(why, true) {
-		c.engine.dropped.Add(1)
+	if why := c.out.offer(p); why != nil && c.out.seal(why, true) && why == errSlow {
+		c.engine.slow.Add(1)
 	}
 }
 

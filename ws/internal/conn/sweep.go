@@ -76,6 +76,9 @@ func (c *Conn) watch(now int64) bool {
 	case seen == awake:
 		c.lookForPeer(now)
 	case waiting > 2*every && !c.config.NoPing:
+		if c.out.isOpen() { // on the tick that drops it
+			e.silent.Add(1)
+		}
 		c.Drop(&wire.CloseError{Code: wire.Abnormal, Reason: fmt.Sprintf("no sign of life for %v", 2*c.config.PingInterval)})
 		return false
 	case phase == phaseParked:

@@ -2,7 +2,9 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -149,6 +151,7 @@ func (o *outbox) takeLocked() (buf *buffer, frames []byte) {
 
 func (o *outbox) beginLocked(n int) {
 	o.inHand, o.writing, o.progress = n, true, o.conn.engine.clock.Load()
+	o.reportLocked()
 }
 
 // waitWrite writes all of p, waiting for the peer to make room for each chunk; mu is free. It comes after
@@ -186,6 +189,9 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 	}
 	o.inHand, o.writing, o.blocked = 0, false, false
 	if err != nil {
+		if !o.sealed && errors.Is(err, os.ErrDeadlineExceeded) {
+			o.conn.engine.slow.Add(1)
+		}
 		o.failLocked(fmt.Errorf("ws: write: %w", err))
 	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
 		o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) })
@@ -198,6 +204,7 @@ func (o *outbox) failLocked(err error) {
 		o.err, o.sealed = err, true
 		o.conn.broken(err)
 	}
+	o.reportLocked()
 	o.discardLocked()
 	if o.uncork != nil {
 		o.uncork.Stop()
