@@ -29,6 +29,7 @@ type Hub struct {
 	mu          sync.Mutex // guards what follows and each topic's users
 	memberships map[Member]*membership
 	topics      map[string]*topic
+	members     int // of all topics: the sum of their users
 }
 
 // Member is who can be a member: a *ws.Socket, or what stands for one, or for more than one in turn. It
@@ -205,6 +206,7 @@ func (h *Hub) use(name string) *topic {
 		h.topics[name] = t
 	}
 	t.users++
+	h.members++
 	return t
 }
 
@@ -221,6 +223,7 @@ func (h *Hub) leave(s Member, name string, t *topic) {
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.members--
 	if t.users--; t.users == 0 {
 		delete(h.topics, name)
 	}
