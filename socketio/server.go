@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"echows/internal/share"
 	"echows/socketio/engineio"
-	"echows/socketio/internal/share"
 	"echows/ws"
 )
 

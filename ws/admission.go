@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/internal/share"
 )
 
 // admission counts connections, in all and by address.
@@ -108,5 +110,22 @@ func (a *App) logRefusal(remote, path string, why error) {
 		if skipped, ok := a.refusals.ok(); ok {
 			a.log.Warn("connection refused", "remote", remote, "path", path, "status", he.Code, "reason", he.Message, "refused since the last such line", skipped)
 		}
+	}
+}
+
+// logOverflow logs, once a second at most, that a connection was closed because it wanted to hold more than
+// Config.MaxBuffered leaves it.
+func (a *App) logOverflow(s *Socket) {
+	limit := ""
+	switch s.conn.Overflow() {
+	case share.All:
+		limit = "buffered"
+	case share.Address:
+		limit = "address_buffered"
+	default:
+		return
+	}
+	if skipped, ok := a.overflows.ok(); ok {
+		a.log.Warn("connection closed: too much is buffered", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(), "limit", limit, "closed since the last such line", skipped)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/share"
 	"echows/ws/internal/conn"
 )
 
@@ -33,7 +34,10 @@ type Config struct {
 	// as AddressOf tells it; 0 is no limit. Past them a handshake is answered with 503, or 429.
 	MaxSockets, MaxAddressSockets int
 	// MaxBuffered is how many bytes all connections together may hold of messages that have arrived in part, and of
-	// frames that wait to be sent; 256 MiB by default. Past it, a connection that wants more is closed with 1013.
+	// frames that wait to be sent; 256 MiB by default, or eight times MaxMessage if that is more. The connections of
+	// one address, as AddressOf tells it, may hold a quarter of it, so MaxMessage may be no more than a quarter. What a
+	// connection holds up to 16 KiB does not count. One that wants more than there is room for is closed with 1013, and a
+	// reason that says which of the two bounds it met.
 	MaxBuffered int64
 
 	// MaxMessage is the longest message taken, in bytes over all its fragments; 1 MiB by default.
@@ -65,8 +69,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.MaxBuffered = cmp.Or(c.MaxBuffered, 256<<20)
 	c.MaxMessage = cmp.Or(c.MaxMessage, 1<<20)
+	c.MaxBuffered = cmp.Or(c.MaxBuffered, max(256<<20, 8*int64(c.MaxMessage)))
 	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
 	c.CloseTimeout = cmp.Or(c.CloseTimeout, 3*time.Second)
@@ -94,6 +98,9 @@ func (c Config) check() error {
 		c.PingInterval < 0 || c.WriteTimeout < 0 || c.CloseTimeout < 0 || c.MessageTimeout < 0 {
 		return fmt.Errorf("ws: a number, size or time in Config is negative; 0 stands for its default")
 	}
+	if d := c.withDefaults(); int64(d.MaxMessage) > share.Part(d.MaxBuffered) {
+		return fmt.Errorf("ws: MaxMessage %d is more than a quarter of MaxBuffered %d, which is what one address may hold", d.MaxMessage, d.MaxBuffered)
+	}
 	return nil
 }
 
@@ -115,12 +122,13 @@ const (
 // App gives an Echo server WebSocket routes. Its methods may be called from any goroutine.
 type App struct {
 	base
-	echo     *echo.Echo
-	config   Config
-	routes   map[string]*Route // by Echo's path; complete before the server starts
-	admitted admission
-	metrics  metrics
-	refusals seldom // log lines
+	echo      *echo.Echo
+	config    Config
+	routes    map[string]*Route // by Echo's path; complete before the server starts
+	admitted  admission
+	metrics   metrics
+	refusals  seldom // log lines
+	overflows seldom // the same
 
 	mu      sync.Mutex // guards closing
 	closing bool
@@ -134,7 +142,7 @@ func New(e *echo.Echo, cfg Config) *App {
 	}
 	cfg = cfg.withDefaults()
 	a := &App{base: newBase(cfg.PingInterval, cfg.Logger), echo: e, config: cfg, routes: make(map[string]*Route)}
-	a.engine.Buffers.Limit = cfg.MaxBuffered
+	a.engine.Buffers = share.New(cfg.MaxBuffered)
 	a.metrics.handling = newHandling()
 	a.admitted = admission{most: cfg.MaxSockets, ofAddress: cfg.MaxAddressSockets, addresses: make(map[string]int)}
 	e.Pre(a.own)
@@ -222,18 +230,19 @@ type Stats struct {
 	Refused  uint64 // handshakes refused because of MaxSockets or MaxAddressSockets
 	Slowed   uint64 // messages that waited because of MessageRate
 	Buffered int64  // bytes that count for MaxBuffered now
-	Full     uint64 // times that MaxBuffered was reached
+	Full     uint64 // times that MaxBuffered, or an address's part of it, was reached
 }
 
 // Stats returns the App's numbers.
 func (a *App) Stats() Stats {
+	full, addressFull := a.engine.Buffers.Refused()
 	return Stats{
 		Sockets:  a.Len(),
 		Dropped:  a.engine.Slow(),
 		Refused:  a.admitted.full.Load() + a.admitted.addressFull.Load(),
 		Slowed:   a.slowed.Load(),
 		Buffered: a.engine.Buffers.Used(),
-		Full:     a.engine.Buffers.Refused(),
+		Full:     full + addressFull,
 	}
 }
 

@@ -186,6 +186,49 @@ func TestAllBuffersHaveABound(t *testing.T) {
 	eventually(t, func() bool { return app.Stats().Buffered == 0 })
 }
 
+// One address holds a quarter of MaxBuffered at most, so that others go on.
+func TestOneAddressHoldsAPart(t *testing.T) {
+	const limit, peers = 8 << 20, 12
+	log := new(lines)
+	handler, ended := endings(echoBack)
+	app, addr := serve(t, ws.Config{MaxBuffered: limit, CloseTimeout: 100 * time.Millisecond, Logger: log.logger()}, func(e *echo.Echo, app *ws.App) {
+		e.IPExtractor = echo.ExtractIPFromXFFHeader()
+		app.WS("/echo", handler)
+	})
+	from := func(ip string) *peer { return dial(t, addr, "/echo", "X-Forwarded-For: "+ip) }
+	half := part(opBinary, strings.Repeat("x", 900<<10))
+	for range peers {
+		from("192.0.2.1").send(half)
+	}
+	const most = limit / 4 / (900 << 10) // messages of which all but the end is there
+	for range peers - most {
+		if got := wait(t, ended); got.code != ws.CloseTryAgainLater || got.reason != "the server holds too much for slow peers of this address" {
+			t.Errorf("got %v", got)
+		}
+	}
+	if n := app.Stats().Buffered; n > limit/4 {
+		t.Errorf("one address holds %d bytes", n)
+	}
+	for i := range 3 { // others get as much each
+		p := from(fmt.Sprint("192.0.2.", 2+i))
+		p.send(half)
+		p.send(whole(opContinuation, "end"))
+		p.expect("binary " + strings.Repeat("x", 900<<10) + "end")
+	}
+	got := scrape(t, app)
+	if all, address := got[`echows_limits_reached_total{limit="buffered"}`], got[`echows_limits_reached_total{limit="address_buffered"}`]; all != 0 || address < peers-most {
+		t.Errorf("counted %v and %v", all, address)
+	}
+	log.find(t, "level=WARN", "too much is buffered", "limit=address_buffered", " id=")
+	if n := log.count("too much is buffered"); n > 3 {
+		t.Errorf("%d lines", n)
+	}
+	for s := range app.Sockets() {
+		s.Close(ws.CloseGoingAway, "")
+	}
+	eventually(t, func() bool { return app.Stats().Buffered == 0 })
+}
+
 func TestSettingsOfARoute(t *testing.T) {
 	_, addr := serve(t, ws.Config{MaxMessage: 10, Compression: ws.CompressionOn}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/app", echoBack)

@@ -135,5 +135,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	counter(socketsLimitDesc, a.admitted.full.Load())
 	counter(addressSocketsLimitDesc, a.admitted.addressFull.Load())
 	counter(messageRateLimitDesc, a.slowed.Load())
-	counter(bufferedLimitDesc, a.engine.Buffers.Refused())
+	full, addressFull := a.engine.Buffers.Refused()
+	counter(bufferedLimitDesc, full)
+	counter(addressBufferedDesc, addressFull)
 }

@@ -171,7 +171,9 @@ func TestOneMessageInSixtyFourIsMeasured(t *testing.T) {
 }
 
 func TestRefusalsAreCounted(t *testing.T) {
-	no := func(echo.HandlerFunc) echo.HandlerFunc { return func(echo.Context) error { return echo.ErrUnauthorized } }
+	no := func(echo.HandlerFunc) echo.HandlerFunc {
+		return func(echo.Context) error { return echo.ErrUnauthorized }
+	}
 	var app *ws.App
 	check := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

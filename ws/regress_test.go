@@ -180,7 +180,7 @@ func TestReadsOfNothing(t *testing.T) {
 }
 
 func TestNonsenseInConfig(t *testing.T) {
-	for _, cfg := range []ws.Config{{MaxMessage: -1}, {PingInterval: -1}, {Origins: []string{"example.com"}}, {Origins: []string{"https://example.com/path"}}} {
+	for _, cfg := range []ws.Config{{MaxMessage: -1}, {PingInterval: -1}, {MaxBuffered: 4<<20 - 1}, {MaxBuffered: 400, MaxMessage: 101}, {Origins: []string{"example.com"}}, {Origins: []string{"https://example.com/path"}}} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -188,6 +188,17 @@ func TestNonsenseInConfig(t *testing.T) {
 				}
 			}()
 			ws.New(echo.New(), cfg)
+		}()
+	}
+	app := ws.New(echo.New(), ws.Config{MaxBuffered: 400, MaxMessage: 100})
+	for _, cfg := range []ws.RouteConfig{{MaxMessage: -1}, {MaxMessage: 101}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%+v is taken", cfg)
+				}
+			}()
+			app.WSWithConfig("/", echoBack, cfg)
 		}()
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"echows/internal/share"
 	"echows/ws/internal/conn"
 )
 
@@ -64,6 +65,9 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 	cfg.SendBuffer = cmp.Or(cfg.SendBuffer, a.config.SendBuffer, max(cfg.MaxMessage, leastSendBuffer))
 	cfg.Compression = cmp.Or(cfg.Compression, a.config.Compression, CompressionOff)
 	cfg.MessageRate = cmp.Or(cfg.MessageRate, a.config.MessageRate)
+	if int64(cfg.MaxMessage) > share.Part(a.config.MaxBuffered) {
+		panic(fmt.Errorf("ws: MaxMessage %d of a route is more than a quarter of MaxBuffered %d, which is what one address may hold", cfg.MaxMessage, a.config.MaxBuffered))
+	}
 	counters := new(conn.Counters)
 	return &Route{
 		app:      a,

@@ -305,11 +305,14 @@ func (e *events) Pong(data []byte) *wire.CloseError {
 	return s.guard(func() error { s.onPong(data); return nil })
 }
 
+func (e *events) Address() string { return (*Socket)(e).address }
+
 func (e *events) Closed(code wire.CloseCode, reason string) {
 	s := (*Socket)(e)
 	if s.route != nil {
 		s.route.leave(s)
 		s.route.app.metrics.countClose(code)
+		s.route.app.logOverflow(s)
 	}
 	s.runOnClose(&CloseError{code, reason})
 }

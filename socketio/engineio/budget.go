@@ -1,6 +1,6 @@
 package engineio
 
-import "echows/socketio/internal/share"
+import "echows/internal/share"
 
 // freeBytes is how many bytes each of a session's holdings may have without being counted.
 const freeBytes = 16 << 10

@@ -62,7 +62,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	}
 	if err == errWouldBlock {
 		if r.message != nil {
-			c.engine.shrink(r.message.buf)
+			r.message.buf.shrink()
 		}
 		if !r.brief {
 			return false
@@ -84,7 +84,7 @@ func (c *Conn) waitRead() error {
 		switch m := r.message; {
 		case !r.full:
 			if m != nil {
-				c.engine.shrink(m.buf)
+				m.buf.shrink()
 			}
 			if r.small == nil {
 				r.small = make([]byte, smallRead)

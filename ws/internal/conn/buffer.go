@@ -1,12 +1,18 @@
 package conn
 
-import "sync"
+import (
+	"sync"
+
+	"echows/internal/share"
+	"echows/ws/internal/wire"
+)
 
 // buffer holds bytes of a message that is being received, or frames on their way out. Beyond
-// bufferFree it is charged to the Engine's budget.
+// bufferFree it is charged to the Engine's Buffers, as the address's of its connection.
 type buffer struct {
 	p       []byte
-	charged int // bytes
+	conn    *Conn // that has it; nil in the pool
+	charged int   // bytes
 }
 
 const (
@@ -18,47 +24,51 @@ const (
 var buffers = sync.Pool{New: func() any { return &buffer{p: make([]byte, 0, bufferSize)} }}
 
 // takeBuffer returns an empty buffer.
-func (e *Engine) takeBuffer() *buffer {
+func (c *Conn) takeBuffer() *buffer {
 	b := buffers.Get().(*buffer)
-	if n := cap(b.p); n > bufferFree && !e.charge(b, n) {
-		return &buffer{p: make([]byte, 0, bufferSize)} // over the budget; the large one is garbage
+	b.conn = c
+	if n := cap(b.p); n > bufferFree && b.charge(n) != nil {
+		b.p = make([]byte, 0, bufferSize) // there is no room for the large one, which is garbage
 	}
 	return b
 }
 
-// giveBuffer takes b back.
-func (e *Engine) giveBuffer(b *buffer) {
-	e.uncharge(b)
+// give ends the use of b.
+func (b *buffer) give() {
+	b.uncharge()
+	b.conn = nil
 	if n := cap(b.p); n >= bufferSize && n <= bufferKeep {
 		b.p = b.p[:0]
 		buffers.Put(b)
 	}
 }
 
-// grow makes room for n more bytes in b, which grows to no more than most. It reports false if the budget
-// does not allow that.
-func (e *Engine) grow(b *buffer, n, most int) bool {
+// grow makes room for n more bytes in b, which grows to no more than most. The error is how to close the connection
+// if there is no room.
+func (b *buffer) grow(n, most int) *wire.CloseError {
 	need := len(b.p) + n
 	if need <= cap(b.p) {
-		return true
+		return nil
 	}
 	size := max(need, min(2*cap(b.p), most), bufferSize)
-	if size > bufferFree && !e.charge(b, size) {
-		return false
+	if size > bufferFree {
+		if why := b.charge(size); why != nil {
+			return why
+		}
 	}
 	b.p = append(make([]byte, 0, size), b.p...)
-	return true
+	return nil
 }
 
 // shrink moves what little b holds to a place of that size, if b is much larger.
-func (e *Engine) shrink(b *buffer) {
+func (b *buffer) shrink() {
 	if cap(b.p) < 4*len(b.p)+64 {
 		return
 	}
 	small := append(make([]byte, 0, len(b.p)), b.p...)
-	e.uncharge(b)
+	b.uncharge()
 	if n := cap(small); n > bufferFree {
-		e.charge(b, n) // of what was given back just now
+		b.charge(n) // of what was given back just now
 	}
 	if n := cap(b.p); n >= bufferSize && n <= bufferKeep {
 		buffers.Put(&buffer{p: b.p[:0]})
@@ -66,20 +76,38 @@ func (e *Engine) shrink(b *buffer) {
 	b.p = small
 }
 
-// charge makes b's charge size bytes.
-func (e *Engine) charge(b *buffer, size int) bool {
-	if more := size - b.charged; more > 0 {
-		if !e.Buffers.take(more) {
-			return false
-		}
-		b.charged = size
+// charge makes b's charge size bytes. The error says what there is no room in.
+func (b *buffer) charge(size int) *wire.CloseError {
+	budget, more := b.conn.engine.Buffers, size-b.charged
+	if budget == nil || more <= 0 {
+		return nil
 	}
-	return true
+	switch budget.Try(b.conn.handler.Address(), more) {
+	case share.All:
+		return errBusy
+	case share.Address:
+		return errAddressBusy
+	}
+	b.charged = size
+	return nil
 }
 
-func (e *Engine) uncharge(b *buffer) {
+func (b *buffer) uncharge() {
 	if b.charged > 0 {
-		e.Buffers.give(b.charged)
+		b.conn.engine.Buffers.Add(b.conn.handler.Address(), -b.charged)
 		b.charged = 0
 	}
+}
+
+// Overflow says what there was no room in when the connection was closed because it wanted to hold more.
+func (c *Conn) Overflow() share.Refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.end {
+	case errBusy:
+		return share.All
+	case errAddressBusy:
+		return share.Address
+	}
+	return share.None
 }

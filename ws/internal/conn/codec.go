@@ -167,8 +167,10 @@ func (x *codec) inflate(c *Conn, b *buffer, p []byte) error {
 	i.out.(flate.Resetter).Reset(&i.in, x.received)
 	limit := c.config.MaxMessage
 	for {
-		if len(b.p) == cap(b.p) && !c.engine.grow(b, 1, limit+1) {
-			return errBusy
+		if len(b.p) == cap(b.p) {
+			if why := b.grow(1, limit+1); why != nil {
+				return why
+			}
 		}
 		n, err := i.out.Read(b.p[len(b.p):cap(b.p)])
 		b.p = b.p[:len(b.p)+n]

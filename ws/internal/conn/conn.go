@@ -24,6 +24,8 @@ type Config struct {
 
 // Handler is called back, by one goroutine at a time. A CloseError closes the connection; nil goes on.
 type Handler interface {
+	// Address is whose part of the Engine's Buffers the connection takes. It may be called at any time, by any goroutine.
+	Address() string
 	// Message runs for each message. data is valid until it returns.
 	Message(op wire.Opcode, data []byte) *wire.CloseError
 	// Pong runs for each pong.

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"echows/internal/share"
 	"echows/ws/internal/wire"
 )
 
@@ -59,6 +60,8 @@ func (r *recorder) Message(op wire.Opcode, data []byte) *wire.CloseError {
 	return nil
 }
 func (r *recorder) Freed() {}
+
+func (r *recorder) Address() string { return "192.0.2.1" }
 
 func (r *recorder) Pong([]byte) *wire.CloseError         { return nil }
 func (r *recorder) Closed(code wire.CloseCode, _ string) { r.ended <- code }
@@ -466,6 +469,8 @@ func TestOffersDuringALargeSend(t *testing.T) {
 // What is given up is given back to the budget; and past it, a close frame goes out all the same.
 func TestTheBudget(t *testing.T) {
 	e := testEngine(t)
+	const limit = 1 << 30
+	e.Buffers = share.New(limit)
 	here, _ := tcp(t)
 	r := open(t, e, here, testConfig, nil)
 	go r.conn.Send(wire.Binary, make([]byte, 8<<20))
@@ -486,7 +491,7 @@ func TestTheBudget(t *testing.T) {
 	e.flusher.most = 0
 	r.conn.Offer(p)
 	r.conn.Offer(p)
-	e.Buffers.Limit = 1
+	e.Buffers.Add("another", limit)
 	r.conn.Close(4001, "bye")
 	r.conn.Flush()
 	if _, err := io.CopyN(io.Discard, there, 2*(4+30<<10)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"echows/internal/share"
 	"echows/ws/internal/wire"
 )
 
@@ -14,9 +15,9 @@ import (
 // broadcasts, the set that idle connections are parked in, and a budget of memory. Its goroutines run while
 // it has connections. Its methods may be called from any goroutine.
 type Engine struct {
-	// Buffers bounds the bytes that all connections together hold: of messages that have arrived in part,
-	// and of frames that wait to be sent.
-	Buffers Budget
+	// Buffers bounds the bytes that all connections together hold, and those of one address: of messages that have
+	// arrived in part, and of frames that wait to be sent. Set it before the first Open; nil is no bound.
+	Buffers *share.Budget
 
 	tick    time.Duration
 	clock   atomic.Int64 // ticks since the start
@@ -127,28 +128,3 @@ func (e *Engine) remove(c *Conn) {
 		e.lot = nil
 	}
 }
-
-// Budget is a number of bytes that many share. The zero value has no limit.
-type Budget struct {
-	Limit   int64 // set before first use; 0 is no limit
-	used    atomic.Int64
-	refused atomic.Uint64
-}
-
-// take takes n bytes, or reports false if there are not as many.
-func (b *Budget) take(n int) bool {
-	if used := b.used.Add(int64(n)); b.Limit > 0 && used > b.Limit {
-		b.used.Add(-int64(n))
-		b.refused.Add(1)
-		return false
-	}
-	return true
-}
-
-func (b *Budget) give(n int) { b.used.Add(-int64(n)) }
-
-// Used is how many bytes are taken.
-func (b *Budget) Used() int64 { return b.used.Load() }
-
-// Refused is how often there were not enough.
-func (b *Budget) Refused() uint64 { return b.refused.Load() }

@@ -19,8 +19,9 @@ var ErrClosed = fmt.Errorf("ws: socket is closed: %w", net.ErrClosed)
 var ErrFull = errors.New("ws: the send buffer is full")
 
 var (
-	errSlow = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the peer reads too slowly"}
-	errBusy = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the server holds too much for slow peers"}
+	errSlow        = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the peer reads too slowly"}
+	errBusy        = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the server holds too much for slow peers"}
+	errAddressBusy = &wire.CloseError{Code: wire.TryAgainLater, Reason: "the server holds too much for slow peers of this address"}
 )
 
 const (
@@ -93,8 +94,8 @@ func (o *outbox) send(ctx context.Context, first byte, payload []byte, size int)
 		return o.sendDirectLocked(first, payload)
 	}
 	wasEmpty := o.isEmptyLocked()
-	if !o.appendLocked(first, payload) {
-		return o.refuseLocked()
+	if why := o.appendLocked(first, payload); why != nil {
+		return o.refuseLocked(why)
 	}
 	if size != notCounted {
 		o.countLocked(1, size)
@@ -114,8 +115,8 @@ func (o *outbox) sendShared(ctx context.Context, p *Prepared) error {
 		return err
 	}
 	wasEmpty := o.isEmptyLocked()
-	if !o.appendSharedLocked(frames) {
-		return o.refuseLocked()
+	if why := o.appendSharedLocked(frames); why != nil {
+		return o.refuseLocked(why)
 	}
 	o.countLocked(len(p.messages), p.size)
 	return o.queuedLocked(ctx, wasEmpty)
@@ -131,7 +132,7 @@ func (o *outbox) trySend(p *Prepared) error {
 		return err
 	case o.waitingLocked() >= o.conn.config.SendBuffer:
 		return ErrFull
-	case !o.appendSharedLocked(frames):
+	case o.appendSharedLocked(frames) != nil:
 		return ErrFull
 	}
 	o.countLocked(len(p.messages), p.size)
@@ -155,8 +156,8 @@ func (o *outbox) offerLocked(p *Prepared, frames []byte) *wire.CloseError {
 	if o.waitingLocked() >= o.conn.config.SendBuffer && o.isStalledLocked() {
 		return errSlow
 	}
-	if !o.appendSharedLocked(frames) {
-		return errBusy
+	if why := o.appendSharedLocked(frames); why != nil {
+		return why
 	}
 	o.countLocked(len(p.messages), p.size)
 	o.scheduleLocked()
@@ -168,7 +169,7 @@ func (o *outbox) offerLocked(p *Prepared, frames []byte) *wire.CloseError {
 func (o *outbox) control(op wire.Opcode, payload []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.openLocked() != nil || o.waitingLocked() >= o.conn.config.SendBuffer || !o.appendLocked(byte(op)|wire.Fin, payload) {
+	if o.openLocked() != nil || o.waitingLocked() >= o.conn.config.SendBuffer || o.appendLocked(byte(op)|wire.Fin, payload) != nil {
 		return
 	}
 	o.scheduleLocked()
@@ -295,78 +296,79 @@ func (o *outbox) roomLocked(ctx context.Context, most int) error {
 	return o.openLocked()
 }
 
-// refuseLocked closes the connection, since the budget does not allow it to hold more.
-func (o *outbox) refuseLocked() error {
+// refuseLocked closes the connection, since there is no room for what it wants to hold.
+func (o *outbox) refuseLocked(why *wire.CloseError) error {
 	o.mu.Unlock()
-	o.seal(errBusy, true)
+	o.seal(why, true)
 	o.mu.Lock()
 	return o.openLocked()
 }
 
-func (o *outbox) appendLocked(first byte, payload []byte) bool {
-	if !o.growLocked(wire.MaxHeader+len(payload)) && !wire.Opcode(first&0xf).IsControl() {
-		return false
+// appendLocked queues a frame. The error is how to close the connection if there is no room for it; a control frame is
+// queued all the same.
+func (o *outbox) appendLocked(first byte, payload []byte) *wire.CloseError {
+	if why := o.growLocked(wire.MaxHeader + len(payload)); why != nil && !wire.Opcode(first&0xf).IsControl() {
+		return why
 	}
 	b := o.queue
 	if x := o.codec; x != nil && x.keepsSent(o.side) && !wire.Opcode(first&0xf).IsControl() {
-		deflated := o.conn.engine.takeBuffer()
-		defer o.conn.engine.giveBuffer(deflated)
+		deflated := o.conn.takeBuffer()
+		defer deflated.give()
 		if x.deflateInContext(deflated, payload, o.side) {
 			first, payload = first|wire.RSV1, deflated.p
 		}
 	}
 	if o.side == wire.Server {
 		b.p = append(wire.AppendHeader(b.p, first, len(payload)), payload...)
-		return true
+		return nil
 	}
 	key := maskingKey()
 	b.p = append(wire.AppendMaskedHeader(b.p, first, len(payload), key), payload...)
 	wire.Mask(key, b.p[len(b.p)-len(payload):])
-	return true
+	return nil
 }
 
 // appendSharedLocked queues frames without copying them, as long as they are alone, or follow one another in
 // memory. For a peer that does not read, small ones are copied, so that it does not keep a log's chunk.
-func (o *outbox) appendSharedLocked(frames []byte) bool {
+func (o *outbox) appendSharedLocked(frames []byte) *wire.CloseError {
 	if x := o.codec; x != nil {
 		x.sent = x.sent[:0] // what the next message may refer to begins after these
 	}
 	if o.queue == nil && (!o.blocked || len(frames) > logFrame) {
 		if o.shared == nil {
 			o.shared = frames
-			return true
+			return nil
 		}
 		if follows(o.shared, frames) {
 			o.shared = o.shared[:len(o.shared)+len(frames)]
-			return true
+			return nil
 		}
 	}
-	if !o.growLocked(len(frames)) {
-		return false
+	if why := o.growLocked(len(frames)); why != nil {
+		return why
 	}
 	o.queue.p = append(o.queue.p, frames...)
-	return true
+	return nil
 }
 
 // growLocked makes room for n bytes in queue, behind what is shared.
-func (o *outbox) growLocked(n int) bool {
-	e := o.conn.engine
+func (o *outbox) growLocked(n int) *wire.CloseError {
 	if o.queue == nil {
-		o.queue = e.takeBuffer()
+		o.queue = o.conn.takeBuffer()
 	}
-	ok := e.grow(o.queue, n+len(o.shared), maxInt)
-	if !ok && n > wire.MaxHeader+wire.MaxControl {
+	why := o.queue.grow(n+len(o.shared), maxInt)
+	if why != nil && n > wire.MaxHeader+wire.MaxControl {
 		if len(o.queue.p) == 0 {
-			e.giveBuffer(o.queue)
+			o.queue.give()
 			o.queue = nil
 		}
-		return false
+		return why
 	}
 	if o.shared != nil {
 		o.queue.p = append(o.queue.p, o.shared...)
 		o.shared = nil
 	}
-	return true
+	return nil
 }
 
 const maxInt = int(^uint(0) >> 1)

@@ -122,7 +122,7 @@ func (c *Conn) dropRead() {
 		r.chunk.give()
 	}
 	if r.message != nil {
-		c.engine.giveBuffer(r.message.buf)
+		r.message.buf.give()
 	}
 	*r = reader{}
 }
@@ -163,8 +163,8 @@ func (c *Conn) consume() error {
 		}
 	}
 	if m := r.message; m != nil && !m.unwanted && m.left >= directRead && r.full {
-		if !c.engine.grow(m.buf, min(m.left, max(len(m.buf.p), firstPart)), c.most(m)) {
-			return errBusy
+		if why := m.buf.grow(min(m.left, max(len(m.buf.p), firstPart)), c.most(m)); why != nil {
+			return why
 		}
 	}
 	return nil
@@ -178,8 +178,8 @@ func (c *Conn) consumePayload(m *message) error {
 		ch.start += n
 		return c.received(n)
 	}
-	if !c.engine.grow(m.buf, n, c.most(m)) {
-		return errBusy
+	if why := m.buf.grow(n, c.most(m)); why != nil {
+		return why
 	}
 	m.buf.p = append(m.buf.p, ch.buf[ch.start:ch.start+n]...)
 	ch.start += n
@@ -205,7 +205,7 @@ func (c *Conn) received(n int) error {
 	if m.unwanted {
 		if m.left == 0 && m.final {
 			c.in.message = nil
-			c.engine.giveBuffer(m.buf)
+			m.buf.give()
 		}
 		return nil
 	}
@@ -223,9 +223,11 @@ func (c *Conn) received(n int) error {
 		return wire.ErrNotUTF8 // it ends within a rune
 	}
 	c.in.message = nil
-	defer c.engine.giveBuffer(m.buf)
-	if m.compressed && !c.engine.grow(m.buf, inflateTail, len(p)+inflateTail) {
-		return errBusy
+	defer m.buf.give()
+	if m.compressed {
+		if why := m.buf.grow(inflateTail, len(p)+inflateTail); why != nil {
+			return why
+		}
 	}
 	return c.deliver(m.opcode, m.compressed, m.buf.p)
 }
@@ -271,7 +273,7 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 		return true, c.deliver(h.Opcode, compressed, p)
 	}
 	if joined < 0 {
-		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.engine.takeBuffer(), unwanted: !c.out.isOpen()}
+		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.takeBuffer(), unwanted: !c.out.isOpen()}
 	}
 	m := r.message
 	m.final, m.left, m.key = h.Fin, length, h.Key
@@ -287,8 +289,8 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 	c.in.large = len(data) > smallChunk && len(data) <= firstPart
 	if compressed {
-		b := c.engine.takeBuffer()
-		defer c.engine.giveBuffer(b)
+		b := c.takeBuffer()
+		defer b.give()
 		if err := c.out.codec.inflate(c, b, data); err != nil {
 			return err
 		}

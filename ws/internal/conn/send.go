@@ -29,8 +29,8 @@ func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) 
 	if x == nil || x.keepsSent(c.out.side) || op.IsControl() || len(payload) < deflateFrom {
 		return c.out.send(ctx, first, payload, size) // where context is kept, the outbox compresses, in its order
 	}
-	b := c.engine.takeBuffer()
-	defer c.engine.giveBuffer(b)
+	b := c.takeBuffer()
+	defer b.give()
 	if b.p = deflate(b.p, payload, x.bits(c.out.side), nil); len(b.p) < len(payload) {
 		first, payload = first|wire.RSV1, b.p
 	}

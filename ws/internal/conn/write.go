@@ -79,8 +79,8 @@ func (o *outbox) writeLocked(wait bool) {
 			o.blocked = true
 			rest := frames[n:]
 			if buf == nil && len(rest) <= logChunk { // others have it: see appendSharedLocked
-				buf = o.conn.engine.takeBuffer()
-				if o.conn.engine.grow(buf, len(rest), maxInt) {
+				buf = o.conn.takeBuffer()
+				if buf.grow(len(rest), maxInt) == nil {
 					buf.p = append(buf.p, rest...)
 					rest = buf.p
 				}
@@ -185,7 +185,7 @@ func (o *outbox) extend(left int) error {
 
 func (o *outbox) wroteLocked(buf *buffer, err error) {
 	if buf != nil {
-		o.conn.engine.giveBuffer(buf)
+		buf.give()
 	}
 	o.inHand, o.writing, o.blocked = 0, false, false
 	if err != nil {
@@ -218,7 +218,7 @@ func (o *outbox) failLocked(err error) {
 // discardLocked gives up what waits.
 func (o *outbox) discardLocked() {
 	if o.queue != nil {
-		o.conn.engine.giveBuffer(o.queue)
+		o.queue.give()
 	}
 	o.queue, o.shared = nil, nil
 }

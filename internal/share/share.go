@@ -11,23 +11,52 @@ const ofAddress = 4
 type Budget struct {
 	most int64
 
-	mu   sync.Mutex
-	used int64
-	of   map[string]int64 // by address
+	mu      sync.Mutex // guards the rest
+	used    int64
+	of      map[string]int64 // by address
+	refused [Address + 1]uint64
 }
+
+// Refusal says what there was no room in.
+type Refusal int
+
+const (
+	None    Refusal = iota // there was room
+	All                    // the budget
+	Address                // the address's part of it
+)
 
 // New returns a budget of so many bytes, of which one address may take a quarter.
 func New(most int64) *Budget { return &Budget{most: most, of: map[string]int64{}} }
 
+// Part is how many bytes of a budget one address may take.
+func Part(most int64) int64 { return most / ofAddress }
+
 // Take counts n bytes of an address, if there is room for them.
-func (b *Budget) Take(address string, n int) bool {
+func (b *Budget) Take(address string, n int) bool { return b.Try(address, n) == None }
+
+// Try is Take that says what there is no room in. An address that has its part is told so, also where the whole budget
+// is used up.
+func (b *Budget) Try(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used+int64(n) > b.most || b.of[address]+int64(n) > b.most/ofAddress {
-		return false
+	switch {
+	case b.of[address]+int64(n) > Part(b.most):
+		b.refused[Address]++
+		return Address
+	case b.used+int64(n) > b.most:
+		b.refused[All]++
+		return All
 	}
 	b.addLocked(address, n)
-	return true
+	return None
+}
+
+// Refused is how often there was no room: in the budget, and in an address's part of it.
+func (b *Budget) Refused() (all, address uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused[All], b.refused[Address]
 }
 
 // Add counts n bytes whether there is room for them or not; n may be negative, for bytes that are given back.
@@ -51,7 +80,7 @@ func (b *Budget) addLocked(address string, n int) {
 func (b *Budget) IsFull(address string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used >= b.most || b.of[address] >= b.most/ofAddress
+	return b.used >= b.most || b.of[address] >= Part(b.most)
 }
 
 // Used is how many bytes are counted.

@@ -18,9 +18,18 @@ func TestBudget(t *testing.T) {
 	if !b.IsFull("a") || b.IsFull("d") || b.Used() != 99 {
 		t.Errorf("a %v, d %v, %d", b.IsFull("a"), b.IsFull("d"), b.Used())
 	}
+	if all, address := b.Refused(); all != 1 || address != 2 {
+		t.Errorf("%d and %d were refused", all, address)
+	}
 	b.Add("d", 30)
 	if !b.IsFull("f") || b.Take("f", 1) {
 		t.Error("f finds room where there is none")
+	}
+	if why := b.Try("f", 1); why != All {
+		t.Errorf("f: %v", why)
+	}
+	if why := b.Try("a", 1); why != Address {
+		t.Errorf("a: %v", why)
 	}
 	for address, n := range map[string]int{"a": 25, "b": 25, "c": 25, "d": 50, "e": 4} {
 		b.Add(address, -n)
