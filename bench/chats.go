@@ -93,7 +93,7 @@ func liveChat(l net.Listener) error {
 			}
 			return s.SendText(fmt.Sprintf(`{"type":"ack","id":"%s","seq":%d}`, post.ID, seq))
 		})
-		if err := topics.Join(s, room); err != nil {
+		if err := topics.Join(room, s); err != nil {
 			return err
 		}
 		return s.SendText(`{"type":"history","messages":[],"complete":true}`)

@@ -127,7 +127,7 @@ func ours(cfg ws.Config) func(net.Listener) error {
 		})
 		app.WS("/broadcast", func(s *ws.Socket, c echo.Context) error {
 			s.OnMessage(func(m ws.Message) error { return topics.Broadcast("all", m) })
-			return topics.Join(s, "all")
+			return topics.Join("all", s)
 		})
 		return http.Serve(l, e)
 	}

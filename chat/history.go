@@ -330,7 +330,7 @@ func (r *room) admitIfNear(s *ws.Socket, upTo uint64) (done bool, err error) {
 		}
 		s.Offer(f)
 	}
-	return true, r.chat.hub.Join(s, r.topic())
+	return true, r.chat.hub.Join(r.topic(), s)
 }
 
 // isGone reports whether an error says no more than that the client has left.

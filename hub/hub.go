@@ -2,7 +2,7 @@
 // all of them.
 //
 //	h := hub.New()
-//	err := h.Join(s, "lobby")
+//	err := h.Join("lobby", s)
 //	err = h.Broadcast("lobby", message, s) // to all but s
 //
 // A topic begins with its first member and ends with its last; a membership ends with its socket. A
@@ -64,7 +64,7 @@ type membership struct {
 
 // Join makes s a member of the topic, which it may be already. On a socket that has ended the error
 // is ws.ErrClosed.
-func (h *Hub) Join(s Member, name string) error {
+func (h *Hub) Join(name string, s Member) error {
 	m := h.membership(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +84,7 @@ func (h *Hub) Join(s Member, name string) error {
 }
 
 // Leave ends the membership of s, if it is a member. Nothing that is broadcast afterwards reaches it.
-func (h *Hub) Leave(s Member, name string) {
+func (h *Hub) Leave(name string, s Member) {
 	h.mu.Lock()
 	m := h.memberships[s]
 	h.mu.Unlock()

@@ -117,7 +117,7 @@ func wait[T any](t *testing.T, c <-chan T) T {
 
 func (s *server) join(socket *ws.Socket, topic string) {
 	s.t.Helper()
-	if err := s.hub.Join(socket, topic); err != nil {
+	if err := s.hub.Join(topic, socket); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -151,8 +151,8 @@ func TestTopics(t *testing.T) {
 	s.say("y", "to b")
 	s.say("x", "to a", sb)
 	s.say("none", "to nobody")
-	s.hub.Leave(sb, "x")
-	s.hub.Leave(sb, "never")
+	s.hub.Leave("x", sb)
+	s.hub.Leave("never", sb)
 	s.say("x", "to a again")
 	s.say("y", "to b again")
 	expect(t, a, "to both", "to a", "to a again")
@@ -167,7 +167,7 @@ func TestTopics(t *testing.T) {
 	if err := s.hub.Broadcast("x", ws.Message{Opcode: ws.Text, Data: []byte("\xff")}); err == nil {
 		t.Error("text that is not UTF-8 was broadcast")
 	}
-	s.hub.Leave(sa, "x")
+	s.hub.Leave("x", sa)
 	if s.hub.Topics() != 1 {
 		t.Error("a topic outlived its last member")
 	}
@@ -192,7 +192,7 @@ func TestMembershipEndsWithTheSocket(t *testing.T) {
 			runtime.Gosched()
 		}
 	}
-	if err := s.hub.Join(sa, "late"); !errors.Is(err, ws.ErrClosed) {
+	if err := s.hub.Join("late", sa); !errors.Is(err, ws.ErrClosed) {
 		t.Errorf("joining with a closed socket gives %v", err)
 	}
 	if s.hub.Len("late") != 0 || s.hub.Len("topic 0") != 1 {
@@ -209,7 +209,7 @@ func TestCallbacksMayUseTheHub(t *testing.T) {
 	s.join(sb, "x")
 	sa.OnClose(func(ws.CloseCode, string) {
 		s.say("x", fmt.Sprint("one left, now ", s.hub.Len("x")))
-		s.hub.Leave(sb, "x")
+		s.hub.Leave("x", sb)
 		s.join(sb, "y")
 		s.say("y", "moved")
 	})
@@ -259,7 +259,7 @@ func TestSocketsComeAndGoDuringBroadcasts(t *testing.T) {
 		case 1:
 			socket.Close(ws.CloseNormal, "")
 		case 2:
-			s.hub.Leave(socket, "x")
+			s.hub.Leave("x", socket)
 		}
 	}
 	close(done)
@@ -402,7 +402,7 @@ func TestNothingIsKept(t *testing.T) {
 	for range 10 {
 		conn, socket := s.connect()
 		s.join(socket, "x")
-		s.hub.Leave(socket, "x")
+		s.hub.Leave("x", socket)
 		s.join(socket, "y")
 		conn.Close()
 		wait(t, s.ended)
