@@ -186,7 +186,7 @@ func TestTheFirstLesson(t *testing.T) {
 		}
 		conn.Close()
 	}
-	p.log.find(t, `got="{\"loaded\":true}"`)
+	p.log.find(t, `got="15 bytes of text"`)
 	p.log.find(t, `msg="socket opened"`)
 	p.log.find(t, "path=/ws/ code=1000")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,9 @@ func newBase(interval time.Duration, log *slog.Logger) base {
 	rand.Read(id[:])
 	return base{conn.NewEngine(interval), log, hex.EncodeToString(id[:]), new(atomic.Uint64), new(atomic.Uint64)}
 }
+
+// id is that of the socket with a number.
+func (b *base) id(number uint64) string { return b.name + "-" + strconv.FormatUint(number, 10) }
 
 // seldom lets something through once a second.
 type seldom struct {

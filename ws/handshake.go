@@ -189,16 +189,18 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 	if agreed.extension != "" {
 		res.Header().Set("Sec-WebSocket-Extensions", agreed.extension)
 	}
+	number := r.app.numbers.Add(1)
 	nc.SetDeadline(time.Now().Add(r.app.config.WriteTimeout))
 	if !handshake(nc, c.Request().Header.Get("Sec-Websocket-Key"), agreed.subprotocol, res.Header()) {
 		nc.Close()
+		r.app.log.Debug("socket not opened: the client left", "id", r.app.id(number), "remote", kept.remote, "path", kept.path)
 		return false
 	}
 	nc.SetDeadline(time.Time{})
 	s := &Socket{
 		base:        &r.app.base,
 		route:       r,
-		number:      r.app.numbers.Add(1),
+		number:      number,
 		opened:      time.Now().UnixNano(),
 		subprotocol: agreed.subprotocol,
 		address:     address,

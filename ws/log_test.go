@@ -2,10 +2,20 @@ package ws_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/ws"
 )
 
 // lines are what was logged.
@@ -61,4 +71,108 @@ func (l *lines) count(parts ...string) (n int) {
 		}
 	}
 	return n
+}
+
+// A client that leaves is nothing to worry about, however it does it; and each line about a connection has its id.
+func TestAClientThatLeavesIsNoError(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	for name, leave := range map[string]func(p *peer){
+		"with 1000":           func(p *peer) { p.send(closing(1000, "")) },
+		"with 1001":           func(p *peer) { p.send(closing(1001, "")) },
+		"with no code":        func(p *peer) { p.send(whole(opClose, "")) },
+		"without a frame":     func(p *peer) { p.conn.Close() },
+		"within a frame":      func(p *peer) { p.send(whole(opText, "half")[:8]); p.conn.Close() },
+		"with a reset":        func(p *peer) { p.conn.(*net.TCPConn).SetLinger(0); p.conn.Close() },
+		"while it is sent to": func(p *peer) { p.send(whole(opText, "send")); p.expect("text " + large); p.conn.Close() },
+		"without reading":     func(p *peer) { p.send(whole(opText, "send")) },
+		"while it waits":      func(p *peer) { p.send(whole(opText, "wait")); p.expect("text waits"); p.conn.Close() },
+		"with a broken rule":  func(p *peer) { p.send(whole(3, "")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := new(lines)
+			handler, ended := endings(func(s *ws.Socket, _ echo.Context) error {
+				s.OnMessage(func(m ws.Message) error {
+					switch m.Text() {
+					case "send":
+						for {
+							if err := s.SendText(large); err != nil {
+								return fmt.Errorf("it failed: %w", err)
+							}
+						}
+					case "wait":
+						s.SendText("waits")
+						<-s.Done()
+						return fmt.Errorf("it failed: %w", context.Cause(s.Context()))
+					}
+					return nil
+				})
+				return nil
+			})
+			_, addr := serve(t, ws.Config{Logger: log.logger(), WriteTimeout: 200 * time.Millisecond}, func(e *echo.Echo, app *ws.App) { app.WS("/:room", handler) })
+			leave(dial(t, addr, "/lobby?ticket=secret", "Authorization: Bearer secret", "Cookie: session=secret"))
+			wait(t, ended)
+			line := log.find(t, "socket closed", "path=/lobby", "code=")
+			id := line[strings.Index(line, "id="):strings.Index(line, " remote=")]
+			all := log.String()
+			for line := range strings.Lines(all) {
+				if !strings.Contains(line, id) {
+					t.Errorf("without %s: %s", id, line)
+				}
+			}
+			for _, word := range []string{"level=WARN", "level=ERROR", "secret", "ticket", "xxx"} {
+				if strings.Contains(all, word) {
+					t.Errorf("%s is in the log:\n%s", word, all)
+				}
+			}
+		})
+	}
+}
+
+// One that could not be sent to is another client that left; what else fails is an error.
+func TestFailuresOfCallbacksInTheLog(t *testing.T) {
+	log := new(lines)
+	sockets := make(chan *ws.Socket, 2)
+	_, addr := serve(t, ws.Config{Logger: log.logger()}, func(e *echo.Echo, app *ws.App) {
+		var other atomic.Pointer[ws.Socket]
+		app.WS("/other", func(s *ws.Socket, _ echo.Context) error { other.Store(s); sockets <- s; return nil })
+		app.WS("/", func(s *ws.Socket, _ echo.Context) error {
+			s.OnMessage(func(m ws.Message) error {
+				if m.Text() == "relay" {
+					return other.Load().Send(m)
+				}
+				return errors.New("the disk is full")
+			})
+			return nil
+		})
+	})
+	p := dial(t, addr, "/other")
+	other := wait(t, sockets)
+	p.conn.Close()
+	<-other.Done()
+	q := dial(t, addr, "/")
+	q.send(whole(opText, "relay"))
+	q.expect("close 1011 internal error")
+	log.find(t, "level=INFO", "callback failed", " id=")
+	q = dial(t, addr, "/")
+	q.send(whole(opText, "x"))
+	q.expect("close 1011 internal error")
+	log.find(t, "level=ERROR", "callback failed", "the disk is full", " id=")
+	if n := log.count("level=ERROR"); n != 1 {
+		t.Errorf("%d errors", n)
+	}
+}
+
+// What a message says is not for the log.
+func TestMessagesInTheLog(t *testing.T) {
+	log := new(lines)
+	for m, want := range map[*ws.Message]string{
+		{Opcode: ws.Text, Data: []byte("my secret")}: `m="9 bytes of text"`,
+		{Opcode: ws.Binary, Data: []byte{1, 2}}:      `m="2 bytes of binary"`,
+	} {
+		log.logger().Info("got", "m", *m)
+		log.find(t, want)
+	}
+	if strings.Contains(log.String(), "secret") {
+		t.Error(log)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"unicode/utf8"
 
 	"echows/ws/internal/wire"
@@ -55,17 +54,7 @@ var (
 	errTextToSend   = errors.New("ws: send: text must be UTF-8; send other bytes as a binary message")
 )
 
-// loggedBytes is how much of a message reaches a log line.
-const loggedBytes = 200
-
-// LogValue makes a message readable, and short, in a log line.
+// LogValue is what a log line has of a message: its kind and its length, and nothing of what it says.
 func (m Message) LogValue() slog.Value {
-	if !m.IsText() {
-		return slog.StringValue(fmt.Sprintf("%d bytes of binary", len(m.Data)))
-	}
-	if len(m.Data) <= loggedBytes {
-		return slog.StringValue(m.Text())
-	}
-	head := strings.ToValidUTF8(string(m.Data[:loggedBytes]), "")
-	return slog.StringValue(fmt.Sprintf("%s… (%d bytes)", head, len(m.Data)))
+	return slog.StringValue(fmt.Sprintf("%d bytes of %v", len(m.Data), m.Opcode))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -69,7 +70,7 @@ func socketOf(c *conn.Conn) *Socket { return (*Socket)(c.Handler().(*events)) }
 
 // ID names the connection in logs. It is unique among those of one App, and random enough to tell
 // restarts and nodes apart.
-func (s *Socket) ID() string { return fmt.Sprintf("%s-%d", s.base.name, s.number) }
+func (s *Socket) ID() string { return s.base.id(s.number) }
 
 // Route is the route the connection came in by; nil for one that was dialed.
 func (s *Socket) Route() *Route { return s.route }
@@ -407,11 +408,21 @@ func (s *Socket) reasonFor(err error) *wire.CloseError {
 		return nil
 	}
 	var code *CloseError
-	switch {
-	case errors.As(err, &code) && code.Code.MayBeSent():
+	if errors.As(err, &code) && code.Code.MayBeSent() {
 		return wireError(code)
-	case s.conn.IsOpen(): // otherwise it failed because the socket closes
-		s.base.log.Error("socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
+	}
+	if s.conn.IsOpen() { // otherwise it failed because the socket closes
+		level := slog.LevelError
+		if s.isDeparture(err) {
+			level = slog.LevelInfo
+		}
+		s.base.log.Log(context.Background(), level, "socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
 	}
 	return errCallback // details are for the log, not for the peer
+}
+
+// isDeparture reports whether a callback failed because a client has left, which is nothing to worry about: its own, so
+// that what waited with Socket.Context was given up, or another one that it sent to.
+func (s *Socket) isDeparture(err error) bool {
+	return errors.Is(err, ErrClosed) || errors.Is(err, conn.ErrWrite) || errors.Is(err, context.Canceled) && s.conn.IsGone()
 }

@@ -143,6 +143,13 @@ func (c *Conn) Context() context.Context {
 	return c.ctx
 }
 
+// IsGone reports whether the connection is of no use any more, as Context tells.
+func (c *Conn) IsGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
 // setGone ends the context.
 func (c *Conn) setGone() {
 	c.mu.Lock()

@@ -15,6 +15,9 @@ import (
 // under either name.
 var ErrClosed = fmt.Errorf("ws: socket is closed: %w", net.ErrClosed)
 
+// ErrWrite is what sending returns, with the cause, once a write has failed: the peer has gone, or did not read in time.
+var ErrWrite = errors.New("ws: write")
+
 // ErrFull is what sending without waiting returns while too much waits to be sent.
 var ErrFull = errors.New("ws: the send buffer is full")
 

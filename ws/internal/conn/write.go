@@ -192,7 +192,7 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 		if !o.sealed && errors.Is(err, os.ErrDeadlineExceeded) {
 			o.conn.engine.slow.Add(1)
 		}
-		o.failLocked(fmt.Errorf("ws: write: %w", err))
+		o.failLocked(fmt.Errorf("%w: %w", ErrWrite, err))
 	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
 		o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) })
 	}
