@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
@@ -34,7 +36,7 @@ func client(url string, say ...string) {
 		return nil
 	})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Println(errors.Unwrap(err))
 		return
 	}
 	for _, text := range say {
@@ -49,14 +51,30 @@ func client(url string, say ...string) {
 // The express-ws way: a route, a callback, a reply.
 func Example() {
 	e := echo.New()
-	app := ws.New(e, ws.Config{})
+	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
 	app.WS("/ws", func(s *ws.Socket, c echo.Context) error {
 		s.OnMessage(func(m ws.Message) error {
 			return s.SendText("you said: " + m.Text())
 		})
 		return nil
 	})
-	// e.Start(":3000")
+	// e.Start(":3000") serves it; here, a test's server does.
+	server := httptest.NewServer(e)
+	defer server.Close()
+	defer app.Shutdown(context.Background())
+
+	answer := make(chan string, 1)
+	s, err := ws.Dial(context.Background(), server.URL+"/ws", ws.DialConfig{}, func(s *ws.Socket) error {
+		s.OnMessage(func(m ws.Message) error { answer <- m.Text(); return nil })
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s.SendText("Hello")
+	fmt.Println(<-answer)
+	// Output: you said: Hello
 }
 
 // JSON in, JSON out. An error that is no CloseError ends the socket with 1011.
@@ -151,6 +169,104 @@ func ExampleApp_WS_middleware() {
 	// 1000
 }
 
+// A group has a prefix, which may have parameters, and middleware for all of its routes.
+func ExampleApp_Group() {
+	url, end := demo(func(app *ws.App) {
+		membersOnly := func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				if c.Param("club") != "chess" {
+					return echo.NewHTTPError(http.StatusForbidden, "no member of "+c.Param("club"))
+				}
+				return next(c)
+			}
+		}
+		club := app.Group("/clubs/:club", membersOnly)
+		club.WS("/tables/:table", func(s *ws.Socket, c echo.Context) error {
+			s.SendText(s.Param("club") + " at table " + s.Param("table"))
+			return s.Close(ws.CloseNormal, "")
+		})
+	})
+	defer end()
+	client(url + "/clubs/chess/tables/7")
+	client(url + "/clubs/poker/tables/7")
+	// Output:
+	// chess at table 7
+	// 1000
+	// ws: the server answered 403 Forbidden: {"message":"no member of poker"}
+}
+
+// A socket is closed with a code, which tells the client's program what to do next, and a reason for people.
+func ExampleSocket_Close() {
+	const closeKicked ws.CloseCode = 4001 // 4000–4999 are an application's own
+	url, end := demo(func(app *ws.App) {
+		app.WS("/", func(s *ws.Socket, c echo.Context) error {
+			s.OnMessage(func(m ws.Message) error { return s.Close(closeKicked, "the game is over") })
+			s.OnClose(func(code ws.CloseCode, reason string) {
+				// Runs once, however the connection ended.
+			})
+			return nil
+		})
+	})
+	defer end()
+	client(url, "another move")
+	// Output: 4001 the game is over
+}
+
+// An error of a callback closes its socket: a CloseError with its own code, any other with 1011, and the log has it.
+func ExampleCloseError() {
+	url, end := demo(func(app *ws.App) {
+		app.WS("/", func(s *ws.Socket, c echo.Context) error {
+			s.OnMessage(func(m ws.Message) error {
+				if !m.IsText() {
+					return &ws.CloseError{Code: ws.CloseUnsupportedData, Reason: "text only"}
+				}
+				return errors.New("the disk is full") // not for the client
+			})
+			return nil
+		})
+	})
+	defer end()
+	client(url, "some text")
+	// Output: 1011 internal error
+}
+
+// Limits are set for all routes, and some for one. What is refused before the upgrade is an HTTP answer; past a limit
+// of an open connection, it is read more slowly, or closed with a code that says why.
+func ExampleConfig() {
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect() // whom limits by address count: set it
+	app := ws.New(e, ws.Config{
+		MaxSockets:        1,    // then 503
+		MaxAddressSockets: 100,  // then 429
+		MaxMessage:        1000, // bytes; then 1009
+		MessageRate:       20,   // a second; then slower
+		MaxBuffered:       1 << 20,
+		Origins:           []string{"https://example.com"}, // pages of others get 403
+		Logger:            slog.New(slog.DiscardHandler),
+	})
+	app.WS("/small", echoBack)
+	app.WSWithConfig("/large", echoBack, ws.RouteConfig{MaxMessage: 100_000})
+	server := httptest.NewServer(e)
+	defer server.Close()
+	defer app.Shutdown(context.Background())
+
+	s, err := ws.Dial(context.Background(), server.URL+"/small", ws.DialConfig{}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = ws.Dial(context.Background(), server.URL+"/small", ws.DialConfig{}, nil)
+	var refused *ws.HandshakeError
+	fmt.Println(errors.As(err, &refused), refused.StatusCode)
+	ended := make(chan struct{})
+	s.OnClose(func(code ws.CloseCode, reason string) { fmt.Println(code, reason); close(ended) })
+	s.SendText(strings.Repeat("x", 1001))
+	<-ended
+	// Output:
+	// true 503
+	// 1009 message is too long
+}
+
 // A route has settings of its own.
 func ExampleApp_WSWithConfig() {
 	url, end := demo(func(app *ws.App) {
@@ -210,17 +326,45 @@ func ExampleDial() {
 	// Output: Hello
 }
 
-// A graceful end: no newcomers, 1012 for those who are there, and a bound.
+// A graceful end, in a bounded time: sockets first, since http.Server does not know them, and then the server.
 func ExampleApp_Shutdown() {
 	e := echo.New()
-	app := ws.New(e, ws.Config{})
+	e.HideBanner, e.HidePort = true, true
+	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
+	app.WS("/ws", echoBack)
+	listening, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e.Listener = listening
+	served := make(chan error, 1)
+	go func() { served <- e.Start("") }()
+
+	ended := make(chan struct{})
+	_, err = ws.Dial(context.Background(), "ws://"+listening.Addr().String()+"/ws", ws.DialConfig{}, func(s *ws.Socket) error {
+		s.OnClose(func(code ws.CloseCode, reason string) { fmt.Println(code, reason); close(ended) })
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// A program does this after signal.NotifyContext's context is over.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := app.Shutdown(ctx); err != nil {
 		fmt.Println("some sockets did not end in time:", err)
 	}
-	e.Close()
+	if err := e.Shutdown(ctx); err != nil {
+		fmt.Println("some requests did not end in time:", err)
+	}
+	<-ended
+	fmt.Println(<-served)
 	// Output:
+	// 1012 service restart
+	// http: Server closed
 }
 
 // SendContext waits for room no longer than its context lives.
