@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 )
 
 // ErrUnavailable is what everything returns while the broker cannot be reached, or does not answer in
@@ -74,6 +75,9 @@ type Broker struct {
 	cancel  context.CancelFunc
 	up      atomic.Bool  // the connection is, as far as its callbacks have told
 	largest atomic.Int64 // message that the servers take, in bytes
+	stores  *stores
+
+	gaps, unanswered rate.Sometimes // log lines
 
 	mu        sync.Mutex
 	link      context.Context // ends when the connection is lost
@@ -102,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.lostAfter == 0 {
 		cfg.lostAfter = defaultLost
 	}
-	b := &Broker{config: cfg, log: cfg.Logger, closed: make(chan struct{}), unlock: func() {}}
+	b := &Broker{config: cfg, log: cfg.Logger, stores: newStores(), gaps: seldom(), unanswered: seldom(), closed: make(chan struct{}), unlock: func() {}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.unlink = func() {}
 	b.newLink()
@@ -171,6 +175,10 @@ func (b *Broker) open(ctx context.Context) error {
 	}
 	return nil
 }
+
+// seldom bounds log lines of one kind, of which there may be one for each topic or client: the first ten, and then one
+// a second.
+func seldom() rate.Sometimes { return rate.Sometimes{First: 10, Interval: time.Second} }
 
 // access is how the cluster knows us, and we know it.
 func (c *Config) access() (options []nats.Option) {

@@ -226,10 +226,7 @@ func (l *Log) checkHome() error {
 
 // gone reports whether a stream's folder is not where it was.
 func (b *Broker) gone() bool {
-	b.mu.Lock()
-	logs := b.logs
-	b.mu.Unlock()
-	return slices.ContainsFunc(logs, func(l *Log) bool { return errors.Is(l.checkHome(), errGone) })
+	return slices.ContainsFunc(b.allLogs(), func(l *Log) bool { return errors.Is(l.checkHome(), errGone) })
 }
 
 // mendFolder waits until the folder takes something again, and then has the server begin anew: it keeps a
@@ -278,10 +275,7 @@ func (b *Broker) mend() error {
 	}
 	ctx, cancel := context.WithTimeout(b.ctx, requestTime)
 	defer cancel()
-	b.mu.Lock()
-	logs := b.logs
-	b.mu.Unlock()
-	for _, l := range logs {
+	for _, l := range b.allLogs() {
 		if err := l.askReady(ctx); err != nil { // until the connection has noticed
 			return err
 		}

@@ -33,6 +33,7 @@ type Follower struct {
 	mu      sync.Mutex
 	cursor  uint64 // NATS' sequence of the last entry delivered, or passed over because it is held no more
 	want    uint64 // the highest one that is known to exist
+	missing int    // entries up to there that are not delivered, about
 	filling bool   // a goroutine reads the stream, or Start was not called yet
 	ended   bool
 }
@@ -155,7 +156,10 @@ func (f *Follower) rewind(to uint64) {
 }
 
 func (f *Follower) fillLocked(to uint64) {
-	f.want = max(f.want, to)
+	if to > f.want {
+		f.want = to
+		f.missing++
+	}
 	if f.whole != nil {
 		f.whole.heard++
 	}
@@ -178,7 +182,7 @@ func (f *Follower) fill() {
 			f.whole.readyLocked(cursor)
 		}
 		if f.ended || ctx.Err() != nil || cursor >= want && (f.whole == nil || f.whole.begun) {
-			f.filling = false
+			f.filling, f.missing = false, 0
 			f.mu.Unlock()
 			return
 		}
@@ -195,12 +199,13 @@ func (f *Follower) fill() {
 
 // fillOnce delivers what the stream has after cursor, and returns how long to wait before the next try.
 func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
-	entries, err := f.log.following(ctx, f.topic, cursor)
+	entries, left, err := f.log.following(ctx, f.topic, cursor)
 	if err != nil {
-		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
+		f.sayWaiting(cursor, err)
 		return retryWait
 	}
 	f.mu.Lock()
+	f.missing = left
 	for _, e := range entries {
 		if !f.ended && e.Seq > f.cursor {
 			f.deliverLocked(e)
@@ -219,7 +224,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 		return staleWait
 	}
 	if err := f.log.surePast(ctx, f.topic, cursor, want); err != nil {
-		f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
+		f.sayWaiting(cursor, err)
 		return retryWait
 	}
 	f.mu.Lock()
@@ -228,22 +233,29 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	return 0
 }
 
-// following reads what follows the last entry that was delivered, and says at the first one whether some were discarded
-// in between.
-func (l *Log) following(ctx context.Context, topic string, cursor uint64) ([]Entry, error) {
-	entries, _, err := l.batch(ctx, get{Seq: max(cursor, 1), Next: l.subject(topic), Batch: batchSize + 1})
+// sayWaiting logs why a gap is not filled yet. Every topic with members may have one.
+func (f *Follower) sayWaiting(cursor uint64, err error) {
+	b := f.log.broker
+	b.gaps.Do(func() { b.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err) })
+}
+
+// following reads what follows the last entry that was delivered, and how many entries follow that. The first entry
+// says whether some were discarded in between.
+func (l *Log) following(ctx context.Context, topic string, cursor uint64) (entries []Entry, left int, err error) {
+	entries, pending, err := l.batch(ctx, get{Seq: max(cursor, 1), Next: l.subject(topic), Batch: batchSize + 1})
 	if err != nil || len(entries) == 0 {
-		return nil, err
+		return nil, 0, err
 	}
+	left = pending + 1 - len(entries)
 	if entries[0].Seq == cursor { // since the oldest go first, everything after it is held
-		return entries[1:], nil
+		return entries[1:], left, nil
 	}
 	whole, err := l.nothingLost(ctx, topic, cursor)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	entries[0].Skipped = !whole
-	return entries, nil
+	return entries, left, nil
 }
 
 // surePast says why it is not certain that the topic has nothing after cursor though want was stored. A leader
@@ -303,15 +315,18 @@ func (l *Log) compareTails() {
 
 // compareAll compares the tails of all followers. While the stream has not grown since, there is no need to.
 func (l *Log) compareAll() error {
-	l.mu.Lock()
-	followers := slices.Collect(maps.Values(l.followers))
-	l.mu.Unlock()
-	for some := range slices.Chunk(followers, compareSize) {
+	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		if err := l.compareSome(some); err != nil {
 			return err // the next tick is soon enough
 		}
 	}
 	return nil
+}
+
+func (l *Log) allFollowers() []*Follower {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.followers))
 }
 
 // guard marks what the stream holds, and complains where it holds less than before. It returns NATS' last sequence, if
@@ -322,6 +337,7 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 		return 0, false // it was said
 	}
 	info, err := l.info(ctx)
+	l.answers.Store(err == nil)
 	if err != nil {
 		return 0, false // Ready says so
 	}

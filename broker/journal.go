@@ -338,7 +338,7 @@ func (j *Journal) begin(epoch string) {
 func (l *life) end() {
 	l.cancel()
 	l.live.Close()
-	for _, f := range l.all() {
+	for _, f := range l.allFollowers() {
 		f.Stop()
 	}
 	l.tasks.Wait()

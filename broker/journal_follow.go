@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -119,12 +118,6 @@ func (l *life) follow(f *following) {
 	l.followers[f.topic] = follower
 	l.mu.Unlock()
 	follower.fillLocked(0)
-}
-
-func (l *life) all() []*Follower {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Collect(maps.Values(l.followers))
 }
 
 // follows reports whether an entry comes next for certain, by the one that was before it in its topic.
@@ -249,7 +242,7 @@ func (l *life) first(ctx context.Context) (uint64, error) {
 
 // compareAll tells followers of entries that they should have seen.
 func (l *life) compareAll() {
-	for some := range slices.Chunk(l.all(), compareSize) {
+	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		if err := l.compareSome(some); err != nil {
 			return // the next look is soon enough
 		}
@@ -260,7 +253,7 @@ func (l *life) compareAll() {
 // one, because tails were compared since.
 func (l *life) confirm(info *jetstream.StreamInfo) {
 	first := max(info.State.FirstSeq, 1)
-	for _, f := range l.all() {
+	for _, f := range l.allFollowers() {
 		f.confirm(first, l.last)
 	}
 	l.last = info.State.LastSeq

@@ -76,6 +76,7 @@ type Log struct {
 	rounds     int       // how often they were since the stream had it
 
 	refuses atomic.Bool // appends, while the stream is behind
+	answers atomic.Bool // the stream did, when tails were compared
 
 	home os.FileInfo // the stream's folder, when it was opened; nil on a cluster
 
@@ -127,6 +128,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		return nil, err
 	}
 	l.live = b.listen(l.handOut)
+	l.answers.Store(true)
 	b.mu.Lock()
 	b.logs = append(b.logs, l)
 	b.mu.Unlock()
@@ -188,6 +190,19 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
 	}
+	since := time.Now()
+	seq, before, err = l.append(ctx, topic, id, data)
+	switch {
+	case err == nil && !before:
+		l.broker.stores.isStored(since)
+	case err != nil && !errors.Is(ctx.Err(), context.Canceled): // who gave up says nothing of the broker
+		l.broker.stores.failed.Add(1)
+	}
+	return seq, before, err
+}
+
+// append is Append, of a topic that is valid.
+func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	for limit := attemptTime; ; limit = againTime {
 		if l.refuses.Load() {
 			return 0, false, l.errLost()

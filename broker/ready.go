@@ -31,10 +31,7 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if err := b.awaitConnection(ctx); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	logs := b.logs
-	b.mu.Unlock()
-	for _, l := range logs {
+	for _, l := range b.allLogs() {
 		if err := l.ready(ctx); err != nil {
 			return err
 		}
@@ -70,16 +67,24 @@ type asked struct {
 
 // ready says why the Log cannot be used, or nil.
 func (l *Log) ready(ctx context.Context) error {
-	l.mu.Lock()
-	failing, failed := l.failing, l.failed
-	l.mu.Unlock()
+	failing := l.recentFailure()
 	if err := l.askReady(ctx); err != nil {
 		return err
 	}
-	if failing != nil && time.Since(failed) < failingTime {
+	if failing != nil {
 		return fmt.Errorf("%w: the stream %s takes no messages", ErrUnavailable, l.stream)
 	}
 	return nil
+}
+
+// recentFailure is why an append failed a moment ago, if none has worked since, or nil.
+func (l *Log) recentFailure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.failed) >= failingTime {
+		return nil
+	}
+	return l.failing
 }
 
 // askReady asks for the stream's state until the answer is good, or ctx ends. A good answer is good for a

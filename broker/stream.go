@@ -127,10 +127,7 @@ func (l *Log) adopt(c jetstream.StreamConfig) {
 		return
 	}
 	l.resume = time.Now().Add(2 * l.broker.config.Compare)
-	l.mu.Lock()
-	followers := slices.Collect(maps.Values(l.followers))
-	l.mu.Unlock()
-	for _, f := range followers {
+	for _, f := range l.allFollowers() {
 		f.rewind(newest.From - 1)
 	}
 }

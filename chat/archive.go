@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,8 +44,9 @@ type archive struct {
 	config *pgx.ConnConfig
 	pool   *pgxpool.Pool // for reading
 	log    *slog.Logger
-	chunk  int         // rows, at most, that are looked at in one step of mending
-	source *broker.Log // set by begin
+	chunk  int           // rows, at most, that are looked at in one step of mending
+	source *broker.Log   // set by begin
+	copied atomic.Uint64 // messages added to the table
 
 	mu     sync.Mutex
 	turn   error     // why this node could not copy, or wait for its turn to, when it last tried; or nil

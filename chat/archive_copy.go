@@ -153,14 +153,16 @@ func (c *copier) insert(ctx context.Context, batch []broker.Entry) error {
 		last = batch[i].Seq
 	}
 	var lost []gap
-	err := pgx.BeginFunc(ctx, c.conn, func(tx pgx.Tx) error {
-		_, err := c.store(ctx, tx, batch)
+	added := 0
+	err := pgx.BeginFunc(ctx, c.conn, func(tx pgx.Tx) (err error) {
+		added, err = c.store(ctx, tx, batch)
 		if err == nil && jumps {
 			lost, err = c.noteGaps(ctx, tx, c.last, end+1)
 		}
 		return err
 	})
 	if err == nil {
+		c.archive.copied.Add(uint64(added))
 		c.last = end
 		c.lost.add(lost)
 	}

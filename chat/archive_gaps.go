@@ -248,6 +248,7 @@ func (c *copier) fill(ctx context.Context) error {
 		return note(ctx, tx, left, noticed)
 	})
 	if err == nil {
+		c.archive.copied.Add(uint64(added))
 		m.added += added
 		m.filled = entries[len(entries)-1].Seq // what is left begins there or was not in the stream
 	}

@@ -34,6 +34,8 @@ type ArchiveStats struct {
 	Gaps    int           // ranges of sequences whose messages are missing in the table
 	Missing uint64        // at most so many messages
 	Behind  time.Duration // for so long something has been waiting to be copied
+	Copied  uint64        // messages that this node has added to the table
+	Up      bool          // the database takes messages, as far as this node knows
 }
 
 // lacking is what the table lacks.
@@ -47,7 +49,14 @@ type lacking struct {
 func (a *archive) stats() ArchiveStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return ArchiveStats{a.lacks.gaps, a.lacks.messages, a.behindLocked()}
+	trouble := a.troubleLocked()
+	return ArchiveStats{
+		Gaps:    a.lacks.gaps,
+		Missing: a.lacks.messages,
+		Behind:  a.behindLocked(),
+		Copied:  a.copied.Load(),
+		Up:      trouble == nil || errors.Is(trouble, broker.ErrUnavailable), // which is the stream's
+	}
 }
 
 func (a *archive) behindLocked() time.Duration {

@@ -100,6 +100,8 @@ type Chat struct {
 	bus     *broker.Bus // nil on one node
 	node    string      // this process, among the nodes
 
+	counts *counters
+
 	shelf shelf         // what rooms remember
 	pages atomic.Int64  // bytes of histories, made for one member each, that are being sent
 	loads chan struct{} // has one for each room for which the stream is read
@@ -142,6 +144,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		loads:   make(chan struct{}, mostLoads),
 		rooms:   map[string]*room{},
 		quiet:   list.New(),
+		counts:  newCounters(),
 
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),

@@ -24,13 +24,16 @@ var errOvertaken = &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "the room
 // sendHistory sends a socket what it missed, page by page, and returns the sequence up to which it has everything.
 // The next page is read when the one before was taken, so one who reads slowly makes nobody keep anything.
 func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint64, err error) {
-	ctx := s.Context()
+	ctx, counts := s.Context(), r.chat.counts
 	at, complete, err := r.begin(ctx, after, hasAfter)
 	if err != nil {
 		return 0, err
 	}
 	for {
 		p, err := r.page(ctx, at)
+		if err == errOvertaken && after > 0 {
+			counts.recovered(false)
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -42,8 +45,15 @@ func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint
 			err = s.Send(ws.Message{Opcode: ws.Text, Data: data})
 			r.chat.pages.Add(-int64(len(data)))
 		}
-		if err != nil || p.last {
-			return p.upTo, err
+		if err != nil {
+			return 0, err
+		}
+		counts.histories.Add(1)
+		if p.last {
+			if after > 0 { // 0 is no message's: nobody comes back after it
+				counts.recovered(complete)
+			}
+			return p.upTo, nil
 		}
 		at = p.upTo
 	}

@@ -26,19 +26,34 @@ const (
 )
 
 // LimitSessions bounds the sessions that one address may begin.
-func (c *Chat) LimitSessions() echo.MiddlewareFunc { return c.limit(c.config.Limits.Sessions) }
+func (c *Chat) LimitSessions() echo.MiddlewareFunc {
+	return c.limit(limitSessions, c.config.Limits.Sessions)
+}
 
 // LimitTickets bounds the tickets that one address may ask for.
-func (c *Chat) LimitTickets() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
+func (c *Chat) LimitTickets() echo.MiddlewareFunc {
+	return c.limit(limitConnects, c.config.Limits.Connects)
+}
 
 // LimitReads bounds what one address may read by requests.
-func (c *Chat) LimitReads() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
+func (c *Chat) LimitReads() echo.MiddlewareFunc {
+	return c.limit(limitReads, c.config.Limits.Connects)
+}
 
 // LimitUpgrades bounds the upgrades of one address.
-func (c *Chat) LimitUpgrades() echo.MiddlewareFunc { return c.limit(c.config.Limits.Connects) }
+func (c *Chat) LimitUpgrades() echo.MiddlewareFunc {
+	return c.limit(limitConnects, c.config.Limits.Connects)
+}
 
-func (c *Chat) limit(perSecond rate.Limit) echo.MiddlewareFunc {
-	return limitBy(limiter(perSecond, 10))
+// limit bounds the requests of each address, and counts those that are refused under a name.
+func (c *Chat) limit(name string, perSecond rate.Limit) echo.MiddlewareFunc {
+	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
+		Store:               limiter(perSecond, 10),
+		IdentifierExtractor: func(ctx echo.Context) (string, error) { return ws.AddressOf(ctx), nil },
+		DenyHandler: func(ctx echo.Context, _ string, _ error) error {
+			return c.tooMany(ctx, name, "too many requests from this address")
+		},
+	})
 }
 
 // limiter bounds what comes of each address, or of whatever else has a name: so many a second, and at once as many as in
@@ -57,22 +72,13 @@ func allows(l *middleware.RateLimiterMemoryStore, name string) bool {
 	return ok && err == nil
 }
 
-func limitBy(l *middleware.RateLimiterMemoryStore) echo.MiddlewareFunc {
-	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
-		Store:               l,
-		IdentifierExtractor: func(ctx echo.Context) (string, error) { return ws.AddressOf(ctx), nil },
-		DenyHandler: func(ctx echo.Context, _ string, _ error) error {
-			return tooMany(ctx, "too many requests from this address")
-		},
-	})
-}
-
 func burst(perSecond rate.Limit, seconds float64) int {
 	return int(max(1, min(float64(perSecond)*seconds, math.MaxInt32)))
 }
 
-// tooMany is the answer past a limit.
-func tooMany(ctx echo.Context, what string) error {
+// tooMany is the answer past a limit, which is counted under its name.
+func (c *Chat) tooMany(ctx echo.Context, limit, what string) error {
+	c.counts.reached(limit)
 	ctx.Response().Header().Set(echo.HeaderRetryAfter, "1")
 	return refuse(codeRateLimited, what+"; try again in a second").http()
 }

@@ -110,6 +110,7 @@ func (m *member) receive(message ws.Message) error {
 	}
 	if bad := m.refuseUnread(message.Data); bad != nil {
 		if cost := min(1+len(message.Data)/patienceSize, patienceBurst); !m.patience.AllowN(time.Now(), cost) {
+			m.chat.counts.post(bad.Code)
 			return &ws.CloseError{Code: bad.code.closing, Reason: "too many messages that are refused"}
 		}
 		return m.tell(bad)
@@ -130,7 +131,15 @@ func (m *member) receive(message ws.Message) error {
 
 // refuseUnread says why a message is not even decoded, or returns nil: one costs no more than a glance then.
 func (m *member) refuseUnread(data []byte) *refusal {
-	if !m.posts.Allow() || !allows(m.chat.addressPosts, m.address) {
+	limit := ""
+	switch {
+	case !m.posts.Allow():
+		limit = limitPosts
+	case !allows(m.chat.addressPosts, m.address):
+		limit = limitAddressPosts
+	}
+	if limit != "" {
+		m.chat.counts.reached(limit)
 		r := refuse(codeRateLimited, "too many messages; wait a moment and send it again")
 		r.ID = glance(data).id
 		return r
@@ -170,6 +179,7 @@ func (m *member) post(p post) error {
 
 // tell tells the member why its message was not taken. The connection stays open.
 func (m *member) tell(r *refusal) error {
+	m.chat.counts.post(r.Code)
 	m.chat.logRefusal(r, "id", m.socket.ID(), "room", m.room.name)
 	return m.socket.SendJSON(r)
 }

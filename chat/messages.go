@@ -31,13 +31,16 @@ func (c *Chat) Post(ctx echo.Context) error {
 	}
 	user, room := userOf(ctx), ctx.Param("room")
 	if !allows(c.userPosts, user.ID) { // as a connection's are
-		return tooMany(ctx, "too many messages of this session")
+		c.counts.post(codeRateLimited.name)
+		return c.tooMany(ctx, limitPosts, "too many messages of this session")
 	}
 	if !allows(c.addressPosts, ws.AddressOf(ctx)) { // after the session: without one nobody uses up what others share
-		return tooMany(ctx, "too many messages of this address")
+		c.counts.post(codeRateLimited.name)
+		return c.tooMany(ctx, limitAddressPosts, "too many messages of this address")
 	}
 	p, bad := readPost(ctx)
 	if bad != nil {
+		c.counts.post(bad.Code)
 		c.logRefusal(bad, "remote", ctx.Request().RemoteAddr, "room", room)
 		return bad.http()
 	}
@@ -48,6 +51,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 		return nil // nobody is there to be answered
 	case errors.Is(err, broker.ErrUnavailable):
 		c.log.Warn("a message could not be stored", "remote", ctx.Request().RemoteAddr, "error", err)
+		c.counts.post(codeUnavailable.name)
 		return notStored(p).http()
 	default:
 		return err
@@ -92,7 +96,8 @@ func readPost(ctx echo.Context) (post, *refusal) {
 // store stores a post and returns its sequence, and whether it was stored before. Whoever joins its room on this node
 // afterwards finds it in the history. The same id of the same user in the same room is the same message.
 func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
-	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: time.Now().UTC().Truncate(time.Microsecond)})
+	since := time.Now()
+	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: since.UTC().Truncate(time.Microsecond)})
 	if err != nil {
 		return 0, false, fmt.Errorf("encode a message: %w", err)
 	}
@@ -102,6 +107,7 @@ func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq u
 		return 0, false, err
 	}
 	c.noteStored(room, seq)
+	c.counts.stored(since, before)
 	return seq, before, nil
 }
 
@@ -179,8 +185,9 @@ func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
 	leave, err = c.answers.enter(waiting, ws.AddressOf(ctx))
 	switch {
 	case errors.Is(err, errAddressBusy):
-		return nil, tooMany(ctx, "too many answers to this address are under way")
+		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are under way")
 	case err != nil:
+		c.counts.reached(limitAnswers)
 		return nil, c.unavailable(errors.New("too many answers are under way"))
 	}
 	return leave, nil

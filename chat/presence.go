@@ -35,6 +35,7 @@ type presence struct {
 	number uint64 // of the last news; run's
 
 	mu     sync.Mutex
+	size   int               // connections here
 	rooms  map[string]*crowd // with connections here
 	nodes  map[string]*node  // the others
 	shows  map[string]bool   // rooms whose members here are to be told
@@ -92,6 +93,7 @@ func (p *presence) enter(room string, m *member) {
 	}
 	c.members[m] = struct{}{}
 	c.people.come(m.user.person())
+	p.size++
 	p.changedLocked(room)
 }
 
@@ -104,10 +106,18 @@ func (p *presence) leave(room string, m *member) {
 		return
 	}
 	delete(c.members, m)
+	p.size--
 	if c.people.leave(m.user.person()); c.people.count == 0 {
 		delete(p.rooms, room)
 	}
 	p.changedLocked(room)
+}
+
+// members is how many connections are in rooms here.
+func (p *presence) members() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size
 }
 
 func (p *presence) changedLocked(room string) {

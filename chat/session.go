@@ -88,6 +88,7 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("sign a session: %w", err)
 	}
+	c.counts.sessionsBegun.Add(1)
 	ctx.SetCookie(c.cookie(ctx, token, int(sessionTime/time.Second)))
 	return ctx.JSON(http.StatusCreated, session{token, user.Name, user.Mark()})
 }
@@ -108,6 +109,7 @@ func (c *Chat) SignOut(ctx echo.Context) error {
 		if err := c.ended.Add(ctx.Request().Context(), user.ID); err != nil {
 			return c.unavailable(err)
 		}
+		c.counts.sessionsEnded.Add(1)
 	}
 	ctx.SetCookie(c.cookie(ctx, "", -1))
 	return ctx.NoContent(http.StatusNoContent)
@@ -145,6 +147,9 @@ func (c *Chat) RequireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		user, err := c.signedIn(ctx.Request())
 		if err != nil {
+			if !errors.Is(err, errNoSession) {
+				c.counts.sessionsRefused.Add(1)
+			}
 			return echo.NewHTTPError(http.StatusUnauthorized, "sign in first, with POST /session: "+err.Error())
 		}
 		ctx.Set(userKey, user)

@@ -45,10 +45,12 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	}, time.Now())
 	switch {
 	case errors.Is(err, errAddressFull):
-		return tooMany(ctx, err.Error())
+		return c.tooMany(ctx, limitTickets, err.Error())
 	case err != nil:
+		c.counts.reached(limitTickets)
 		return c.unavailable(err)
 	}
+	c.counts.ticketsIssued.Add(1)
 	return ctx.JSON(http.StatusCreated, struct {
 		Ticket    string `json:"ticket"`
 		ExpiresIn int    `json:"expiresIn"` // seconds
@@ -74,10 +76,9 @@ func roomOf(ctx echo.Context) (string, error) {
 // can be wrong with the handshake.
 func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
-		refused := echo.NewHTTPError(http.StatusUnauthorized, errTicketIsNone.Error()+"; get one with POST /ticket")
 		node, secret, ok := strings.Cut(ctx.QueryParam("ticket"), ".")
 		if !ok {
-			return refused
+			return c.noTicket()
 		}
 		session, _ := c.signedIn(ctx.Request())
 		if err := c.app.CheckHandshake(ctx); err != nil {
@@ -93,15 +94,22 @@ func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 		})
 		switch {
 		case errors.Is(err, errTicketIsNone):
-			return refused
+			return c.noTicket()
 		case err != nil:
 			return c.unavailable(err)
 		case c.ended.Has(user.ID): // which the node that issued it may not know yet
-			return refused
+			return c.noTicket()
 		}
+		c.counts.ticketsRedeemed.Add(1)
 		ctx.Set(userKey, user)
 		return next(ctx)
 	}
+}
+
+// noTicket is the answer to an upgrade without a good ticket.
+func (c *Chat) noTicket() error {
+	c.counts.ticketsRefused.Add(1)
+	return echo.NewHTTPError(http.StatusUnauthorized, errTicketIsNone.Error()+"; get one with POST /ticket")
 }
 
 // redeem asks the node that issued a ticket whose it is: errTicketIsNone is its no, and what is said of a node

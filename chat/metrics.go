@@ -1,0 +1,169 @@
+package chat
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What becomes of a post, beside the codes of refusals.
+const (
+	postStored   = "stored"
+	postRepeated = "repeated"
+)
+
+// The limits, as the counter of those that were reached names them.
+const (
+	limitPosts        = "posts"             // of one connection, or of one session by requests
+	limitAddressPosts = "address_posts"     // of one address
+	limitConnects     = "address_connects"  // upgrades and tickets of one address
+	limitReads        = "address_reads"     // and what it reads by requests
+	limitSessions     = "address_sessions"  // that one address begins
+	limitSignOuts     = "address_sign_outs" // and ends
+	limitTickets      = "tickets"           // of one address that are unused, or of one node
+	limitAnswers      = "answers"           // with older messages, that are under way
+)
+
+// counters are what a Chat counts. Each post waits for a disk, and what else is counted is rarer or as slow.
+type counters struct {
+	posts       map[string]*atomic.Uint64 // by result; the map does not change, as the next one
+	limits      map[string]*atomic.Uint64 // by name
+	postSeconds prometheus.Histogram
+
+	histories            atomic.Uint64
+	complete, incomplete atomic.Uint64 // recoveries
+
+	ticketsIssued, ticketsRedeemed, ticketsRefused atomic.Uint64
+	sessionsBegun, sessionsEnded, sessionsRefused  atomic.Uint64
+}
+
+func newCounters() *counters {
+	return &counters{
+		posts: named(postStored, postRepeated, codeBadJSON.name, codeUnknownType.name, codeBadText.name, codeBadID.name,
+			codeRateLimited.name, codeUnavailable.name),
+		limits: named(limitPosts, limitAddressPosts, limitConnects, limitReads, limitSessions, limitSignOuts, limitTickets, limitAnswers),
+		postSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "echows_chat_post_seconds",
+			Help:    "Time from a post to its acknowledgement, of those stored.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+	}
+}
+
+func named(names ...string) map[string]*atomic.Uint64 {
+	all := map[string]*atomic.Uint64{}
+	for _, name := range names {
+		all[name] = new(atomic.Uint64)
+	}
+	return all
+}
+
+// post counts a post by what became of it.
+func (n *counters) post(result string) { n.posts[result].Add(1) }
+
+// reached counts a limit that refused something.
+func (n *counters) reached(limit string) { n.limits[limit].Add(1) }
+
+// stored counts a post that is about to be acknowledged.
+func (n *counters) stored(since time.Time, before bool) {
+	if before {
+		n.post(postRepeated)
+		return
+	}
+	n.post(postStored)
+	n.postSeconds.Observe(time.Since(since).Seconds())
+}
+
+// recovered counts a connection that came back and has its history.
+func (n *counters) recovered(complete bool) {
+	if complete {
+		n.complete.Add(1)
+	} else {
+		n.incomplete.Add(1)
+	}
+}
+
+var (
+	descRooms      = describe("echows_chat_rooms", "Chat rooms that are open on this node.")
+	descMembers    = describe("echows_chat_members", "Chat connections in rooms of this node.")
+	descPosts      = describe("echows_chat_posts_total", "Posts, by what became of them.", "result")
+	descRecoveries = describe("echows_chat_recoveries_total", "Connections that came back after a sequence, by whether their history had all that they missed.", "result")
+	descHistories  = describe("echows_chat_histories_total", "Histories sent, pages counted once each.")
+	descTickets    = describe("echows_chat_tickets_total", "Tickets, by what became of them.", "result")
+	descSessions   = describe("echows_chat_sessions_total", "Sessions that were begun, ended by their users, or refused where they were presented.", "event")
+
+	descBehind  = describe("echows_archive_behind_seconds", "For so long a message has been waiting to be copied into the database.")
+	descGaps    = describe("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.")
+	descMissing = describe("echows_archive_missing_messages", "Messages that are missing in the database, at most.")
+	descCopied  = describe("echows_archive_copied_total", "Messages copied into the database.")
+	descArchive = describe("echows_archive_up", "1 while the database takes messages.")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// descLimits are, by the limit's name, the descriptions of one metric, which other packages have, too.
+var descLimits = func() map[string]*prometheus.Desc {
+	all := map[string]*prometheus.Desc{}
+	for name := range newCounters().limits {
+		all[name] = prometheus.NewDesc("echows_limits_reached_total", "Times that a limit refused or slowed a client.", nil, prometheus.Labels{"limit": name})
+	}
+	return all
+}()
+
+// Collector returns the Chat's metrics, as they are when it is collected. It may be used until Close.
+func (c *Chat) Collector() prometheus.Collector { return collector{c} }
+
+type collector struct{ chat *Chat }
+
+func (c collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descRooms, descMembers, descPosts, descRecoveries, descHistories, descTickets, descSessions,
+		descBehind, descGaps, descMissing, descCopied, descArchive, c.chat.counts.postSeconds.Desc()} {
+		descs <- d
+	}
+	for _, d := range descLimits {
+		descs <- d
+	}
+}
+
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value)
+	}
+	count := func(d *prometheus.Desc, n *atomic.Uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n.Load()), labels...)
+	}
+	n := c.chat.counts
+	gauge(descRooms, float64(c.chat.Rooms()))
+	gauge(descMembers, float64(c.chat.presence.members()))
+	for result, posts := range n.posts {
+		count(descPosts, posts, result)
+	}
+	metrics <- n.postSeconds
+	count(descHistories, &n.histories)
+	count(descRecoveries, &n.complete, "complete")
+	count(descRecoveries, &n.incomplete, "incomplete")
+	count(descTickets, &n.ticketsIssued, "issued")
+	count(descTickets, &n.ticketsRedeemed, "redeemed")
+	count(descTickets, &n.ticketsRefused, "refused")
+	count(descSessions, &n.sessionsBegun, "begun")
+	count(descSessions, &n.sessionsEnded, "ended")
+	count(descSessions, &n.sessionsRefused, "refused")
+	for name, limit := range n.limits {
+		count(descLimits[name], limit)
+	}
+	archived := c.chat.Archive()
+	gauge(descBehind, archived.Behind.Seconds())
+	gauge(descGaps, float64(archived.Gaps))
+	gauge(descMissing, float64(archived.Missing))
+	metrics <- prometheus.MustNewConstMetric(descCopied, prometheus.CounterValue, float64(archived.Copied))
+	switch {
+	case c.chat.archive == nil:
+	case archived.Up:
+		gauge(descArchive, 1)
+	default:
+		gauge(descArchive, 0)
+	}
+}
