@@ -294,7 +294,7 @@ func (r *room) withArchive(ctx context.Context, after uint64, p broker.Page, mes
 	first, end := p.Entries[0].Seq, p.Entries[len(p.Entries)-1].Seq
 	rows, err := r.chat.archive.newer(ctx, r.name, after, end, pageMessages)
 	if err != nil {
-		r.chat.log.Warn("older messages cannot be read from the database", "room", r.name, "error", err)
+		r.chat.noDatabase(ctx, r.name, err)
 		at := after
 		if !p.Whole {
 			at = first - 1
@@ -351,7 +351,7 @@ func (r *room) readNewest(ctx context.Context, upTo, last uint64) (*block, error
 	if missing := newest - len(entries); missing > 0 && r.chat.archive != nil {
 		rows, err := r.chat.archive.older(ctx, r.name, b.after+1, missing)
 		if err != nil {
-			r.chat.log.Warn("older messages cannot be read from the database", "room", r.name, "error", err)
+			r.chat.noDatabase(ctx, r.name, err)
 		}
 		whole = whole && err == nil && len(rows) == 0
 		b.messages = slices.Concat(rememberAll(rows), b.messages)

@@ -110,6 +110,7 @@ type Chat struct {
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
 	answers      *gate
 	refusals     rate.Sometimes // log lines
+	warnings     sync.Map       // by what they say: *rate.Sometimes
 
 	tickets  *tickets
 	online   online

@@ -41,7 +41,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	p, bad := readPost(ctx)
 	if bad != nil {
 		c.counts.post(bad.Code)
-		c.logRefusal(bad, "remote", ctx.Request().RemoteAddr, "room", room)
+		c.logRefusal(bad, append(asker(ctx), "room", room)...)
 		return bad.http()
 	}
 	seq, before, err := c.store(ctx.Request().Context(), room, user, p)
@@ -50,7 +50,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	case ctx.Request().Context().Err() != nil:
 		return nil // nobody is there to be answered
 	case errors.Is(err, broker.ErrUnavailable):
-		c.log.Warn("a message could not be stored", "remote", ctx.Request().RemoteAddr, "error", err)
+		c.warn("a message could not be stored", append(asker(ctx), "error", err)...)
 		c.counts.post(codeUnavailable.name)
 		return notStored(p).http()
 	default:
@@ -156,7 +156,7 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	defer leave() // when the answer is written: it is large
 	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
 	if err != nil {
-		return c.unavailable(err)
+		return c.unavailable(ctx, err)
 	}
 	return ctx.JSONBlob(http.StatusOK, olderFrame(rememberAll(messages))) // and messages is not held while that is written
 }
@@ -188,7 +188,7 @@ func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
 		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are under way")
 	case err != nil:
 		c.counts.reached(limitAnswers)
-		return nil, c.unavailable(errors.New("too many answers are under way"))
+		return nil, c.unavailable(ctx, errors.New("too many answers are under way"))
 	}
 	return leave, nil
 }
@@ -214,7 +214,7 @@ func (c *Chat) older(ctx context.Context, room string, before uint64, limit int)
 		return nil, err
 	}
 	if err != nil { // the next page will say so
-		c.log.Warn("older messages cannot be read from the database", "error", err)
+		c.noDatabase(ctx, room, err)
 	}
 	messages = merge(archived, messages)
 	return messages[max(0, len(messages)-limit):], nil

@@ -85,7 +85,7 @@ func (p *presence) publish(subject string, v any) {
 		err = p.bus.Publish(subject, data)
 	}
 	if err != nil {
-		p.log.Warn("other nodes are not told who is here", "error", err)
+		p.untold.Do(func() { p.log.Warn("other nodes are not told who is here", "error", err) })
 	}
 }
 

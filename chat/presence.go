@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"echows/broker"
 	"echows/hub"
 	"echows/ws"
@@ -31,6 +33,8 @@ type presence struct {
 	log  *slog.Logger
 	bus  *broker.Bus   // nil on one node
 	wake chan struct{} // holds one when there is something to tell
+
+	untold rate.Sometimes // log lines
 
 	number uint64 // of the last news; run's
 
@@ -73,6 +77,7 @@ func newPresence(h *hub.Hub, log *slog.Logger, bus *broker.Bus) *presence {
 	return &presence{
 		hub: h, log: log, bus: bus,
 		wake:   make(chan struct{}, 1),
+		untold: rate.Sometimes{First: 3, Interval: 10 * time.Second},
 		rooms:  map[string]*crowd{},
 		nodes:  map[string]*node{},
 		shows:  map[string]bool{},

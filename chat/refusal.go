@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -60,7 +62,38 @@ func (r *refusal) http() *echo.HTTPError {
 // someRefusals are the first hundred, and then twenty a second.
 func someRefusals() rate.Sometimes { return rate.Sometimes{First: 100, Interval: time.Second / 20} }
 
-// logRefusal logs some refusals; who says whom it was.
+// logRefusal logs some refusals; who says whom it was. What the client is told is not logged, since it may quote what
+// the client sent.
 func (c *Chat) logRefusal(r *refusal, who ...any) {
-	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code, "message", r.Message)...) })
+	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code)...) })
+}
+
+// warn logs what clients can cause again and again: of each kind the first twenty lines, and then one a second.
+func (c *Chat) warn(what string, attrs ...any) {
+	of, _ := c.warnings.LoadOrStore(what, &rate.Sometimes{First: 20, Interval: time.Second})
+	of.(*rate.Sometimes).Do(func() { c.log.Warn(what, attrs...) })
+}
+
+// noDatabase logs that a read of the database failed, unless that was because the client left.
+func (c *Chat) noDatabase(ctx context.Context, room string, err error) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		c.warn("older messages cannot be read from the database", "room", room, "error", err)
+	}
+}
+
+// asker says in the log who sent a request: its address, and the id that the server gave the request, if it did.
+func asker(ctx echo.Context) []any {
+	who := []any{"remote", ctx.Request().RemoteAddr}
+	if id := ctx.Response().Header().Get(echo.HeaderXRequestID); id != "" {
+		who = append(who, "id", id)
+	}
+	return who
+}
+
+// unavailable is the answer while the broker or the database is away. A client that has left gets none.
+func (c *Chat) unavailable(ctx echo.Context, err error) error {
+	if ctx.Request().Context().Err() == nil {
+		c.warn("not available", append(asker(ctx), "error", err)...)
+	}
+	return refuse(codeUnavailable, "not available at the moment; try again soon").http().SetInternal(err)
 }

@@ -107,7 +107,7 @@ func (c *Chat) SignOut(ctx echo.Context) error {
 	}
 	if user, err := c.signedIn(ctx.Request()); err == nil {
 		if err := c.ended.Add(ctx.Request().Context(), user.ID); err != nil {
-			return c.unavailable(err)
+			return c.unavailable(ctx, err)
 		}
 		c.counts.sessionsEnded.Add(1)
 	}

@@ -48,7 +48,7 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 		return c.tooMany(ctx, limitTickets, err.Error())
 	case err != nil:
 		c.counts.reached(limitTickets)
-		return c.unavailable(err)
+		return c.unavailable(ctx, err)
 	}
 	c.counts.ticketsIssued.Add(1)
 	return ctx.JSON(http.StatusCreated, struct {
@@ -96,7 +96,7 @@ func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 		case errors.Is(err, errTicketIsNone):
 			return c.noTicket()
 		case err != nil:
-			return c.unavailable(err)
+			return c.unavailable(ctx, err)
 		case c.ended.Has(user.ID): // which the node that issued it may not know yet
 			return c.noTicket()
 		}
@@ -178,10 +178,4 @@ func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(ctx)
 	}
-}
-
-// unavailable is the answer while the broker or the database is away.
-func (c *Chat) unavailable(err error) error {
-	c.log.Warn("not available", "error", err)
-	return refuse(codeUnavailable, "not available at the moment; try again soon").http().SetInternal(err)
 }
