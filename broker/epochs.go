@@ -133,6 +133,45 @@ func (l *Log) Unused(after, before uint64) bool {
 	return from == to && (exact || after == 0)
 }
 
+// Range is sequences, from the first to the last.
+type Range struct{ First, Last uint64 }
+
+// Used returns the sequences between two, both exclusive, that may have been messages': those that this stream could
+// give between them, and, where after is a sequence that this stream never gave, those up to its next epoch, of which
+// nobody knows. It is empty where Unused is true.
+func (l *Log) Used(after, before uint64) []Range { return l.epochs().used(after, before) }
+
+func (es epochs) used(after, before uint64) (all []Range) {
+	add := func(first, last uint64) {
+		first, last = max(first, after+1), min(last, before-1)
+		switch n := len(all); {
+		case first > last:
+		case n > 0 && all[n-1].Last+1 == first:
+			all[n-1].Last = last
+		default:
+			all = append(all, Range{first, last})
+		}
+	}
+	if before == 0 {
+		return nil
+	}
+	if len(es) == 0 {
+		add(1, before)
+		return all
+	}
+	if raw, exact := es.floor(after); !exact && after > 0 {
+		add(after+1, es.seq(raw+1)-1)
+	}
+	for i, e := range es {
+		last := before
+		if i+1 < len(es) {
+			last = es[i+1].From - 1 + e.Add
+		}
+		add(e.From+e.Add, last)
+	}
+	return all
+}
+
 // Sure reports whether a sequence was a message's, of whatever topic, and no message after it is known to be lost.
 // Nothing is lost before the first one, 0.
 func (l *Log) Sure(seq uint64) bool {

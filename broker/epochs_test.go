@@ -58,6 +58,44 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
+func TestUsedSequences(t *testing.T) {
+	es := epochs{{From: 1}, {From: 11, Add: 1000}, {From: 21, Add: 5000}} // 1 to 10, 1011 to 1020, 5021 and up
+	for _, c := range []struct {
+		after, before uint64
+		want          []Range
+	}{
+		{0, 1, nil},
+		{0, 0, nil},
+		{5, 5, nil},
+		{0, 4, []Range{{1, 3}}},
+		{10, 1011, nil},
+		{10, 500, nil},
+		{3, 500, []Range{{4, 10}}},
+		{3, 1013, []Range{{4, 10}, {1011, 1012}}},
+		{3, 5023, []Range{{4, 10}, {1011, 1020}, {5021, 5022}}},
+		{1015, 2000, []Range{{1016, 1020}}},
+		{20, 30, []Range{{21, 29}}},                   // this stream never gave 20: what came after is not known
+		{20, 1013, []Range{{21, 1012}}},               // up to the epoch, and then two that it has
+		{20, 5022, []Range{{21, 1020}, {5021, 5021}}}, //
+		{1030, 6000, []Range{{1031, 5999}}},           //
+		{1020, 5021, nil},                             //
+		{1020, 6000, []Range{{5021, 5999}}},           //
+	} {
+		got := es.used(c.after, c.before)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("between %d and %d: %v, want %v", c.after, c.before, got, c.want)
+		}
+		l := &Log{}
+		l.known.Store(&es)
+		if unused := l.Unused(c.after, c.before); unused != (len(got) == 0) {
+			t.Errorf("between %d and %d: unused is %v, used are %v", c.after, c.before, unused, got)
+		}
+	}
+	if got := (epochs)(nil).used(3, 6); !slices.Equal(got, []Range{{4, 5}}) {
+		t.Errorf("without epochs: %v", got)
+	}
+}
+
 // reopened is the Log of a folder.
 func reopened(t *testing.T, dir string, cfg LogConfig) (*Broker, *Log) {
 	t.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,19 +19,9 @@ const (
 	mendExpire = 10 * time.Second       // for some steps
 )
 
-// gap is a range of sequences that the table lacks: of messages, as far as is known.
+// gap is a range of sequences that the table lacks. None of them lies between two epochs of the stream, where no message
+// ever was, so that gaps can be counted as they are.
 type gap struct{ first, last uint64 }
-
-// trim takes off both ends of a range what was given to no message. It reports whether something is left.
-func (g gap) trim(unused func(after, before uint64) bool) (gap, bool) {
-	n := int(g.last - g.first + 1)
-	front := sort.Search(n, func(i int) bool { return !unused(g.first-1, g.first+uint64(i)+1) })
-	if front == n {
-		return gap{}, false
-	}
-	back := sort.Search(n, func(i int) bool { return !unused(g.last-uint64(i)-1, g.last+1) })
-	return gap{g.first + uint64(front), g.last - uint64(back)}, true
-}
 
 // add counts more gaps.
 func (l *lacking) add(gaps []gap) {
@@ -76,8 +65,8 @@ func (c *copier) uncovered(ctx context.Context, tx pgx.Tx, after, before uint64)
 		if err := rows.Scan(&g.first, &g.last); err != nil {
 			return nil, fmt.Errorf("gaps: %w", err)
 		}
-		if g, ok := g.trim(c.archive.source.Unused); ok {
-			found = append(found, g)
+		for _, r := range c.archive.source.Used(g.first-1, g.last+1) {
+			found = append(found, gap{r.First, r.Last})
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -608,26 +609,80 @@ func TestACopyThatIsBehindIsSaid(t *testing.T) {
 	db.await(rowCount, 2)
 }
 
-// What lies between two lives of the stream is not missing.
-func TestTrimmedGaps(t *testing.T) {
-	unused := func(after, before uint64) bool { // 11 to 100 were, and 201 up
-		return after+1 >= before || after >= 100 && before <= 201 || before <= 11
+// What lies between two epochs of the stream is not missing, wherever a gap begins or ends.
+func TestGapsOverEpochs(t *testing.T) {
+	address := startPostgres(t)
+	db := openAdmin(t, address, "postgres")
+	dir := t.TempDir()
+	open := func() *copyNode {
+		n := &copyNode{t: t, log: &lockedBuffer{}, cancel: func() {}}
+		logger := slog.New(slog.NewTextHandler(n.log, nil))
+		var err error
+		if n.broker, err = broker.Open(testContext(t), broker.Config{Dir: dir, Logger: logger}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(n.stop)
+		var last uint64
+		if n.archive, last, err = openArchive(testContext(t), databaseURL(address, "postgres"), logger); err != nil {
+			t.Fatal(err)
+		}
+		if n.entries, err = n.broker.OpenLog(testContext(t), broker.LogConfig{Name: "chat", PerTopic: 3, MaxAge: time.Hour, MaxBytes: 64 << 20,
+			Duplicates: time.Minute, After: last}); err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
-	for _, one := range []struct {
-		g, want gap
-		left    bool
-	}{
-		{gap{1, 10}, gap{}, false},
-		{gap{101, 200}, gap{}, false},
-		{gap{150, 160}, gap{}, false},
-		{gap{1, 11}, gap{11, 11}, true},
-		{gap{5, 250}, gap{11, 250}, true},
-		{gap{50, 200}, gap{50, 100}, true},
-		{gap{100, 100}, gap{100, 100}, true},
-		{gap{120, 203}, gap{201, 203}, true},
-	} {
-		if got, left := one.g.trim(unused); got != one.want || left != one.left {
-			t.Errorf("%v leaves %v, %v", one.g, got, left)
+	n := open()
+	if err := n.archive.begin(testContext(t), n.entries); err != nil {
+		t.Fatal(err)
+	}
+	first := n.post("quiet", 1)
+	ctx, cancel := context.WithCancel(testContext(t))
+	n.running.Go(func() { n.archive.run(ctx) })
+	db.await(rowCount, 1)
+	cancel()
+	n.running.Wait()
+	n.posted = 1
+	n.post("busy", 5) // of which two are discarded
+	n.stop()
+	n = open() // each start is an epoch
+	n.posted = 6
+	n.post("busy", 4) // the three before, and one of these
+	n.stop()
+	n = open()
+	conn, err := n.archive.connect(testContext(t))
+	if err == nil {
+		err = n.archive.begin(testContext(t), n.entries)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	c := &copier{archive: n.archive, conn: conn, last: first}
+	_, end, err := n.entries.State(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := func(before uint64) (found []gap) {
+		t.Helper()
+		err := pgx.BeginFunc(testContext(t), conn, func(tx pgx.Tx) (err error) {
+			found, err = c.uncovered(testContext(t), tx, first, before)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for _, before := range []uint64{end + 1, end + 1000} { // the second lies in the epoch of this start, or before it
+		var l lacking
+		found := missing(before)
+		l.add(found)
+		if before == end+1 && (l.messages != 9 || l.gaps != 2) {
+			t.Errorf("%d messages are missing in %d gaps: %v", l.messages, l.gaps, found)
+		}
+		if before > end+1 && l.messages != 9 {
+			t.Errorf("up to a place between two epochs %d messages are missing: %v", l.messages, found)
 		}
 	}
 }
