@@ -60,7 +60,7 @@ func (b *block) newest() uint64 {
 	return b.after
 }
 
-// dropOldest makes the block begin later.
+// dropOldest makes the block begin later. The room is locked.
 func (b *block) dropOldest(n int) {
 	if n == 0 {
 		return
@@ -70,6 +70,7 @@ func (b *block) dropOldest(n int) {
 		b.bytes -= len(m.json)
 	}
 	b.messages = b.messages[n:]
+	b.room.chat.shelf.shrunk(b, b.sizeLocked())
 }
 
 // frame is the page that is all of the block, encoded once for all who ask. Pages follow it. The block's room is not
@@ -96,10 +97,8 @@ func (b *block) frame(complete bool) *ws.Prepared {
 	return f
 }
 
-// size is about how many bytes the block takes.
-func (b *block) size() int {
-	b.room.mu.Lock()
-	defer b.room.mu.Unlock()
+// sizeLocked is about how many bytes the block takes.
+func (b *block) sizeLocked() int {
 	size := b.bytes + perMessage*len(b.messages)
 	for _, f := range b.frames {
 		if f != nil {
@@ -212,14 +211,14 @@ func (r *room) keep(b *block) {
 			next.after = b.after
 		}
 	}
+	var gone []*block
 	if fresh {
 		i, _ := slices.BinarySearchFunc(r.blocks, b.after, func(b *block, seq uint64) int { return cmp.Compare(b.after, seq) })
 		r.blocks = slices.Insert(r.blocks, i, b)
+		gone = r.chat.shelf.count(b, b.sizeLocked(), true)
 	}
 	r.mu.Unlock()
-	if fresh {
-		r.chat.shelf.put(b)
-	}
+	forget(gone)
 }
 
 // cut makes the block end at a sequence.
@@ -242,6 +241,7 @@ func (r *room) forgetBlock(b *block) {
 		return
 	}
 	r.blocks = slices.DeleteFunc(r.blocks, func(one *block) bool { return one == b })
+	r.chat.shelf.remove(b) // it may have been counted anew since it was taken out
 }
 
 // newBlock makes a block of messages after a sequence, as many as a page may have; end is where it ends if that is all.

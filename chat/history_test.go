@@ -445,3 +445,72 @@ func TestOpeningWhileOthersPost(t *testing.T) {
 		t.Errorf("got %+v, %v", b, err)
 	}
 }
+
+// sums compares what the shelf counts with what rooms remember.
+func sums(t *testing.T, c *Chat, rooms ...*room) {
+	t.Helper()
+	size := 0
+	for _, r := range rooms {
+		r.mu.Lock()
+		size += r.tail.sizeLocked()
+		for _, b := range r.blocks {
+			size += b.sizeLocked()
+		}
+		r.mu.Unlock()
+	}
+	if got := c.shelf.size(); got != size {
+		t.Errorf("the shelf counts %d bytes, rooms remember %d", got, size)
+	}
+}
+
+// The shelf's count is right without another message.
+func TestTheShelfCountsWhatIsRemembered(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000})
+	seqs := store(t, c, "lobby", 300, func() int { return 100 })
+	r := enterRoom(t, c, "lobby", seqs[299])
+	for range 2 {
+		if _, _, err := read(t, r, 0, true); err != nil {
+			t.Fatal(err)
+		}
+		sums(t, c, r)
+	}
+
+	// The oldest are too old at the next look.
+	r.mu.Lock()
+	for i := range r.tail.messages[:20] {
+		r.tail.messages[i].at = time.Now().Add(-2 * c.config.MaxAge)
+	}
+	before := len(r.tail.messages)
+	r.mu.Unlock()
+	r.has(seqs[299])
+	if r.mu.Lock(); len(r.tail.messages) != before-20 {
+		t.Errorf("%d messages of %d are left", len(r.tail.messages), before)
+	}
+	r.mu.Unlock()
+	sums(t, c, r)
+
+	// A tail has to go, and before it does, another message comes.
+	c.shelf.mu.Lock()
+	c.shelf.setLocked(&r.tail, 0)
+	c.shelf.mu.Unlock()
+	seqs = append(seqs, store(t, c, "lobby", 1, short)...)
+	if err := r.awaitSeen(t.Context(), seqs[300]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the message is counted", func() bool { return c.shelf.size() > 0 })
+	r.forgetBlock(&r.tail)
+	sums(t, c, r)
+
+	// The same of an older block; and one that is gone does not come back because it has been encoded.
+	at, complete, err := r.begin(t.Context(), 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.page(t.Context(), at)
+	if err != nil || p.shared == nil {
+		t.Fatalf("a page of %d messages is nobody else's: %v", len(p.messages), err)
+	}
+	r.forgetBlock(p.shared)
+	p.shared.frame(complete)
+	sums(t, c, r)
+}

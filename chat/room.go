@@ -238,7 +238,7 @@ func (r *room) forgetIfClosed() {
 	for _, b := range r.blocks {
 		r.chat.shelf.remove(b)
 	}
-	r.tail.messages, r.blocks = nil, nil
+	r.tail.messages, r.tail.bytes, r.blocks = nil, 0, nil
 }
 
 // decode reads a stored message. One that is none, which only another program can have stored, is

@@ -8,7 +8,8 @@ import (
 // shelf bounds what all rooms together keep in memory of their messages, in bytes. What was not asked for longest
 // goes first.
 //
-// Locks are taken in this order: a room's, the shelf's. So what has to go is forgotten by put, whose caller holds none.
+// Locks are taken in this order: a room's, the shelf's. So what has to go is forgotten later, by who holds none. While no
+// block changes, bytes is the sum of the sizes of those that are there.
 type shelf struct {
 	mu    sync.Mutex
 	limit int
@@ -27,28 +28,54 @@ const perMessage = 64
 
 // put counts a block, which may have grown, and makes room for it. The caller holds no room's lock.
 func (s *shelf) put(b *block) {
-	bytes := b.size()
-	var gone []*block
+	b.room.mu.Lock()
+	gone := s.count(b, b.sizeLocked(), true)
+	b.room.mu.Unlock()
+	forget(gone)
+}
+
+// grew counts a block anew, unless it was taken out meanwhile. The caller holds no room's lock.
+func (s *shelf) grew(b *block) {
+	b.room.mu.Lock()
+	gone := s.count(b, b.sizeLocked(), false)
+	b.room.mu.Unlock()
+	forget(gone)
+}
+
+// count counts a block, whose room is locked, so that its size stays as it is. It returns the blocks that have to go:
+// the caller forgets them when it holds no lock. One that is not there is counted where add says so.
+func (s *shelf) count(b *block, bytes int, add bool) (gone []*block) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.place.element == nil && !add {
+		return nil
+	}
 	s.setLocked(b, bytes)
 	for s.bytes > s.limit && s.order.Len() > 1 {
 		last := s.order.Back().Value.(*block)
 		s.setLocked(last, 0)
 		gone = append(gone, last)
 	}
-	s.mu.Unlock()
+	return gone
+}
+
+func forget(gone []*block) {
 	for _, b := range gone {
 		b.room.forgetBlock(b)
 	}
 }
 
-// grew counts a block anew, unless it was taken out meanwhile.
-func (s *shelf) grew(b *block) {
+// shrunk counts a block anew that has become smaller, if it is there. Its room is locked.
+func (s *shelf) shrunk(b *block, bytes int) {
 	s.mu.Lock()
-	there := b.place.element != nil
-	s.mu.Unlock()
-	if there {
-		s.put(b)
+	defer s.mu.Unlock()
+	switch {
+	case b.place.element == nil:
+	case bytes == 0:
+		s.setLocked(b, 0)
+	default: // and it stays where it is
+		s.bytes += bytes - b.place.bytes
+		b.place.bytes = bytes
 	}
 }
 
