@@ -86,6 +86,21 @@ func (es epochs) trim(first uint64) epochs {
 	return es
 }
 
+// newer returns the list that knows of the newest epoch. Sequences to show rise from epoch to epoch, and one that was
+// begun is never taken back: of two lists the one whose last epoch shows higher ones is the one to go on with.
+func (es epochs) newer(other epochs) epochs {
+	if len(es) > 0 && (len(other) == 0 || es.begins() > other.begins()) {
+		return es
+	}
+	return other
+}
+
+// begins is the first sequence that the last epoch shows.
+func (es epochs) begins() uint64 {
+	last := es[len(es)-1]
+	return last.From + last.Add
+}
+
 // lostAfter reports whether messages are known to be lost somewhere after one of NATS' sequences.
 func (es epochs) lostAfter(raw uint64) bool {
 	return slices.ContainsFunc(es, func(e epoch) bool { return e.Lost && e.From > raw })

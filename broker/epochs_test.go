@@ -353,3 +353,103 @@ func TestAClustersStreamIsRestored(t *testing.T) {
 		t.Errorf("not ready: %v", err)
 	}
 }
+
+// What is stored between a loss and its end is refused at first; and repeated, it has a sequence that nobody has seen.
+func TestWhatIsStoredBeforeALossIsNoticed(t *testing.T) {
+	url := startNATS(t, t.TempDir(), -1).ClientURL()
+	b := openBroker(t, Config{URL: url, Compare: 5 * time.Millisecond, lostAfter: 5 * time.Millisecond})
+	l := openLog(t, b, chatLog)
+	appendTo(t, l, "lobby", "a")
+	s, _, _ := follow(t, l, "lobby")
+	lost := appendTo(t, l, "lobby", "b")
+	s.wait(t, 1)
+	loseLast(t, b, l)
+	if _, _, err := l.Append(testContext(t), "lobby", "c", []byte("c")); err == nil {
+		t.Fatal("acknowledged under a sequence that was another's")
+	}
+	var seq uint64
+	eventually(t, "the message is stored", func() bool {
+		var err error
+		var before bool
+		seq, before, err = l.Append(testContext(t), "lobby", "c", []byte("c"))
+		if err == nil && !before {
+			t.Error("it was stored a second time")
+		}
+		return err == nil
+	})
+	if seq <= lost {
+		t.Errorf("it is acknowledged as %d; %d was shown before", seq, lost)
+	}
+	if s.wait(t, 2); s.seqs[1] != seq {
+		t.Errorf("shown as %v, acknowledged as %d", s.seqs, seq)
+	}
+}
+
+// A node that starts with other settings may overwrite an epoch that another has just begun: it is put back.
+func TestAnEpochThatWasOverwritten(t *testing.T) {
+	url := startNATS(t, t.TempDir(), -1).ClientURL()
+	b := openBroker(t, Config{URL: url, Compare: 5 * time.Millisecond, lostAfter: 5 * time.Millisecond})
+	l := openLog(t, b, chatLog)
+	appendTo(t, l, "lobby", "a")
+	lost := appendTo(t, l, "lobby", "b")
+	late := openLog(t, openBroker(t, Config{URL: url, Compare: time.Hour}), chatLog)
+	read, err := late.info(testContext(t)) // before there is another epoch
+	if err != nil {
+		t.Fatal(err)
+	}
+	loseLast(t, b, l)
+	eventually(t, "an epoch begins", func() bool { return len(l.epochs()) == 2 && !l.refuses.Load() })
+	late.config.PerTopic = 500
+	if _, err := late.updateStream(testContext(t), read); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the stream knows of it again", func() bool {
+		info, err := l.info(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		es, err := epochsOf(info.Config)
+		return err == nil && len(es) == 2 && info.Config.MaxMsgsPerSubject == 500
+	})
+	if next := appendTo(t, l, "lobby", "c"); next <= lost {
+		t.Errorf("%d comes after %d, which was lost", next, lost)
+	}
+	late.compareSoon()
+	eventually(t, "the other node knows it, too", func() bool { return len(late.epochs()) == 2 })
+}
+
+func TestTheNewestEpochCounts(t *testing.T) {
+	old, long := epochs{{From: 1}}, epochs{{From: 1}, {From: 11, Add: 1000}}
+	again := epochs{{From: 1}, {From: 9, Add: 2000}}
+	for _, c := range []struct{ a, b, want epochs }{
+		{nil, old, old}, {old, nil, old}, {old, long, long}, {long, old, long}, {long, again, again}, {again, long, again},
+	} {
+		if got := c.a.newer(c.b); got.String() != c.want.String() {
+			t.Errorf("of %v and %v the newer is %v", c.a, c.b, got)
+		}
+	}
+}
+
+// A node that starts with the same settings as the others writes nothing.
+func TestAStartWritesNothing(t *testing.T) {
+	url := startNATS(t, t.TempDir(), -1).ClientURL()
+	b := openBroker(t, Config{URL: url})
+	updates, err := b.conn.SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.CHAT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	openLog(t, b, chatLog)
+	openLog(t, openBroker(t, Config{URL: url}), chatLog)
+	other := chatLog
+	other.PerTopic = 500
+	openLog(t, openBroker(t, Config{URL: url}), other)
+	if err := b.conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := updates.NextMsg(patience); err != nil {
+		t.Fatalf("of the third there is no word: %v", err)
+	}
+	if n, _, _ := updates.Pending(); n > 0 {
+		t.Errorf("the stream was updated %d more times than it had to be", n)
+	}
+}

@@ -341,8 +341,8 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	if err != nil {
 		return 0, false // Ready says so
 	}
-	l.adopt(info.Config)
-	if l.endsBefore(info.State.LastSeq, highest) {
+	l.adopt(ctx, info.Config)
+	if l.twice.Load() > 0 || l.endsBefore(info.State.LastSeq, highest) {
 		l.lostEnd(ctx, info, highest)
 		return info.State.LastSeq, false
 	}
@@ -367,7 +367,11 @@ func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest u
 		return
 	}
 	l.refuses.Store(true)
-	if l.broker.server == nil && time.Since(l.behind) > l.broker.config.lostAfter {
+	wait := l.broker.config.lostAfter
+	if l.twice.Load() > 0 { // the node that knows where the end was goes first
+		wait /= 2
+	}
+	if l.broker.server == nil && time.Since(l.behind) > wait {
 		if err := l.beginAfterLoss(ctx, info, highest); err != nil {
 			l.broker.log.Warn("the stream cannot go on yet", "error", err)
 		}

@@ -78,6 +78,10 @@ type Log struct {
 	refuses atomic.Bool // appends, while the stream is behind
 	answers atomic.Bool // the stream did, when tails were compared
 
+	// twice is the first of NATS' sequences that the stream was seen to give a second time, or 0. It proves that the stream has
+	// lost its end, however far it goes now. From there on nothing is acknowledged until an epoch begins.
+	twice atomic.Uint64
+
 	home os.FileInfo // the stream's folder, when it was opened; nil on a cluster
 
 	asking sync.Mutex // one asks for Ready at a time
@@ -213,7 +217,7 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 		}
 		seq, before, err = l.attempt(ctx, limit, topic, id, data)
 		if err == nil && !before && seq <= highest { // the stream has lost its end, and nobody has noticed yet
-			l.refuses.Store(true)
+			l.noteLost(seq)
 			l.compareSoon()
 			return 0, false, l.errLost()
 		}
@@ -246,6 +250,18 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 	l.failing = nil
 	l.highest = max(l.highest, seq)
 	return seq, before, nil
+}
+
+// noteLost notes that a message was stored under a sequence that was another's, and refuses what follows.
+func (l *Log) noteLost(seq uint64) {
+	l.refuses.Store(true)
+	raw, exact := l.epochs().floor(seq)
+	if !exact || raw == 0 { // another epoch has begun meanwhile
+		return
+	}
+	for before := l.twice.Load(); (before == 0 || raw < before) && !l.twice.CompareAndSwap(before, raw); {
+		before = l.twice.Load()
+	}
 }
 
 func (l *Log) errLost() error {

@@ -71,7 +71,7 @@ func (l *Log) ready(ctx context.Context) error {
 	if err := l.askReady(ctx); err != nil {
 		return err
 	}
-	if failing != nil {
+	if failing != nil || l.refuses.Load() {
 		return fmt.Errorf("%w: the stream %s takes no messages", ErrUnavailable, l.stream)
 	}
 	return nil

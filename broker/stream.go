@@ -48,7 +48,9 @@ func (l *Log) createStream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return l.broker.makeStream(ctx, want, l.broker.js.CreateStream)
 }
 
-// updateStream keeps what the stream knows of itself.
+// updateStream brings the stream to what the configuration says, and keeps what it knows of itself. NATS cannot update
+// a stream on the condition that nobody else has: so nothing is written where nothing changes, and whoever knows of a newer
+// epoch than the stream puts that back (see adopt).
 func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*jetstream.StreamInfo, error) {
 	has, want := info.Config, l.streamConfig()
 	es, err := epochsOf(has)
@@ -65,12 +67,24 @@ func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*je
 	l.least.Store(min(leastOf(has), want.MaxMsgsPerSubject))
 	want.FirstSeq = has.FirstSeq
 	want.Metadata = l.metadata(has.Metadata)
+	if isBrought(has, want, l.broker.replicas()) {
+		return info, nil
+	}
 	if has.MaxMsgsPerSubject != want.MaxMsgsPerSubject || has.MaxAge != want.MaxAge || has.MaxBytes != want.MaxBytes {
 		l.broker.log.Warn("the stream keeps something else from now on, for all nodes; what is too much is discarded", "stream", l.stream,
 			"messages of a topic", want.MaxMsgsPerSubject, "before", has.MaxMsgsPerSubject, "time", want.MaxAge, "before", has.MaxAge,
 			"bytes", want.MaxBytes, "before", has.MaxBytes)
 	}
 	return l.broker.makeStream(ctx, want, l.broker.js.UpdateStream)
+}
+
+// isBrought reports whether a stream has all that we want of it. What else it has, NATS or an operator has set.
+func isBrought(has, want jetstream.StreamConfig, replicas int) bool {
+	return has.Replicas == replicas && slices.Equal(has.Subjects, want.Subjects) && maps.Equal(has.Metadata, want.Metadata) &&
+		has.Retention == want.Retention && has.Discard == want.Discard && has.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
+		has.MaxAge == want.MaxAge && has.MaxBytes == want.MaxBytes && has.MaxMsgSize == want.MaxMsgSize &&
+		has.Duplicates == want.Duplicates && has.AllowDirect == want.AllowDirect &&
+		has.RePublish != nil && *has.RePublish == *want.RePublish
 }
 
 func (l *Log) streamConfig() jetstream.StreamConfig {
@@ -114,11 +128,22 @@ func leastOf(c jetstream.StreamConfig) int64 {
 // would be shown under a sequence that was seen already.
 func (l *Log) endsBefore(last, highest uint64) bool { return l.epochs().seq(last+1) <= highest }
 
-// adopt takes over what another node has changed.
-func (l *Log) adopt(c jetstream.StreamConfig) {
+// adopt takes over what another node has changed. Where the stream does not know of the newest epoch, which another node
+// has overwritten at the moment it was begun, or an operator with an older copy, adopt puts it back.
+func (l *Log) adopt(ctx context.Context, c jetstream.StreamConfig) {
 	l.least.Store(min(leastOf(c), int64(l.config.PerTopic)))
-	es, err := epochsOf(c)
-	if err != nil || es == nil || es.String() == l.epochs().String() {
+	has, err := epochsOf(c)
+	if err != nil || has == nil || has.String() == l.epochs().String() {
+		return
+	}
+	if l.broker.server != nil { // nobody else begins any
+		return
+	}
+	es := l.epochs().newer(has)
+	if es.String() != has.String() {
+		if _, err := l.writeEpochs(ctx, c, es); err != nil {
+			l.broker.log.Warn("the stream does not know of its newest epoch", "stream", l.stream, "error", err)
+		}
 		return
 	}
 	l.known.Store(&es)
@@ -126,29 +151,45 @@ func (l *Log) adopt(c jetstream.StreamConfig) {
 	if !newest.Lost {
 		return
 	}
+	l.twice.Store(0)
 	l.resume = time.Now().Add(2 * l.broker.config.Compare)
+	l.rounds = 0
 	for _, f := range l.allFollowers() {
 		f.rewind(newest.From - 1)
 	}
 }
 
-// beginAfterLoss begins an epoch where the stream ends now.
-func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, highest uint64) error {
+// writeEpochs keeps epochs with a stream, which is configured so.
+func (l *Log) writeEpochs(ctx context.Context, c jetstream.StreamConfig, es epochs) (jetstream.StreamConfig, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	es := l.epochs().begin(info.State.LastSeq, max(epochStart(), highest+1), true)
-	want := info.Config
-	want.Metadata = maps.Clone(want.Metadata)
-	if want.Metadata == nil {
-		want.Metadata = map[string]string{}
+	c.Metadata = maps.Clone(c.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = map[string]string{}
 	}
-	want.Metadata[epochsKey] = es.String()
-	s, err := l.broker.js.UpdateStream(ctx, want)
+	c.Metadata[epochsKey] = es.String()
+	s, err := l.broker.js.UpdateStream(ctx, c)
 	if err != nil {
-		return fmt.Errorf("%w: begin an epoch of the stream %s: %w", ErrUnavailable, l.stream, err)
+		return c, fmt.Errorf("%w: keep the epochs of the stream %s: %w", ErrUnavailable, l.stream, err)
 	}
-	l.adopt(s.CachedInfo().Config)
+	return s.CachedInfo().Config, nil
+}
+
+// beginAfterLoss begins an epoch after the last message that the stream was left with, as far as this node knows: what has
+// been stored since then is new, and was not acknowledged.
+func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, highest uint64) error {
+	end := info.State.LastSeq
+	if twice := l.twice.Load(); twice > 0 {
+		end = min(end, twice-1)
+	}
+	es := l.epochs().begin(end, max(epochStart(), highest+1), true)
+	c, err := l.writeEpochs(ctx, info.Config, es)
+	if err != nil {
+		return err
+	}
+	had := l.epochs().seq(end)
+	l.adopt(ctx, c)
 	l.broker.log.Error("the stream has lost its end, and goes on; whoever saw what is lost is told that messages are missing",
-		"stream", l.stream, "ends", l.epochs().seq(info.State.LastSeq), "had", highest)
+		"stream", l.stream, "ends", had, "had", highest)
 	return nil
 }
