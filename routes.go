@@ -28,7 +28,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
 	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
 	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose it is
-	e.DELETE("/session", c.SignOut, chat.NoStore)                                 // which ends, on all nodes
+	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())              // which ends, on all nodes
 	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones

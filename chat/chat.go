@@ -102,9 +102,10 @@ type Chat struct {
 
 	counts *counters
 
-	shelf shelf         // what rooms remember
-	pages atomic.Int64  // bytes of histories, made for one member each, that are being sent
-	loads chan struct{} // has one for each room for which the stream is read
+	shelf     shelf         // what rooms remember
+	pages     atomic.Int64  // bytes of histories, made for one member each, that are being sent
+	answering atomic.Int64  // bytes of answers with older messages that are being written
+	loads     chan struct{} // has one for each room for which the stream is read
 
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests

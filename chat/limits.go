@@ -20,14 +20,21 @@ const (
 	patienceSize  = maxPost         // bytes of a message that count as one more
 	forgetTime    = 2 * time.Minute // after so long without a request an address, or a session, counts as new
 
-	answersAtOnce  = 64              // answers with older messages that are read or written at once
-	addressAnswers = 8               // and those of one address
+	answersAtOnce  = 64              // answers with older messages that are read at once
+	addressAnswers = 8               // and those of one address, until they are written
 	answerPatience = 5 * time.Second // that one waits for its turn
 )
 
 // LimitSessions bounds the sessions that one address may begin.
 func (c *Chat) LimitSessions() echo.MiddlewareFunc {
 	return c.limit(limitSessions, c.config.Limits.Sessions)
+}
+
+// LimitSignOuts bounds the sessions that one address may end: a tenth of those that it may begin, in bursts as large. Each
+// takes place on disk for twelve hours.
+func (c *Chat) LimitSignOuts() echo.MiddlewareFunc {
+	perSecond := c.config.Limits.Sessions
+	return c.limitBy(limitSignOuts, limiter(perSecond/10, 100))
 }
 
 // LimitTickets bounds the tickets that one address may ask for.
@@ -47,8 +54,12 @@ func (c *Chat) LimitUpgrades() echo.MiddlewareFunc {
 
 // limit bounds the requests of each address, and counts those that are refused under a name.
 func (c *Chat) limit(name string, perSecond rate.Limit) echo.MiddlewareFunc {
+	return c.limitBy(name, limiter(perSecond, 10))
+}
+
+func (c *Chat) limitBy(name string, l *middleware.RateLimiterMemoryStore) echo.MiddlewareFunc {
 	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
-		Store:               limiter(perSecond, 10),
+		Store:               l,
 		IdentifierExtractor: func(ctx echo.Context) (string, error) { return ws.AddressOf(ctx), nil },
 		DenyHandler: func(ctx echo.Context, _ string, _ error) error {
 			return c.tooMany(ctx, name, "too many requests from this address")
@@ -83,16 +94,16 @@ func (c *Chat) tooMany(ctx echo.Context, limit, what string) error {
 	return refuse(codeRateLimited, what+"; try again in a second").http()
 }
 
-// gate lets some through at once, and of each address a part of them. Who comes later waits.
+// gate lets some through at once, and of each address a part of them. Those who come later wait.
 type gate struct {
-	places    chan struct{} // holds one for each who is through
+	places    chan struct{} // holds one for each who is in the gate
 	ofAddress int
 
 	mu        sync.Mutex
 	addresses map[string]*queue
 }
 
-// queue is an address with somebody who is through, or waits.
+// queue is an address with a turn, or with somebody who waits for one.
 type queue struct {
 	places chan struct{}
 	users  int
@@ -102,9 +113,9 @@ func newGate(all, ofAddress int) *gate {
 	return &gate{places: make(chan struct{}, all), ofAddress: ofAddress, addresses: map[string]*queue{}}
 }
 
-// enter waits until one more of the address may go through, and returns what ends that. An error is of ctx: it is
-// errAddressBusy where others of the address are why.
-func (g *gate) enter(ctx context.Context, address string) (leave func(), err error) {
+// enter waits until one more of the address may go through. An error is of ctx: it is errAddressBusy where others of the
+// address are why.
+func (g *gate) enter(ctx context.Context, address string) (*turn, error) {
 	q := g.join(address)
 	select {
 	case q.places <- struct{}{}:
@@ -119,11 +130,30 @@ func (g *gate) enter(ctx context.Context, address string) (leave func(), err err
 		g.leave(address, q)
 		return nil, ctx.Err()
 	}
-	return func() {
-		<-g.places
-		<-q.places
-		g.leave(address, q)
-	}, nil
+	return &turn{g, address, q, false}, nil
+}
+
+// turn is one who was let through.
+type turn struct {
+	gate    *gate
+	address string
+	queue   *queue
+	passed  bool
+}
+
+// pass makes place for another. The turn still counts for its address.
+func (t *turn) pass() {
+	if !t.passed {
+		t.passed = true
+		<-t.gate.places
+	}
+}
+
+// end ends the turn.
+func (t *turn) end() {
+	t.pass()
+	<-t.queue.places
+	t.gate.leave(t.address, t.queue)
 }
 
 var errAddressBusy = errors.New("others of the address are in the way")

@@ -19,13 +19,13 @@ func TestAGate(t *testing.T) {
 			t.Cleanup(cancel)
 			return ctx
 		}
-		var through []func()
+		var through []*turn
 		for i := range 4 {
-			leave, err := g.enter(soon(), fmt.Sprint(i/2))
+			turn, err := g.enter(soon(), fmt.Sprint(i/2))
 			if err != nil {
 				t.Fatal(err)
 			}
-			through = append(through, leave)
+			through = append(through, turn)
 		}
 		if _, err := g.enter(soon(), "0"); err != errAddressBusy {
 			t.Errorf("a third of an address: %v", err)
@@ -49,19 +49,28 @@ func TestAGate(t *testing.T) {
 		if err := <-gone; err != context.Canceled {
 			t.Errorf("who gives up: %v", err)
 		}
+		through[0].pass() // it makes place for all, and not for its own address
+		if _, err := g.enter(soon(), "0"); err != errAddressBusy {
+			t.Errorf("a third of an address, after one of it passed: %v", err)
+		}
+		other, err := g.enter(soon(), "2")
+		if err != nil {
+			t.Errorf("beside one that passed: %v", err)
+		}
+		other.end()
 		next := make(chan error)
 		for _, address := range []string{"0", "2"} { // wait until one is let through, each
 			go func() {
-				leave, err := g.enter(t.Context(), address)
+				turn, err := g.enter(t.Context(), address)
 				if err == nil {
-					defer leave()
+					defer turn.end()
 				}
 				next <- err
 			}()
 		}
 		synctest.Wait()
-		for _, leave := range through {
-			leave()
+		for _, turn := range through {
+			turn.end()
 		}
 		for range 2 {
 			if err := <-next; err != nil {

@@ -133,6 +133,10 @@ func uniqueID(room, user, id string) string {
 
 // Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. RequireRoom
 // and RequireSession come before it.
+//
+// Clients may read an answer as slowly as they like within the time that the server gives them. So one holds a place among
+// all only while it is read and encoded; while it is written it counts for its address, of which eight at most are under
+// way, and with its bytes: past 16 MiB of them answers are short, and have the newest messages that fit into 8 KiB.
 func (c *Chat) Messages(ctx echo.Context) error {
 	before, limit := uint64(1<<53), newest
 	if text := ctx.QueryParam("before"); text != "" {
@@ -149,22 +153,30 @@ func (c *Chat) Messages(ctx echo.Context) error {
 		}
 		limit = n
 	}
-	leave, err := c.takeTurn(ctx)
+	turn, err := c.takeTurn(ctx)
 	if err != nil {
 		return err
 	}
-	defer leave() // when the answer is written: it is large
+	defer turn.end()
 	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
 	if err != nil {
 		return c.unavailable(ctx, err)
 	}
-	return ctx.JSONBlob(http.StatusOK, olderFrame(rememberAll(messages))) // and messages is not held while that is written
+	bytes := pageBytes
+	if c.answering.Load() > manyBytes {
+		bytes = shortBytes
+	}
+	data := olderFrame(rememberAll(messages), bytes) // and messages is not held while that is written
+	c.answering.Add(int64(len(data)))
+	defer c.answering.Add(-int64(len(data)))
+	turn.pass()
+	return ctx.JSONBlob(http.StatusOK, data)
 }
 
-// olderFrame encodes the newest of some messages, as many as a page of a history may have bytes.
-func olderFrame(messages []remembered) []byte {
+// olderFrame encodes the newest of some messages: one at least, and as many as fit into so many bytes.
+func olderFrame(messages []remembered, bytes int) []byte {
 	first, size := len(messages), pageFrame
-	for first > 0 && size+len(messages[first-1].json)+1 <= pageBytes {
+	for first > 0 && (first == len(messages) || size+len(messages[first-1].json)+1 <= bytes) {
 		first--
 		size += len(messages[first].json) + 1
 	}
@@ -178,11 +190,11 @@ func olderFrame(messages []remembered) []byte {
 	return append(data, "]}"...)
 }
 
-// takeTurn waits for a place among the answers that are read or written, for a moment.
-func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
+// takeTurn waits for a place among the answers that are read, for a moment.
+func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	waiting, cancel := context.WithTimeout(ctx.Request().Context(), answerPatience)
 	defer cancel()
-	leave, err = c.answers.enter(waiting, ws.AddressOf(ctx))
+	t, err = c.answers.enter(waiting, ws.AddressOf(ctx))
 	switch {
 	case errors.Is(err, errAddressBusy):
 		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are under way")
@@ -190,7 +202,7 @@ func (c *Chat) takeTurn(ctx echo.Context) (leave func(), err error) {
 		c.counts.reached(limitAnswers)
 		return nil, c.unavailable(ctx, errors.New("too many answers are under way"))
 	}
-	return leave, nil
+	return t, nil
 }
 
 // older reads from the stream, and from its copy in the database, which may have what the stream has discarded, or

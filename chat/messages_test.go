@@ -2,10 +2,13 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +40,73 @@ func TestAnswersUnderWay(t *testing.T) {
 	}
 	if status, body := ask("192.0.2.200"); status != 503 || !strings.HasPrefix(body, `{"code":"unavailable","message":"`) {
 		t.Errorf("one more in all: %d %s", status, body)
+	}
+}
+
+// slowReader is a client that takes the header of an answer, and then nothing before it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	writing, read chan struct{}
+}
+
+func (r *slowReader) Write(p []byte) (int, error) {
+	r.writing <- struct{}{}
+	<-r.read
+	return r.ResponseRecorder.Write(p)
+}
+
+// However many addresses read their answers slowly, others are answered: with less, where much is under way.
+func TestSlowReadersHoldUpNobodyElse(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{})
+	c.app.Echo().GET("/chat/:room/messages", c.Messages)
+	store(t, c, "lobby", 200, func() int { return 1900 })
+	ask := func(address string, w http.ResponseWriter) {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/chat/lobby/messages?limit=200", nil)
+		r.RemoteAddr = address + ":80"
+		c.app.Echo().ServeHTTP(w, r)
+	}
+	count := func(w *httptest.ResponseRecorder) int {
+		t.Helper()
+		var page struct{ Messages []Message }
+		if err := json.Unmarshal(w.Body.Bytes(), &page); w.Code != http.StatusOK || err != nil {
+			t.Fatalf("%d %.100s", w.Code, w.Body)
+		}
+		return len(page.Messages)
+	}
+	writing, read := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	for i := range 2 * answersAtOnce {
+		w := &slowReader{httptest.NewRecorder(), writing, read}
+		all.Go(func() { ask(fmt.Sprint("192.0.2.", i/addressAnswers), w) })
+		<-writing
+	}
+	w := httptest.NewRecorder()
+	ask("192.0.2.200", w)
+	if n := count(w); n < 1 || n > shortBytes/1900 || w.Body.Len() > shortBytes {
+		t.Errorf("beside slow readers an answer has %d messages, %d bytes", n, w.Body.Len())
+	}
+	if bytes := c.answering.Load(); bytes < manyBytes || bytes > manyBytes+2*answersAtOnce*shortBytes+pageBytes {
+		t.Errorf("%d bytes are under way", bytes)
+	}
+	close(read)
+	all.Wait()
+	w = httptest.NewRecorder()
+	if ask("192.0.2.200", w); count(w) < 100 {
+		t.Errorf("afterwards an answer has %d messages", count(w))
+	}
+	if c.answering.Load() != 0 || len(c.answers.places) != 0 || len(c.answers.addresses) != 0 {
+		t.Error("something is held for nobody")
+	}
+}
+
+// An answer has a message, however long that is.
+func TestAnAnswerHasOneMessage(t *testing.T) {
+	long := remembered{json: []byte(`"` + strings.Repeat("x", 9000) + `"`)}
+	if got := olderFrame([]remembered{long, long}, shortBytes); len(got) < 9000 || len(got) > 9100 {
+		t.Errorf("%d bytes", len(got))
+	}
+	if got := string(olderFrame(nil, shortBytes)); got != `{"messages":[]}` {
+		t.Errorf("without messages: %s", got)
 	}
 }
 

@@ -7,9 +7,10 @@ import (
 	"echows/ws"
 )
 
-// endedBytes bounds the sessions that were ended within the last twelve hours, on disk: half a million. One
-// address cannot begin as many in that time. Past it a sign-out is refused with 503 rather than another
-// forgotten: that session would be good again.
+// endedBytes bounds the sessions that were ended within the last twelve hours, on disk: half a million, of 66 bytes each. One address can end
+// 43,300 in that time (see LimitSignOuts). When the set is full, a sign-out is refused with 503 until the oldest of them
+// have expired by themselves: forgetting one of those would make it good again. Those who are refused stay signed in, and
+// may try again; nothing else depends on the set.
 const endedBytes = 32 << 20
 
 // endedSessions is how the set of them is kept: as long as a token could still be good.

@@ -100,7 +100,8 @@ func (c *Chat) WhoAmI(ctx echo.Context) error {
 }
 
 // SignOut answers DELETE /session: the session ends on all nodes, with its tickets and its connections, and the
-// cookie goes. While that cannot be kept the answer is 503, and nothing has ended for certain.
+// cookie goes. While that cannot be stored, because the broker is away or too many sessions were ended in the last twelve
+// hours, the answer is 503, the cookie stays, and the session may have ended or not. LimitSignOuts comes before it.
 func (c *Chat) SignOut(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
