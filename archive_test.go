@@ -3,111 +3,29 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/websocket"
+
+	"echows/internal/pgtest"
 )
 
 // postgres is a PostgreSQL server of the test's own.
 type postgres struct {
-	t    *testing.T
-	bin  string
-	dir  string
-	port int
-	url  string
+	*pgtest.Server
+	t   *testing.T
+	url string
 }
 
-// startPostgres makes a server, or skips the test where PostgreSQL is not installed. Where
-// ECHOWS_POSTGRES is "required", as in CI, that fails.
 func startPostgres(t *testing.T) *postgres {
 	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if path, err := exec.LookPath("initdb"); err == nil {
-		found = append(found, path)
-	}
-	if len(found) == 0 {
-		if os.Getenv("ECHOWS_POSTGRES") == "required" {
-			t.Fatal("no PostgreSQL on this machine, and ECHOWS_POSTGRES requires it: apt-get install postgresql")
-		}
-		t.Skip("no PostgreSQL on this machine: apt-get install postgresql")
-	}
-	dir, err := os.MkdirTemp("", "echows-postgres") // a path short enough for a socket, and open to postgres
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	port := freePort(t)
-	p := &postgres{t, filepath.Dir(found[0]), dir, port, fmt.Sprintf("postgres://echows@127.0.0.1:%d/postgres?sslmode=disable", port)}
-	if owner, ok := p.owner(); ok {
-		os.Chown(dir, int(owner.Uid), int(owner.Gid))
-	}
-	p.run("initdb", "--username=echows", "--auth=trust", "--no-sync", "-D", dir+"/data")
-	p.start()
-	t.Cleanup(func() { p.command("pg_ctl", "stop", "-D", dir+"/data", "-m", "immediate").Run() })
-	return p
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// owner is whom PostgreSQL runs as: it refuses to run as root.
-func (p *postgres) owner() (syscall.Credential, bool) {
-	if os.Getuid() != 0 {
-		return syscall.Credential{}, false
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	return syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, true
-}
-
-func (p *postgres) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(p.bin, name), args...)
-	cmd.Dir = p.dir
-	if owner, ok := p.owner(); ok {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &owner}
-	}
-	return cmd
-}
-
-func (p *postgres) run(name string, args ...string) {
-	p.t.Helper()
-	if out, err := p.command(name, args...).CombinedOutput(); err != nil {
-		p.t.Fatalf("%s: %v: %s", name, err, out)
-	}
-}
-
-func (p *postgres) start() {
-	p.t.Helper()
-	p.run("pg_ctl", "start", "-w", "-D", p.dir+"/data", "-l", p.dir+"/log", "-o",
-		fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c fsync=off", p.port, p.dir))
-}
-
-func (p *postgres) stop() {
-	p.t.Helper()
-	p.run("pg_ctl", "stop", "-w", "-D", p.dir+"/data", "-m", "immediate")
+	s := pgtest.Start(t)
+	return &postgres{s, t, s.URL("postgres")}
 }
 
 // row is one of the table.
@@ -198,24 +116,24 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	db.equal(ana, "lobby", n)
 	ready(t, p.url, http.StatusOK)
 
-	db.stop()
+	db.Stop()
 	post(100) // the chat goes on
 	if body := ready(t, p.url, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
 		t.Errorf("/readyz says %s", body)
 	}
 	p.log.find(t, "not copied into the database")
-	db.start()
+	db.Restart()
 	db.equal(ana, "lobby", n)
 	ready(t, p.url, http.StatusOK)
 	p.end()
 
 	// Away at the start, too.
-	db.stop()
+	db.Stop()
 	p = startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
 	ana.url = p.url
 	m, _ = ana.join("lobby", "")
 	post(50)
-	db.start()
+	db.Restart()
 	db.equal(ana, "lobby", n)
 	p.end()
 

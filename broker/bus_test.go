@@ -295,7 +295,7 @@ func TestAskNodeOfOneThatWasKilled(t *testing.T) {
 	p := startProxy(t, url)
 	one, two := openPeerTimes(t, url, testBeat, time.Hour), openPeer(t, p.url())
 	one.knows(t, two)
-	p.cut()
+	p.Cut()
 	eventually(t, "it is not there", func() bool {
 		ctx, cancel := context.WithTimeout(testContext(t), time.Second)
 		defer cancel()
@@ -328,7 +328,7 @@ func TestAskNodeOfWhoIsCutOff(t *testing.T) {
 	one.answers(func([]byte, func([]byte)) { close(asked) })
 	go func() { _, err := two.AskNode(testContext(t), one.Node(), nil); result <- err }()
 	<-asked
-	p.cut()
+	p.Cut()
 	if err := <-result; !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNoNode) {
 		t.Errorf("it was cut off while it waited: %v", err)
 	}
@@ -378,7 +378,7 @@ func TestAskDoesNotWaitForWhoDies(t *testing.T) {
 	one, two := openPeerTimes(t, url, testBeat, time.Second), openPeer(t, p.url())
 	one.knows(t, two)
 	result := ask(t, one, two)
-	p.cut()
+	p.Cut()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
@@ -391,7 +391,7 @@ func TestAskOfWhoIsCutOff(t *testing.T) {
 	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
 	two.knows(t, one)
 	result := ask(t, two, one)
-	p.cut()
+	p.Cut()
 	if err := <-result; !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
@@ -494,7 +494,7 @@ func TestANodeThatComesBack(t *testing.T) {
 	listen(t, two, "a")
 	one.knows(t, two)
 	id := two.Node()
-	p.cut()
+	p.Cut()
 	one.knows(t)
 	two.knows(t)
 	eventually(t, "the connection is known to be gone", func() bool { return errors.Is(two.Publish("a", nil), ErrUnavailable) })
@@ -507,7 +507,7 @@ func TestANodeThatComesBack(t *testing.T) {
 	if two.send(outgoing{subject: "a", counted: true}); two.Stats().Failed != failed+2 {
 		t.Errorf("counted %+v", two.Stats())
 	}
-	p.mend()
+	p.Mend()
 	one.knows(t, two)
 	two.knows(t, one)
 	if two.Node() != id {
@@ -543,7 +543,7 @@ func TestPublishNeverWaits(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one := openPeer(t, p.url())
-	p.freeze()
+	p.Freeze()
 	data := make([]byte, 64<<10)
 	start := time.Now()
 	var err error
@@ -559,7 +559,7 @@ func TestPublishNeverWaits(t *testing.T) {
 	if time.Since(start) > writeTime/2 { // a connection alone waits longer than that
 		t.Errorf("it took %v", time.Since(start))
 	}
-	p.thaw()
+	p.Mend()
 	eventually(t, "it goes on", func() bool { return one.Publish("a", nil) == nil })
 }
 

@@ -22,7 +22,7 @@ func TestCopyNoticesASilentBroker(t *testing.T) {
 			return nil
 		}
 		if quiet++; quiet == 2 { // the second time, too, nothing was wrong
-			network.freeze()
+			network.Freeze()
 			began = time.Now()
 		}
 		return nil

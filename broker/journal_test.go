@@ -509,7 +509,7 @@ func TestAppendIsBounded(t *testing.T) {
 	p := startProxy(t, natsURL(t))
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
 	add(t, j, "room", "0")
-	p.freeze()
+	p.Freeze()
 	results := make(chan error, 2*journalInFlight)
 	accepted := 0
 	var err error
@@ -524,7 +524,7 @@ func TestAppendIsBounded(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	p.thaw()
+	p.Mend()
 	eventually(t, "it goes on", func() bool {
 		done := make(chan error, 1)
 		return j.Append("room", nil, func(err error) { done <- err }) == nil && <-done == nil
@@ -536,9 +536,9 @@ func TestAppendWithoutAConnection(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
 	w := followJournal(t, j, "room")
 	add(t, j, "room", "0")
-	p.cut()
+	p.Cut()
 	eventually(t, "the connection is gone", func() bool { return errors.Is(j.Append("room", []byte("stale"), nil), ErrUnavailable) })
-	p.mend()
+	p.Mend()
 	eventually(t, "it is back", func() bool { return j.broker.up.Load() })
 	add(t, j, "room", "1")
 	w.hears(t, "ready")

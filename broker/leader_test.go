@@ -444,7 +444,7 @@ func TestAnAppendGoesOnAfterAReconnection(t *testing.T) {
 	p := startProxy(t, startNATS(t, t.TempDir(), -1).ClientURL())
 	b := openBroker(t, Config{URL: p.url()})
 	l := openLog(t, b, chatLog)
-	p.freeze()
+	p.Freeze()
 	sent := b.conn.Stats().OutMsgs
 	appended := make(chan error)
 	start := time.Now()
@@ -453,9 +453,8 @@ func TestAnAppendGoesOnAfterAReconnection(t *testing.T) {
 		appended <- err
 	}()
 	eventually(t, "the append is sent", func() bool { return b.conn.Stats().OutMsgs > sent })
-	p.cut()
-	p.thaw()
-	p.mend()
+	p.Cut()
+	p.Mend()
 	if err := <-appended; err != nil {
 		t.Error(err)
 	}
@@ -470,13 +469,13 @@ func TestReadinessWaitsForTheConnection(t *testing.T) {
 	p := startProxy(t, s.ClientURL())
 	b := openBroker(t, Config{URL: p.url()})
 	openLog(t, b, chatLog)
-	p.cut()
+	p.Cut()
 	eventually(t, "the connection is lost", func() bool { return !b.conn.IsConnected() })
-	time.AfterFunc(readyTime/4, p.mend)
+	time.AfterFunc(readyTime/4, p.Mend)
 	if err := b.Ready(context.Background()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
-	p.cut()
+	p.Cut()
 	eventually(t, "the connection is lost", func() bool { return !b.conn.IsConnected() })
 	start := time.Now()
 	if err := b.Ready(context.Background()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no connection to NATS") {
@@ -485,7 +484,7 @@ func TestReadinessWaitsForTheConnection(t *testing.T) {
 	if took := time.Since(start); took > 2*readyTime {
 		t.Errorf("it takes %v", took)
 	}
-	p.mend()
+	p.Mend()
 }
 
 // An error says which part does not answer.

@@ -39,7 +39,7 @@ func TestMetricsOfWhatIsStored(t *testing.T) {
 	expectMetric(t, b, "echows_broker_stored_total", 2)
 	expectMetric(t, b, "echows_broker_store_seconds", 2)
 
-	p.cut()
+	p.Cut()
 	expectMetric(t, b, "echows_broker_up", 0)
 	gone, leave := context.WithCancel(testContext(t))
 	leave()
@@ -51,7 +51,7 @@ func TestMetricsOfWhatIsStored(t *testing.T) {
 		t.Error("stored without a server")
 	}
 	expectMetric(t, b, "echows_broker_store_failures_total", 1)
-	p.mend()
+	p.Mend()
 	appendTo(t, l, "lobby", "d")
 	expectMetric(t, b, "echows_broker_reconnects_total", 1)
 	expectMetric(t, b, "echows_broker_up", 1)

@@ -119,10 +119,10 @@ func TestASetThatWasCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one, two := openSet(t, openBroker(t, Config{URL: url}), nil), openSet(t, openBroker(t, Config{URL: p.url(), Compare: time.Hour}), nil)
-	p.cut()
+	p.Cut()
 	eventually(t, "it is away", func() bool { return !two.broker.up.Load() })
 	addTo(t, one, "a")
-	p.mend()
+	p.Mend()
 	eventually(t, "two has it", func() bool { return two.Has("a") })
 }
 

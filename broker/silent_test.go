@@ -10,13 +10,13 @@ import (
 )
 
 // startProxied is a cluster that is reached through proxies only: each server tells of its own.
-func startProxied(t *testing.T) (c *cluster, proxies []*proxy) {
+func startProxied(t *testing.T) (c *cluster, proxies []proxy) {
 	t.Helper()
 	c = newCluster(t)
 	for i := range 3 {
 		p := startProxy(t, c.url(i))
 		proxies = append(proxies, p)
-		c.options[i].ClientAdvertise = p.listener.Addr().String()
+		c.options[i].ClientAdvertise = p.Addr()
 	}
 	for i := range 3 {
 		c.start(t, i)
@@ -25,7 +25,7 @@ func startProxied(t *testing.T) (c *cluster, proxies []*proxy) {
 	return c, proxies
 }
 
-func urls(proxies []*proxy) string {
+func urls(proxies []proxy) string {
 	var all []string
 	for _, p := range proxies {
 		all = append(all, p.url())
@@ -34,7 +34,7 @@ func urls(proxies []*proxy) string {
 }
 
 // connected is the number of the server that b is connected to, by its proxy.
-func connected(b *Broker, proxies []*proxy) int {
+func connected(b *Broker, proxies []proxy) int {
 	for i, p := range proxies {
 		if strings.TrimPrefix(p.url(), "nats://") == strings.TrimPrefix(b.conn.ConnectedUrl(), "nats://") {
 			return i
@@ -56,7 +56,7 @@ func TestASilentServerIsLeft(t *testing.T) {
 	if silent < 0 {
 		t.Fatalf("connected to %s", b.conn.ConnectedUrl())
 	}
-	proxies[silent].freeze()
+	proxies[silent].Freeze()
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -20,6 +20,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"echows/broker"
+	"echows/internal/pgtest"
+	"echows/internal/proxytest"
 )
 
 // lockedBuffer is a log to be read while it is written.
@@ -164,17 +166,17 @@ const (
 
 func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
 	t.Parallel()
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	network := startProxy(t, address)
+	network := proxytest.Start(t, address)
 	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 400)
+	n := startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 400)
 	n.post("quiet", 1)
 	db.await(rowCount, 1)
-	network.set(true, false)
+	network.Cut()
 	n.ready("it cannot be reached", 5*time.Second)
 	n.post("busy", 2000)
-	network.set(false, false)
+	network.Mend()
 	db.await(rowCount, 401)
 	db.await(`SELECT count(*) FROM gaps WHERE first = 2 AND last = 1601`, 1)
 	n.says(`"messages at most"=1600 from=2 to=1601 gaps=1`)
@@ -209,12 +211,12 @@ func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
 	}
 
 	// With an empty stream nothing comes that would show the gap.
-	network.set(true, false)
+	network.Cut()
 	n.post("busy", 5)
 	if err := openStream(t, nats).Purge(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	network.set(false, false)
+	network.Mend()
 	db.await(`SELECT count(*) FROM gaps WHERE first = 3002 AND last = 3006`, 1)
 	n.ready("", 20*time.Second)
 }
@@ -257,10 +259,10 @@ func openStream(t *testing.T, s *server.Server) jetstream.Stream {
 
 func TestMissingRowsAreFilledIn(t *testing.T) {
 	t.Parallel()
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	n.post("quiet", 10) // 1 to 10
 	n.post("busy", 90)  // up to 100
 	db.await(rowCount, 100)
@@ -268,7 +270,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// The stream has all of these still, and they come back.
 	db.exec(`DELETE FROM messages WHERE seq < 3 OR seq BETWEEN 5 AND 6 OR seq BETWEEN 20 AND 60 OR seq > 95`)
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	db.await(rowCount, 100)
 	n.says("filled in from the stream\" messages=45")
 	db.await(gapCount, 0)
@@ -279,7 +281,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// Of these only some.
 	db.exec(`DELETE FROM messages WHERE seq BETWEEN 8 AND 12 OR seq BETWEEN 90 AND 110`)
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	n.says("filled in from the stream\" messages=13")
 	n.says(`rows were deleted, or a backup of it was restored, and the stream has them no more" "messages at most"=13 from=11 to=100 gaps=2`)
 	db.await(`SELECT count(*) FROM gaps WHERE (first, last) IN ((11, 12), (90, 100))`, 2)
@@ -288,7 +290,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	n.stop()
 
 	// It is known over restarts.
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	n.says(`as was noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
 	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
@@ -300,7 +302,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// Who deletes the oldest rows may, and they are not said to be there.
 	n.stop()
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 100)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	db.exec(`DELETE FROM messages WHERE seq < 5`)
 	for after, want := range []bool{false, false, false, false, true} {
 		if whole, err := n.archive.whole(testContext(t), uint64(after), 8); err != nil || whole != want {
@@ -310,10 +312,10 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 }
 
 func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 600)
 	db.await(rowCount, 600)
 	n.stop()
@@ -322,7 +324,7 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	if err := openStream(t, nats).DeleteMsg(testContext(t), 100); err != nil {
 		t.Fatal(err)
 	}
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	db.await(rowCount, 599)
 	db.await(gapCount, 1)
 	db.await(`SELECT count(*) FROM gaps WHERE first = 100 AND last = 100 AND noticed_at = '2020-01-01'`, 1)
@@ -331,10 +333,10 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 
 // A table of the version before is brought up to date, and what it lacks is known.
 func TestAnOlderTable(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	n := openNode(t, nats.ClientURL(), databaseURL(address, "nothing"), 1000)
+	n := openNode(t, nats.ClientURL(), pgtest.URL(address, "nothing"), 1000)
 	at := n.post("lobby", 10)
 	n.stop()
 	db.exec(migrations[0])
@@ -343,7 +345,7 @@ func TestAnOlderTable(t *testing.T) {
 	db.exec(`INSERT INTO echows_schema VALUES (1), (2)`)
 	db.exec(`INSERT INTO messages (seq, room, id, author, text, posted_at) VALUES (3, 'old', 'a', 'ana', 'x', now()), (5, 'old', 'b', 'ana', 'x', now())`)
 	db.exec(`DELETE FROM messages`) // what the stream holds is another message
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	db.await(rowCount, int(at))
 	n.stop()
 	db.exec(`DELETE FROM messages WHERE seq IN (1, 2, 5)`)
@@ -352,15 +354,15 @@ func TestAnOlderTable(t *testing.T) {
 	if err := openStream(t, nats).Purge(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.says(`as was noticed before" "messages at most"=3 from=1 to=5 gaps=2`)
 }
 
 func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 2)
 	for i, junk := range []string{"{", `{"id":"x","from":"a\u0000b","mark":"","text":"x","at":"2026-01-01T00:00:00Z"}`, `{"id":"x"}`} {
 		if _, _, err := n.entries.Append(testContext(t), "lobby", fmt.Sprint("junk", i), []byte(junk)); err != nil {
@@ -387,7 +389,7 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 		t.Errorf("with everything copied it is behind by %v: %v", n.archive.stats().Behind, err)
 	}
 	n.stop()
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.posted = 4
 	n.post("lobby", 1)
 	db.await(rowCount, 5)
@@ -401,15 +403,15 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 }
 
 func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
 	other := natsServer(t)
-	n = startNode(t, other.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, other.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.says(`the database has messages that the stream has not`)
 	n.says(`"up to"=30`)
 	n.posted = 30
@@ -430,7 +432,7 @@ func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
 		t.Errorf("over the loss: whole is %v: %v", whole, err)
 	}
 	n.stop()
-	n = startNode(t, other.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, other.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.ready("", 5*time.Second)
 	if strings.Contains(n.log.String(), "the stream has not") {
 		t.Errorf("it is said again:\n%s", n.log)
@@ -438,21 +440,21 @@ func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
 }
 
 func TestATableOfAnotherChat(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
 	// Away at the start.
 	nats := natsServer(t)
-	network := startProxy(t, address)
-	network.set(true, false)
-	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
+	network := proxytest.Start(t, address)
+	network.Cut()
+	n = startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
 	n.ready("it cannot be reached", 5*time.Second)
 	n.post("lobby", 3)
-	network.set(false, false)
+	network.Mend()
 	n.ready("it belongs to another chat", 5*time.Second)
 	n.says("reason=\"it belongs to another chat")
 	if said := strings.Count(n.log.String(), "reason="); said != 2 {
@@ -464,7 +466,7 @@ func TestATableOfAnotherChat(t *testing.T) {
 	n.stop()
 
 	// There at the start.
-	n = openNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = openNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	if err := n.archive.begin(testContext(t), n.entries); !errors.Is(err, errForeign) {
 		t.Errorf("begin: %v", err)
 	}
@@ -472,27 +474,27 @@ func TestATableOfAnotherChat(t *testing.T) {
 
 // A stream that was made while the database was away, and ends before it, would give sequences out again.
 func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 	nats := natsServer(t)
-	network := startProxy(t, address)
-	network.set(true, false)
-	n = startNode(t, nats.ClientURL(), databaseURL(network.address(), "postgres"), 1000)
-	network.set(false, false)
+	network := proxytest.Start(t, address)
+	network.Cut()
+	n = startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
+	network.Mend()
 	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
 }
 
 func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 	t.Parallel()
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	one := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
-	two := startNode(t, nats.ClientURL(), databaseURL(address, "chat"), 1000)
+	one := startNode(t, nats.ClientURL(), pgtest.URL(address, "chat"), 1000)
+	two := startNode(t, nats.ClientURL(), pgtest.URL(address, "chat"), 1000)
 	rows := 0
 	var chat *admin
 	for _, wrong := range []struct{ how, what, mended string }{
@@ -537,7 +539,7 @@ func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 // A node that copies and is cut off, or stopped, gives way to another.
 func TestAnotherNodeTakesOver(t *testing.T) {
 	t.Parallel()
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	for _, fault := range []struct {
 		name           string
@@ -553,14 +555,18 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			nats := natsServer(t)
-			database, streams := startProxy(t, address), startProxy(t, strings.TrimPrefix(nats.ClientURL(), "nats://"))
-			first := startNode(t, "nats://"+streams.address(), databaseURL(database.address(), name), 1000)
+			database, streams := proxytest.Start(t, address), proxytest.Start(t, strings.TrimPrefix(nats.ClientURL(), "nats://"))
+			first := startNode(t, "nats://"+streams.Addr(), pgtest.URL(database.Addr(), name), 1000)
 			chat := openAdmin(t, address, name)
 			first.post("lobby", 1)
 			chat.await(rowCount, 1)
-			second := startNode(t, nats.ClientURL(), databaseURL(address, name), 1000)
-			database.set(false, fault.database)
-			streams.set(false, fault.nats)
+			second := startNode(t, nats.ClientURL(), pgtest.URL(address, name), 1000)
+			if fault.database {
+				database.Freeze()
+			}
+			if fault.nats {
+				streams.Freeze()
+			}
 			began := time.Now()
 			second.posted = 1
 			second.post("lobby", 1)
@@ -576,8 +582,8 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			second.ready("", 5*time.Second)
-			database.set(false, false)
-			streams.set(false, false)
+			database.Mend()
+			streams.Mend()
 			first.ready("", 15*time.Second)
 		})
 	}
@@ -586,16 +592,16 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 // All nodes say so when the one that copies does not get on, whatever the reason.
 func TestACopyThatIsBehindIsSaid(t *testing.T) {
 	t.Parallel()
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 1)
 	db.await(rowCount, 1)
 	n.stop()
 	holder := openAdmin(t, address, "postgres") // as another node that copies
 	holder.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", archiveLock))
-	n = startNode(t, nats.ClientURL(), databaseURL(address, "postgres"), 1000)
+	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
 	n.ready("", 5*time.Second)
 	n.posted = 1
 	n.post("lobby", 1)
@@ -611,7 +617,7 @@ func TestACopyThatIsBehindIsSaid(t *testing.T) {
 
 // What lies between two epochs of the stream is not missing, wherever a gap begins or ends.
 func TestGapsOverEpochs(t *testing.T) {
-	address := startPostgres(t)
+	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	dir := t.TempDir()
 	open := func() *copyNode {
@@ -623,7 +629,7 @@ func TestGapsOverEpochs(t *testing.T) {
 		}
 		t.Cleanup(n.stop)
 		var last uint64
-		if n.archive, last, err = openArchive(testContext(t), databaseURL(address, "postgres"), logger); err != nil {
+		if n.archive, last, err = openArchive(testContext(t), pgtest.URL(address, "postgres"), logger); err != nil {
 			t.Fatal(err)
 		}
 		if n.entries, err = n.broker.OpenLog(testContext(t), broker.LogConfig{Name: "chat", PerTopic: 3, MaxAge: time.Hour, MaxBytes: 64 << 20,

@@ -16,6 +16,8 @@ import (
 
 	"echows/hub"
 	"echows/internal/metrictest"
+	"echows/internal/pgtest"
+	"echows/internal/proxytest"
 )
 
 // talker is a connection to a room that says and hears one thing at a time.
@@ -235,9 +237,9 @@ func TestSignOutsAreRarerThanSessions(t *testing.T) {
 }
 
 func TestMetricsOfTheArchive(t *testing.T) {
-	address := startPostgres(t)
-	network := startProxy(t, address)
-	n := startNode(t, natsServer(t).ClientURL(), databaseURL(network.address(), "postgres"), 1000)
+	address := pgtest.Start(t).Addr()
+	network := proxytest.Start(t, address)
+	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
 	n.post("lobby", 3)
 	openAdmin(t, address, "postgres").await(rowCount, 3)
 	c := &Chat{archive: n.archive, counts: newCounters(), presence: newPresence(hub.New(), slog.New(slog.DiscardHandler), nil)}
@@ -245,7 +247,7 @@ func TestMetricsOfTheArchive(t *testing.T) {
 	expectMetrics(t, c.Collector(), map[string]float64{
 		"archive_up": 1, "archive_copied_total": 3, "archive_gaps": 0, "archive_missing_messages": 0,
 	})
-	network.set(true, false)
+	network.Cut()
 	n.ready("it cannot be reached", patience)
 	expectMetrics(t, c.Collector(), map[string]float64{"archive_up": 0, "archive_copied_total": 3})
 	n.archive.mu.Lock()
