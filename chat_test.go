@@ -514,6 +514,42 @@ func TestTooManyMessages(t *testing.T) {
 	m.await("ack")
 }
 
+// Who sends a hundred posts at once, as a page may that was away, is told which of them to send again. They are taken then,
+// each once, and by the same connection.
+func TestPostsPastTheRateCanBeSentAgain(t *testing.T) {
+	p := startProgram(t)
+	m, _ := signIn(t, p.url, "ana").join("lobby", "")
+	waiting := map[string]bool{}
+	for i := range 100 {
+		waiting[fmt.Sprint(i)] = true
+		m.post(fmt.Sprint(i), "written while there was no connection")
+	}
+	for underWay := len(waiting); len(waiting) > 0; {
+		switch s := m.next(); {
+		case s.Type == "ack":
+			delete(waiting, s.ID)
+			underWay--
+		case s.Type == "error" && s.Code == "rate_limited" && waiting[s.ID]:
+			underWay--
+		case s.Type == "error":
+			t.Fatalf("%+v", s)
+		}
+		if underWay == 0 {
+			time.Sleep(time.Second) // as a page does, which nothing tells when to go on
+			for id := range waiting {
+				m.post(id, "written while there was no connection")
+				if underWay++; underWay == 20 {
+					break
+				}
+			}
+		}
+	}
+	m.conn.Close()
+	if _, history := signIn(t, p.url, "bea").join("lobby", "&after=0"); len(history.Messages) != 100 {
+		t.Errorf("%d messages are stored", len(history.Messages))
+	}
+}
+
 func TestTheAddressHasLimits(t *testing.T) {
 	p := startProgram(t, "-address-rate", "1", "-address-sockets", "3")
 	ana := signIn(t, p.url, "ana")

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/websocket"
+)
+
+// What people write, and what lets them in, is not for the log, whatever becomes of it.
+func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
+	p := startProgram(t, "-log-level", "debug", "-post-rate", "1")
+	const marker = "marker-of-a-text"
+	ana := signIn(t, p.url, "ana")
+	secrets := []string{marker, ana.token, ana.token[strings.LastIndexByte(ana.token, '.')+1:]}
+	ticket := ana.ticket()
+	secrets = append(secrets, ticket, ticket[strings.IndexByte(ticket, '.')+1:])
+	conn, err := ana.dial("lobby", ticket, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{t, conn}
+	m.post("stored", marker)
+	m.await("ack")
+	for _, said := range []string{
+		marker,                      // no JSON
+		`{"` + marker + `":1}`,      // of no type
+		`{"type":"` + marker + `"}`, // of another
+		`{"type":"post","id":"1","text":"a","` + marker + `":1}`,
+		`{"type":"post","id":"1","` + marker + `":1,"` + marker + `":1}`,
+		`{"type":"post","id":"` + marker + "\u0000" + `","text":"a"}`,
+		`{"type":"post","id":"2","text":"` + strings.Repeat(marker, 200) + `"}`,
+		`{"type":"post","id":"3","text":"` + strings.Repeat(marker, 2000) + `"}`,
+	} {
+		if err := websocket.Message.Send(conn, said); err != nil {
+			t.Fatal(err)
+		}
+		m.await("error")
+	}
+	for _, body := range []string{marker, `{"id":"4","` + marker + `":1}`, `{"id":"5","text":"` + marker + `"}`, `{"id":"6","text":"` + marker + `"}`} {
+		ana.request("lobby", strings.NewReader(body), nil)
+	}
+	for _, again := range []string{ticket, marker + "." + marker} { // one that is used, and one of no node
+		if conn, err := ana.dial("lobby", again, ""); err == nil {
+			conn.Close()
+			t.Errorf("%s lets in", again)
+		}
+	}
+	ana.ask("GET", "/chat/lobby/messages", "", http.StatusOK, nil)
+	ana.ask("DELETE", "/session", "", http.StatusNoContent, nil)
+	ana.ask("GET", "/session", "", http.StatusUnauthorized, nil)
+	(&person{t: t, url: p.url, token: marker}).ask("GET", "/session", "", http.StatusUnauthorized, nil)
+	p.log.find(t, "code=bad_json")
+	p.end()
+	for line := range strings.Lines(p.log.String()) {
+		for i, secret := range secrets {
+			if strings.Contains(line, secret) {
+				t.Errorf("secret %d is in the log: %s", i, line)
+			}
+		}
+	}
+}
+
+// A line on a connection has its id: the one that it was opened with.
+func TestLinesOfAConnectionHaveItsID(t *testing.T) {
+	p := startProgram(t)
+	m, _ := signIn(t, p.url, "ana").join("lobby", "")
+	id := p.log.find(t, `msg="socket opened" id=`)
+	if err := websocket.Message.Send(m.conn, "no JSON"); err != nil {
+		t.Fatal(err)
+	}
+	m.await("error")
+	if got := p.log.find(t, "msg=refused id="); got != id {
+		t.Errorf("what %s said is logged as of %s", id, got)
+	}
+	m.conn.Close()
+	if got := p.log.find(t, `msg="socket closed" id=`); got != id {
+		t.Errorf("%s is closed as %s", id, got)
+	}
+}
