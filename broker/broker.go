@@ -16,8 +16,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrUnavailable is what everything returns while the broker cannot be reached, or does not answer in
-// time. What was to be stored may be or not; under the same id it can be tried again.
+// ErrUnavailable is the error of every method while the broker cannot be reached, or does not answer in
+// time. What was to be stored may be stored or not; it can be tried again under the same id.
 var ErrUnavailable = errors.New("broker: not available")
 
 const (
@@ -32,14 +32,14 @@ const (
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
 
-// Config says where the broker is.
+// Config says which NATS servers to use, and how.
 type Config struct {
 	// URL is a NATS cluster's, such as nats://one:4222,nats://two:4222. Without one a NATS server runs
 	// inside the process, with no listener, and keeps its files under Dir.
 	URL string
 	// Credentials is the file with the user's JWT and seed for the cluster; none by default.
 	Credentials string
-	// CA is the file with the certificates that the cluster's are checked against (PEM); the system's by default.
+	// CA is the file with the authorities' certificates for checking the cluster's (PEM); the system's by default.
 	CA string
 	// Cert and Key are the files of our own certificate for the cluster (PEM); none by default.
 	Cert, Key string
@@ -53,13 +53,13 @@ type Config struct {
 	Sync time.Duration
 	// Compare is the time between two comparisons of tails; 3 s by default.
 	Compare time.Duration
-	// Logger gets what the broker has to say; slog.Default() by default.
+	// Logger gets what an operator should know; slog.Default() by default.
 	Logger *slog.Logger
 
 	lostAfter time.Duration // defaultLost
 }
 
-// Broker is a connection to NATS, and perhaps the server it connects to. Its methods may be called
+// Broker is a connection to NATS, and the server inside the process if there is one. Its methods may be called
 // from any goroutine.
 type Broker struct {
 	config  Config
@@ -73,8 +73,8 @@ type Broker struct {
 	running sync.WaitGroup
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
-	up      atomic.Bool  // the connection is, as far as its callbacks have told
-	largest atomic.Int64 // message that the servers take, in bytes
+	up      atomic.Bool  // there is a connection, as far as its callbacks have told
+	largest atomic.Int64 // the largest message that the servers take, in bytes
 	stores  *stores
 
 	gaps, unanswered rate.Sometimes // log lines
@@ -82,8 +82,8 @@ type Broker struct {
 	mu        sync.Mutex
 	link      context.Context // ends when the connection is lost
 	unlink    context.CancelFunc
-	awaited   string    // what the last line about it says is waited for
-	told      time.Time // when that was
+	awaited   string    // what the last line about waiting names
+	told      time.Time // when that was logged
 	few       time.Time // when a cluster first had too few servers
 	logs      []*Log
 	sets      []*Set
@@ -92,10 +92,9 @@ type Broker struct {
 	journals  []*Journal
 }
 
-// Open starts the embedded server, or connects to Config.URL: as long as it takes, until ctx ends, as the
-// cluster may be started later. What waiting does not mend is an error at once, which says what a person can
-// do about it: a URL that is none, a refused user or certificate, servers without JetStream. Close ends what
-// Open began.
+// Open starts the embedded server, or connects to Config.URL. It waits for a cluster until ctx ends, as that may be
+// started later. What waiting cannot mend is an error at once, which says what a person can do about it: a URL that is
+// not valid, a refused user or certificate, servers without JetStream. Close ends what Open began.
 func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -180,7 +179,7 @@ func (b *Broker) open(ctx context.Context) error {
 // a second.
 func seldom() rate.Sometimes { return rate.Sometimes{First: 10, Interval: time.Second} }
 
-// access is how the cluster knows us, and we know it.
+// access returns the options by which the cluster and this program know each other.
 func (c *Config) access() (options []nats.Option) {
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
@@ -194,7 +193,7 @@ func (c *Config) access() (options []nats.Option) {
 	return options
 }
 
-// checkSync says whether the cluster syncs before it acknowledges. Only its system account may know.
+// checkSync logs whether the cluster syncs before it acknowledges, which only its system account may know.
 func (b *Broker) checkSync() {
 	const advice = "set jetstream { sync_interval: always } on each server, or a power cut can lose what was acknowledged"
 	m, err := b.conn.Request("$SYS.REQ.SERVER.PING.JSZ", nil, time.Second/2)
@@ -206,7 +205,7 @@ func (b *Broker) checkSync() {
 	}
 }
 
-// isUp notes that the connection is there, and looks after what may have been missed meanwhile.
+// isUp notes that there is a connection, and has everybody look for what was missed meanwhile.
 func (b *Broker) isUp(conn *nats.Conn) {
 	b.largest.Store(conn.MaxPayload())
 	b.up.Store(conn.IsConnected())
@@ -226,7 +225,7 @@ func (b *Broker) isUp(conn *nats.Conn) {
 	}
 }
 
-// tooLarge is the error for a message that no server takes, or nil.
+// tooLarge returns an error for a message that is too large for the servers.
 func (b *Broker) tooLarge(size int) error {
 	if limit := b.largest.Load(); int64(size) > limit {
 		return fmt.Errorf("broker: a message of %d bytes is larger than the %d that the NATS servers take; raise max_payload in their configuration", size, limit)
@@ -234,8 +233,7 @@ func (b *Broker) tooLarge(size int) error {
 	return nil
 }
 
-// Close lets what is under way end, within a second, and stops the embedded server. It may be
-// called again.
+// Close gives what is under way a second to end, and stops the embedded server. It may be called again.
 func (b *Broker) Close() {
 	b.cancel()
 	b.mu.Lock()
@@ -273,7 +271,7 @@ func (b *Broker) Close() {
 	b.unlock = func() {}
 }
 
-// redacted is a list of URLs without their passwords.
+// redacted returns a list of URLs without their passwords.
 func redacted(urls string) string {
 	all := strings.Split(urls, ",")
 	for i, one := range all {
@@ -286,8 +284,8 @@ func redacted(urls string) string {
 	return strings.Join(all, ",")
 }
 
-// ValidTopic reports whether s can be a topic's name: 1 to 64 of a–z, 0–9, - and _. NATS would take
-// more, and read some of it as a wildcard.
+// ValidTopic reports whether s can be a topic's name: 1 to 64 of a–z, 0–9, - and _. NATS would take other
+// characters, and read some of them as wildcards.
 func ValidTopic(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {

@@ -17,10 +17,10 @@ const (
 	copyEnd    = 300 * time.Millisecond // for the end of a consumer
 )
 
-// Copy hands every entry after a sequence to keep, in order, in batches of at most 500, and then those that come,
-// until ctx ends or keep fails. While none come it calls keep with no entry every three seconds or so. It returns
-// keep's error, or ErrUnavailable when for some ten seconds nothing was heard of the broker, or there was something
-// to copy that did not come; begin again after the last entry kept.
+// Copy hands every entry after a sequence to keep, in order, in batches of at most 500, and then new ones as they
+// come, until ctx ends or keep fails. While none come, it calls keep with no entries about every three seconds. It
+// returns keep's error, or ErrUnavailable when the broker was silent for some ten seconds, or sent nothing though there
+// was something to copy. Then begin again after the last entry kept.
 func (l *Log) Copy(ctx context.Context, after uint64, keep func(batch []Entry) error) error {
 	making, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -140,8 +140,8 @@ func (c *copying) idle(ctx context.Context) error {
 	return c.keep(nil)
 }
 
-// Last is the sequence of the last entry that is held, of whatever topic, as the stream's leader knows it, or 0. The
-// stream's own end (see State) may be beyond, where its last entries were deleted.
+// Last returns the sequence of the last entry that is held, of any topic, as the stream's leader knows it, or 0. The
+// stream's own end (see State) may be higher, where its last entries were deleted.
 func (l *Log) Last(ctx context.Context) (uint64, error) { return l.Tail(ctx, "*") }
 
 // Held returns up to 256 entries of all topics between two sequences (both exclusive), oldest first. Fewer than 256

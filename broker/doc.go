@@ -1,5 +1,5 @@
-// Package broker is what lasts and what crosses nodes. It is the only place that knows NATS, and it
-// knows no socket.
+// Package broker stores what must last, and connects the nodes. It is the only package that knows NATS, and it
+// knows no sockets.
 //
 //	b, err := broker.Open(ctx, broker.Config{Dir: "data"})  // a NATS server inside the process
 //	l, err := b.OpenLog(ctx, broker.LogConfig{Name: "chat"}) // one stream: topics with sequences
@@ -13,36 +13,37 @@
 //
 // # What is promised
 //
-// What Append acknowledged is on disk (Config.Sync says how surely), is in one order for everybody who
-// follows, and reaches each of them once. Live copies travel as plain NATS messages, at most once; so a
-// Follower judges each by the sequence before it, fills every gap from the stream before it delivers
-// anything later, and compares tails every few seconds, because the last copy of all can be lost too.
+// What Append has acknowledged is on disk (Config.Sync says how surely), is in one order for all followers, and
+// reaches each of them once. Live copies travel as plain NATS messages, which may be lost. So a Follower checks
+// the sequence before each, fills every gap from the stream before it delivers anything later, and compares
+// tails every few seconds, because the last copy can be lost, too.
 //
-// A Follower passes over what was deleted only where a leader with a quorum knows of something later: one that
-// was deposed may not know what was stored since.
+// A Follower skips deleted messages only when a leader with a quorum knows of a later one: a leader that was
+// deposed may not know what was stored since.
 //
-// Nothing is acknowledged into a data folder that was removed or replaced: that takes a person, and a restart.
-// On a disk that is full nothing is acknowledged either; when it has room, the server inside the process is
-// restarted, and appends work again. While a cluster looks for a leader, or a server has to be left for
-// another, Append tries on: a server that only stops answering is left after 4 to 6 seconds.
+// Nothing is acknowledged while the data folder is removed or replaced: mending that takes a person and a restart.
+// Nothing is acknowledged while the disk is full; when it has room, the server inside the process is restarted,
+// and appends work again. While a cluster elects a leader, or the connection moves to another server, Append
+// keeps trying. A server that only stops answering is left for another after 4 to 6 seconds.
 //
 // Ready is nil while appends work. Otherwise it names what is missing: the connection, a stream that does not
 // answer, has no leader or has lost its quorum, the disk, the data folder. It is right within five seconds of
 // a change, which is why a quorum counts who was heard in the last three.
 //
-// Open, and the functions that open a Log, a Bus or a Journal, wait for a cluster as long as their context
-// lasts, whoever is started first, and say in the log what for. What waiting does not mend is an error at once.
+// Open, and the functions that open a Log, a Set, a Bus or a Journal, wait for a cluster as long as their context
+// lasts, so that nodes and servers may be started in any order. They log what they wait for. What waiting cannot mend
+// is an error at once.
 //
-// A Bus delivers at most once, in the order of each node. It knows which nodes are alive: each greets the
-// others, gives a sign of life every second, and says goodbye; three seconds of silence are its end. What one
-// node is asked alone fails at once where NATS knows nobody who would answer.
+// A Bus delivers each node's messages at most once and in their order. It knows which nodes are alive: a node greets
+// the others, gives a sign of life every second, and says goodbye. After three seconds of silence it is gone. A
+// question to one node fails at once where NATS knows that nobody listens there.
 //
 // A Set forgets no key before its time: what Add acknowledged is on disk, and known to every node within
 // milliseconds, or some seconds after a message was lost.
 //
-// A Journal is a stream in the servers' memory. What it acknowledged survives the loss of one server of
-// three, not of all: then it begins anew, with another epoch. Its followers are told where entries may have
-// been lost. While the servers look for another leader, entries wait for it, fifteen seconds at most.
+// A Journal is a stream in the servers' memory. What it has acknowledged survives the loss of one server of
+// three, but not of all: then the Journal begins anew, with another epoch. Its followers are told where entries may
+// have been lost. While the servers elect another leader, entries wait for it, for fifteen seconds at most.
 //
 // # Subjects
 //
@@ -51,19 +52,19 @@
 //
 // # Who runs what
 //
-// A Broker with a data folder has one goroutine that mends it. A Log has one that hands out live messages and
-// one that compares tails; a Follower has one only while it fills a gap. A Listener has one. A Bus has one that
-// hands over what comes and owns who is alive, one that gives signs of life, and one that sends. A Set has a
-// Listener, and one that looks for what was missed. A Journal has one that looks after the stream
-// and owns its life, two that send, entries and values, two that wait for acknowledgements, and one for live
-// messages; its followers are a Log's. Broker.Close ends them all and waits.
+// A Broker with a data folder has one goroutine that restarts the server after a full disk. A Log has one that hands
+// out live messages, and one that compares tails; a Follower has one only while it fills a gap. A Listener has one. A
+// Bus has one that hands over what comes and keeps track of nodes, one that gives signs of life, and one that sends. A
+// Set has a Listener, and one that looks for missed keys. A Journal has one that looks after the stream, two that send
+// entries and values, two that wait for their acknowledgements, and one for live messages; its followers work as a
+// Log's. Broker.Close ends them all and waits.
 //
 // # Files, in reading order
 //
-// broker.go: open, close. start.go: what waits for a cluster. ready.go: readiness. embedded.go: the server
-// inside the process. folder.go: what may become wrong with its folder. log.go: append. stream.go: how a Log's
-// stream is made; epochs.go: what its sequences are. read.go: what was missed. follow.go: what is live. copy.go:
-// all of a stream, for an archive. set.go: keys. listen.go: what need not last.
+// broker.go: opening and closing. start.go: waiting for a cluster. ready.go: readiness. metrics.go: what is counted.
+// embedded.go: the server inside the process. folder.go: what can go wrong with its folder. log.go: appending.
+// stream.go: how a Log's stream is made; epochs.go: its sequences; guard.go: noticing losses. read.go: reading.
+// follow.go: live delivery. copy.go: all of a stream, for an archive. set.go: keys. listen.go: plain messages.
 // bus.go: the Bus, and what comes. bus_send.go: what goes. bus_nodes.go: who is there. bus_ask.go: questions.
 // once.go: values that can be taken once, for a Journal.
 // journal.go: the stream and its lives. journal_append.go and journal_pipe.go: what is stored.

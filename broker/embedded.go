@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// maxStore is the most that all streams of the embedded server may ask for together, in bytes. Each has
-// a bound of its own; this only keeps the server from refusing them by a guess of the disk's size.
+// maxStore is the most that all streams of the embedded server may ask for together, in bytes. Each stream has
+// a limit of its own; this one only keeps the server from refusing streams by what it guesses of the disk's size.
 const maxStore = 1 << 50
 
 // embed locks the data folder and starts the server on it.
@@ -55,8 +55,8 @@ func (b *Broker) embed() error {
 	return nil
 }
 
-// embedded is the NATS server inside the process, and the next one after a restart. The connection asks it
-// for the one that runs.
+// embedded is the NATS server inside the process, also after a restart of it. The connection asks it for the server
+// that runs.
 type embedded struct {
 	options server.Options
 	log     *slog.Logger
@@ -67,7 +67,7 @@ type embedded struct {
 	hear    func(complaint string) bool
 }
 
-// hearBy has hear told what the server complains of from now on. What that says for itself is not logged.
+// hearBy has hear called with the server's complaints from now on. Those for which it returns true are not logged here.
 func (e *embedded) hearBy(hear func(string) bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,7 +75,7 @@ func (e *embedded) hearBy(hear func(string) bool) {
 	e.said.hearBy(hear)
 }
 
-// start starts a server. The one before is to be stopped.
+// start starts a server. Stop the one before it first.
 func (e *embedded) start() error {
 	options := e.options // the server changes what it is given
 	said := &serverLog{log: e.log}
@@ -107,7 +107,7 @@ func (e *embedded) stop() {
 	}
 }
 
-// InProcessConn is a connection to the server that runs.
+// InProcessConn returns a connection to the server that runs.
 func (e *embedded) InProcessConn() (net.Conn, error) {
 	e.mu.Lock()
 	s := e.current
@@ -118,21 +118,21 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 	return s.InProcessConn()
 }
 
-// storing reports whether the server keeps anything: on a full disk it gives up.
+// storing reports whether the server stores anything: it stops that on a full disk.
 func (e *embedded) storing() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.current != nil && e.current.JetStreamEnabled()
 }
 
-// complaint is the first that the server had.
+// complaint returns the server's first complaint, or "".
 func (e *embedded) complaint() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.said.first()
 }
 
-// reason is a file error without the path, which our own text has.
+// reason returns a file error without the path, which our own text has.
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -141,7 +141,7 @@ func reason(err error) error {
 	return err
 }
 
-// serverLog passes on what the embedded server has to complain of, and remembers the first complaint.
+// serverLog logs the embedded server's complaints, and remembers the first one.
 type serverLog struct {
 	log *slog.Logger
 
@@ -162,7 +162,7 @@ func (l *serverLog) first() string {
 	return l.complaint
 }
 
-// complain notes the first complaint, and reports whether another says it.
+// complain remembers the first complaint, and reports whether somebody else logs this one.
 func (l *serverLog) complain(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +188,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 
 func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
 
-// errInUse says that the folder has a lock already.
+// errInUse says that another process has locked the folder.
 func errInUse(dir string) error {
 	return fmt.Errorf("the data folder %s is used by another process; stop it, or choose another with -data", dir)
 }

@@ -9,23 +9,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// epoch is a part of a stream. NATS gives a sequence away twice when a folder is restored from a copy, or lost; so
-// the sequences that a Log shows are NATS' plus something that grows with each epoch, and none is shown for two
-// messages. An epoch begins with the stream, with each start of the embedded server, which cannot know what it was
-// started on, and in a cluster where the stream is found to have lost its end.
+// epoch is a part of a stream. When a folder is lost, or restored from a copy, NATS gives out some sequences a second
+// time. So a Log shows NATS' sequences plus a number that grows with each epoch, and none is shown for two messages. An
+// epoch begins with the stream, with each start of the embedded server, which cannot know whether its folder is a copy,
+// and in a cluster when the stream is found to have lost its end.
 type epoch struct {
 	From uint64 `json:"from"`           // NATS' sequence of its first message
 	Add  uint64 `json:"add"`            // to each of NATS' sequences
 	Lost bool   `json:"lost,omitempty"` // messages that were stored before it are known to be lost
 }
 
-// epochs are those of one stream, in order. They are kept with it, in its configuration. None is one that adds nothing.
+// epochs has a stream's epochs, in order, as the stream's configuration keeps them. No epochs are as one that adds nothing.
 type epochs []epoch
 
-// mostEpochs bounds what is kept with a stream. Where each of so many has messages, the last one goes on.
+// mostEpochs bounds what is kept with a stream. When it has so many, the last one goes on.
 const mostEpochs = 1000
 
-// seq is the sequence to show for one of NATS'.
+// seq returns the sequence to show for one of NATS'.
 func (es epochs) seq(raw uint64) uint64 {
 	for _, e := range slices.Backward(es) {
 		if raw >= e.From {
@@ -35,7 +35,7 @@ func (es epochs) seq(raw uint64) uint64 {
 	return raw
 }
 
-// floor is NATS' sequence of the last message whose shown sequence is at most seq, and whether it is just that.
+// floor returns NATS' sequence of the last message whose shown sequence is at most seq, and whether that is seq itself.
 func (es epochs) floor(seq uint64) (raw uint64, exact bool) {
 	if len(es) == 0 {
 		return seq, true
@@ -53,7 +53,7 @@ func (es epochs) floor(seq uint64) (raw uint64, exact bool) {
 	return es[0].From - 1, false
 }
 
-// first is NATS' sequence of the first message that the stream ever had.
+// first returns NATS' sequence of the first message that the stream ever had.
 func (es epochs) first() uint64 {
 	if len(es) == 0 {
 		return 1
@@ -78,7 +78,7 @@ func (es epochs) begin(last, least uint64, lost bool) epochs {
 	return append(es, epoch{From: last + 1, Add: least - last - 1, Lost: lost})
 }
 
-// trim drops those of which the stream, whose oldest message is first, has nothing left, but for the one it began with.
+// trim drops the epochs of which the stream, whose oldest message is first, has nothing left, except its first one.
 func (es epochs) trim(first uint64) epochs {
 	for len(es) > 2 && es[2].From <= first {
 		es = slices.Delete(slices.Clone(es), 1, 2)
@@ -112,7 +112,7 @@ const (
 	leastKey  = "echows-least-per-topic" // the lowest LogConfig.PerTopic that the stream ever had
 )
 
-// epochsOf reads those of a stream. One that was made before there were any has none.
+// epochsOf reads the epochs of a stream. One that an old version of this program made has none.
 func epochsOf(c jetstream.StreamConfig) (epochs, error) {
 	text := c.Metadata[epochsKey]
 	if text == "" {
@@ -125,19 +125,19 @@ func epochsOf(c jetstream.StreamConfig) (epochs, error) {
 	return es, nil
 }
 
-// String is what a stream's metadata holds.
+// String returns what a stream's metadata holds.
 func (es epochs) String() string {
 	data, _ := json.Marshal(es) // numbers only: it does not fail
 	return string(data)
 }
 
-// epochStart is where an epoch's sequences begin: microseconds since 1970. So they are above all that were shown
-// before, if fewer than a million messages a second were stored, and below 2⁵³ for 200 years, as JavaScript wants.
+// epochStart returns where an epoch's sequences begin: the microseconds since 1970. So they are above all that were shown
+// before, unless more than a million messages a second were stored, and below 2⁵³, JavaScript's limit, for 200 years.
 func epochStart() uint64 { return uint64(time.Now().UnixMicro()) }
 
-// Unused reports whether no sequence between the two, both exclusive, was ever a message's: another epoch of the
-// stream began there. It is false where after is a sequence that this stream never gave: then it was another's, or
-// what followed it is lost.
+// Unused reports whether no sequence between the two, both exclusive, was ever a message's, as another epoch of the
+// stream began there. It is false where this stream never gave after: then that was another stream's, or what followed
+// it is lost.
 func (l *Log) Unused(after, before uint64) bool {
 	if before <= after+1 {
 		return true
@@ -152,8 +152,8 @@ func (l *Log) Unused(after, before uint64) bool {
 type Range struct{ First, Last uint64 }
 
 // Used returns the sequences between two, both exclusive, that may have been messages': those that this stream could
-// give between them, and, where after is a sequence that this stream never gave, those up to its next epoch, of which
-// nobody knows. It is empty where Unused is true.
+// give, and, where this stream never gave after, those up to its next epoch, which may have been another stream's. It is
+// empty where Unused is true.
 func (l *Log) Used(after, before uint64) []Range { return l.epochs().used(after, before) }
 
 func (es epochs) used(after, before uint64) (all []Range) {
@@ -187,21 +187,21 @@ func (es epochs) used(after, before uint64) (all []Range) {
 	return all
 }
 
-// Sure reports whether a sequence was a message's, of whatever topic, and no message after it is known to be lost.
-// Nothing is lost before the first one, 0.
+// Sure reports whether a sequence was a message's, of any topic, and no message after it is known to be lost. 0 comes
+// before the first message.
 func (l *Log) Sure(seq uint64) bool {
 	es := l.epochs()
 	raw, exact := es.floor(seq)
 	return (exact && seq <= l.highestSeen() || seq == 0) && !es.lostAfter(raw)
 }
 
-// Begins reports whether an epoch begins after a sequence, and not after another: what a copy of the stream has of
-// messages between them may be lost to the stream.
+// Begins reports whether an epoch begins after one sequence and up to another. Then a copy of the stream may have messages
+// between them that the stream has lost.
 func (l *Log) Begins(after, upTo uint64) bool {
 	return slices.ContainsFunc(l.epochs(), func(e epoch) bool { return after < e.From+e.Add && e.From+e.Add <= upTo })
 }
 
-// Start is the lowest sequence that a message of this stream can have had.
+// Start returns the lowest sequence that a message of this stream can have had.
 func (l *Log) Start() uint64 { return l.epochs().seq(l.epochs().first()) }
 
 func (l *Log) epochs() epochs {
@@ -211,7 +211,7 @@ func (l *Log) epochs() epochs {
 	return nil
 }
 
-// shown gives entries the sequences to show.
+// shown replaces NATS' sequences of entries by those to show.
 func (l *Log) shown(entries []Entry) []Entry {
 	es := l.epochs()
 	for i := range entries {

@@ -24,14 +24,14 @@ const (
 	mendTime   = 5 * time.Second // between two restarts of the server
 )
 
-// What can be wrong with the folder. Ready says it, and the log.
+// What can be wrong with the folder, as Ready and the log say it.
 var (
 	errFull       = errors.New("the disk of the data folder is full")
 	errUnwritable = errors.New("the data folder cannot be written to")
 	errGone       = errors.New("the data folder was removed or replaced while the server runs") // only a person mends that
 )
 
-// folder watches the data folder of the embedded server. Its methods may be called from any goroutine.
+// folder watches the embedded server's data folder. Its methods may be called from any goroutine.
 type folder struct {
 	dir   string
 	log   *slog.Logger
@@ -51,7 +51,7 @@ func newFolder(dir string, log *slog.Logger, lose func()) *folder {
 	return &folder{dir: dir, log: log, soon: make(chan struct{}, 1), heard: make(chan string, 1), lose: lose}
 }
 
-// hear is told what the server complains of, and reports whether that is for the folder to say. The server
+// hear takes a complaint of the server, and reports whether it is about the folder, which logs it then. The server
 // may hold its locks.
 func (f *folder) hear(text string) bool {
 	if !strings.Contains(text, "no space left") && !strings.Contains(text, "write error") && !strings.Contains(text, "failed to store") {
@@ -64,7 +64,7 @@ func (f *folder) hear(text string) bool {
 	return true
 }
 
-// folderFailure says why the folder of the embedded server takes nothing, or nil.
+// folderFailure says why the embedded server's folder takes nothing, or returns nil.
 func (b *Broker) folderFailure() error {
 	if b.folder == nil {
 		return nil
@@ -78,8 +78,8 @@ func (f *folder) failed() error {
 	return f.failure
 }
 
-// failLocked notes why nothing can be stored, says so once, and wakes who mends it. What only a person mends
-// comes before anything else.
+// failLocked notes why nothing can be stored, logs it once, and wakes mendFolder. A failure that only a person can mend
+// replaces any other.
 func (f *folder) failLocked(failure, reason error, advice string) {
 	if f.failure != nil && failure != errGone || f.failure == errGone {
 		return
@@ -110,7 +110,7 @@ func (b *Broker) blame(err error) bool {
 	return b.folder.check(broken, err)
 }
 
-// toBlame lets one of all appends that fail look at the folder, now and then.
+// toBlame lets one of the appends that fail look at the folder, once a second.
 func (f *folder) toBlame() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,8 +121,8 @@ func (f *folder) toBlame() bool {
 	return true
 }
 
-// check writes to the folder, and notes what that fails of; or, where broken, that the server stores nothing
-// for another reason. It reports whether there is a failure. reason is what failed before, or nil.
+// check writes to the folder, and notes why that fails; or, if broken, that the server stores nothing for another
+// reason. It reports whether there is a failure. reason is the error before, or nil.
 func (f *folder) check(broken bool, reason error) bool {
 	const affected = "messages are refused, what was acknowledged is safe; "
 	err := write(f.dir, startRoom)
@@ -140,7 +140,7 @@ func (f *folder) check(broken bool, reason error) bool {
 	return f.failure != nil
 }
 
-// look notices a full disk before anybody appends to it.
+// look notices a full disk before an append does.
 func (f *folder) look() {
 	f.mu.Lock()
 	late := f.failure == nil && time.Since(f.looked) >= lookTime
@@ -153,7 +153,7 @@ func (f *folder) look() {
 	}
 }
 
-// write writes as much as a full or read-only disk refuses.
+// write writes a file of a size, and removes it, to see whether the disk takes it.
 func write(dir string, size int64) error {
 	name := filepath.Join(dir, "probe")
 	defer os.Remove(name)
@@ -170,7 +170,7 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// homeOf finds a stream's folder, and holds it.
+// homeOf finds a stream's folder, and keeps it open.
 func (b *Broker) homeOf(stream string) (os.FileInfo, error) {
 	if b.folder == nil {
 		return nil, nil
@@ -190,7 +190,7 @@ func (f *folder) streamDir(stream string) string {
 	return filepath.Join(f.dir, "jetstream", "$G", "streams", stream)
 }
 
-// close lets go of the streams' folders.
+// close closes the streams' folders.
 func (f *folder) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,8 +200,8 @@ func (f *folder) close() {
 	f.homes = nil
 }
 
-// checkHome makes sure that the stream's folder is where it was. The server goes on to write into the files
-// of a folder that was removed, and would acknowledge what nobody finds after its end.
+// checkHome makes sure that the stream's folder is where it was. The server would go on writing into the files of a
+// folder that was removed, and acknowledge what is lost when it ends.
 func (l *Log) checkHome() error {
 	if l.home == nil {
 		return nil
@@ -229,8 +229,8 @@ func (b *Broker) gone() bool {
 	return slices.ContainsFunc(b.allLogs(), func(l *Log) bool { return errors.Is(l.checkHome(), errGone) })
 }
 
-// mendFolder waits until the folder takes something again, and then has the server begin anew: it keeps a
-// failure to write until it is restarted. A folder that is gone is for a person to mend.
+// mendFolder waits until the folder can be written to again, and then restarts the server, which does not recover from a
+// failed write by itself. A folder that is gone is for a person to mend.
 func (b *Broker) mendFolder() {
 	f := b.folder
 	var restarted time.Time
@@ -261,7 +261,7 @@ func (b *Broker) mendFolder() {
 	}
 }
 
-// mend restarts the server, if that has failed, and takes messages again if it has all that it had.
+// mend restarts the server, if it has failed, and takes messages again if the streams have all that they had.
 func (b *Broker) mend() error {
 	f := b.folder
 	f.mu.Lock()

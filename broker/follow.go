@@ -22,8 +22,8 @@ const (
 
 // Follower delivers the entries of one topic: in order, each once, none left out.
 //
-// It has no queue. While it fills a gap, live entries only tell it how far the topic has got, and it
-// reads on from the stream until it is there.
+// It has no queue. While it fills a gap, live entries only tell it how far the topic goes, and it reads the stream up
+// to there.
 type Follower struct {
 	log     *Log
 	topic   string
@@ -31,16 +31,16 @@ type Follower struct {
 	whole   *whole // of a Journal's follower only
 
 	mu      sync.Mutex
-	cursor  uint64 // NATS' sequence of the last entry delivered, or passed over because it is held no more
-	want    uint64 // the highest one that is known to exist
-	missing int    // entries up to there that are not delivered, about
-	filling bool   // a goroutine reads the stream, or Start was not called yet
+	cursor  uint64 // NATS' sequence of the last entry that was delivered, or skipped because it is not held any more
+	want    uint64 // the highest sequence that is known to exist
+	missing int    // about how many entries up to there are not delivered
+	filling bool   // a goroutine reads the stream, or Start has not been called
 	ended   bool
 }
 
 // Follow prepares to deliver what comes after tail, the topic's last sequence, which it returns. Start
-// begins it. deliver is called by one goroutine at a time and must neither wait nor call the Follower.
-// Each topic of a Log can be followed once at a time.
+// begins the deliveries. deliver is called by one goroutine at a time. It must neither wait nor call the Follower.
+// Each topic of a Log can have one Follower at a time.
 func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f *Follower, tail uint64, err error) {
 	if !ValidTopic(topic) {
 		return nil, 0, fmt.Errorf("broker: %q is not a topic", topic)
@@ -116,8 +116,8 @@ func (l *Log) handOut(m *nats.Msg) {
 	}
 }
 
-// live judges an entry by the one before it. last falls when entries are deleted, so only last beyond
-// the cursor is a gap.
+// live handles a live entry. last is the sequence of the topic's entry before it, which falls when entries are deleted, so
+// only a last beyond the cursor is a gap.
 func (f *Follower) live(e Entry, last uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,7 +139,7 @@ func (f *Follower) deliverLocked(e Entry) {
 	f.deliver(e)
 }
 
-// exists tells the follower of an entry that it should have seen.
+// exists tells the follower of an entry that it should have received.
 func (f *Follower) exists(seq uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,7 +148,8 @@ func (f *Follower) exists(seq uint64) {
 	}
 }
 
-// rewind makes what comes after one of NATS' sequences new: the stream has lost what had these sequences before.
+// rewind has what comes after one of NATS' sequences delivered again: the stream has lost the entries that had these
+// sequences before.
 func (f *Follower) rewind(to uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,7 +170,7 @@ func (f *Follower) fillLocked(to uint64) {
 	}
 }
 
-// fill reads the stream until the cursor is where the topic is known to be.
+// fill reads the stream until the cursor is as far as the topic is known to go.
 func (f *Follower) fill() {
 	ctx, once := f.log.ctx, f.fillOnce
 	if f.whole != nil {
@@ -197,7 +198,7 @@ func (f *Follower) fill() {
 	}
 }
 
-// fillOnce delivers what the stream has after cursor, and returns how long to wait before the next try.
+// fillOnce delivers what the stream has after cursor, and returns how long to wait before trying again.
 func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
 	entries, left, err := f.log.following(ctx, f.topic, cursor)
 	if err != nil {
@@ -239,8 +240,8 @@ func (f *Follower) sayWaiting(cursor uint64, err error) {
 	b.gaps.Do(func() { b.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err) })
 }
 
-// following reads what follows the last entry that was delivered, and how many entries follow that. The first entry
-// says whether some were discarded in between.
+// following reads what follows the last entry that was delivered, and returns how many more entries there are. The first
+// entry says whether some before it were discarded.
 func (l *Log) following(ctx context.Context, topic string, cursor uint64) (entries []Entry, left int, err error) {
 	entries, pending, err := l.batch(ctx, get{Seq: max(cursor, 1), Next: l.subject(topic), Batch: batchSize + 1})
 	if err != nil || len(entries) == 0 {
@@ -259,8 +260,8 @@ func (l *Log) following(ctx context.Context, topic string, cursor uint64) (entri
 }
 
 // surePast says why it is not certain that the topic has nothing after cursor though want was stored. A leader
-// that was deposed, and does not know it, may not have heard of it; so the leader of now has to know want
-// before the topic's tail is believed.
+// that was deposed, and does not know that yet, may not have heard of want; so the topic's tail counts only if the leader
+// knows want.
 func (l *Log) surePast(ctx context.Context, topic string, cursor, want uint64) error {
 	s, err := l.state(ctx)
 	if err != nil {
@@ -284,8 +285,8 @@ func (l *Log) compareSoon() {
 	}
 }
 
-// compareTails looks, again and again, whether a follower is behind its topic: the live copy of the last
-// entry can be lost, and no later one would tell. And it looks after the stream's own tail.
+// compareTails looks every few seconds whether a follower is behind its topic, as the live copy of the last
+// entry can be lost without a later one that shows it. It also looks after the end of the stream itself.
 func (l *Log) compareTails() {
 	tick := time.NewTicker(l.broker.config.Compare)
 	defer tick.Stop()
@@ -313,7 +314,7 @@ func (l *Log) compareTails() {
 	}
 }
 
-// compareAll compares the tails of all followers. While the stream has not grown since, there is no need to.
+// compareAll compares the tails of all followers. There is no need to while the stream does not grow.
 func (l *Log) compareAll() error {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		if err := l.compareSome(some); err != nil {
@@ -329,8 +330,8 @@ func (l *Log) allFollowers() []*Follower {
 	return slices.Collect(maps.Values(l.followers))
 }
 
-// guard marks what the stream holds, and complains where it holds less than before. It returns NATS' last sequence, if
-// the stream can say it.
+// guard marks what the stream holds, and handles a loss where it holds less than before. It returns NATS' last sequence, if
+// the stream answers and has lost nothing.
 func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	highest := l.highestSeen()
 	if l.broker.folderFailure() != nil {
@@ -357,8 +358,8 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	return info.State.LastSeq, true
 }
 
-// lostEnd handles a stream that ends before what was seen of it. A cluster's goes on after a while: its operators have
-// restored what they could. The embedded server's cannot lose anything while it runs, unless its files are taken away.
+// lostEnd handles a stream that ends before what was seen of it. A cluster's stream goes on after a while: its operators
+// have restored what they could. The embedded server's cannot lose anything while it runs, unless its files are removed.
 func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest uint64) {
 	if l.behind.IsZero() {
 		l.behind = time.Now()

@@ -12,9 +12,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// mark is what a stream held at some moment, kept in the data folder. NATS mends a damaged file by
-// dropping what it cannot read, and says nothing that a program can rely on; the mark tells. Of a cluster's stream
-// only the last sequence counts.
+// mark is what a stream held at some moment, kept in the data folder. NATS repairs a damaged file by
+// dropping what it cannot read, and does not say so in a way that a program can rely on; the mark shows it. For a
+// cluster's stream only the last sequence counts.
 type mark struct {
 	Last     uint64    `json:"last"`     // NATS' sequence
 	Shown    uint64    `json:"shown"`    // the highest sequence seen
@@ -28,7 +28,7 @@ func (l *Log) markFile() string {
 	return filepath.Join(l.broker.config.Dir, l.config.Name+".mark")
 }
 
-// setMark writes down what the stream holds, unless that is written already.
+// setMark writes down what the stream holds, unless the file says so already.
 func (l *Log) setMark(s jetstream.StreamState) error {
 	m := mark{s.LastSeq, l.highestSeen(), s.Msgs, s.Bytes, s.FirstTime, l.config.PerTopic}
 	if m == l.marked || m.Shown < l.marked.Shown {
@@ -57,7 +57,7 @@ func (l *Log) setMark(s jetstream.StreamState) error {
 	return nil
 }
 
-// checkMark compares what the stream holds with what it held. What its limits delete is no damage.
+// checkMark compares what the stream holds with what it held. What its limits have deleted is not damage.
 func (l *Log) checkMark(s jetstream.StreamState, made bool) error {
 	data, err := os.ReadFile(l.markFile())
 	if errors.Is(err, fs.ErrNotExist) {

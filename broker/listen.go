@@ -8,12 +8,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// listenQueue is how many messages may wait for a Listener. When it is full NATS drops what comes
-// next, which those who need every message notice by its sequence.
+// listenQueue is how many messages may wait for a Listener. When the queue is full, NATS drops what comes
+// next. Those who need every message notice that by the sequences.
 const listenQueue = 8192
 
-// subscriptions are those of one owner. All of them send into one queue, so their messages stay in the
-// order in which NATS sends them.
+// subscriptions are one owner's. They all feed one queue, so that their messages stay in the order in which NATS
+// sends them.
 type subscriptions struct {
 	conn  *nats.Conn
 	queue chan *nats.Msg
@@ -91,7 +91,7 @@ type Listener struct {
 	close sync.Once
 }
 
-// listen makes a Listener that calls handle, which must not wait for anything that waits for it.
+// listen makes a Listener that calls handle, which must not wait for anything that waits for the Listener.
 func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 	l := b.newListener(handle)
 	b.mu.Lock()
@@ -100,7 +100,7 @@ func (b *Broker) listen(handle func(*nats.Msg)) *Listener {
 	return l
 }
 
-// newListener makes a Listener that Broker.Close does not know.
+// newListener makes a Listener that Broker.Close does not close.
 func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 	l := &Listener{
 		subs: newSubscriptions(b.conn, listenQueue),

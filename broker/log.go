@@ -22,7 +22,7 @@ const (
 	attemptWait = 100 * time.Millisecond // between two
 	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
 	lostDoubt   = 2 * time.Second        // before the first: a new leader may be behind for a moment
-	failingTime = 4 * time.Second        // for so long a failure counts, unless something is stored: nobody may try
+	failingTime = 4 * time.Second        // for which a failure counts, unless something is stored: there may be no other try
 )
 
 // LogConfig says what a Log keeps.
@@ -37,8 +37,8 @@ type LogConfig struct {
 	MaxBytes int64
 	// Duplicates is for how long an id is remembered.
 	Duplicates time.Duration
-	// After is a sequence that is known to have been a message's, by a copy of the stream: those stored from now on
-	// get higher ones.
+	// After is a sequence that a copy of the stream knows to be a message's: messages stored from now on get higher
+	// ones.
 	After uint64
 }
 
@@ -52,7 +52,7 @@ type Entry struct {
 	Skipped bool
 }
 
-// Log is a stream of messages by topic, in one order for everybody. Its methods may be called from any
+// Log is a stream of messages by topic, which all see in one order. Its methods may be called from any
 // goroutine.
 type Log struct {
 	broker *Broker
@@ -62,7 +62,7 @@ type Log struct {
 	soon   chan struct{} // holds one when tails are to be compared now
 
 	ctx     context.Context // ends what reads the stream
-	running *sync.WaitGroup // what reads the stream
+	running *sync.WaitGroup // counts what reads the stream
 
 	known atomic.Pointer[epochs] // of the stream; nil for none
 	least atomic.Int64           // number of messages of a topic that the stream ever kept
@@ -71,12 +71,12 @@ type Log struct {
 	marked     mark // what was written down
 	complained time.Time
 	behind     time.Time // since when the stream ends before what was seen of it; zero while it does not
-	resume     time.Time // when appends may go on after that: until then some nodes may not know of the new epoch
+	resume     time.Time // when appends may go on after a loss: until then some nodes may not know of the new epoch
 	compared   uint64    // NATS' last sequence when tails were compared
-	rounds     int       // how often they were since the stream had it
+	rounds     int       // how often they were compared since the stream had it
 
 	refuses atomic.Bool // appends, while the stream is behind
-	answers atomic.Bool // the stream did, when tails were compared
+	answers atomic.Bool // the stream answered when tails were compared last
 
 	// twice is the first of NATS' sequences that the stream was seen to give a second time, or 0. It proves that the stream has
 	// lost its end, however far it goes now. From there on nothing is acknowledged until an epoch begins.
@@ -90,11 +90,11 @@ type Log struct {
 	mu        sync.Mutex
 	followers map[string]*Follower // by topic
 	highest   uint64               // the last sequence seen, as shown
-	failing   error                // what an Append failed of, where the broker was the reason
+	failing   error                // why the last Append failed, where the broker was the reason
 	failed    time.Time            // when
 }
 
-// OpenLog makes the stream, or brings it to what cfg says. A Log of a name may be opened once.
+// OpenLog makes the stream, or changes it to what cfg says. A Log of a name may be opened once.
 func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	l := &Log{
 		broker:    b,
@@ -140,8 +140,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	return l, nil
 }
 
-// makeStream makes the stream. What lasts is to be created or updated: creating alone would hide what a
-// folder holds whose metadata was lost. In a cluster it asks for three copies, or for Config.Replicas.
+// makeStream makes or updates a stream. In a cluster it asks for three copies, or for Config.Replicas.
 func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	create func(context.Context, jetstream.StreamConfig) (jetstream.Stream, error)) (*jetstream.StreamInfo, error) {
 	want.Replicas = b.replicas()
@@ -157,8 +156,8 @@ func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	return stream.CachedInfo(), nil
 }
 
-// tooFewServers reports whether a cluster is too small for the copies asked for, and nobody said how many it
-// has to keep. Its servers get some time to come up. Whatever else went wrong is no reason to keep fewer.
+// tooFewServers reports whether a cluster is too small for the copies that were asked for, where Config.Replicas does
+// not say how many it has to keep. Its servers get some time to start. No other error is a reason to keep fewer copies.
 func (b *Broker) tooFewServers(err error) bool {
 	var refused *jetstream.APIError
 	if b.config.Replicas != 0 || !errors.As(err, &refused) {
@@ -172,7 +171,7 @@ func (b *Broker) tooFewServers(err error) bool {
 	return refused.ErrorCode == codeNotClustered || refused.ErrorCode == codeNoPeers && time.Since(b.few) > fewTime
 }
 
-// replicas is how many copies a cluster is to keep: three, as a cluster of three is the least.
+// replicas is how many copies a cluster has to keep: three by default, as a cluster has three servers at least.
 func (b *Broker) replicas() int {
 	switch {
 	case b.config.Replicas != 0:
@@ -186,10 +185,10 @@ func (b *Broker) replicas() int {
 func (l *Log) subject(topic string) string     { return l.config.Name + "." + topic }
 func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name + "." + topic }
 
-// Append stores data under the topic and returns its sequence once that is on disk. The same id within
-// LogConfig.Duplicates returns the first one's sequence, says that it was stored before, and stores nothing: an
-// id is unique over all topics. While the broker is away it tries on, until ctx is over, but not while the
-// data folder is full or gone; the error is then ErrUnavailable.
+// Append stores data under the topic, and returns its sequence when it is on disk. The same id again within
+// LogConfig.Duplicates stores nothing: it returns the first one's sequence, and that it was stored before. Ids are
+// compared over all topics. While the broker is away, Append keeps trying until ctx ends, but it does not wait for a
+// data folder that is full or gone. The error is ErrUnavailable.
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
@@ -279,7 +278,7 @@ func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string
 	return l.epochs().seq(ack.Sequence), ack.Duplicate, nil
 }
 
-// noteRefusal has Ready know that the stream answers, and takes nothing, while an append still tries.
+// noteRefusal lets Ready know, while an append still tries, that the stream answers and takes nothing.
 func (l *Log) noteRefusal(err error) {
 	var refused *jetstream.APIError
 	if !errors.As(err, &refused) || refused.Code == http.StatusConflict { // its own attempt before is under way
@@ -290,14 +289,14 @@ func (l *Log) noteRefusal(err error) {
 	l.failing, l.failed = err, time.Now()
 }
 
-// isFinal reports whether it is of no use to try again.
+// isFinal reports whether trying again is of no use.
 func isFinal(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && refusedForGood(refused) || errors.Is(err, nats.ErrMaxPayload) ||
 		errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, errGone)
 }
 
-// State is the first and the last sequence of the whole Log; with first > last it is empty.
+// State returns the first and the last sequence of the whole Log. It is empty if first > last.
 func (l *Log) State(ctx context.Context) (first, last uint64, err error) {
 	s, err := l.state(ctx)
 	if err != nil {
@@ -315,8 +314,8 @@ func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
 	return info.State, nil
 }
 
-// info asks the stream's leader for what it is and holds. What a server says without a leader, or a leader without a
-// quorum, may be old: it is no answer.
+// info asks the stream's leader for the stream's configuration and state. What a server says without a leader, or a leader
+// without a quorum, may be old, and is an error.
 func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
@@ -340,8 +339,8 @@ func (l *Log) highestSeen() uint64 {
 	return l.highest
 }
 
-// entry reads a message that the stream answered with, or republished. A publisher's own fields of
-// these names come first, so the last value is the server's.
+// entry reads a message that the stream has sent as an answer, or republished. Fields of the same names that a publisher
+// sets come first, so the last value is the server's.
 func entry(m *nats.Msg) (e Entry, last uint64, ok bool) {
 	field := func(name string) string {
 		if values := m.Header.Values(name); len(values) > 0 {
@@ -358,5 +357,5 @@ func entry(m *nats.Msg) (e Entry, last uint64, ok bool) {
 	return Entry{Topic: topicOf(subject), Seq: seq, Data: m.Data}, last, true
 }
 
-// topicOf is the last part of a subject.
+// topicOf returns the last part of a subject.
 func topicOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }

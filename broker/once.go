@@ -11,8 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Once is a place for values that can be taken once, by any node. It is kept in memory: what is in it
-// ends with the broker.
+// Once keeps values that can be taken once, by any node. They are in the servers' memory, and lost with it.
 type Once struct {
 	broker *Broker
 	config jetstream.KeyValueConfig
@@ -24,7 +23,7 @@ type Once struct {
 // onceBytes bounds all values of one place. When it is full, Put fails.
 const onceBytes = 64 << 20
 
-// OpenOnce makes the place, or brings it to what is said here. Values live for ttl.
+// OpenOnce makes the place, or changes it to what is said here. Values are kept for ttl.
 func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (*Once, error) {
 	o := &Once{broker: b, config: jetstream.KeyValueConfig{
 		Bucket:   name,
@@ -85,7 +84,7 @@ func (o *Once) ready(ctx context.Context) error {
 	})
 }
 
-// Put leaves a value under a key: letters, digits, - and _.
+// Put stores a value under a key of letters, digits, - and _.
 func (o *Once) Put(ctx context.Context, key string, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -95,8 +94,8 @@ func (o *Once) Put(ctx context.Context, key string, value []byte) error {
 	})
 }
 
-// Take returns the value of the key and removes it, if accept agrees. Of all who take one value, on
-// whatever node, one gets it; the others, and those who come too late, get false.
+// Take removes the value of a key if accept, which gets it, agrees. Of all who take one value, on any node, exactly one
+// gets true. The others, and those who come too late, get false.
 func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -117,5 +116,5 @@ func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) b
 	return taken, err
 }
 
-// isRemoval reports whether a message of a bucket says that its key is gone.
+// isRemoval reports whether a message of a bucket removes its key.
 func isRemoval(header []byte) bool { return bytes.Contains(header, []byte("\r\nKV-Operation: ")) }

@@ -17,8 +17,8 @@ import (
 // batchSize is how many messages one request reads, at most.
 const batchSize = 256
 
-// get asks for messages of the stream (ADR-31, "direct get"). Any server that has a copy answers, so
-// the newest may be missing from the answer for some milliseconds.
+// get is a request for messages of the stream (ADR-31, "direct get"). Any server that has a copy answers, so
+// the newest messages may be missing from the answer for some milliseconds.
 type get struct {
 	Seq   uint64   `json:"seq,omitempty"`
 	Next  string   `json:"next_by_subj,omitempty"`
@@ -27,7 +27,7 @@ type get struct {
 	Bytes int      `json:"max_bytes,omitempty"` // after which a batch ends
 }
 
-// batch sends one request and gathers its answers. pending is how many messages follow the first one.
+// batch sends one request and collects its answers. pending is how many messages follow the first one.
 func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, err error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
@@ -70,14 +70,14 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 	}
 }
 
-// read returns up to 256 entries of the topic after a sequence, oldest first. None means that there are none, or that the
-// copy asked does not have them yet (see Tail). Its sequences are NATS', as all here are that is not exported.
+// read returns up to 256 entries of the topic after a sequence, oldest first. An empty result means that there are none, or
+// that the copy that answered does not have them yet (see Tail). Sequences are NATS', as in all that is not exported here.
 func (l *Log) read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
 	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
 	return entries, err
 }
 
-// Tail is the sequence of the topic's last entry, as the stream's leader knows it, or 0.
+// Tail returns the sequence of the topic's last entry, as the stream's leader knows it, or 0.
 func (l *Log) Tail(ctx context.Context, topic string) (uint64, error) {
 	raw, err := l.tail(ctx, topic)
 	if raw == 0 {
@@ -117,9 +117,9 @@ type Page struct {
 	Known bool
 }
 
-// After returns up to limit entries of the topic after a sequence, which may be 0 for all, and says what is known of
-// those before the first. It stops early after about so many bytes, if that is not 0. The newest may be missing, where a copy
-// answers that does not have them yet (see Tail).
+// After returns up to limit entries of the topic after a sequence, which may be 0 for all, and what is known about those
+// before the first one. It stops early after about so many bytes, unless that is 0. The newest entries may be missing, as
+// the copy that answers may not have them yet (see Tail).
 func (l *Log) After(ctx context.Context, topic string, after uint64, limit, bytes int) (Page, error) {
 	es := l.epochs()
 	raw, exact := es.floor(after)
@@ -179,7 +179,7 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 	return l.shown(entries), err
 }
 
-// before searches for the first entry, by how many follow it: the stream is not indexed backwards.
+// before searches for the first entry by how many follow it, as the stream has no index backwards.
 func (l *Log) before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
 	first, total, err := l.count(ctx, topic, 1)
 	if err != nil || total == 0 || first >= before {
@@ -258,7 +258,7 @@ type stored struct {
 	Time    time.Time
 }
 
-// leaderGet asks a stream's leader, who knows the newest, for one message; nil means there is none.
+// leaderGet asks a stream's leader, which knows the newest, for one message. It returns nil if there is none.
 func (b *Broker) leaderGet(ctx context.Context, stream string, request map[string]any) (*stored, error) {
 	ctx, cancel := b.during(ctx, requestTime)
 	defer cancel()

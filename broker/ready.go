@@ -11,14 +11,14 @@ import (
 const (
 	readyTime  = 1200 * time.Millisecond // for Ready
 	readyWait  = 50 * time.Millisecond   // between two questions of one Ready
-	askedTime  = 500 * time.Millisecond  // for so long a good answer counts
-	goneTime   = 3 * time.Second / 2     // after which one counts no more that was seen to go
+	askedTime  = 500 * time.Millisecond  // for which a good answer counts
+	goneTime   = 3 * time.Second / 2     // after which a server that was seen to go does not count
 	quorumTime = 3 * time.Second         // after which a silent server does not count: each is heard every second
 )
 
-// Ready says what is missing, or nil: then what is appended now would be stored. It names the part: the
-// connection, a stream without a leader or without a quorum, the disk, the data folder. It waits for 1.2 s
-// at most, as a node that has lost its server finds another within that; and it may be called often.
+// Ready returns nil if what is appended now would be stored. Otherwise the error names what is missing: the
+// connection, a stream's leader or quorum, the disk, the data folder. Ready waits for 1.2 s at most, within which a
+// node that has lost its server finds another. It may be called often.
 func (b *Broker) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
@@ -58,14 +58,14 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// asked is the answer of a stream before.
+// asked is a stream's last answer.
 type asked struct {
 	at      time.Time
-	link    context.Context // the connection that it came by
+	link    context.Context // the connection over which it came
 	failure error           // why it was not good
 }
 
-// ready says why the Log cannot be used, or nil.
+// ready says why the Log takes no messages, or returns nil.
 func (l *Log) ready(ctx context.Context) error {
 	failing := l.recentFailure()
 	if err := l.askReady(ctx); err != nil {
@@ -87,8 +87,8 @@ func (l *Log) recentFailure() error {
 	return l.failing
 }
 
-// askReady asks for the stream's state until the answer is good, or ctx ends. A good answer is good for a
-// moment, as long as the connection lasts.
+// askReady asks for the stream's state until the answer is good, or ctx ends. A good answer counts for a
+// moment, while the connection lasts.
 func (l *Log) askReady(ctx context.Context) (err error) {
 	l.asking.Lock() // who comes meanwhile gets the same answer
 	defer l.asking.Unlock()
@@ -119,7 +119,7 @@ func (l *Log) askReady(ctx context.Context) (err error) {
 	}
 }
 
-// hasAll says that the stream does not answer, or has less than it had, or nil.
+// hasAll returns an error if the stream does not answer, or has less than it had.
 func (l *Log) hasAll(ctx context.Context) error {
 	highest := l.highestSeen() // before the stream is asked: it may grow meanwhile
 	s, err := l.state(ctx)
@@ -132,8 +132,8 @@ func (l *Log) hasAll(ctx context.Context) error {
 	return nil
 }
 
-// leads says why a stream's leader cannot be believed, or nil. Without a leader any member answers, from
-// what it has; and a leader that is cut off takes itself for one for some seconds more.
+// leads says why a stream's leader cannot be believed, or returns nil. Without a leader any server answers, from
+// what it has; and a leader that is cut off believes for some seconds more that it is the leader.
 func leads(stream string, cluster *jetstream.ClusterInfo) error {
 	switch {
 	case cluster == nil: // a server without others

@@ -25,15 +25,15 @@ type SetConfig struct {
 	// MaxBytes bounds all keys on disk; one takes its length and some 60 bytes. When it is full, Add fails until
 	// the oldest has reached MaxAge: nothing that was added is forgotten before.
 	MaxBytes int64
-	// Added is called for each key that was not known here, whoever added it; from any goroutine, and more than
-	// one at once. It must not wait.
+	// Added is called for each key that was not known on this node, whichever node added it. It is called from any
+	// goroutine, from several at once, and must not wait.
 	Added func(key string)
 }
 
-// Set is keys that all nodes know: a bucket on disk, and a copy of it in each node's memory, 32 bytes or so for
-// each. Its methods may be called from any goroutine.
+// Set is a set of keys that all nodes know: a bucket on disk, and a copy of it in each node's memory, of about 32 bytes
+// for each key. Its methods may be called from any goroutine.
 //
-// A node hears of a key by a plain message, at most once. So it looks after the bucket's end every few seconds,
+// A node hears of a key by a plain message, which may be lost. So it looks at the bucket's end every few seconds,
 // and when the connection is back, and reads what it has missed.
 type Set struct {
 	broker *Broker
@@ -102,9 +102,9 @@ func (s *Set) open(ctx context.Context) error {
 
 func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." + key }
 
-// Add puts a key in: letters, digits, - and _. When it returns without an error, the key is on disk, and other
-// nodes know it within milliseconds, or seconds where the message is lost. With an error, ErrUnavailable, it may
-// be there or not, and can be added again.
+// Add adds a key of letters, digits, - and _. When it returns without an error, the key is on disk, and other nodes
+// know it within milliseconds, or within seconds where the message is lost. After an error, ErrUnavailable, the key may
+// be in the set or not, and can be added again.
 func (s *Set) Add(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -115,7 +115,7 @@ func (s *Set) Add(ctx context.Context, key string) error {
 	return nil
 }
 
-// Has reports whether a key is in. It asks nobody.
+// Has reports whether a key is in the set, as far as this node knows. It does not wait.
 func (s *Set) Has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Set) Has(key string) bool {
 	return ok && time.Since(time.Unix(at, 0)) < s.config.MaxAge
 }
 
-// note remembers a key.
+// note adds a key to the copy in memory.
 func (s *Set) note(key string, at time.Time) {
 	s.mu.Lock()
 	hash := maphash.String(s.seed, key)
@@ -137,7 +137,7 @@ func (s *Set) note(key string, at time.Time) {
 	}
 }
 
-// compare reads what was missed, and forgets what is old.
+// compare reads what was missed, and drops what is old, until the Broker is closed.
 func (s *Set) compare() {
 	tick := time.NewTicker(s.broker.config.Compare)
 	defer tick.Stop()
@@ -159,7 +159,7 @@ func (s *Set) compare() {
 	}
 }
 
-// compareSoon looks at the end now: when the connection is back.
+// compareSoon asks for a look at the bucket's end now.
 func (s *Set) compareSoon() {
 	select {
 	case s.soon <- struct{}{}:

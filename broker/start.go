@@ -23,10 +23,10 @@ const (
 	fewTime  = 20 * time.Second        // for the servers of a cluster to come up, before fewer copies are kept
 )
 
-// patiently calls f until it works, each time with a short context, as what a cluster is asked while it
-// elects may never be answered. It ends with ctx, with Close, and with an error that does not pass by
-// waiting; an embedded server gets one attempt, which is as long as ctx. What it waits for is in the log:
-// at the first failure, and then every ten seconds.
+// patiently calls f until it works, each time with a short context, because a cluster may never answer a question
+// that it gets during an election. It ends with ctx, with Close, and with an error that waiting cannot mend. An
+// embedded server gets one attempt, which lasts as long as ctx. What it waits for is logged at the first failure,
+// and then every ten seconds.
 func (b *Broker) patiently(ctx context.Context, what string, f func(ctx context.Context) error) error {
 	if b.config.URL == "" {
 		return f(ctx)
@@ -52,7 +52,7 @@ func (b *Broker) patiently(ctx context.Context, what string, f func(ctx context.
 	}
 }
 
-// tellWaiting says what is waited for: at first, and then now and then.
+// tellWaiting logs what is waited for, not too often.
 func (b *Broker) tellWaiting(what string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,7 +63,7 @@ func (b *Broker) tellWaiting(what string, err error) {
 	b.log.Warn("waiting for "+what, "reason", err)
 }
 
-// hopeless reports whether waiting does not mend what went wrong at the start.
+// hopeless reports whether waiting cannot mend what went wrong at the start.
 func hopeless(err error) bool {
 	for _, one := range []error{
 		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
@@ -106,9 +106,9 @@ const (
 	codeStoreFailed      jetstream.ErrorCode = 10077
 )
 
-// refusedForGood reports whether the same request would be refused again: 4xx is the request's own fault.
-// What is 5xx (no leader, a stream that is offline, a store that failed), 409 (the message is being stored,
-// by an attempt before) and 429 passes, or may.
+// refusedForGood reports whether the same request would be refused again. Most of 4xx is the request's own fault. 5xx (no
+// leader, a stream that is offline, a store that failed), 409 (an earlier attempt is still storing the message) and 429
+// pass, or may.
 func refusedForGood(refused *jetstream.APIError) bool {
 	switch refused.ErrorCode {
 	case codeAccountResources, codeNoPeers:
@@ -160,8 +160,8 @@ func checkURLs(urls string) error {
 	return nil
 }
 
-// dialer dials until the Broker is closed, and remembers what went wrong: nats.go says only that no server
-// could be reached.
+// dialer dials until the Broker is closed, and remembers what went wrong, as nats.go says only that it could reach no
+// server.
 type dialer struct {
 	ctx context.Context
 
@@ -183,7 +183,7 @@ func (d *dialer) last() error {
 	return d.err
 }
 
-// askForJetStream makes sure that the servers keep what must last.
+// askForJetStream makes sure that the servers have JetStream.
 func (b *Broker) askForJetStream(ctx context.Context) error {
 	err := b.patiently(ctx, "the cluster to elect a leader", func(ctx context.Context) error {
 		_, err := b.js.AccountInfo(ctx)
@@ -200,7 +200,7 @@ func (b *Broker) askForJetStream(ctx context.Context) error {
 	return nil
 }
 
-// during is ctx with an end: after d, or when the connection is lost, as what was asked by it is not
+// during returns ctx with an end: after d, or when the connection is lost, since questions that were asked over it are not
 // answered any more.
 func (b *Broker) during(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	b.mu.Lock()
@@ -221,7 +221,7 @@ var (
 	errLost     = errors.New("the connection to NATS was lost")
 )
 
-// explained is err, or why the context that during made ended.
+// explained returns err, or why the context that during made has ended.
 func explained(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, nats.ErrTimeout)) {
 		return context.Cause(ctx)
@@ -229,12 +229,12 @@ func explained(ctx context.Context, err error) error {
 	return err
 }
 
-// unavailable is ErrUnavailable with the part that is, and why.
+// unavailable returns an ErrUnavailable that says which part is unavailable, and why.
 func unavailable(ctx context.Context, part string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, part, explained(ctx, err))
 }
 
-// newLink begins a connection that can be lost.
+// newLink ends what waits for the connection, which was lost, and begins another.
 func (b *Broker) newLink() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // server that was the leader may not know yet that it is no more.
 const defaultLost = 15 * time.Second
 
-// openStream makes the Log's stream, or brings it to what the configuration says. made says which.
+// openStream makes the Log's stream, or changes it to what the configuration says. made says which.
 func (l *Log) openStream(ctx context.Context) (info *jetstream.StreamInfo, made bool, err error) {
 	for {
 		s, err := l.broker.js.Stream(ctx, l.stream)
@@ -48,7 +48,7 @@ func (l *Log) createStream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return l.broker.makeStream(ctx, want, l.broker.js.CreateStream)
 }
 
-// updateStream brings the stream to what the configuration says, and keeps what it knows of itself. NATS cannot update
+// updateStream changes the stream to what the configuration says, and keeps its epochs. NATS cannot update
 // a stream on the condition that nobody else has: so nothing is written where nothing changes, and whoever knows of a newer
 // epoch than the stream puts that back (see adopt).
 func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*jetstream.StreamInfo, error) {
@@ -104,7 +104,7 @@ func (l *Log) streamConfig() jetstream.StreamConfig {
 	}
 }
 
-// metadata is what the stream has to keep, added to what it has.
+// metadata returns the metadata that the stream has, with what a Log keeps there.
 func (l *Log) metadata(has map[string]string) map[string]string {
 	all := maps.Clone(has)
 	if all == nil {
@@ -115,7 +115,7 @@ func (l *Log) metadata(has map[string]string) map[string]string {
 	return all
 }
 
-// leastOf is the lowest number of messages of a topic that a stream ever kept.
+// leastOf returns the lowest number of messages of a topic that a stream ever kept.
 func leastOf(c jetstream.StreamConfig) int64 {
 	least, err := strconv.ParseInt(c.Metadata[leastKey], 10, 64)
 	if err != nil {
@@ -124,8 +124,8 @@ func leastOf(c jetstream.StreamConfig) int64 {
 	return min(least, c.MaxMsgsPerSubject)
 }
 
-// endsBefore reports whether the stream, whose last message NATS gives that sequence, has lost its end: what is stored next
-// would be shown under a sequence that was seen already.
+// endsBefore reports whether the stream, which ends at NATS' sequence last, has lost its end: the next message would be shown
+// under a sequence that was seen already.
 func (l *Log) endsBefore(last, highest uint64) bool { return l.epochs().seq(last+1) <= highest }
 
 // adopt takes over what another node has changed. Where the stream does not know of the newest epoch, which another node

@@ -21,13 +21,13 @@ const (
 	archiveMigration = 2 * time.Minute         // for the schema: a table of millions of messages is read once
 	archiveRetry     = time.Second             // before the next try, after a failure
 	archiveAgain     = 3 * time.Second         // so often a turn that worked may be tried again at once
-	archiveTurn      = 2 * time.Second         // before the next look for the lock, when another node copies
+	archiveTurn      = 2 * time.Second         // before the next try for the lock, while another node copies
 	archiveGoodbye   = 300 * time.Millisecond  // for the end of a connection
-	archiveLock      = int64(0x6563686f777301) // the advisory lock: who has it copies
+	archiveLock      = int64(0x6563686f777301) // the advisory lock: the node that has it copies
 )
 
-// sessionSettings have the database end the session, and with it the lock, of a node that was stopped or cut off.
-// Those that a version of PostgreSQL does not know are left out.
+// sessionSettings make the database end the session of a node that was stopped or cut off, and with it the lock. Settings
+// that a version of PostgreSQL does not know are left out.
 var sessionSettings = [][2]string{
 	{"idle_session_timeout", "15s"}, // a node that copies says something every three seconds
 	{"idle_in_transaction_session_timeout", "15s"},
@@ -39,7 +39,7 @@ var sessionSettings = [][2]string{
 	{"tcp_user_timeout", "15s"},
 }
 
-// archive is the copy of every message in PostgreSQL. One node at a time copies: who has the lock.
+// archive is the copy of every message in PostgreSQL. One node at a time copies: the one that has the lock.
 type archive struct {
 	config *pgx.ConnConfig
 	pool   *pgxpool.Pool // for reading
@@ -49,17 +49,17 @@ type archive struct {
 	copied atomic.Uint64 // messages added to the table
 
 	mu     sync.Mutex
-	turn   error     // why this node could not copy, or wait for its turn to, when it last tried; or nil
+	turn   error     // why this node could not copy, or wait for its turn, when it last tried; or nil
 	failed time.Time // when that was
 	seen   error     // what was wrong when the table and the stream were last compared, or nil
-	said   string    // what of these is in the log
-	wanted uint64    // the table has not everything up to here, or 0
-	since  time.Time // when that was first so
+	said   string    // which of these was logged last
+	wanted uint64    // the table lacks something up to this sequence; or 0
+	since  time.Time // when that began
 	lacks  lacking
 }
 
-// openArchive checks the URL and returns the last sequence that the table knows, or 0. A database that is away is no
-// error: the copy catches up.
+// openArchive checks the URL, and also returns the last sequence that the table knows, or 0. It is no error that a database
+// is away: the copy catches up.
 func openArchive(ctx context.Context, url string, log *slog.Logger) (*archive, uint64, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -92,8 +92,7 @@ func (a *archive) lastArchived(ctx context.Context) (uint64, error) {
 	return end.known, err
 }
 
-// begin tells the archive what it is a copy of. It fails where the two do not belong together, as far as that can be
-// seen now.
+// begin sets what the archive is a copy of. It fails where the two do not belong together, if that can be seen now.
 func (a *archive) begin(ctx context.Context, source *broker.Log) error {
 	a.source = source
 	if a.turn != nil {
@@ -115,7 +114,7 @@ func (a *archive) begin(ctx context.Context, source *broker.Log) error {
 	return nil
 }
 
-// sayLost says so where the table has messages that the stream should have, too.
+// sayLost logs that the table has messages that the stream should have, too, where that is so.
 func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
 	end, err := readEnd(ctx, conn)
 	if err != nil || end.last == 0 {
@@ -134,8 +133,8 @@ func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// close ends the connections for reading, and waits for a moment; run and watch have ended by then. A database that
-// does not answer would have it wait for longer.
+// close closes the connections for reading. It waits only for a moment, as a database that does not answer would take
+// longer. run and watch have ended by then.
 func (a *archive) close() {
 	closed := make(chan struct{})
 	go func() {
@@ -169,7 +168,7 @@ func (a *archive) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// disconnect says goodbye, if the database listens.
+// disconnect closes a connection, in order if the database answers soon.
 func disconnect(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), archiveGoodbye)
 	defer cancel()

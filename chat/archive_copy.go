@@ -35,7 +35,7 @@ func (a *archive) run(ctx context.Context) {
 	}
 }
 
-// takeTurn waits for the lock and copies until something fails. It reports whether it worked before.
+// takeTurn waits for the lock, and copies until something fails. It reports whether anything worked before that.
 func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 	conn, err := a.connect(ctx)
 	if err != nil {
@@ -75,7 +75,7 @@ func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 	return worked, err
 }
 
-// tryLock takes the lock, unless another node has it. A node that cannot read the stream does not take it.
+// tryLock takes the lock, unless another node has it, or this one cannot read the stream.
 func (a *archive) tryLock(ctx context.Context, conn *pgx.Conn, checked *tableEnd) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -88,16 +88,16 @@ func (a *archive) tryLock(ctx context.Context, conn *pgx.Conn, checked *tableEnd
 	return mine, nil
 }
 
-// copier is one turn of this node. Its fields are of the goroutine that copies.
+// copier is one turn of this node. Only the goroutine that copies uses its fields.
 type copier struct {
 	archive *archive
 	conn    *pgx.Conn
 	last    uint64  // the last sequence that came
-	lost    lacking // gaps that were noticed and not logged yet
+	lost    lacking // gaps that were found and not logged yet
 	mending mending
 }
 
-// begin notes what the stream discarded without being copied, as far as that is known before an entry comes.
+// begin notes what the stream has discarded before it was copied, as far as that is known before the first entry comes.
 func (c *copier) begin(ctx context.Context, end tableEnd) error {
 	a := c.archive
 	first, _, err := a.source.State(ctx)
@@ -123,7 +123,7 @@ func (c *copier) begin(ctx context.Context, end tableEnd) error {
 	return err
 }
 
-// keep adds what came, if anything, and then mends a bit of what was missing before.
+// keep adds what came, if anything, and then fills in some of what was missing before.
 func (c *copier) keep(ctx context.Context, batch []broker.Entry) error {
 	err := c.insert(ctx, batch)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *copier) keep(ctx context.Context, batch []broker.Entry) error {
 	return c.mend(ctx)
 }
 
-// archiveBatch is what broker.Log.Copy hands over at once while there is more.
+// archiveBatch is how many entries broker.Log.Copy hands over at once while there are more.
 const archiveBatch = 500
 
 // insert adds a batch: all of it, with the gaps before its entries, or nothing.
@@ -169,7 +169,7 @@ func (c *copier) insert(ctx context.Context, batch []broker.Entry) error {
 	return err
 }
 
-// store adds entries, and returns how many messages the table did not have. What is there already has to be the same.
+// store adds entries, and returns how many messages the table did not have. Those that it has must be the same.
 func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (added int, err error) {
 	var seqs, others []int64
 	var rooms, ids, authors, marks, texts []string
@@ -213,7 +213,7 @@ func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (ad
 	return added, nil
 }
 
-// decodeArchived reads a stored message as the table has it.
+// decodeArchived decodes a stored message as the table has it.
 func decodeArchived(e broker.Entry) (Message, error) {
 	m, err := decodeStored(e)
 	if err == nil && (!broker.ValidTopic(e.Topic) || strings.Contains(m.From+m.Mark, "\x00")) { // which would be refused again and again

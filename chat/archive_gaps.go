@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	mendChunk  = 100_000                // rows, at most, that are looked at in one step
-	mendTime   = 500 * time.Millisecond // for steps, before what comes is copied again
+	mendChunk  = 100_000                // rows, at most, that one step looks at
+	mendTime   = 500 * time.Millisecond // for some steps, before new messages are copied again
 	mendPause  = time.Second            // in between
 	mendRetry  = 10 * time.Second       // when the stream cannot be asked
 	mendExpire = 10 * time.Second       // for some steps
@@ -35,7 +35,7 @@ func (l *lacking) add(gaps []gap) {
 	}
 }
 
-// readGaps counts the gaps that were noticed since a moment.
+// readGaps counts the gaps that were noticed since a time.
 func readGaps(ctx context.Context, conn *pgx.Conn, since time.Time) (l lacking, err error) {
 	err = conn.QueryRow(ctx, `SELECT count(*), coalesce(sum(last - first + 1), 0)::bigint, coalesce(min(first), 0), coalesce(max(last), 0)
 		FROM gaps WHERE noticed_at >= $1`, since).Scan(&l.gaps, &l.messages, &l.first, &l.last)
@@ -45,7 +45,7 @@ func readGaps(ctx context.Context, conn *pgx.Conn, since time.Time) (l lacking, 
 	return l, nil
 }
 
-// uncovered finds the ranges between two sequences (both exclusive) that the table knows nothing of.
+// uncovered finds the ranges between two sequences (both exclusive) that the table knows nothing about.
 func (c *copier) uncovered(ctx context.Context, tx pgx.Tx, after, before uint64) (found []gap, err error) {
 	rows, err := tx.Query(ctx, `SELECT before + 1, first - 1 FROM (
 			SELECT first, max(last) OVER (ORDER BY first, last ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (
@@ -75,7 +75,7 @@ func (c *copier) uncovered(ctx context.Context, tx pgx.Tx, after, before uint64)
 	return found, nil
 }
 
-// note writes gaps down, as noticed at a moment; now, where that is zero.
+// note adds gaps to the table gaps, as noticed at a time; the zero time is now.
 func note(ctx context.Context, tx pgx.Tx, gaps []gap, at time.Time) error {
 	if len(gaps) == 0 {
 		return nil
@@ -95,7 +95,7 @@ func note(ctx context.Context, tx pgx.Tx, gaps []gap, at time.Time) error {
 	return nil
 }
 
-// noteGaps writes down what the table lacks between two sequences (both exclusive), and returns that.
+// noteGaps notes what the table lacks between two sequences (both exclusive), and returns it.
 func (c *copier) noteGaps(ctx context.Context, tx pgx.Tx, after, before uint64) ([]gap, error) {
 	found, err := c.uncovered(ctx, tx, after, before)
 	if err == nil {
@@ -104,7 +104,7 @@ func (c *copier) noteGaps(ctx context.Context, tx pgx.Tx, after, before uint64) 
 	return found, err
 }
 
-// sayGaps logs the gaps that were noticed since the last time.
+// sayGaps logs the gaps that were found since it was called before.
 func (c *copier) sayGaps() {
 	if c.lost.gaps == 0 {
 		return
@@ -116,7 +116,8 @@ func (c *copier) sayGaps() {
 		"advice", "they cannot be had; the table gaps has all of them. Keep the database from being away for so long, or keep more in the stream (-keep-messages, -keep-time, -keep-bytes)")
 }
 
-// mending looks for rows that are missing in the table though they were copied, and fills gaps from the stream.
+// mending is how far the search for copied rows that are missing in the table has come, and the filling of gaps from the
+// stream.
 type mending struct {
 	scanned uint64    // the rows up to here have been looked at
 	upTo    uint64    // and are to be up to here
@@ -128,7 +129,7 @@ type mending struct {
 	done    bool
 }
 
-// beginMending says which gaps are known, and sets where to begin to look for others.
+// beginMending logs which gaps are known, and sets where the search for others begins.
 func (c *copier) beginMending(ctx context.Context, end tableEnd, first uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -151,7 +152,7 @@ func (c *copier) beginMending(ctx context.Context, end tableEnd, first uint64) e
 	return nil
 }
 
-// mend takes some steps, so that what comes is not held up for long.
+// mend takes some steps, and then returns so that new messages do not wait for long.
 func (c *copier) mend(ctx context.Context) error {
 	m := &c.mending
 	if m.done || time.Now().Before(m.next) {
@@ -244,7 +245,7 @@ func (c *copier) fill(ctx context.Context) error {
 	return err
 }
 
-// sayMended logs what was missing in the table.
+// sayMended logs what was filled in, and what is still missing.
 func (c *copier) sayMended(ctx context.Context) error {
 	m := &c.mending
 	if m.added > 0 {

@@ -40,8 +40,8 @@ func (a *archive) read(ctx context.Context, query string, args ...any) ([]Messag
 	return messages, nil
 }
 
-// whole reports whether the table is known to have every message, of all rooms, between two sequences (both
-// exclusive): they were copied, and there is no gap.
+// whole reports whether the table is known to have every message of all rooms between two sequences (both
+// exclusive): everything was copied, and there is no gap.
 func (a *archive) whole(ctx context.Context, after, before uint64) (bool, error) {
 	if after+1 >= before {
 		return true, nil

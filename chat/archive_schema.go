@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// migrations make the schema, each once and in this order. Every sequence that was copied is in messages, in
-// not_ours or in gaps.
+// migrations make the schema. Each is applied once, in this order. Every sequence that was copied is in messages,
+// not_ours or gaps.
 var migrations = []string{
 	`CREATE TABLE IF NOT EXISTS messages (
 		seq       bigint PRIMARY KEY, -- of the stream
@@ -34,7 +34,7 @@ var migrations = []string{
 		WHERE seq > before + 1 ON CONFLICT DO NOTHING`,
 }
 
-// errNewer is why nothing is copied into a table that a later version of this program made.
+// errNewer means that a later version of this program made the schema, so that nothing is copied.
 var errNewer = errors.New("the database was brought to a newer version of this program")
 
 // migrate brings the schema up to date, one node at a time.

@@ -20,20 +20,20 @@ const (
 	archiveQuiet = 5 * time.Second / 2 // without a failure, and with everything copied: the failure is over
 )
 
-// errForeign is why nothing is copied while the stream and the table do not belong together.
+// errForeign means that the stream and the table do not belong together, so that nothing is copied.
 var errForeign = errors.New("the stream and the table messages do not belong together")
 
-// errBelow is why nothing is copied while the stream would give sequences out that the table has already.
+// errBelow means that the stream would give out sequences that the table has already, so that nothing is copied.
 var errBelow = errors.New("the stream ends before the table does")
 
-// errLate is what is wrong while messages are not copied in time.
+// errLate means that messages are not copied in time.
 var errLate = errors.New("messages wait to be copied")
 
-// ArchiveStats is how the copy in the database does.
+// ArchiveStats is the state of the copy in the database.
 type ArchiveStats struct {
 	Gaps    int           // ranges of sequences whose messages are missing in the table
 	Missing uint64        // at most so many messages
-	Behind  time.Duration // for so long something has been waiting to be copied
+	Behind  time.Duration // how long something has been waiting to be copied
 	Copied  uint64        // messages that this node has added to the table
 	Up      bool          // the database takes messages, as far as this node knows
 }
@@ -45,7 +45,7 @@ type lacking struct {
 	first, last uint64 // sequences
 }
 
-// stats is what is counted.
+// stats returns the state, as far as this node knows it.
 func (a *archive) stats() ArchiveStats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,7 +66,7 @@ func (a *archive) behindLocked() time.Duration {
 	return time.Since(a.since)
 }
 
-// watch compares the table with the stream now and then, on every node, until ctx ends.
+// watch compares the table with the stream every two seconds, on every node, until ctx ends.
 func (a *archive) watch(ctx context.Context) {
 	w := &watcher{archive: a}
 	defer w.disconnect()
@@ -86,14 +86,14 @@ func (a *archive) watch(ctx context.Context) {
 	}
 }
 
-// watcher is what watch needs: a connection of its own, so that it waits for none of those who read.
+// watcher is watch's state. It has a connection of its own, so that it does not wait for those who read.
 type watcher struct {
 	archive *archive
 	conn    *pgx.Conn // nil while there is none
 	checked tableEnd
 }
 
-// look is one comparison. It connects where there is no connection, and disconnects when it fails.
+// look compares once. It connects if there is no connection, and disconnects when it fails.
 func (w *watcher) look(ctx context.Context) (err error) {
 	if w.conn == nil {
 		w.checked = tableEnd{}
@@ -140,8 +140,8 @@ func readEnd(ctx context.Context, conn *pgx.Conn) (end tableEnd, err error) {
 	return end, nil
 }
 
-// compare looks whether the table belongs to the stream, and what it has not yet. checked is what was found to belong
-// before.
+// compare checks whether the table belongs to the stream, and notes how far the table is. checked is the end that was found
+// to belong to the stream before.
 func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd) error {
 	end, err := readEnd(ctx, conn) // first: the stream may only be ahead
 	if err != nil {
@@ -168,7 +168,7 @@ func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd
 	return nil
 }
 
-// belongs looks for a sequence that both have, where there is one: it has to be the same message in each.
+// belongs looks for a sequence that both have. If there is one, it has to be the same message in each.
 func (a *archive) belongs(ctx context.Context, conn *pgx.Conn, end tableEnd) error {
 	first, last, err := a.source.State(ctx)
 	if err != nil {
@@ -216,7 +216,7 @@ func (a *archive) countGaps(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// ready says why the copy is not what it should be, or nil. It waits for nothing.
+// ready says why the copy is not as it should be, or returns nil. It does not wait.
 func (a *archive) ready() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -237,7 +237,7 @@ func (a *archive) ready() error {
 	return errors.New("database: " + what)
 }
 
-// troubleLocked is what is wrong now, or nil.
+// troubleLocked returns what is wrong now, or nil.
 func (a *archive) troubleLocked() error {
 	switch {
 	case a.turn != nil:
@@ -250,7 +250,7 @@ func (a *archive) troubleLocked() error {
 	return nil
 }
 
-// noteTurn notes what became of this node's turn to copy.
+// noteTurn notes why this node's turn to copy failed, or nil.
 func (a *archive) noteTurn(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -260,7 +260,7 @@ func (a *archive) noteTurn(err error) {
 	a.sayLocked()
 }
 
-// noteSeen notes what a look at the table has shown. Where another node copies, it also shows that this node's own
+// noteSeen notes what a look at the table has shown. Where another node copies, a good look also shows that this node's own
 // failure is over.
 func (a *archive) noteSeen(err error) {
 	a.mu.Lock()
@@ -292,7 +292,7 @@ func (a *archive) sayLocked() {
 		"advice", advice, "error", err)
 }
 
-// explain says in words without names and addresses what is wrong with the database, and what helps.
+// explain says what is wrong with the database, without names and addresses, and what helps.
 func explain(err error) (what, advice string) {
 	var refused *pgconn.PgError
 	const byItself = "; copying goes on by itself"
@@ -314,7 +314,7 @@ func explain(err error) (what, advice string) {
 	return "it cannot be reached, or does not answer", "start it, or mend the network or the address (-database)" + byItself
 }
 
-// explainCode does so for what PostgreSQL itself refuses (appendix A of its manual).
+// explainCode does so for an error code of PostgreSQL (appendix A of its manual).
 func explainCode(code string) (what, advice string) {
 	switch {
 	case code == "53100":

@@ -15,35 +15,35 @@ const (
 	pageMessages = 500       // of one page of a history, at most
 	pageBytes    = 256 << 10 // of one page on the wire, at most
 	pageFrame    = 128       // bytes of it beside its messages, at most
-	manyBytes    = 16 << 20  // of pages made for one member each that wait to be taken; past it such pages are short
+	manyBytes    = 16 << 20  // of pages for one member each that are being sent; past that, such pages are short
 	shortBytes   = 8 << 10   // of a short one: thousands may read slowly
 	tailBytes    = 192 << 10 // of a room's newest messages in memory
 	staleTime    = time.Minute
 )
 
-// remembered is a message as it stands in a history.
+// remembered is a message as histories have it.
 type remembered struct {
 	seq  uint64
 	at   time.Time
 	json []byte
 }
 
-// block is consecutive messages of a room, in memory: all that there are between two sequences.
+// block is consecutive messages of a room in memory: all that the room has between two sequences.
 type block struct {
 	room     *room
 	after    uint64       // exclusive
-	upTo     uint64       // inclusive; of the newest block the last sequence seen
-	whole    bool         // the room has nothing before it, and never had
+	upTo     uint64       // inclusive; for the newest block, the last sequence received
+	whole    bool         // the room has nothing before the block, and never had
 	messages []remembered // oldest first
 	bytes    int
-	loaded   time.Time // of one that is not the newest: the limits may have discarded what it has
+	loaded   time.Time // when it was read, unless it is the newest: the limits may have discarded its messages since
 
-	frames [2]*ws.Prepared // a page that is all of it, incomplete and complete; made when it is asked for
+	frames [2]*ws.Prepared // the page that is all of it, incomplete and complete; made when a client needs it
 
-	place shelved // where it stands on the shelf
+	place shelved // the shelf's
 }
 
-// has reports whether the block has all that comes after a sequence, up to its end.
+// has reports whether the block has everything after a sequence, up to its own end.
 func (b *block) has(seq uint64) bool { return b.after <= seq && seq < b.upTo }
 
 // since returns the messages after a sequence.
@@ -52,7 +52,7 @@ func (b *block) since(seq uint64) []remembered {
 	return slices.Clip(b.messages[i:])
 }
 
-// newest is the last message's sequence.
+// newest returns the last message's sequence.
 func (b *block) newest() uint64 {
 	if n := len(b.messages); n > 0 {
 		return b.messages[n-1].seq
@@ -73,8 +73,8 @@ func (b *block) dropOldest(n int) {
 	b.room.chat.shelf.shrunk(b, b.sizeLocked())
 }
 
-// frame is the page that is all of the block, encoded once for all who ask. Pages follow it. The block's room is not
-// locked, so that two may make it at once.
+// frame returns the page that is all of the block, encoded once for all who ask. It is never the last page. The room is
+// not locked while it is made, so two goroutines may make it at once.
 func (b *block) frame(complete bool) *ws.Prepared {
 	i := 0
 	if complete {
@@ -138,14 +138,14 @@ func firstBytes(messages []remembered, bytes int) []remembered {
 	return messages
 }
 
-// cursor is the last sequence seen.
+// cursor returns the last sequence received.
 func (r *room) cursor() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tail.upTo
 }
 
-// has reports whether what comes right after a sequence is in memory, or is what comes next.
+// has reports whether what follows a sequence is in memory, or is what the room receives next.
 func (r *room) has(seq uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,7 +153,7 @@ func (r *room) has(seq uint64) bool {
 	return r.blockLocked(seq) != nil
 }
 
-// blockLocked returns the block that has what comes after a sequence.
+// blockLocked returns the block that has what follows a sequence, or nil.
 func (r *room) blockLocked(seq uint64) *block {
 	if r.tail.has(seq) || seq == r.tail.upTo {
 		return &r.tail
@@ -173,7 +173,7 @@ func (r *room) blockLocked(seq uint64) *block {
 	return nil
 }
 
-// trimLocked drops what the stream's limits discard.
+// trimLocked drops what the stream's limits discard, and what is too much to remember.
 func (r *room) trimLocked() {
 	cfg, now := r.chat.config, time.Now()
 	t, drop := &r.tail, 0
@@ -194,7 +194,7 @@ func (r *room) trimLocked() {
 	})
 }
 
-// keep puts a block between the others. What it shares with one of them it leaves out, so that a place is in one.
+// keep puts a block between the others, without what another block has, so that each sequence is in one.
 func (r *room) keep(b *block) {
 	r.mu.Lock()
 	fresh := b.upTo > b.after && r.blockLocked(b.after) == nil && !r.closed
@@ -230,7 +230,7 @@ func (b *block) cut(upTo uint64) {
 	b.upTo = upTo
 }
 
-// forgetBlock takes a block out of memory, since all rooms together have too much there.
+// forgetBlock drops a block, since all rooms together remember too much.
 func (r *room) forgetBlock(b *block) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,7 +244,7 @@ func (r *room) forgetBlock(b *block) {
 	r.chat.shelf.remove(b) // it may have been counted anew since it was taken out
 }
 
-// newBlock makes a block of messages after a sequence, as many as a page may have; end is where it ends if that is all.
+// newBlock makes a block of the messages after a sequence, of as many as a page may have. It ends at end if it has all.
 func (r *room) newBlock(after uint64, messages []remembered, end uint64) *block {
 	b := &block{room: r, after: after, upTo: end, messages: messages, loaded: time.Now()}
 	if first := firstBytes(messages, pageBytes); len(first) < len(messages) {
@@ -257,8 +257,8 @@ func (r *room) newBlock(after uint64, messages []remembered, end uint64) *block 
 	return b
 }
 
-// readBlock reads what comes after a sequence from the stream, or from its copy, and reports whether nothing between
-// is missing. It returns nil where the copy of the stream that answers is behind.
+// readBlock reads what follows a sequence from the stream, or from its copy in the database, and reports whether nothing is
+// missing in between. The block is nil where the replica of the stream that answered is behind.
 func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole bool, err error) {
 	p, err := r.chat.entries.After(ctx, r.name, after, pageMessages, pageBytes)
 	if err != nil {
@@ -368,8 +368,8 @@ func (r *room) readNewest(ctx context.Context, upTo, last uint64) (*block, error
 	return b, nil
 }
 
-// newestUpTo returns the newest entries up to a sequence, of which last is the last one: the copy that is read may not have
-// them all yet.
+// newestUpTo returns the newest entries up to a sequence, of which last is the last one. It waits for them, as the replica that
+// answers may be behind.
 func (r *room) newestUpTo(ctx context.Context, upTo, last uint64) ([]broker.Entry, error) {
 	for {
 		entries, err := r.chat.entries.Before(ctx, r.name, upTo+1, newest)

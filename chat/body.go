@@ -13,8 +13,8 @@ import (
 
 const maxBody = 4 << 10 // bytes, of a request's body
 
-// readFields reads the JSON object that is a request's body, strictly: with these fields and no others, each
-// once. It is nil where there is no body. The error is the answer, with an example of what to send.
+// readFields reads a request's body strictly, as a JSON object with these fields and no others, each at most
+// once. It returns nil where there is no body. The error is the answer, with an example of what to send.
 func readFields(ctx echo.Context, example string, names ...string) (map[string]any, error) {
 	ctx.Request().Body = http.MaxBytesReader(ctx.Response(), ctx.Request().Body, maxBody)
 	data, err := io.ReadAll(ctx.Request().Body)
@@ -42,7 +42,7 @@ func readFields(ctx echo.Context, example string, names ...string) (map[string]a
 	return fields, nil
 }
 
-// NoStore keeps answers out of caches: sessions, tickets, and what was said to those who may read it.
+// NoStore keeps answers out of caches: they have sessions, tickets, or messages for those who may read them.
 func NoStore(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		ctx.Response().Header().Set(echo.HeaderCacheControl, "no-store")

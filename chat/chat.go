@@ -29,16 +29,16 @@ type Config struct {
 	MaxAge time.Duration
 	// MaxBytes is the most that all messages take on disk, in bytes; 1 GiB by default. The oldest go first.
 	MaxBytes int64
-	// Database is the URL of a PostgreSQL database that gets a copy of every message; none by default.
+	// Database is the URL of a PostgreSQL database that every message is copied into; none by default.
 	Database string
-	// Remembered is how much all rooms together keep in memory of their messages, in bytes; 32 MiB by default. The
-	// rest is read from the stream when it is asked for.
+	// Remembered bounds the messages that all rooms together keep in memory, in bytes; 32 MiB by default. The rest
+	// is read from the stream when a client asks for it.
 	Remembered int
-	// Bus reaches the other nodes, which share the messages; nil where there are none. The Chat serves and closes it.
+	// Bus connects the nodes that share the messages; nil where there is one node. The Chat serves and closes it.
 	Bus *broker.Bus
 	// Limits bound what one connection and one address may do.
 	Limits Limits
-	// Logger gets what was refused and why; slog.Default() by default.
+	// Logger gets refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged.
 	Logger *slog.Logger
 }
 
@@ -50,7 +50,7 @@ const MaxKeep = 10_000
 type Limits struct {
 	Posts      rate.Limit // messages a second of one connection, or of one session by requests; 20 by default, in bursts of twice as many
 	Connects   rate.Limit // upgrades, and as many tickets, a second of one address; 50 by default, in bursts of ten times as many
-	Sessions   rate.Limit // sessions a second of one address; 10 by default, in bursts of ten times as many
+	Sessions   rate.Limit // sessions a second that one address begins; 10 by default, in bursts of ten times as many; and a tenth of them that it ends
 	TicketTime time.Duration
 
 	// AddressPosts is how many messages a second one address may post, over all its connections and requests; 200 by
@@ -81,7 +81,7 @@ func setDefault[T comparable](v *T, to T) {
 
 const (
 	duplicates = 5 * time.Minute  // for so long an id is remembered
-	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader takes some
+	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader needs some seconds
 	openTime   = 5 * time.Second  // for a room to be opened
 	mostLoads  = 4                // rooms for which the stream is read at once; others wait
 	keepTime   = time.Second      // between two looks at what is over
@@ -122,10 +122,10 @@ type Chat struct {
 
 	mu    sync.Mutex
 	rooms map[string]*room
-	quiet *list.List // rooms without members, the one that has none for longest before the others
+	quiet *list.List // rooms without members, the one without them for longest first
 }
 
-// Open makes a Chat whose messages are kept by b. Close ends it, and Config.Bus; b is to be closed after.
+// Open makes a Chat that stores its messages with b. Close closes it and Config.Bus; close b after that.
 func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Config) (*Chat, error) {
 	cfg.setDefaults()
 	if len(cfg.Secret) < 16 {
@@ -200,8 +200,8 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 	return c, nil
 }
 
-// keep looks, once a second, at what is over and at what other nodes have told. While nothing is, that costs
-// nothing, however many rooms there are.
+// keep closes quiet rooms, drops expired tickets, and asks other nodes for what is missing, once a second. While
+// there is nothing to do, that costs nothing, however many rooms there are.
 func (c *Chat) keep() {
 	tick := time.NewTicker(keepTime)
 	defer tick.Stop()
@@ -217,7 +217,8 @@ func (c *Chat) keep() {
 	}
 }
 
-// Ready says what is missing of what the chat needs, or nil.
+// Ready says which of the things that the chat needs is missing, or returns nil. Whether posts are stored, the Broker's
+// Ready says.
 func (c *Chat) Ready(ctx context.Context) error {
 	if c.archive == nil {
 		return nil
@@ -225,7 +226,7 @@ func (c *Chat) Ready(ctx context.Context) error {
 	return c.archive.ready()
 }
 
-// Archive is how the copy in the database does. Without a database all is zero.
+// Archive is the state of the copy in the database. Without a database it is zero.
 func (c *Chat) Archive() ArchiveStats {
 	if c.archive == nil {
 		return ArchiveStats{}
@@ -240,7 +241,7 @@ func (c *Chat) Rooms() int {
 	return len(c.rooms)
 }
 
-// Close ends the rooms, the copy and the bus, and waits. Sockets are to be closed before.
+// Close closes the rooms, the copy and the bus, and waits. Close the sockets before.
 func (c *Chat) Close() {
 	c.cancel()
 	c.running.Wait()

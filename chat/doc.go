@@ -3,6 +3,7 @@
 //
 //	c, err := chat.Open(ctx, app, hub, broker, chat.Config{Secret: secret})
 //	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())
+//	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())
 //	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession)
 //	app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 //
@@ -14,22 +15,24 @@
 //
 // # Who runs what
 //
-// A member's socket has its goroutine (see ws); a post waits in it for the disk, and holds up nobody
-// else. One goroutine tells members and nodes who is there; one closes rooms that nobody uses, and looks
-// at what is over. What other nodes say is heard in the bus's goroutine. With a database, one copies the
-// log into it, and one compares the two. Close ends them and waits.
+// Each member's socket has its own goroutine (see ws), in which a post waits for the disk without holding up
+// anybody else. One goroutine tells members and nodes who is there. Another closes rooms that nobody uses, and
+// drops expired tickets. The bus's goroutine handles what other nodes say. With a database, one more copies the
+// log into it, and one compares the two. Close ends them all and waits.
 //
 // # What nodes share
 //
-// Messages: the log. Sessions: none, a token says it all; those that were signed out are a broker.Set. Tickets
-// are in the memory of the node that issued them, which the others ask. Who is there is in every node's memory:
-// each tells the others of its own rooms, by a broker.Bus.
+// Messages are in the log. Sessions are nowhere, since a token says everything; those that were signed out are in
+// a broker.Set. Tickets are in the memory of the node that issued them, which the other nodes ask. Every node
+// knows who is there: each tells the others about its own rooms, over a broker.Bus.
 //
 // # Files, in reading order
 //
-// chat.go: what there is. member.go: one connection. message.go: what may be said. room.go: one room on
-// this node; history.go: what somebody missed; block.go and shelf.go: what of it is in memory. people.go and
-// presence.go: who is there; nodes.go: on other nodes; typing.go: who types. session.go, revoked.go, ticket.go, tickets.go, body.go and
-// limits.go: who may come in. archive.go: the copy in PostgreSQL; archive_schema.go, archive_copy.go, archive_gaps.go
-// (what it lacks), archive_watch.go (whether it is well) and archive_read.go.
+// chat.go: configuration, opening and closing. member.go: one connection. message.go: what may be posted;
+// messages.go: posting and reading by request. room.go: one room on this node; history.go: what a member missed;
+// block.go and shelf.go: what of it is in memory. people.go and presence.go: who is there; nodes.go: on other
+// nodes; typing.go: who is typing. session.go, revoked.go, ticket.go, tickets.go, body.go and limits.go: who may
+// come in. refusal.go: how clients are refused, and what is logged. metrics.go: what is counted. archive.go: the
+// copy in PostgreSQL; archive_schema.go, archive_copy.go, archive_gaps.go (what it lacks), archive_watch.go
+// (whether it works) and archive_read.go.
 package chat

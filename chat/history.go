@@ -12,17 +12,17 @@ import (
 
 const (
 	newest    = 50                    // messages of a history without after
-	reachTime = 5 * time.Second       // for this node to see what a member has seen on another
+	reachTime = 5 * time.Second       // for this node to receive what a member has seen on another
 	reachPoll = 10 * time.Millisecond // between two looks
-	catchUp   = 64 << 10              // bytes, that are queued for a member without waiting
+	catchUp   = 64 << 10              // bytes that are queued for a member without waiting
 	loadTime  = 10 * time.Second      // for the stream to be read: a copy may be behind
 )
 
-// errOvertaken is why a member is closed that reads more slowly than the room's limits discard.
+// errOvertaken closes a member that reads more slowly than the stream's limits discard messages.
 var errOvertaken = &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "the room is faster than this connection"}
 
 // sendHistory sends a socket what it missed, page by page, and returns the sequence up to which it has everything.
-// The next page is read when the one before was taken, so one who reads slowly makes nobody keep anything.
+// Each page is read when the one before was taken, so that nothing is kept for a client that reads slowly.
 func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint64, err error) {
 	ctx, counts := s.Context(), r.chat.counts
 	at, complete, err := r.begin(ctx, after, hasAfter)
@@ -59,8 +59,8 @@ func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint
 	}
 }
 
-// begin returns the sequence after which a history begins, and whether nothing between that and what is asked for is
-// missing.
+// begin returns the sequence after which a history begins, and whether nothing is missing between the sequence that was
+// asked for and that.
 func (r *room) begin(ctx context.Context, after uint64, hasAfter bool) (at uint64, complete bool, err error) {
 	if err := r.catchUp(ctx); err != nil {
 		return 0, false, err
@@ -136,13 +136,13 @@ func (r *room) loadNewest(ctx context.Context, cursor, last uint64) (at uint64, 
 	return r.newest.at, r.newest.complete, nil
 }
 
-// beginning is where the newest messages begin, when the room has been seen up to a sequence.
+// beginning says where the newest messages begin in a room that has been received up to a sequence.
 type beginning struct {
 	upTo, at uint64
 	complete bool
 }
 
-// enterLoads waits for a place among those that read the stream.
+// enterLoads waits for a place among the rooms for which the stream is read.
 func (c *Chat) enterLoads(ctx context.Context) (leave func(), err error) {
 	select {
 	case c.loads <- struct{}{}:
@@ -152,7 +152,7 @@ func (c *Chat) enterLoads(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// beginBefore begins with what is not in memory.
+// beginBefore begins with messages that are not in memory.
 func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, complete bool, err error) {
 	if err := r.lockLoading(ctx); err != nil {
 		return 0, false, err
@@ -165,10 +165,10 @@ func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, comple
 	return at, complete && r.chat.entries.Sure(after), err
 }
 
-// part is what is sent at once.
+// part is one page.
 type part struct {
 	messages []remembered
-	shared   *block // or all of a block, for which others have asked, too
+	shared   *block // or all of a block, which others may have asked for, too
 	upTo     uint64
 	last     bool // nothing follows at the moment
 }
@@ -226,8 +226,8 @@ func (r *room) heldPage(at uint64) (part, bool) {
 	return p, true
 }
 
-// load reads what comes after a sequence into memory, and returns where it begins: there, and whole, where nothing is
-// missing. The caller has locked loading.
+// load reads what comes after a sequence into memory, and returns where that begins, and whether nothing is missing before
+// it. The caller has locked loading.
 func (r *room) load(ctx context.Context, after uint64) (at uint64, whole bool, err error) {
 	leave, err := r.chat.enterLoads(ctx)
 	if err != nil {
@@ -254,7 +254,8 @@ func (r *room) load(ctx context.Context, after uint64) (at uint64, whole bool, e
 	}
 }
 
-// catchUp waits for what was acknowledged on this node: who was told so expects it in a history.
+// catchUp waits for what was acknowledged on this node: a client that got an acknowledgement expects the message in its
+// history.
 func (r *room) catchUp(ctx context.Context) error {
 	r.mu.Lock()
 	stored := r.stored
@@ -262,7 +263,7 @@ func (r *room) catchUp(ctx context.Context) error {
 	return r.awaitSeen(ctx, stored)
 }
 
-// awaitSeen waits for the follower.
+// awaitSeen waits until this node has received what the room has up to a sequence.
 func (r *room) awaitSeen(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
@@ -274,7 +275,7 @@ func (r *room) awaitSeen(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// pause waits, or says that there is no time for it.
+// pause waits, or returns an error when ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -284,8 +285,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// lockLoading makes sure that one at a time reads the stream for a room, for all who ask. One who leaves meanwhile
-// does not wait on.
+// lockLoading makes sure that one goroutine at a time reads the stream for a room. It stops waiting when ctx ends.
 func (r *room) lockLoading(ctx context.Context) error {
 	select {
 	case r.loading <- struct{}{}:
@@ -297,8 +297,8 @@ func (r *room) lockLoading(ctx context.Context) error {
 
 func (r *room) unlockLoading() { <-r.loading }
 
-// admit makes s a member that has been sent everything up to a sequence. What came meanwhile it gets
-// first: by waiting for it to read, while that is much, and then at once, so that nothing comes between.
+// admit makes s a member, which has been sent everything up to a sequence. Before that, s gets what has come since:
+// in parts that wait for it to read, while there is much, and the rest at once, so that nothing comes between.
 func (r *room) admit(s *ws.Socket, upTo uint64) error {
 	for {
 		done, err := r.admitIfNear(s, upTo)
@@ -322,7 +322,7 @@ func (r *room) admit(s *ws.Socket, upTo uint64) error {
 	}
 }
 
-// admitIfNear makes s a member if it lacks little, which it is sent.
+// admitIfNear makes s a member if it lacks little, and sends it that.
 func (r *room) admitIfNear(s *ws.Socket, upTo uint64) (done bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -343,5 +343,5 @@ func (r *room) admitIfNear(s *ws.Socket, upTo uint64) (done bool, err error) {
 	return true, r.chat.hub.Join(r.topic(), s)
 }
 
-// isGone reports whether an error says no more than that the client has left.
+// isGone reports whether an error says only that the client has left.
 func isGone(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, ws.ErrClosed) }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	patienceRate  = 10              // messages refused unread, a second, that a connection may go on with
-	patienceBurst = 100             // and how many at once; past it the connection is closed
+	patienceRate  = 10              // messages a second of one connection that may be refused unread
+	patienceBurst = 100             // and how many at once; past that the connection is closed
 	patienceSize  = maxPost         // bytes of a message that count as one more
 	forgetTime    = 2 * time.Minute // after so long without a request an address, or a session, counts as new
 
@@ -67,8 +67,8 @@ func (c *Chat) limitBy(name string, l *middleware.RateLimiterMemoryStore) echo.M
 	})
 }
 
-// limiter bounds what comes of each address, or of whatever else has a name: so many a second, and at once as many as in
-// some seconds. It forgets who does not come any more.
+// limiter limits each address, or whatever else has a name, to so many a second, in bursts of as many as in some seconds.
+// It forgets names that are not used any more.
 func limiter(perSecond rate.Limit, seconds float64) *middleware.RateLimiterMemoryStore {
 	return middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate:      perSecond,

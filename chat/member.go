@@ -13,19 +13,19 @@ import (
 	"echows/ws"
 )
 
-// member is one connection to a room. Its fields are its socket's goroutine's.
+// member is one connection to a room. Only its socket's goroutine uses its fields.
 type member struct {
 	chat     *Chat
 	room     *room
 	socket   *ws.Socket
 	user     User
 	posts    *rate.Limiter
-	patience *rate.Limiter // with messages that are refused unread
+	patience *rate.Limiter // for messages that are refused unread
 	address  string        // as limits count it
-	typed    time.Time     // when it last said that somebody types
+	typed    time.Time     // when it last said that its user is typing
 }
 
-// Join is the chat's socket: RequireRoom, RequireAfter and RequireTicket come before it.
+// Join handles the chat's socket. RequireRoom, RequireAfter and RequireTicket come before it.
 func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	after, hasAfter, err := afterOf(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	}
 	c.online.add(m.user.ID, s)
 	s.OnClose(func(ws.CloseCode, string) { c.online.remove(m.user.ID, s) })
-	if c.ended.Has(m.user.ID) { // since the ticket was taken; who ends it later finds the socket
+	if c.ended.Has(m.user.ID) { // since the ticket was taken; ending it later finds the socket
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
 	}
 	if until := m.user.Until; !until.IsZero() {
@@ -70,7 +70,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	return nil
 }
 
-// RequireAfter answers 400 for a sequence that is none.
+// RequireAfter answers 400 where after is not a sequence.
 func RequireAfter(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if _, _, err := afterOf(ctx); err != nil {
@@ -91,7 +91,7 @@ func afterOf(ctx echo.Context) (after uint64, ok bool, err error) {
 	return after, true, nil
 }
 
-// begin sends what the member missed and makes it one.
+// begin sends what the member missed, and then adds it to the room.
 func (m *member) begin(after uint64, hasAfter bool) error {
 	upTo, err := m.room.sendHistory(m.socket, after, hasAfter)
 	if err != nil {
@@ -100,7 +100,7 @@ func (m *member) begin(after uint64, hasAfter bool) error {
 	return m.room.admit(m.socket, upTo)
 }
 
-// receive takes one message of the member.
+// receive handles one message from the member.
 func (m *member) receive(message ws.Message) error {
 	if until := m.user.Until; !until.IsZero() && !time.Now().Before(until) {
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: sessionOver}
@@ -129,7 +129,7 @@ func (m *member) receive(message ws.Message) error {
 	return m.post(p)
 }
 
-// refuseUnread says why a message is not even decoded, or returns nil: one costs no more than a glance then.
+// refuseUnread says why a message is refused before it is decoded, or returns nil. A refused one costs no more than a glance.
 func (m *member) refuseUnread(data []byte) *refusal {
 	limit := ""
 	switch {
@@ -168,7 +168,7 @@ func (m *member) post(p post) error {
 	switch {
 	case err == nil:
 		return m.socket.SendJSON(ack{"ack", p.id, seq})
-	case m.socket.Context().Err() != nil: // the member has left: nobody is to be told
+	case m.socket.Context().Err() != nil: // the member has left: there is nobody to tell
 		return nil
 	case errors.Is(err, broker.ErrUnavailable):
 		m.chat.warn("a message could not be stored", "id", m.socket.ID(), "error", err)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Message is one that was posted, as it is stored and sent.
+// Message is a posted message, as it is stored and sent.
 type Message struct {
 	Seq  uint64    `json:"seq,omitempty"` // rises within the room; not part of what is stored
 	ID   string    `json:"id"`            // the client's own
@@ -28,12 +28,12 @@ const (
 	maxName = 32
 
 	maxPost    = 16 << 10 // bytes of a post as it comes; the longest needs 12 KB, unless it is written in escapes
-	glanceSize = 1 << 10  // bytes that are looked at of a message that is not decoded
+	glanceSize = 1 << 10  // bytes that glance looks at
 )
 
 const tooLong = "a message has at most 16 KiB; write its text as it is (UTF-8), without escapes"
 
-// post is what a client may say.
+// post is a message that a client posts.
 type post struct{ id, text string }
 
 // decodePost reads a client's message strictly: an object with the fields of its type, each once and
@@ -50,7 +50,7 @@ func decodePost(data []byte) (post, *refusal) {
 	return postOf(fields)
 }
 
-// postOf is the post of an object's fields.
+// postOf reads a post from an object's fields.
 func postOf(fields map[string]any) (post, *refusal) {
 	for name := range fields {
 		if name != "id" && name != "text" {
@@ -70,13 +70,13 @@ func postOf(fields map[string]any) (post, *refusal) {
 	return p, nil
 }
 
-// glimpse is what can be seen of a message without decoding it: nothing of it is sure.
+// glimpse is what can be seen of a message without decoding it. None of it is certain.
 type glimpse struct {
 	id     string // if it is a good one
 	isPost bool
 }
 
-// glance looks at the beginning of a message.
+// glance reads the beginning of a message.
 func glance(data []byte) (seen glimpse) {
 	d := json.NewDecoder(bytes.NewReader(data[:min(len(data), glanceSize)]))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
@@ -101,8 +101,8 @@ func glance(data []byte) (seen glimpse) {
 	}
 }
 
-// decodeFields reads a JSON object. encoding/json would take a field twice, and find its name whatever
-// its case.
+// decodeFields reads a JSON object strictly. encoding/json would accept a field twice, and match its name in any
+// case.
 func decodeFields(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
@@ -143,21 +143,21 @@ func validText(text string) bool {
 	})
 }
 
-// visible reports whether there is anything to be seen.
+// visible reports whether s has a character that can be seen.
 func visible(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsSpace(r) && !invisible(r) && !unicode.IsControl(r) })
 }
 
-// invisible is what has no width and no ink, and could make two different names look the same:
-// format characters, and those Unicode calls default-ignorable.
+// invisible reports whether r has no width and no ink, so that it could make two different names look the same:
+// format characters, and those that Unicode calls default-ignorable.
 func invisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp) || r == '\u2800'
 }
 
-// CleanName normalises a display name (NFC, one space between words, none around), or says what is wrong
-// with it: it has 1 to 32 characters, all of them to be seen. What joins the parts of an emoji, or the
-// letters of scripts that need it, is no character of its own and may be there. Typographic quotation marks may not,
-// because announcements put names between them, nor a word that mixes letters of scripts that look alike.
+// CleanName normalises a display name (NFC, one space between words, none around it), or says what is wrong
+// with it. A name has 1 to 32 characters, all of them visible. It may contain the joiners that emoji and some
+// scripts need. It may not contain typographic double quotation marks, because announcements put names between
+// them, or a word that mixes letters of scripts that look alike.
 func CleanName(name string) (string, error) {
 	if !utf8.ValidString(name) {
 		return "", fmt.Errorf("the name is not UTF-8")
@@ -190,13 +190,13 @@ func CleanName(name string) (string, error) {
 	return clean, nil
 }
 
-// quotes are the double quotation marks that a name could pretend to end with, and those that look like them. The plain
-// one does not.
+// quotes are the double quotation marks with which a name could pretend to end, and those that look like them. The plain
+// one looks different.
 const quotes = "“”„‟″‶ʺ＂〝〞〟"
 
-// mixed reports whether a word has letters of more than one of the scripts whose letters look alike. Unicode's
-// restriction levels (UTS 39) are about these first: аna with a Cyrillic а is nobody's name, 李Lee and abc한 may be. What
-// is written in one script wholly, as оса is, its mark tells apart.
+// mixed reports whether a word has letters of more than one of the scripts whose letters look alike, which Unicode's
+// restriction levels (UTS 39) are mainly about: аna with a Cyrillic а is nobody's name, 李Lee and abc한 may be. A name
+// that is written in one script, as оса is, is told apart by its mark.
 func mixed(word string) bool {
 	scripts := 0
 	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic} {
@@ -207,10 +207,10 @@ func mixed(word string) bool {
 	return scripts > 1
 }
 
-// joins are the zero-width joiner and non-joiner.
+// joins reports whether r is the zero-width joiner or non-joiner.
 func joins(r rune) bool { return r == '\u200d' || r == '\u200c' }
 
-// joinable are what they may stand between: emoji, and letters of scripts that change their shape.
+// joinable reports whether they may stand beside r: an emoji, or a letter of a script in which letters change shape.
 func joinable(r rune) bool {
 	return r == '\ufe0f' || unicode.In(r, unicode.So, unicode.Sk, unicode.Arabic, unicode.Syriac, unicode.Devanagari, unicode.Bengali,
 		unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam,

@@ -22,9 +22,9 @@ import (
 	"echows/ws"
 )
 
-// Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts what a member would by its socket, and is
-// answered when it is stored: with 201, or with 200 if it was before. RequireRoom and RequireSession come
-// before it. What one address posts, by requests and by sockets together, is bounded.
+// Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts as a member does over its socket. The answer
+// comes when the message is stored: 201, or 200 if it was stored before. RequireRoom and RequireSession come
+// before it. The posts of one address, by requests and sockets together, are limited.
 func (c *Chat) Post(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	}{p.id, seq})
 }
 
-// readPost reads a request's body, and no more of it than a post may have.
+// readPost reads a post from a request's body, and no more bytes than a post may have.
 func readPost(ctx echo.Context) (post, *refusal) {
 	r := ctx.Request()
 	if kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
@@ -93,8 +93,8 @@ func readPost(ctx echo.Context) (post, *refusal) {
 	return postOf(fields)
 }
 
-// store stores a post and returns its sequence, and whether it was stored before. Whoever joins its room on this node
-// afterwards finds it in the history. The same id of the same user in the same room is the same message.
+// store stores a post and returns its sequence, and whether it was stored before. Members who join the room on this node
+// afterwards find it in their histories. The same id from the same user in the same room is the same message.
 func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
 	since := time.Now()
 	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: since.UTC().Truncate(time.Microsecond)})
@@ -111,7 +111,8 @@ func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq u
 	return seq, before, nil
 }
 
-// noteStored notes what somebody is to be told is stored. A room that is not open will read the stream when it is.
+// noteStored notes a sequence before its poster is told that it is stored. A room that is not open reads the stream when it
+// is opened.
 func (c *Chat) noteStored(room string, seq uint64) {
 	c.mu.Lock()
 	r := c.rooms[room]
@@ -124,8 +125,8 @@ func (c *Chat) noteStored(room string, seq uint64) {
 	r.stored = max(r.stored, seq)
 }
 
-// uniqueID makes one id of three: the broker knows ids over all rooms. None of the first two has a zero
-// byte, so no two triples are alike.
+// uniqueID makes one id of three, since the broker compares ids over all rooms. Neither of the first two contains a
+// zero byte, so different triples give different ids.
 func uniqueID(room, user, id string) string {
 	sum := sha256.Sum256([]byte(room + "\x00" + user + "\x00" + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -205,8 +206,8 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	return t, nil
 }
 
-// older reads from the stream, and from its copy in the database, which may have what the stream has discarded, or
-// lost.
+// older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded
+// or lost.
 func (c *Chat) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
 	entries, err := c.entries.Before(ctx, room, before, limit)
 	if err != nil {
@@ -232,7 +233,7 @@ func (c *Chat) older(ctx context.Context, room string, before uint64, limit int)
 	return messages[max(0, len(messages)-limit):], nil
 }
 
-// merge puts what two places have of a room together, in order.
+// merge merges a room's messages from two places, in order, each once.
 func merge(a, b []Message) []Message {
 	all := append(a, b...)
 	slices.SortStableFunc(all, func(a, b Message) int { return cmp.Compare(a.Seq, b.Seq) })

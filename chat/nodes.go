@@ -8,7 +8,7 @@ import (
 	"echows/broker"
 )
 
-// What nodes tell each other goes to these subjects of the bus; a dot and a node's id follow the last three.
+// The subjects of the bus to which nodes publish. A dot and a node's id follow the last three.
 const (
 	newsSubject   = "news"   // to all: rooms that have changed
 	wholeSubject  = "whole"  // to one node: all rooms, in parts
@@ -21,7 +21,7 @@ const (
 	partBytes = 32 << 10 // and about as many bytes
 )
 
-// report is a message of who is where.
+// report is a message that says who is where.
 type report struct {
 	Number uint64            `json:"number"`         // of this news; of the last news, where it is everything
 	Part   int               `json:"part,omitempty"` // of everything, from 1
@@ -29,7 +29,7 @@ type report struct {
 	Rooms  []json.RawMessage `json:"rooms"`          // each a told
 }
 
-// listen begins to hear other nodes, before the bus is served.
+// listen begins to listen to other nodes, before the bus is served.
 func (p *presence) listen() error {
 	id := p.bus.Node()
 	for _, subject := range []string{newsSubject, wholeSubject + "." + id, askSubject + "." + id, typingSubject + "." + id} {
@@ -40,7 +40,7 @@ func (p *presence) listen() error {
 	return nil
 }
 
-// tellNodes sends the news, and everything to who needs it.
+// tellNodes sends the news to all nodes, and everything to those that need it.
 func (p *presence) tellNodes() {
 	if p.bus == nil {
 		return
@@ -78,7 +78,7 @@ func (p *presence) tellNodes() {
 	}
 }
 
-// publish sends a message. One that cannot be sent is missed by the others, who ask.
+// publish sends a message. The other nodes notice that one is missing, and ask.
 func (p *presence) publish(subject string, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
@@ -89,7 +89,7 @@ func (p *presence) publish(subject string, v any) {
 	}
 }
 
-// inParts encodes rooms, so many in each message as it may have. There is one part at least.
+// inParts encodes rooms as the parts of one or more messages. There is always one part.
 func inParts(rooms []told) [][]json.RawMessage {
 	parts := [][]json.RawMessage{{}}
 	size := 0
@@ -109,7 +109,7 @@ func inParts(rooms []told) [][]json.RawMessage {
 	return parts
 }
 
-// heard is called with what another node says.
+// heard handles a message from another node.
 func (p *presence) heard(from, subject string, data []byte) {
 	kind, _, _ := strings.Cut(subject, ".")
 	if kind == typingSubject {
@@ -147,13 +147,13 @@ func (p *presence) heard(from, subject string, data []byte) {
 	}
 }
 
-// valid reports whether a node can have said so.
+// valid reports whether a node may say so.
 func (t told) valid() bool {
 	return broker.ValidTopic(t.Room) && t.Count >= 0 && len(t.People) <= mostPeople && slices.IsSortedFunc(t.People, comparePeople)
 }
 
-// heardNewsLocked takes the news that comes next. What comes before everything is known is part of that, and
-// where one is missing everything is asked for.
+// heardNewsLocked takes the news that comes next. News that comes before everything is known is part of everything; where
+// some news is missing, the node is asked for everything.
 func (p *presence) heardNewsLocked(n *node, from string, number uint64, rooms map[string]told) {
 	switch {
 	case n.next == 0 || number < n.next:
@@ -175,7 +175,7 @@ func (p *presence) heardNewsLocked(n *node, from string, number uint64, rooms ma
 	p.touchLocked(rooms)
 }
 
-// heardPartLocked takes a part of everything. It counts when the last has come.
+// heardPartLocked takes a part of everything, which counts when the last part has come.
 func (p *presence) heardPartLocked(n *node, r report, rooms map[string]told) {
 	if r.Part == 1 {
 		n.parts, n.part = map[string]told{}, 0
@@ -195,8 +195,8 @@ func (p *presence) heardPartLocked(n *node, r report, rooms map[string]told) {
 	}
 }
 
-// nodesChanged is called when other nodes have come or gone. One that came is told everything; one that is
-// gone takes its people with it.
+// nodesChanged is called when other nodes have come or gone. A new one is told everything; the people of one that is
+// gone are gone, too.
 func (p *presence) nodesChanged() {
 	alive := p.bus.Nodes()
 	p.mu.Lock()
@@ -216,8 +216,8 @@ func (p *presence) nodesChanged() {
 	p.stir()
 }
 
-// look asks the nodes for everything of whom something is missing, and was missing at the look before: their
-// signs of life say how much there is. It is called once a second.
+// look asks nodes for everything of which some news is missing, and was missing at the look before. Their signs of life
+// say how much news there is. It is called once a second.
 func (p *presence) look() {
 	if p.bus == nil {
 		return

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// mostPeople is how many of a room are named: to its members, and to other nodes.
+// mostPeople is how many people of a room its members, and other nodes, are told by name.
 const mostPeople = 50
 
-// Person is one who is in a room, as others see. Two sessions of one name and one mark are one, as nobody
-// could tell them apart.
+// Person is somebody in a room, as others see them. Two sessions with the same name and the same mark are one person, as
+// nobody could tell them apart.
 type Person struct {
 	Name string `json:"name"`
 	Mark string `json:"mark"`
@@ -19,8 +19,8 @@ func comparePeople(a, b Person) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Mark, b.Mark))
 }
 
-// people are those of one room on this node, sorted. Coming and going is a search and a move of what follows,
-// and asking for the first fifty is no search at all: a room of thousands is told so for each who comes.
+// people has the people of one room on this node, sorted. Adding or removing one is a search and a move of what
+// follows, and the first fifty need no search: they are sent for every change, also in a room of thousands.
 type people struct {
 	sorted []present
 	count  int // connections
@@ -56,7 +56,7 @@ func (p *people) leave(who Person) {
 	}
 }
 
-// first are the first fifty, or all. It is never nil.
+// first returns the first fifty, or all. It is never nil.
 func (p *people) first() []Person {
 	all := make([]Person, 0, min(len(p.sorted), mostPeople))
 	for _, one := range p.sorted[:cap(all)] {
@@ -65,8 +65,8 @@ func (p *people) first() []Person {
 	return all
 }
 
-// together merges lists into a sorted one of the first fifty, each person once. As each list has the first of
-// its own, no one is missing.
+// together merges lists into a sorted one of the first fifty people, each once. Since each list has the first of its
+// own, nobody is missing.
 func together(lists ...[]Person) []Person {
 	all := slices.Concat(lists...)
 	slices.SortFunc(all, comparePeople)

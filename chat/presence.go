@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	presencePause   = 250 * time.Millisecond  // at least, between two presences of a room
-	presenceLongest = 1500 * time.Millisecond // at most
-	presenceRate    = 4000                    // presences a second that the members of one room are sent here, about
+	presencePause   = 250 * time.Millisecond  // between two presences of a room, at least
+	presenceLongest = 1500 * time.Millisecond // and at most, while it changes
+	presenceRate    = 4000                    // presences a second, about, that are sent to the members of one room here
 	newsPause       = 100 * time.Millisecond  // between two messages to the other nodes
 )
 
-// presence is who is in which room: here, and on the other nodes. Its methods may be called from any goroutine.
+// presence knows who is in which room, on this node and on the others. Its methods may be called from any goroutine.
 //
-// Nodes tell each other how many they have and who, never who came or went, so that nothing adds up wrongly:
-// news of the rooms that changed, numbered, to all; and everything, in parts, to a node that is new or has
-// missed some news. The number of the last goes with each sign of life (see broker.Bus), so that its loss is
-// seen too. While nothing changes, nothing is sent and nothing computed.
+// Nodes tell each other how many people they have, and whom, never who came or went, so that errors do not add up.
+// All nodes get numbered news of the rooms that changed. A node that is new, or has missed some news, gets everything,
+// in parts. The number of the last news goes with each sign of life (see broker.Bus), so that its loss is noticed, too.
+// While nothing changes, nothing is sent and nothing is computed.
 type presence struct {
 	hub  *hub.Hub
 	log  *slog.Logger
@@ -42,31 +42,31 @@ type presence struct {
 	size   int               // connections here
 	rooms  map[string]*crowd // with connections here
 	nodes  map[string]*node  // the others
-	shows  map[string]bool   // rooms whose members here are to be told
-	news   map[string]bool   // rooms that the other nodes are to be told of
-	wanted map[string]bool   // nodes that are to be told everything
-	asks   map[string]bool   // nodes that are to be asked for everything
+	shows  map[string]bool   // rooms whose members here have to be told
+	news   map[string]bool   // rooms that the other nodes have to be told about
+	wanted map[string]bool   // nodes that have to be told everything
+	asks   map[string]bool   // nodes that have to be asked for everything
 }
 
-// crowd is who is in a room here.
+// crowd is the people in a room on this node.
 type crowd struct {
 	people  people
 	members map[*member]struct{}
 	shown   time.Time
-	typings [typingMost]time.Time // when somebody typed: a ring
+	typings [typingMost]time.Time // when people typed last: a ring
 	oldest  int                   // place in it
 }
 
-// node is another node, as far as it has told.
+// node is what another node has told.
 type node struct {
 	rooms  map[string]told
 	next   uint64          // number of the news that comes next; 0 before everything is known
 	parts  map[string]told // of everything, as they come
 	part   int             // the last of them
-	behind int             // looks in a row that found something missing
+	behind int             // how often in a row look found something missing
 }
 
-// told is what a node says of one of its rooms. 0 connections are none at all.
+// told is what a node says about one of its rooms. With a count of 0 it has no connections there any more.
 type told struct {
 	Room   string   `json:"room"`
 	Count  int      `json:"count"`
@@ -87,7 +87,7 @@ func newPresence(h *hub.Hub, log *slog.Logger, bus *broker.Bus) *presence {
 	}
 }
 
-// enter counts a member of a room, which is told soon, as it itself is.
+// enter adds a member to a room. The room's members are told soon, and so is the new one.
 func (p *presence) enter(room string, m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,7 +102,7 @@ func (p *presence) enter(room string, m *member) {
 	p.changedLocked(room)
 }
 
-// leave counts one less.
+// leave removes a member from a room.
 func (p *presence) leave(room string, m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *presence) leave(room string, m *member) {
 	p.changedLocked(room)
 }
 
-// members is how many connections are in rooms here.
+// members returns how many connections are in rooms on this node.
 func (p *presence) members() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,8 +141,8 @@ func (p *presence) stir() {
 	}
 }
 
-// run tells nodes and members what has changed, until ctx ends. When a thousand come at once, that is a few
-// messages and not a thousand.
+// run tells nodes and members what has changed, until ctx ends. When a thousand people come at once, it takes a few
+// messages, not a thousand.
 func (p *presence) run(ctx context.Context) {
 	for {
 		select {
@@ -162,7 +162,7 @@ func (p *presence) run(ctx context.Context) {
 	}
 }
 
-// shown is what members are told.
+// shown is what a room's members are told.
 type shown struct {
 	Type   string   `json:"type"` // presence
 	Count  int      `json:"count"`
@@ -171,7 +171,7 @@ type shown struct {
 	room string
 }
 
-// tellMembers tells the rooms that are due, and reports whether these were all that changed.
+// tellMembers tells the members of the rooms that are due, and reports whether no other rooms have changed.
 func (p *presence) tellMembers(now time.Time) (all bool) {
 	for _, s := range p.due(now) {
 		data, err := json.Marshal(s)
@@ -187,7 +187,7 @@ func (p *presence) tellMembers(now time.Time) (all bool) {
 	return len(p.shows) == 0
 }
 
-// due takes out the rooms whose members have not been told for a while.
+// due takes the rooms out of shows whose members were not told a moment ago.
 func (p *presence) due(now time.Time) []shown {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,13 +214,13 @@ func (p *presence) due(now time.Time) []shown {
 	return due
 }
 
-// pause is how long a room's members are not told again: the more they are, the longer, so that a large room
-// costs no more bytes a second than one of a thousand.
+// pause is the time between two presences of a room. It grows with the room, so that a large one costs no more bytes
+// a second than a room of a thousand.
 func (c *crowd) pause() time.Duration {
 	return min(max(presencePause, time.Duration(c.people.count)*time.Second/presenceRate), presenceLongest)
 }
 
-// tellLocked is what other nodes are told of a room.
+// tellLocked returns what other nodes are told about a room.
 func (p *presence) tellLocked(room string) told {
 	t := told{Room: room, People: []Person{}}
 	if c := p.rooms[room]; c != nil {
@@ -229,7 +229,7 @@ func (p *presence) tellLocked(room string) told {
 	return t
 }
 
-// touchLocked has the members of rooms told, where there are any here.
+// touchLocked has the members of rooms told, where this node has any.
 func (p *presence) touchLocked(rooms map[string]told) {
 	for room := range rooms {
 		if p.rooms[room] != nil {
@@ -239,7 +239,7 @@ func (p *presence) touchLocked(rooms map[string]told) {
 	p.stir()
 }
 
-// namesLocked are of the rooms with connections here, sorted.
+// namesLocked returns the names of the rooms with connections here, sorted.
 func (p *presence) namesLocked() []string {
 	names := make([]string, 0, len(p.rooms))
 	for name := range p.rooms {

@@ -14,12 +14,12 @@ import (
 
 // code is a kind of refusal.
 type code struct {
-	name    string       // what a client is told
+	name    string       // as clients see it
 	status  int          // of an HTTP answer
-	closing ws.CloseCode // of a socket that goes on with it, or cannot go on without; 0 where it stays open
+	closing ws.CloseCode // for a socket that goes on doing it, or cannot work without it; 0 where the socket stays open
 }
 
-// The codes, with all that each means to a socket and to a request.
+// The codes, with what each means to a socket and to a request.
 var (
 	codeBadJSON     = code{"bad_json", http.StatusBadRequest, 0}
 	codeNotJSON     = code{"bad_json", http.StatusUnsupportedMediaType, 0} // nor said to be any
@@ -32,7 +32,7 @@ var (
 	codeUnavailable = code{"unavailable", http.StatusServiceUnavailable, ws.CloseTryAgainLater}
 )
 
-// refusal is why a message, or a request, was not taken, as its sender is told.
+// refusal tells the sender of a message, or of a request, why it was refused.
 type refusal struct {
 	Type    string `json:"type,omitempty"` // error, on a socket
 	Code    string `json:"code"`
@@ -45,21 +45,21 @@ func refuse(c code, message string) *refusal {
 	return &refusal{Type: "error", Code: c.name, Message: message, code: c}
 }
 
-// notStored refuses a post that can be sent again.
+// notStored refuses a post that could not be stored. It can be sent again.
 func notStored(p post) *refusal {
 	r := refuse(codeUnavailable, "the message could not be stored; send it again")
 	r.ID = p.id
 	return r
 }
 
-// http is the refusal as an HTTP answer.
+// http returns the refusal as an HTTP answer.
 func (r *refusal) http() *echo.HTTPError {
 	answer := *r
 	answer.Type = ""
 	return echo.NewHTTPError(r.code.status, answer)
 }
 
-// someRefusals are the first hundred, and then twenty a second.
+// someRefusals lets through the first hundred log lines, and then twenty a second.
 func someRefusals() rate.Sometimes { return rate.Sometimes{First: 100, Interval: time.Second / 20} }
 
 // logRefusal logs some refusals; who says whom it was. What the client is told is not logged, since it may quote what

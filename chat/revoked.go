@@ -13,7 +13,7 @@ import (
 // may try again; nothing else depends on the set.
 const endedBytes = 32 << 20
 
-// endedSessions is how the set of them is kept: as long as a token could still be good.
+// endedSessions configures the set: it keeps a session as long as its token could still be good.
 func (c *Chat) endedSessions() broker.SetConfig {
 	return broker.SetConfig{Name: "ended", MaxAge: sessionTime, MaxBytes: endedBytes, Added: c.endSession}
 }
@@ -31,7 +31,7 @@ const (
 	sessionOver = "the session is over"
 )
 
-// online are this node's connections, by session.
+// online has this node's connections, by session.
 type online struct {
 	mu      sync.Mutex
 	sockets map[string]map[*ws.Socket]struct{}

@@ -12,7 +12,7 @@ import (
 	"echows/ws"
 )
 
-// room is one room on this node, from its first member until some seconds after its last.
+// room is one room on this node, from its first member until some seconds after its last one has left.
 type room struct {
 	chat *Chat
 	name string
@@ -26,26 +26,26 @@ type room struct {
 	// Guarded by the Chat.
 	users  int           // members and those about to be
 	quiet  time.Time     // since when there are none
-	place  *list.Element // among the quiet ones, while there are none
-	ending bool          // and soon gone, and then another may be opened
+	place  *list.Element // in Chat.quiet, while there are none
+	ending bool          // it is being closed; then another may be opened
 
-	loading chan struct{} // has one while the stream is read, for all who ask
+	loading chan struct{} // holds one while the stream is read for all who ask
 
-	mu     sync.Mutex // held while a message is queued for all members, so that they see one order
+	mu     sync.Mutex // held while a message is queued for all members, so that they all see one order
 	tail   block      // the newest messages
 	last   uint64     // the last sequence of the room up to where tail ends, or 0
 	blocks []*block   // of older ones, in order
 	newest beginning  // of those that were not in tail
 	closed bool       // nothing is kept any more
-	stored uint64     // the last sequence that a member here was told is stored
+	stored uint64     // the last sequence that was acknowledged on this node
 }
 
-// topic is the room's name in the hub, which others use too.
+// topic is the room's topic in the hub, which others use, too.
 func (r *room) topic() string { return topicOf(r.name) }
 
 func topicOf(room string) string { return "chat/" + room }
 
-// opened reports whether the room could be opened; it waits for nothing.
+// opened reports whether the room is open. It does not wait.
 func (r *room) opened() bool {
 	select {
 	case <-r.ready:
@@ -55,7 +55,7 @@ func (r *room) opened() bool {
 	}
 }
 
-// enter returns the room for one more user, and opens it if there is none. leave ends the use.
+// enter returns a room for one more user, and opens it first if it is not open. leave ends the use.
 func (c *Chat) enter(ctx context.Context, name string) (*room, error) {
 	r, wait := c.use(name)
 	for wait != nil {
@@ -79,7 +79,7 @@ func (c *Chat) enter(ctx context.Context, name string) (*room, error) {
 	return r, nil
 }
 
-// use counts one more user of the room, or returns what to wait for before there can be one.
+// use counts one more user of a room, or returns what to wait for before there can be one.
 func (c *Chat) use(name string) (r *room, wait <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +109,7 @@ func (c *Chat) leave(r *room) {
 	}
 }
 
-// closeQuiet closes the rooms that nobody has used for a while. It looks at no other.
+// closeQuiet closes the rooms that nobody has used for a while. It does not look at the others.
 func (c *Chat) closeQuiet(now time.Time) {
 	for _, r := range c.takeQuiet(now) {
 		r.follower.Stop()
@@ -121,7 +121,7 @@ func (c *Chat) closeQuiet(now time.Time) {
 	}
 }
 
-// takeQuiet takes out the open rooms that end now.
+// takeQuiet returns the open rooms that are to be closed now.
 func (c *Chat) takeQuiet(now time.Time) []*room {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +146,7 @@ func (c *Chat) takeQuiet(now time.Time) []*room {
 	return end
 }
 
-// open follows the room's topic and reads its newest messages. Who comes after a failure opens anew.
+// open follows the room's topic and reads its newest messages. After a failure, the next user tries again.
 func (r *room) open() {
 	ctx, cancel := context.WithTimeout(r.chat.ctx, openTime)
 	defer cancel()
@@ -186,7 +186,7 @@ func (r *room) remember(newest *block, last uint64) {
 	r.chat.shelf.put(&r.tail)
 }
 
-// deliver is called with each message of the stream, in order: it is remembered, and shown to all.
+// deliver is called with each of the room's messages, in order. It remembers the message and sends it to all members.
 func (r *room) deliver(e broker.Entry) {
 	m, err := r.chat.decode(e)
 	r.mu.Lock()
@@ -207,8 +207,8 @@ func (r *room) deliver(e broker.Entry) {
 	r.forgetIfClosed()
 }
 
-// skipLocked handles messages that the stream has discarded before this node could read them: members are closed, before
-// they are shown what comes after, and told when they come back that messages are missing.
+// skipLocked handles messages that the stream has discarded before this node could read them. It closes the members'
+// connections before they see what comes after; when they come back they are told that messages are missing.
 func (r *room) skipLocked(next uint64) {
 	r.tail.dropOldest(len(r.tail.messages))
 	r.tail.after, r.tail.whole = next-1, false
@@ -220,7 +220,7 @@ func (r *room) skipLocked(next uint64) {
 	}
 }
 
-// forget lets go of what is remembered. A delivery may still be under way.
+// forget drops what is remembered. A delivery may still be under way.
 func (r *room) forget() {
 	r.mu.Lock()
 	r.closed = true
@@ -241,7 +241,7 @@ func (r *room) forgetIfClosed() {
 	r.tail.messages, r.tail.bytes, r.blocks = nil, 0, nil
 }
 
-// decode reads a stored message. One that is none, which only another program can have stored, is
+// decode reads a stored message. An entry that is not a message, which only another program can have stored, is
 // logged and left out.
 func (c *Chat) decode(e broker.Entry) (remembered, error) {
 	m, err := decodeStored(e)
@@ -289,7 +289,7 @@ func decodeStored(e broker.Entry) (Message, error) {
 	return m, nil
 }
 
-// frame is the message to all members.
+// frame is the message that all members get.
 func (m remembered) frame() ws.Message {
 	return ws.Message{Opcode: ws.Text, Data: append([]byte(`{"type":"message",`), m.json[1:]...)}
 }

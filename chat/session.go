@@ -22,22 +22,22 @@ const (
 	userKey     = "echows.user" // of an echo.Context, where RequireSession and RequireTicket leave a User
 )
 
-// User is who is signed in.
+// User is somebody who is signed in.
 type User struct {
 	ID   string // random, of one session
 	Name string // for display; others may have the same
-	// Until is when the session is over; zero where nobody says.
+	// Until is when the session expires; zero where that is not known.
 	Until time.Time
 }
 
-// markSize is how many characters a mark has: 20 bits, so that two of a hundred people of one name have the
-// same one time in two hundred.
+// markSize is how many characters a mark has. They make 20 bits: among a hundred people of one name, two have the
+// same mark one time in two hundred.
 const markSize = 4
 
 var markEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Mark tells people of one name apart: 4 characters of a–z and 2–7, made of the session's id, the same for
-// all who look. Nobody can choose one, but who signs in often enough gets any; it proves nothing.
+// Mark tells people of one name apart: 4 characters of a–z and 2–7, derived from the session's id and the same for
+// everybody. Nobody can choose one directly, but signing in often enough gets any mark: it proves nothing.
 func (u User) Mark() string {
 	sum := sha256.Sum256([]byte(u.ID))
 	return markEncoding.EncodeToString(sum[:])[:markSize]
@@ -45,13 +45,13 @@ func (u User) Mark() string {
 
 func (u User) person() Person { return Person{u.Name, u.Mark()} }
 
-// claims are what a session's token says (RFC 7519).
+// claims are those of a session's token (RFC 7519).
 type claims struct {
 	Name string `json:"name"`
 	jwt.RegisteredClaims
 }
 
-// session is what a client is told of its own.
+// session is what a client is told about its own session.
 type session struct {
 	Token string `json:"token,omitempty"`
 	Name  string `json:"name"`
@@ -93,7 +93,7 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	return ctx.JSON(http.StatusCreated, session{token, user.Name, user.Mark()})
 }
 
-// WhoAmI answers GET /session: pages cannot read the cookie.
+// WhoAmI answers GET /session with whose session it is, since pages cannot read the cookie.
 func (c *Chat) WhoAmI(ctx echo.Context) error {
 	user := userOf(ctx)
 	return ctx.JSON(http.StatusOK, session{Name: user.Name, Mark: user.Mark()})
@@ -135,7 +135,7 @@ func (c *Chat) cookieName(r *http.Request) string {
 	return cookieName
 }
 
-// sameOrigin refuses what a foreign page sends in a visitor's name.
+// sameOrigin refuses what a page of another origin sends in a visitor's name.
 func (c *Chat) sameOrigin(ctx echo.Context) error {
 	if err := c.app.CheckOrigin(ctx.Request()); err != nil {
 		return echo.NewHTTPError(http.StatusForbidden, err.Error())
@@ -143,7 +143,7 @@ func (c *Chat) sameOrigin(ctx echo.Context) error {
 	return nil
 }
 
-// RequireSession lets only those pass who are signed in, by cookie or by token.
+// RequireSession lets a request pass that has a session, by cookie or by token, and answers 401 to others.
 func (c *Chat) RequireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		user, err := c.signedIn(ctx.Request())
@@ -165,7 +165,7 @@ func userOf(ctx echo.Context) User {
 
 var errNoSession = errors.New("there is no session")
 
-// signedIn returns whose session a request carries, or errNoSession, or what is wrong with it.
+// signedIn returns the user whose session a request carries. The error is errNoSession, or says what is wrong with it.
 func (c *Chat) signedIn(r *http.Request) (User, error) {
 	token, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer ")
 	if !ok {

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// shelf bounds what all rooms together keep in memory of their messages, in bytes. What was not asked for longest
+// shelf bounds the bytes of messages that all rooms together keep in memory. The block that was not used for longest
 // goes first.
 //
 // Locks are taken in this order: a room's, the shelf's. So what has to go is forgotten later, by who holds none. While no
@@ -17,13 +17,13 @@ type shelf struct {
 	order list.List // of *block, the one used last in front
 }
 
-// shelved is what the shelf knows of a block.
+// shelved is what the shelf knows about a block.
 type shelved struct {
 	element *list.Element // nil while it is not there
 	bytes   int           // that are counted
 }
 
-// perMessage is about what a message takes beside its text, in bytes.
+// perMessage is about how many bytes a message takes beside its JSON.
 const perMessage = 64
 
 // put counts a block, which may have grown, and makes room for it. The caller holds no room's lock.
@@ -79,7 +79,7 @@ func (s *shelf) shrunk(b *block, bytes int) {
 	}
 }
 
-// used says that a block was asked for.
+// used notes that a block was used.
 func (s *shelf) used(b *block) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *shelf) setLocked(b *block, bytes int) {
 	}
 }
 
-// size is how many bytes are kept.
+// size returns how many bytes are kept.
 func (s *shelf) size() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

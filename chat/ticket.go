@@ -17,8 +17,8 @@ import (
 )
 
 // A browser cannot send a token with a WebSocket's handshake, and a cookie alone would let in any page that
-// gets past the origin check; so who has a session asks for a ticket, and pays with it. A ticket is the name of
-// the node that issued it, a dot, and a secret: the node that it comes to asks that one.
+// gets past the origin check. So a client with a session asks for a ticket, which opens one socket. A ticket is the
+// name of the node that issued it, a dot, and a secret. A node that is given another node's ticket asks that node.
 
 const (
 	redeemTime = 2 * time.Second        // for the node that issued a ticket to answer
@@ -57,7 +57,7 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	}{c.node + "." + secret, int(c.config.Limits.TicketTime / time.Second)})
 }
 
-// roomOf is the room that the body names, or "" where it names none.
+// roomOf returns the room that the body names, or "" where it names none.
 func roomOf(ctx echo.Context) (string, error) {
 	const example = `{"room":"lobby"}, or nothing`
 	fields, err := readFields(ctx, example, "room")
@@ -72,8 +72,8 @@ func roomOf(ctx echo.Context) (string, error) {
 	return room, nil
 }
 
-// RequireTicket lets an upgrade pass that pays with a ticket. It takes the ticket only when nothing else
-// can be wrong with the handshake.
+// RequireTicket lets an upgrade pass that has a good ticket, and answers 401 to others. It uses the ticket up only
+// when nothing else can be wrong with the handshake.
 func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		node, secret, ok := strings.Cut(ctx.QueryParam("ticket"), ".")
@@ -112,8 +112,8 @@ func (c *Chat) noTicket() error {
 	return echo.NewHTTPError(http.StatusUnauthorized, errTicketIsNone.Error()+"; get one with POST /ticket")
 }
 
-// redeem asks the node that issued a ticket whose it is: errTicketIsNone is its no, and what is said of a node
-// that is gone, whose tickets are gone with it.
+// redeem asks the node that issued a ticket whose it is. The error is errTicketIsNone where that node refuses it, or is
+// gone, and its tickets with it.
 func (c *Chat) redeem(ctx context.Context, node string, r redemption) (User, error) {
 	if node == c.node {
 		return c.tickets.redeem(r, c.ended.Has, time.Now())
@@ -154,8 +154,7 @@ func (c *Chat) askOnce(ctx context.Context, node string, question []byte) ([]byt
 	return c.bus.AskNode(ctx, node, question)
 }
 
-// asked answers another node, to which somebody came with a ticket of ours: with a User, which is empty where
-// the ticket is none.
+// asked answers another node, which was given a ticket of this one, with a User: empty where the ticket is not good.
 func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
 	var r redemption
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -170,7 +169,7 @@ func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
 
 const roomNames = "a room's name has 1 to 64 of a–z, 0–9, - and _"
 
-// RequireRoom answers 404 for a room that cannot be.
+// RequireRoom answers 404 where the path's room is not a valid name.
 func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if !broker.ValidTopic(ctx.Param("room")) {

@@ -12,7 +12,7 @@ import (
 const (
 	mostTickets    = 100_000         // of one node, unexpired
 	addressTickets = 1000            // of one address, neither redeemed nor expired
-	remember       = 5 * time.Second // for so long who redeemed a ticket is told so again
+	remember       = 5 * time.Second // after which a redemption cannot be repeated any more
 )
 
 var (
@@ -21,13 +21,13 @@ var (
 	errTicketIsNone = errors.New("the ticket is missing, used, expired or another's")
 )
 
-// ticket is what a ticket stands for. It costs some 400 bytes, whoever asks for it, however long its origin is.
+// ticket is what a node knows of a ticket: some 400 bytes, however long its origin is.
 type ticket struct {
 	user    User
 	origin  digest // of the page that asked; zero for a script
 	address string
-	room    string // that it is for; "" for any
-	payer   string // whom it counts for: an address, or the network of one
+	room    string // the only one that it is for; "" for any
+	payer   string // the address, or its network, whose limit it counts for
 	expires time.Time
 
 	redeemed time.Time // zero before
@@ -35,7 +35,7 @@ type ticket struct {
 	place    *list.Element
 }
 
-// digest stands for something that may be long, or has to be kept out of sight.
+// digest stands for a value that may be long, or is a secret.
 type digest [16]byte
 
 func digestOf(s string) (d digest) {
@@ -46,18 +46,18 @@ func digestOf(s string) (d digest) {
 	return d
 }
 
-// redemption is what one who comes with a ticket says of itself. It is asked again under the same ID where no
-// answer came, and gets the same answer: a ticket is not lost with a message.
+// redemption is a ticket with what is known of the client that brings it. Where no answer comes it is repeated under the
+// same ID, and gets the same answer: a ticket is not lost with a message.
 type redemption struct {
 	ID      string `json:"id"`
 	Ticket  string `json:"ticket"` // without its node
 	Origin  digest `json:"origin"`
 	Address string `json:"address"`
 	Room    string `json:"room"`
-	Session string `json:"session,omitempty"` // the id of the one that came along; "" for none
+	Session string `json:"session,omitempty"` // the id of the session that came with it; "" for none
 }
 
-// tickets are those that this node has issued, in its memory. Its methods may be called from any goroutine.
+// tickets has the tickets that this node has issued. Its methods may be called from any goroutine.
 type tickets struct {
 	lives   time.Duration
 	most    int
@@ -65,8 +65,8 @@ type tickets struct {
 
 	mu     sync.Mutex
 	all    map[digest]*ticket
-	issued *list.List     // digests, the one that expires first before the others: all live equally long
-	used   *list.List     // digests, the one that was redeemed first before the others
+	issued *list.List     // digests, the one that expires first in front: all live equally long
+	used   *list.List     // digests, the one that was redeemed first in front
 	unused map[string]int // tickets that are not redeemed, by payer
 }
 
@@ -101,8 +101,8 @@ func (s *tickets) issue(secret string, t *ticket, now time.Time) error {
 	return nil
 }
 
-// redeem returns whose the ticket is and uses it up, where it is good for who comes with it. Where it is not,
-// it stays good for its owner.
+// redeem returns whose ticket it is, and uses it up, if it is good for the client that brings it. Otherwise it stays good
+// for its owner.
 func (s *tickets) redeem(r redemption, ended func(user string) bool, now time.Time) (User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *tickets) redeem(r redemption, ended func(user string) bool, now time.Ti
 	return t.user, nil
 }
 
-// goodFor reports whether one who comes so may use the ticket.
+// goodFor reports whether a client that comes so may use the ticket.
 func (t *ticket) goodFor(r redemption) bool {
 	fromPage := t.origin != digest{} // a script's has none, and its WebSocket library may send one
 	return t.address == r.Address &&
@@ -133,7 +133,7 @@ func (t *ticket) goodFor(r redemption) bool {
 		(r.Session == "" || r.Session == t.user.ID)
 }
 
-// sweep drops what is over.
+// sweep drops the tickets that have expired, or were redeemed a while ago.
 func (s *tickets) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,20 +12,20 @@ const (
 	typingMost  = 5               // of a room in any second
 )
 
-// typing is what members are told while another person types. At most once: what is lost is said again soon.
+// typing tells members that another person is typing. It is sent at most once: a lost one is followed by another soon.
 type typing struct {
 	Type string `json:"type"` // typing
 	From string `json:"from"`
 	Mark string `json:"mark"`
 }
 
-// typed is what nodes tell each other.
+// typed is what nodes tell each other about it.
 type typed struct {
 	Room string `json:"room"`
 	User User   `json:"user"`
 }
 
-// isTyping reports whether a client's message says that somebody types: {"type":"typing"}, and nothing else.
+// isTyping reports whether a client's message is {"type":"typing"}, and nothing else.
 func isTyping(data []byte) bool {
 	if len(data) > 64 {
 		return false
@@ -34,7 +34,7 @@ func isTyping(data []byte) bool {
 	return err == nil && len(fields) == 1 && fields["type"] == "typing"
 }
 
-// typing tells the room that the member types, unless it said so a moment ago. There is no answer.
+// typing tells the room that the member is typing, unless it did so a moment ago. There is no answer.
 func (m *member) typing() {
 	now := time.Now()
 	if now.Sub(m.typed) < typingPause {
@@ -44,7 +44,7 @@ func (m *member) typing() {
 	m.chat.presence.typing(m.room.name, m.user, now)
 }
 
-// typing tells the members here, and the nodes that have members in the room.
+// typing tells the members on this node, and the nodes that have other members of the room.
 func (p *presence) typing(room string, user User, now time.Time) {
 	if !p.showTyping(room, user, now) || p.bus == nil {
 		return
@@ -60,7 +60,7 @@ func (p *presence) typing(room string, user User, now time.Time) {
 	}
 }
 
-// nodesWith are the other nodes that have members in the room.
+// nodesWith returns the other nodes that have members in the room.
 func (p *presence) nodesWith(room string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +73,7 @@ func (p *presence) nodesWith(room string) []string {
 	return nodes
 }
 
-// heardTyping is called with what another node says.
+// heardTyping handles what another node says.
 func (p *presence) heardTyping(data []byte) {
 	var t typed
 	if err := json.Unmarshal(data, &t); err != nil || t.User.ID == "" || t.User.Name == "" {
@@ -83,8 +83,8 @@ func (p *presence) heardTyping(data []byte) {
 	p.showTyping(t.Room, t.User, time.Now())
 }
 
-// showTyping tells the members here but those of the same session, unless they have been told of enough in the
-// last second. It reports whether they were.
+// showTyping tells the members on this node, except those of the same session, unless they have been told of enough
+// people in the last second. It reports whether it told them.
 func (p *presence) showTyping(room string, user User, now time.Time) bool {
 	p.mu.Lock()
 	c := p.rooms[room]
