@@ -656,11 +656,11 @@ func TestReadme(t *testing.T) {
 	var help bytes.Buffer
 	run(context.Background(), []string{"-h"}, os.Getenv, &help)
 	for line := range strings.Lines(help.String()) {
-		words := strings.Fields(line) // such as: -addr address, PORT
-		if len(words) != 3 || words[0][0] != '-' {
+		flag, variable, ok := strings.Cut(strings.TrimSpace(line), ", ") // such as: -addr address, PORT
+		if !ok || flag[0] != '-' {
 			continue
 		}
-		if name, variable := words[0], words[2]; !strings.Contains(string(readme), "`"+name+"`") || !strings.Contains(string(readme), "`"+variable+"`") {
+		if name, _, _ := strings.Cut(flag, " "); !strings.Contains(string(readme), "`"+name+"`") || !strings.Contains(string(readme), "`"+variable+"`") {
 			t.Errorf("the README's settings lack %s, %s", name, variable)
 		}
 	}

@@ -46,14 +46,14 @@ func (f *flagSet) name(flag, variable string) string {
 func (set *Settings) addressFlags(f *flagSet) {
 	f.StringVar(&set.Addr, f.name("addr", "PORT"), set.Addr, "`address` to listen on; in PORT the number alone")
 	f.StringVar(&set.MetricsAddr, f.name("metrics-addr", "METRICS_ADDR"), set.MetricsAddr, "`address` to listen on for /metrics, /healthz and /readyz, by plain HTTP, such as 127.0.0.1:9100; then /metrics is not on -addr")
-	f.Var((*origins)(&set.Origins), f.name("origins", "ALLOWED_ORIGINS"), "foreign `origins` whose pages may connect, with commas, such as https://example.com; * for all (the same host always may)")
-	f.Var((*hosts)(&set.Hosts), f.name("hosts", "HOSTS"), "the server's own `hosts`, with commas, such as example.com: pages of others are foreign then, whatever host their requests name")
-	f.Var((*networks)(&set.Proxies), f.name("trusted-proxies", "TRUSTED_PROXIES"), "`networks` of proxies whose X-Forwarded-For, -Proto and -Host are believed, with commas, such as 10.0.0.0/8")
+	f.Var((*origins)(&set.Origins), f.name("origins", "ALLOWED_ORIGINS"), "foreign `origins` whose pages may connect, separated by commas, such as https://example.com; * for all (the same host always may)")
+	f.Var((*hosts)(&set.Hosts), f.name("hosts", "HOSTS"), "the server's own `hosts`, separated by commas, such as example.com: pages of all others are then foreign, whatever host their requests name")
+	f.Var((*networks)(&set.Proxies), f.name("trusted-proxies", "TRUSTED_PROXIES"), "`networks` of proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by commas, such as 10.0.0.0/8")
 	f.StringVar(&set.TLS.Cert, f.name("tls-cert", "TLS_CERT"), set.TLS.Cert, "`file` with the TLS certificate (PEM), to serve https: and wss:")
 	f.StringVar(&set.TLS.Key, f.name("tls-key", "TLS_KEY"), set.TLS.Key, "`file` with its private key (PEM)")
 	f.StringVar(&set.TLS.Domain, f.name("tls-domain", "TLS_DOMAIN"), set.TLS.Domain, "`domain` to get a certificate for, from Let's Encrypt; needs -addr :443")
-	f.BoolVar(&set.Compress, f.name("compress", "COMPRESS"), set.Compress, "`whether` WebSockets agree on permessage-deflate")
-	f.Var((*span)(&set.Ping), f.name("ping", "PING_INTERVAL"), "`time` between two pings; twice as long without a sign of life ends a connection; one of Socket.IO has 20s more")
+	f.BoolVar(&set.Compress, f.name("compress", "COMPRESS"), set.Compress, "negotiate permessage-deflate on all WebSockets")
+	f.Var((*span)(&set.Ping), f.name("ping", "PING_INTERVAL"), "`time` between two pings; a connection that gives no sign of life for twice as long is ended; with Socket.IO for 20s longer than this")
 	f.Var((*span)(&set.Recovery), f.name("recovery", "RECOVERY"), "`time` for which a Socket.IO client that lost its connection can come back to what it missed; each event then has one more argument")
 	f.BoolVar(&set.WebSocketOnly, f.name("websocket-only", "WEBSOCKET_ONLY"), set.WebSocketOnly, "serve Socket.IO over WebSockets only, which need no sticky sessions where there are several nodes")
 }
@@ -61,7 +61,7 @@ func (set *Settings) addressFlags(f *flagSet) {
 // storeFlags say where things are kept, and for how long.
 func (set *Settings) storeFlags(f *flagSet) {
 	f.StringVar(&set.Data, f.name("data", "DATA_DIR"), set.Data, "`folder` for what lasts: messages, the secret, certificates")
-	f.StringVar(&set.NATS.URL, f.name("nats", "NATS_URL"), set.NATS.URL, "`URLs` of a NATS cluster's servers, with commas, that keep the messages instead of this process")
+	f.StringVar(&set.NATS.URL, f.name("nats", "NATS_URL"), set.NATS.URL, "`URLs` of a NATS cluster's servers, separated by commas, that keep the messages instead of this process")
 	f.StringVar(&set.NATS.Creds, f.name("nats-creds", "NATS_CREDS"), set.NATS.Creds, "`file` with the credentials for the NATS cluster")
 	f.StringVar(&set.NATS.CA, f.name("nats-ca", "NATS_CA"), set.NATS.CA, "`file` with the certificates that the NATS cluster's are checked against (PEM); the system's otherwise")
 	f.StringVar(&set.NATS.Cert, f.name("nats-cert", "NATS_CERT"), set.NATS.Cert, "`file` with our own TLS certificate for the NATS cluster (PEM)")
@@ -82,9 +82,9 @@ func (set *Settings) limitFlags(f *flagSet) {
 	f.Float64Var(&set.AddressPosts, f.name("address-posts", "ADDRESS_POSTS"), set.AddressPosts, "`messages` a second that one address may post to the chat, over all its connections and requests, in bursts of ten times as many; 0 for no limit")
 	f.Float64Var(&set.AddressRate, f.name("address-rate", "ADDRESS_RATE"), set.AddressRate, "`connections` a second that one address may open to the chat, and tickets and reads, each counted by itself; in bursts of ten times as many")
 	f.IntVar(&set.Sockets, f.name("sockets", "SOCKETS"), set.Sockets, "`number` of connections in all, over all routes, clients that poll included; 0 for no limit")
-	f.IntVar(&set.AddressSockets, f.name("address-sockets", "ADDRESS_SOCKETS"), set.AddressSockets, "`number` of them that one address may have; 0 for no limit")
-	f.Float64Var(&set.MessageRate, f.name("message-rate", "MESSAGE_RATE"), set.MessageRate, "`messages` a second that are taken of one connection to /ws and /ws/broadcast, in bursts of twice as many; one that sends more is read more slowly; 0 for no limit")
-	f.Float64Var(&set.AddressEvents, f.name("address-events", "ADDRESS_EVENTS"), set.AddressEvents, "`packets` a second that are taken of one address over all its Socket.IO connections, in bursts of twice as many; a long one counts once more for each 512 bytes; what is more is read later; 0 for no limit")
+	f.IntVar(&set.AddressSockets, f.name("address-sockets", "ADDRESS_SOCKETS"), set.AddressSockets, "`number` of connections that one address may have; 0 for no limit")
+	f.Float64Var(&set.MessageRate, f.name("message-rate", "MESSAGE_RATE"), set.MessageRate, "`messages` a second that are taken from one connection to /ws and /ws/broadcast, in bursts of twice as many; a connection that sends more is read more slowly; 0 for no limit")
+	f.Float64Var(&set.AddressEvents, f.name("address-events", "ADDRESS_EVENTS"), set.AddressEvents, "`packets` a second that are taken from one address over all its Socket.IO connections, in bursts of twice as many; a long one counts once more for each 512 bytes; further ones are read later; 0 for no limit")
 }
 
 // logFlags say what is logged, and how.

@@ -30,7 +30,7 @@ func (n *networks) Set(text string) error {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			return errors.New("want networks or addresses, with commas, such as 10.0.0.0/8,127.0.0.1")
+			return errors.New("want networks or addresses, separated by commas, such as 10.0.0.0/8,127.0.0.1")
 		}
 		*n = append(*n, prefix.Masked())
 	}

@@ -56,7 +56,10 @@ func (f *flagSet) usage(out io.Writer) {
 		if f.env[one.Name] == "" {
 			return
 		}
-		fmt.Fprintf(out, "\n  -%s %s, %s\n      %s", one.Name, value, f.env[one.Name], text)
+		if value != "" {
+			value = " " + value
+		}
+		fmt.Fprintf(out, "\n  -%s%s, %s\n      %s", one.Name, value, f.env[one.Name], text)
 		if one.DefValue != "" {
 			fmt.Fprintf(out, " (default %s)", one.DefValue)
 		}
