@@ -11,8 +11,8 @@ import (
 	"echows/ws"
 )
 
-// attempt makes one connection and waits for its end. It returns why it ended, or why there was none, and for how
-// long it was open.
+// attempt makes one connection and waits for its end. It returns why the connection ended, or why there was none, and
+// how long it was open.
 func (c *Conn) attempt() (open time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.config.Timeout)
 	defer cancel()
@@ -68,7 +68,7 @@ func (c *Conn) leave() {
 	c.socket = nil
 }
 
-// merged is both headers; where both have a field, the second's.
+// merged returns the fields of both headers. Where both have a field, the second's counts.
 func merged(one, two http.Header) http.Header {
 	both := one.Clone()
 	if both == nil {

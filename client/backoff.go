@@ -10,19 +10,20 @@ import (
 )
 
 const (
-	firstDelay        = 500 * time.Millisecond // the longest wait after the first failure; doubled for each further one
+	firstDelay        = 500 * time.Millisecond // the longest wait after the first failure; doubled after each further one
 	longestDelay      = 30 * time.Second
-	stableAfter       = 5 * time.Second // open for so long, a connection counts as good: the next wait is short again
-	longestRetryAfter = 5 * time.Minute // of what a server may ask for
+	stableAfter       = 5 * time.Second // a connection that was open for this long was good: the next wait is short again
+	longestRetryAfter = 5 * time.Minute // that a server may ask for
 )
 
-// delay grows exponentially and is random over its whole length ("full jitter"), so that the clients of a server
-// that restarts do not all come back in the same moment. failures is how many came before this one, in a row.
+// delay returns a wait that grows exponentially and is random over its whole length ("full jitter"), so that the
+// clients of a server that restarts do not all come back at the same moment. failures is how many failures in a row
+// came before this one.
 func delay(failures int, random func() float64) time.Duration {
 	return time.Duration(random() * float64(doubled(firstDelay, failures)))
 }
 
-// doubled is d·2ⁿ, but not more than longestDelay.
+// doubled returns d·2ⁿ, but not more than longestDelay.
 func doubled(d time.Duration, n int) time.Duration {
 	for ; n > 0 && d < longestDelay; n-- {
 		d *= 2
@@ -30,7 +31,7 @@ func doubled(d time.Duration, n int) time.Duration {
 	return min(d, longestDelay)
 }
 
-// retryAfter is how long the server that answered with err asked to be left alone (RFC 9110 section 10.2.3).
+// retryAfter returns how long the server that answered with err asked clients to wait (RFC 9110, section 10.2.3).
 func retryAfter(err error, now time.Time) time.Duration {
 	var refused *ws.HandshakeError
 	if !errors.As(err, &refused) {

@@ -13,46 +13,47 @@ import (
 	"echows/ws"
 )
 
-// ChatConfig holds the settings of a Chat: Name or Token is needed, the rest has defaults.
+// ChatConfig holds the settings of a Chat. Name or Token is required; the rest has defaults.
 //
-// The callbacks are called one at a time. While one runs nothing is received, no acknowledgement either: none may
-// wait for a Post, or for the end of the Chat.
+// The callbacks are called one at a time. While one runs, nothing is received, not even an acknowledgement. So none may wait
+// for a Post, or for the end of the Chat.
 type ChatConfig struct {
-	// Name is who to sign in as, with 1 to 32 characters.
+	// Name is the name to sign in with, of 1 to 32 characters.
 	Name string
-	// Token is that of a session, to be used as long as it is good; after that Name signs in, if there is one.
+	// Token is a session's token, which is used as long as it is valid. After that, the Chat signs in with Name, if there is
+	// one.
 	Token string
-	// After is the sequence of the last message seen, such as new(seq): it begins with those that came after it,
-	// 0 being before all. By default it begins with the newest 50.
+	// After is the sequence of the last message that the program has seen, such as new(seq); the Chat begins with the
+	// messages after it, and with the first one for 0. By default it begins with the newest 50.
 	After *uint64
 
-	// OnMessage is called with each message of the room, one's own too, in the room's order and each once.
+	// OnMessage is called with each message of the room, including one's own, in the room's order and once each.
 	OnMessage func(m Message)
-	// OnHistory is called for what was posted before the connection, or while there was none, perhaps page by page;
-	// OnMessage is called with these messages after it.
+	// OnHistory is called with the messages that were posted before the connection, or while there was none, perhaps page by
+	// page. Then OnMessage is called with each of them.
 	OnHistory func(h History)
 	// OnPresence is called with the number of connections in the room.
 	OnPresence func(count int)
-	// OnPeople is called after OnPresence with who is in the room, each session once; the server names no more
-	// than its longest list has. A server that does not say who is there causes no call.
+	// OnPeople is called after OnPresence with the people in the room, one for each session. The server may leave some out of
+	// a long list. If the server does not say who is there, OnPeople is not called.
 	OnPeople func(people []Person)
-	// OnState is that of Config.
+	// OnState is as in Config.
 	OnState func(state State, wait time.Duration, err error)
 
-	// Dial holds the settings of each connection. Header, TLS, Proxy and Jar are used for requests too.
+	// Dial holds the settings of each connection. Header, TLS, Proxy and Jar are used for HTTP requests, too.
 	Dial ws.DialConfig
-	// Timeout bounds one attempt with all its requests, as that of Config.
+	// Timeout bounds one attempt with all its requests, as in Config.
 	Timeout time.Duration
 
 	random func() float64
 }
 
-// Message is one of the room.
+// Message is a message of the room.
 type Message struct {
-	Seq  uint64    `json:"seq"` // rises within the room
-	ID   string    `json:"id"`  // its sender's own
-	From string    `json:"from"`
-	Mark string    `json:"mark"` // tells people of one name apart; "" where the server has none
+	Seq  uint64    `json:"seq"`  // rises within the room
+	ID   string    `json:"id"`   // chosen by its sender
+	From string    `json:"from"` // the sender's name
+	Mark string    `json:"mark"` // tells people with the same name apart; "" if the server has none
 	Text string    `json:"text"`
 	At   time.Time `json:"at"` // UTC
 }
@@ -60,18 +61,18 @@ type Message struct {
 // Person is somebody in the room.
 type Person struct {
 	Name string `json:"name"`
-	Mark string `json:"mark"` // as that of a Message
+	Mark string `json:"mark"` // as in Message
 }
 
-// History is what was posted before a connection, or one page of it.
+// History holds the messages that were posted before a connection, or one page of them.
 type History struct {
-	Messages []Message // that were not seen before, oldest first
-	Complete bool      // false: there were more than these, not seen before, that are skipped
+	Messages []Message // those that were not seen before, oldest first
+	Complete bool      // false if messages that were not seen before are left out
 	More     bool      // another page follows
 }
 
-// Chat is a member of a room, who comes back. Its methods may be called from any goroutine at any time; which of
-// them callbacks may call is said there.
+// Chat is a member of a chat room that comes back. Its methods may be called from any goroutine at any time. Each says
+// whether callbacks may call it.
 type Chat struct {
 	config ChatConfig
 	base   *url.URL
@@ -85,25 +86,25 @@ type Chat struct {
 	// Owned by whichever goroutine of the Conn is busy.
 	socket  *ws.Socket
 	token   string
-	refused int  // upgrades in a row, for their tickets
-	first   bool // page of this connection's history is to come
+	refused int  // upgrades in a row that were refused for their tickets
+	first   bool // the first page of this connection's history is to come
 
 	mu      sync.Mutex // guards the rest
-	name    string     // as the server has it
+	name    string     // as the server writes it
 	seen    *uint64    // the last message's sequence; nil before the first history
 	send    func(ws.Message) error
-	queue   []*post // not answered, in order
-	sent    []*post // on this connection, in order, and not answered there
+	queue   []*post // posts without an answer, in order
+	sent    []*post // those sent on this connection and not answered there, in order
 	paused  bool
-	pauses  int   // in a row, without anything stored between
-	isEnded bool  // nothing is posted any more, because of
-	why     error // nil for Close
+	pauses  int   // in a row, with nothing stored in between
+	isEnded bool  // nothing is posted any more
+	why     error // the reason; nil for Close
 }
 
-// JoinChat begins to join a room, and returns at once. base is the server's address, such as
-// "https://example.com". The Chat lives until Close, until ctx ends, or until the server refuses it for good: for a
-// room that cannot be (404), a session that is over where there is no Name (401), a name that it does not take
-// (400). Who calls JoinChat waits for Done.
+// JoinChat begins to join a room, and returns at once. base is the server's address, such as "https://example.com". The
+// Chat lives until Close, until ctx ends, or until the server refuses it for good: because no room can have that name
+// (404), because the session is over and there is no Name (401), or because it does not accept the Name (400). The
+// caller of JoinChat must wait for Done.
 func JoinChat(ctx context.Context, base, room string, cfg ChatConfig) *Chat {
 	c := newChat(room, cfg)
 	c.conn = newConn(ctx, c.place, Config{
@@ -174,21 +175,21 @@ func (c *Chat) setBase(base string) error {
 	return nil
 }
 
-// Close leaves the room and returns at once; Done tells when it is over. Posts under way end with an error: they
-// may be stored, or not. Callbacks may call it.
+// Close leaves the room and returns at once; Done tells when the Chat has ended. Posts that wait end with an error;
+// they may be stored or not. Callbacks may call it.
 func (c *Chat) Close() { c.conn.Close(ws.CloseNormal, "") }
 
-// Now ends a wait for the next attempt to connect, as Conn.Now does. Callbacks may call it.
+// Now ends a wait between attempts to connect, as Conn.Now does. Callbacks may call it.
 func (c *Chat) Now() { c.conn.Now() }
 
-// Done is closed when the Chat has ended, and calls nothing more.
+// Done returns a channel that is closed when the Chat has ended and makes no more calls.
 func (c *Chat) Done() <-chan struct{} { return c.done }
 
-// Err is why the Chat has ended; nil before, and where Close was called. It is as that of a Conn; a
-// *ws.HandshakeError may also be the answer to the request for a session or a ticket.
+// Err returns why the Chat has ended: nil before that, and after Close. See Conn.Err for the errors; a
+// *ws.HandshakeError may also be the answer to a request for a session or a ticket.
 func (c *Chat) Err() error { return c.conn.Err() }
 
-// run is the Chat's own goroutine: it waits for the end of pauses, and of the Conn.
+// run is the Chat's own goroutine. It waits for the end of pauses, and for that of the Conn.
 func (c *Chat) run(over <-chan struct{}) {
 	defer close(c.done)
 	timer := time.NewTimer(time.Hour)

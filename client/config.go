@@ -12,21 +12,21 @@ import (
 	"echows/ws"
 )
 
-// ErrNotConnected is what sending returns while there is no connection. Nothing was sent, and nothing will be.
+// ErrNotConnected is the error of sending while there is no connection. The message was not sent, and will not be.
 var ErrNotConnected = errors.New("client: not connected")
 
-// Target says where to connect. It is called before each attempt, with a context that ends with Config.Timeout, and
-// may take its time: to get a ticket, for example. header is sent beside that of Config.Dial. An error counts as a
-// failed attempt; a *ws.HandshakeError is judged as one of the server's.
+// Target returns where to connect. It is called before each attempt, with a context that ends after Config.Timeout, and
+// may take its time, for example to get a ticket. header is sent in addition to that of Config.Dial. An error counts as
+// a failed attempt; a *ws.HandshakeError has the same effect as one from the server.
 type Target func(ctx context.Context) (url string, header http.Header, err error)
 
-// URL is the Target that is always the same: a ws:, wss:, http: or https: address.
+// URL returns a Target that is always the same address: a ws:, wss:, http: or https: URL.
 func URL(address string) Target {
 	err := checkURL(address)
 	return func(context.Context) (string, http.Header, error) { return address, nil, err }
 }
 
-// checkURL says what is wrong with an address that no attempt would mend.
+// checkURL returns a permanentError if an address is wrong.
 func checkURL(address string) error {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -43,7 +43,7 @@ func checkURL(address string) error {
 	return nil
 }
 
-// permanentError is one that no further attempt would mend.
+// permanentError is an error that no further attempt can change.
 type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
@@ -52,7 +52,7 @@ func (e *permanentError) Unwrap() error { return e.error }
 type State int
 
 const (
-	StateConnecting State = iota // asks the Target, and shakes hands
+	StateConnecting State = iota // calls the Target, and shakes hands
 	StateOpen                    // messages can be sent
 	StateWaiting                 // for the next attempt
 	StateClosed                  // for good
@@ -68,19 +68,19 @@ func (s State) String() string {
 type Config struct {
 	// Dial holds the settings of each connection.
 	Dial ws.DialConfig
-	// Timeout bounds one attempt, the Target's part and the handshake together; 10 s by default.
+	// Timeout bounds one attempt, including the Target and the handshake; 10 s by default.
 	Timeout time.Duration
-	// OnOpen is called for each connection, before anything is read from it. It may send, and register OnPong with
-	// s. An error closes the connection, as one of a ws.Handler does.
+	// OnOpen is called for each connection, before anything is read from it. It may send, and register OnPong with s.
+	// An error closes the connection, as the error of a ws.Handler does.
 	OnOpen func(s *ws.Socket) error
-	// OnMessage is called with each message. m.Data is valid until it returns. An error closes the connection, with
-	// the code of a *ws.CloseError, otherwise with 1011; whether another follows is for Retry to say.
+	// OnMessage is called with each message. m.Data is valid until it returns. An error closes the connection, with the code
+	// of a *ws.CloseError, or otherwise with 1011; Retry then decides whether to connect again.
 	OnMessage func(m ws.Message) error
-	// OnState is called at each change. wait is how long StateWaiting will last at most. err is why the last
-	// connection or attempt ended, in StateWaiting and StateClosed; nil where Close was called.
+	// OnState is called at each change. wait is how long StateWaiting will last at most. In StateWaiting and StateClosed, err
+	// is why the last connection or attempt ended; it is nil after Close.
 	OnState func(state State, wait time.Duration, err error)
-	// Retry reports whether to come back after err, which is, or wraps, a *ws.CloseError where there was a
-	// connection, and otherwise says why there was none; Retryable by default.
+	// Retry reports whether to connect again after err. If there was a connection, err is or wraps a *ws.CloseError;
+	// otherwise it says why there was none. The default is Retryable.
 	Retry func(err error) bool
 
 	random func() float64 // in [0, 1)
@@ -108,9 +108,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Retryable reports whether another attempt may fare better than the one that ended with err. It may not after the
-// close codes 1002, 1003, 1007, 1008, 1009 and an application's own, 4000–4999; nor after an HTTP answer from 400 to
-// 499, such as 401, 403 or 404, but for 408, 425 and 429, which ask for patience; nor with a URL that is none.
+// Retryable reports whether another attempt may succeed after one that ended with err. It reports false for the close
+// codes 1002, 1003, 1007, 1008, 1009 and 4000–4999 (an application's own), for HTTP answers from 400 to 499, such as
+// 401, 403 or 404, except 408, 425 and 429, which ask for patience, and for an invalid URL.
 func Retryable(err error) bool {
 	var permanent *permanentError
 	if errors.As(err, &permanent) {

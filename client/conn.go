@@ -11,8 +11,7 @@ import (
 	"echows/ws"
 )
 
-// Conn is a WebSocket that comes back. Its methods may be called from any goroutine at any time, from callbacks
-// too.
+// Conn is a WebSocket that comes back. Its methods may be called from any goroutine at any time, also from callbacks.
 type Conn struct {
 	target Target
 	config Config
@@ -21,19 +20,18 @@ type Conn struct {
 	done   chan struct{}
 	wakeUp chan struct{} // holds one when a wait is to end
 
-	try func() (open time.Duration, err error) // attempt, but for tests
+	try func() (open time.Duration, err error) // attempt, except in tests
 
 	mu      sync.Mutex // guards the rest
 	state   State
 	socket  *ws.Socket     // nil while there is none
 	again   bool           // Again ended the connection
 	closing *ws.CloseError // what Close was called with
-	err     error          // why it ended
+	err     error          // why the Conn ended
 }
 
-// Connect begins to connect, and returns at once. The Conn lives until Close, until ctx ends, which closes it
-// with 1001, or until an end after which Config.Retry does not want to come back. Who calls Connect waits for
-// Done.
+// Connect begins to connect, and returns at once. The Conn lives until Close, until ctx ends, which closes it with code
+// 1001, or until Config.Retry reports false. The caller of Connect must wait for Done.
 func Connect(ctx context.Context, target Target, cfg Config) *Conn {
 	c := newConn(ctx, target, cfg)
 	go c.run()
@@ -53,8 +51,8 @@ func newConn(ctx context.Context, target Target, cfg Config) *Conn {
 }
 
 // Send sends a message, as ws.Socket.Send does. The error is ErrNotConnected while there is no connection, and
-// otherwise says why the message cannot have gone out. Without an error it was written, or queued behind others:
-// whether it arrived, only an answer can tell.
+// otherwise says why the message was not sent. If there is no error, the message was written or queued; only an answer
+// can tell whether it arrived.
 func (c *Conn) Send(m ws.Message) error {
 	c.mu.Lock()
 	s := c.socket
@@ -72,12 +70,12 @@ func (c *Conn) Send(m ws.Message) error {
 	return nil
 }
 
-// SendText sends text, which must be UTF-8; as Send.
+// SendText is like Send, for a text message, which must be UTF-8.
 func (c *Conn) SendText(text string) error {
 	return c.Send(ws.Message{Opcode: ws.Text, Data: []byte(text)})
 }
 
-// SendJSON sends v as JSON in a text message; as Send.
+// SendJSON is like Send, for v encoded as JSON in a text message.
 func (c *Conn) SendJSON(v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -86,7 +84,7 @@ func (c *Conn) SendJSON(v any) error {
 	return c.Send(ws.Message{Opcode: ws.Text, Data: data})
 }
 
-// Now ends a wait early; at any other time it does nothing. It is for when the network is back.
+// Now ends a wait between attempts. At any other time it does nothing. Call it when the network is back, for example.
 func (c *Conn) Now() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,12 +93,12 @@ func (c *Conn) Now() {
 	}
 	select {
 	case c.wakeUp <- struct{}{}:
-	default: // it is told already
+	default: // it will wake up already
 	}
 }
 
-// Again ends the connection, if there is one, with 1000, and makes another without a wait; it ends a wait, as
-// Now does.
+// Again closes the connection with code 1000, if there is one, and connects again without a wait. If there is no
+// connection, Again does what Now does.
 func (c *Conn) Again() {
 	c.mu.Lock()
 	s := c.socket
@@ -113,8 +111,8 @@ func (c *Conn) Again() {
 	s.Close(ws.CloseNormal, "")
 }
 
-// Close ends the connection for good and returns at once; Done tells when it has ended. What was sent before goes
-// out first. Only the first call counts. A code that may not be sent is an error, and closes with 1011 instead.
+// Close ends the Conn for good and returns at once; Done tells when it has ended. Messages that were sent before go out
+// first. Only the first call counts. If the code may not be sent, Close closes with 1011 instead and returns an error.
 func (c *Conn) Close(code ws.CloseCode, reason string) error {
 	why := &ws.CloseError{Code: code, Reason: reason}
 	if !code.MayBeSent() {
@@ -137,10 +135,10 @@ func (c *Conn) Close(code ws.CloseCode, reason string) error {
 	return nil
 }
 
-// Done is closed when the Conn has ended, and calls nothing more.
+// Done returns a channel that is closed when the Conn has ended and makes no more calls.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is why the Conn has ended; nil before, and where Close was called. It is, or wraps, a *ws.CloseError, a
+// Err returns why the Conn has ended: nil before that, and after Close. The error is or wraps a *ws.CloseError, a
 // *ws.HandshakeError, the Target's error, or the context's.
 func (c *Conn) Err() error {
 	c.mu.Lock()
@@ -159,7 +157,7 @@ func (c *Conn) run() {
 	c.setState(StateClosed, 0, err)
 }
 
-// stay connects, again and again, and returns why it does not any more.
+// stay connects again and again, and returns why it stopped.
 func (c *Conn) stay() error {
 	failures := 0
 	for {
@@ -177,7 +175,7 @@ func (c *Conn) stay() error {
 		case !c.config.Retry(err):
 			return err
 		}
-		// Those whom a server told the same time do not all come back at its end.
+		// The clients to which a server gave the same time must not all come back when it is over.
 		wait := retryAfter(err, time.Now()) + delay(failures, c.config.random)
 		failures++
 		c.setState(StateWaiting, wait, err)
@@ -187,7 +185,7 @@ func (c *Conn) stay() error {
 	}
 }
 
-// wait reports whether to go on.
+// wait waits for d, or until Now is called, and reports whether to go on.
 func (c *Conn) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -200,7 +198,7 @@ func (c *Conn) wait(d time.Duration) bool {
 	return true
 }
 
-// cause is why the context has ended; nil for Close.
+// cause returns why the context has ended: nil for Close.
 func (c *Conn) cause() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -221,7 +219,7 @@ func (c *Conn) takeAgain() bool {
 func (c *Conn) setState(state State, wait time.Duration, err error) {
 	c.mu.Lock()
 	c.state = state
-	if state == StateConnecting { // whoever wanted that before has it
+	if state == StateConnecting { // which is what an earlier Now wanted
 		select {
 		case <-c.wakeUp:
 		default:

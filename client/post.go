@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	mostPosts = 1000        // under way; who posts more waits
-	window    = 8           // posts sent at once, before an answer: fewer than a server takes in a burst
-	firstMove = time.Second // the shortest pause, after a refusal that passes; doubled for each further one
-	maxFrame  = 64 << 10    // bytes of a post on the wire; the longest good text takes fewer
+	mostPosts = 1000        // that wait for their answers; further calls of Post wait
+	window    = 8           // posts sent before an answer has come: fewer than a server takes in a burst
+	firstMove = time.Second // the shortest pause after a temporary refusal; doubled after each further one
+	maxFrame  = 64 << 10    // bytes of a post on the wire; the longest valid text takes fewer
 )
 
-// Refused is the error of a post that the server did not take, and will not: Code is "bad_text", "bad_id", or one
-// that this package does not know.
+// Refused is the error of a post that the server will never store. Code is "bad_text", "bad_id", or a code that this
+// package does not know.
 type Refused struct {
 	Code    string
 	Message string // for people
@@ -30,29 +30,29 @@ func (e *Refused) Error() string {
 	return "client: the post was refused: " + e.Message + " (" + e.Code + ")"
 }
 
-// post is one that is under way.
+// post is a post that waits for its answer.
 type post struct {
 	id, text string
 	message  ws.Message
-	inFlight bool          // sent on this connection
+	inFlight bool          // it was sent on this connection
 	answered chan struct{} // closed when seq or err is set
 	seq      uint64
 	err      error
 }
 
-// Post posts text, and returns when it is stored, with its sequence. While there is no connection it waits, and what
-// is not acknowledged is posted again by the next one; what the server does not take at the moment, because of a
-// limit or because its store is away, is posted again after a pause, until ctx ends. 1,000 posts may be under way;
-// one more waits for one of them. Posts of one goroutine are stored in its order.
+// Post posts text, and returns its sequence when it is stored. While there is no connection, Post waits; a post that was not
+// acknowledged is sent again on the next connection. If the server cannot take it at the moment, because of a limit or
+// because its store is away, it is sent again after a pause, until ctx ends. 1,000 posts may wait for their answers; another
+// one waits until one of them has its answer. Posts of one goroutine are stored in its order.
 //
-// The error is a *Refused, the context's, or ErrNotConnected once the Chat has ended. In the latter two cases the
-// message may be stored, or not. Callbacks may not call it, since they would wait for themselves.
+// The error is a *Refused, ctx's, or ErrNotConnected if the Chat has ended. In the latter two cases the message may be stored
+// or not. Callbacks must not call Post, since they would wait for themselves.
 func (c *Chat) Post(ctx context.Context, text string) (seq uint64, err error) {
 	return c.PostID(ctx, rand.Text(), text)
 }
 
-// PostID is Post under an id of one's own, with 1 to 64 characters. The same id of the same session within five
-// minutes is the same message: what may be stored or not can be posted again.
+// PostID is like Post, with an id of the caller's choice, of 1 to 64 characters. Within five minutes, the same id from
+// the same session is the same message. So a message that may be stored or not can be posted again.
 func (c *Chat) PostID(ctx context.Context, id, text string) (seq uint64, err error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -76,7 +76,7 @@ func (c *Chat) PostID(ctx context.Context, id, text string) (seq uint64, err err
 	return p.seq, p.err
 }
 
-// enqueue makes a post, and sends it if that can be.
+// enqueue makes a post, and sends it if possible.
 func (c *Chat) enqueue(id, text string) (*post, error) {
 	data, err := json.Marshal(map[string]string{"type": "post", "id": id, "text": text})
 	switch {
@@ -103,7 +103,7 @@ func (c *Chat) enqueue(id, text string) (*post, error) {
 	return p, nil
 }
 
-// settle ends a post; mu is held. One that is still in flight stays in sent until it is answered.
+// settle ends a post; mu is held. A post in flight stays in sent until it is answered.
 func (c *Chat) settle(p *post, seq uint64, err error) {
 	i := slices.Index(c.queue, p)
 	if i < 0 {
@@ -114,7 +114,7 @@ func (c *Chat) settle(p *post, seq uint64, err error) {
 	close(p.answered)
 }
 
-// transmit sends what waits, as far as the window goes; mu is held.
+// transmit sends waiting posts, as many as the window allows; mu is held.
 func (c *Chat) transmit() {
 	if c.send == nil || c.paused {
 		return
@@ -127,14 +127,14 @@ func (c *Chat) transmit() {
 			continue
 		}
 		if c.send(p.message) != nil {
-			return // the connection is about to end, or its buffer is full: then an answer will come
+			return // the connection is about to end, or its buffer is full, and then an answer will come
 		}
 		p.inFlight = true
 		c.sent = append(c.sent, p)
 	}
 }
 
-// joined is called when the history has come: send sends on the new connection.
+// joined is called when the history has come. send sends on the new connection.
 func (c *Chat) joined(send func(ws.Message) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +142,7 @@ func (c *Chat) joined(send func(ws.Message) error) {
 	c.transmit()
 }
 
-// disconnected makes what was sent on the last connection wait for the next.
+// disconnected makes the posts that were sent on the last connection wait for the next one.
 func (c *Chat) disconnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,8 +178,8 @@ func (c *Chat) refusedPost(id string, why *Refused) {
 	c.transmit()
 }
 
-// answered takes the post that is answered out of those that were sent; mu is held. A server answers in order, so
-// an answer without an id, which a bad one gets, is to the oldest.
+// answered removes the post that is answered from sent; mu is held. A server answers in order, so an answer without an
+// id, which a post with a bad id gets, is for the oldest post.
 func (c *Chat) answered(id string) *post {
 	i := slices.IndexFunc(c.sent, func(p *post) bool { return id == "" || p.id == id })
 	if i < 0 {
@@ -191,7 +191,8 @@ func (c *Chat) answered(id string) *post {
 	return p
 }
 
-// hold makes a pause; mu is held. What is sent already is refused with it, most likely, and does not make it longer.
+// hold makes a pause; mu is held. Posts that were already sent are most likely refused, too, and do not make the pause
+// longer.
 func (c *Chat) hold() {
 	if c.paused {
 		return
@@ -201,7 +202,7 @@ func (c *Chat) hold() {
 	c.pauses++
 	wait := least + time.Duration(c.config.random()*float64(least))
 	select {
-	case <-c.pause: // of the connection before
+	case <-c.pause: // of the last connection
 	default:
 	}
 	c.pause <- wait

@@ -6,7 +6,7 @@ import (
 	"echows/ws"
 )
 
-// frame is whatever the server says.
+// frame is any message of the server.
 type frame struct {
 	Type string `json:"type"`
 	Message
@@ -19,7 +19,7 @@ type frame struct {
 	Reason   string    `json:"message"`
 }
 
-// receive takes one message of the server. What it does not know is of a newer server, and let pass.
+// receive takes one message of the server. Messages that it does not know come from a newer server, and are ignored.
 func (c *Chat) receive(m ws.Message) error {
 	var f frame
 	if !m.IsText() || json.Unmarshal(m.Data, &f) != nil {
@@ -43,7 +43,7 @@ func (c *Chat) receive(m ws.Message) error {
 	return nil
 }
 
-// history takes one page of what was missed. After the last one, what was not acknowledged is posted again.
+// history takes one page of missed messages. After the last page, posts that were not acknowledged are sent again.
 func (c *Chat) history(f frame) {
 	c.mu.Lock()
 	if c.first && !f.Complete && c.startsAnew(f.Messages) {
@@ -59,13 +59,13 @@ func (c *Chat) history(f frame) {
 	}
 }
 
-// startsAnew reports whether the server has lost what it had, and counts from the beginning: then it sends its
-// newest messages, whose sequences are before the last one seen.
+// startsAnew reports whether the server has lost its messages and counts from the beginning. It then sends its newest
+// messages, whose sequences are before that of the last message seen.
 func (c *Chat) startsAnew(messages []Message) bool {
 	return len(messages) == 0 || c.seen != nil && messages[0].Seq <= *c.seen
 }
 
-// fresh returns the messages that were not seen before, and takes the posts among them as stored.
+// fresh returns the messages that were not seen before, and settles the posts among them as stored.
 func (c *Chat) fresh(messages []Message) []Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +86,7 @@ func (c *Chat) fresh(messages []Message) []Message {
 	return fresh
 }
 
-// own returns the post that m is, if it is not known to be stored. An id alone may be another's.
+// own returns the waiting post that m is, or nil. The id alone does not tell: another sender may have chosen the same.
 func (c *Chat) own(m Message) *post {
 	for _, p := range c.queue {
 		if p.id == m.ID && p.text == m.Text && (c.name == "" || c.name == m.From) {

@@ -13,8 +13,8 @@ import (
 	"echows/ws"
 )
 
-// httpClient makes the client for requests. Each has a connection of its own: there are two before each attempt,
-// and none for long after.
+// httpClient makes the client for HTTP requests. Each request has a connection of its own: there are two before each
+// attempt, and then none for a long time.
 func httpClient(cfg ws.DialConfig) *http.Client {
 	proxy := cfg.Proxy
 	if proxy == nil {
@@ -26,7 +26,7 @@ func httpClient(cfg ws.DialConfig) *http.Client {
 	}
 }
 
-// place says where to connect, with a new ticket each time.
+// place is the Target: the room's address with a new ticket.
 func (c *Chat) place(ctx context.Context) (string, http.Header, error) {
 	ticket, err := c.ticket(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (c *Chat) place(ctx context.Context) (string, http.Header, error) {
 	return u.String(), nil, nil
 }
 
-// ticket returns a new ticket, and signs in for it where that is needed.
+// ticket returns a new ticket, and signs in first if necessary.
 func (c *Chat) ticket(ctx context.Context) (string, error) {
 	if c.token != "" {
 		ticket, err := c.takeTicket(ctx)
@@ -58,8 +58,8 @@ func (c *Chat) ticket(ctx context.Context) (string, error) {
 	return ticket, lasting(err)
 }
 
-// signIn begins a session. The server takes who has a new one for another: what is posted again under its id, it
-// does not know. But what it stored before is in the history, which comes first.
+// signIn begins a session. To the server, a new session is another person, so it does not recognize the ids of posts
+// from an earlier one. But posts that it stored before are in the history, which comes first.
 func (c *Chat) signIn(ctx context.Context) error {
 	var got struct{ Token, Name string }
 	if err := c.ask(ctx, "session", "", map[string]string{"name": c.config.Name}, &got); err != nil {
@@ -78,7 +78,7 @@ func (c *Chat) takeTicket(ctx context.Context) (string, error) {
 	return got.Ticket, err
 }
 
-// ask posts a request. An answer other than 201 is a *ws.HandshakeError.
+// ask sends a POST request and decodes the answer. An answer other than 201 is a *ws.HandshakeError.
 func (c *Chat) ask(ctx context.Context, path, token string, body, answer any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -120,7 +120,7 @@ func isUnauthorized(err error) bool {
 	return errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized
 }
 
-// lasting marks the refusals that another request would get again.
+// lasting marks refusals that another request would get again as permanent.
 func lasting(err error) error {
 	if refused := (*ws.HandshakeError)(nil); errors.As(err, &refused) && !retryableStatus(refused.StatusCode) {
 		return &permanentError{err}
@@ -128,11 +128,11 @@ func lasting(err error) error {
 	return err
 }
 
-// mostRefused is how many tickets may be refused in a row. One can be for no fault of its own: they are lost when
-// the server starts anew.
+// mostRefused is how many tickets may be refused in a row. A single refusal may be no one's mistake: tickets are lost
+// when the server restarts.
 const mostRefused = 3
 
-// retry judges more mildly than Retryable where the chat knows better.
+// retry is like Retryable, but also tries again where the chat knows better.
 func (c *Chat) retry(err error) bool {
 	var permanent *permanentError
 	if errors.As(err, &permanent) {

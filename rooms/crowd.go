@@ -24,25 +24,25 @@ type stats struct {
 const (
 	crowdPause = time.Second     // between two times that everyone is told
 	countTime  = 2 * time.Second // for other nodes to say how many they have
-	mostNamed  = 3               // in one announcement
+	mostNamed  = 3               // people in one announcement
 )
 
-// crowd tells a namespace who came and went, and how many there are: at once where it was quiet, and then once a
-// second, so that a flood of comings and goings costs everyone else three events a second.
+// crowd tells a namespace who came, who left, and how many people there are: at once after a quiet time, and then once
+// a second at most, so that a flood of arrivals costs everyone else no more than three events a second.
 type crowd struct {
 	namespace *socketio.Namespace
 
 	mu      sync.Mutex
 	came    flock
 	went    flock
-	newest  string      // the id of the last who came
+	newest  string      // the socket id of the last person who came
 	changed bool        // since everyone was told
 	timer   *time.Timer // for the next time; nil while it is quiet
 }
 
-// flock is some people: those who are named, and how many they are.
+// flock is some people: a few names, and how many there are in all.
 type flock struct {
-	names []string // between quotation marks, which no name has: a name such as "bo left" tells nobody that bo has left
+	names []string // in quotation marks, which no name contains: so a person named "bo left" cannot make others believe that bo left
 	count int
 }
 
@@ -52,7 +52,7 @@ func (f *flock) add(name string) {
 	}
 }
 
-// did is a sentence such as: “ana”, “bo”, “cem” and 7 others left.
+// did returns a sentence such as: “ana”, “bo”, “cem” and 7 others left.
 func (f *flock) did(what string) string {
 	switch others := f.count - len(f.names); {
 	case others == 1:
@@ -75,7 +75,7 @@ func (c *crowd) joined(name, id string) {
 
 func (c *crowd) left(name string) { c.note(func() { c.went.add(name) }) }
 
-// recount has everyone told how many there are.
+// recount tells everyone how many people there are.
 func (c *crowd) recount() { c.note(func() {}) }
 
 func (c *crowd) note(change func()) {
@@ -88,7 +88,7 @@ func (c *crowd) note(change func()) {
 	}
 }
 
-// tell tells everyone what has changed, and rests.
+// tell tells everyone what has changed, and sets the timer for the next time.
 func (c *crowd) tell() {
 	c.mu.Lock()
 	if !c.changed {

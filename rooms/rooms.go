@@ -1,4 +1,5 @@
-// Package rooms is the third lesson: events, announcements, a count, namespaces and rooms, as the page /rooms shows them.
+// Package rooms is the third lesson: the server's side of the page /rooms, with events, announcements, a count of
+// visitors, namespaces and rooms. Read it to learn package socketio.
 //
 // rooms.go: what visitors may do. crowd.go: what everyone is told of who came and who left.
 package rooms
@@ -24,7 +25,7 @@ const (
 	mostRooms = 10   // that one visitor may be in
 	longest   = 1000 // characters of a message
 	perSecond = 20   // events of one visitor; in bursts of twice as many
-	ofAddress = 200  // events of all visitors of one address, since many people hear each; in bursts of twice as many
+	ofAddress = 200  // events of all visitors from one address together, since many people hear each; in bursts of twice as many
 )
 
 // said is a message to a namespace, or to one of its rooms.
@@ -38,7 +39,7 @@ type said struct {
 type answer struct {
 	OK    bool     `json:"ok"`
 	Error string   `json:"error,omitempty"`
-	Rooms []string `json:"rooms,omitempty"` // those the visitor is in now
+	Rooms []string `json:"rooms,omitempty"` // the rooms that the visitor is in now
 }
 
 // These are always the same, so they are encoded once.
@@ -47,7 +48,7 @@ var (
 	tooMany = json.RawMessage(`{"ok":false,"error":"too many events; wait a moment"}`)
 )
 
-// visitorName is what a visitor is called.
+// visitorName is the key of a visitor's name.
 var visitorName = socketio.NewKey[string]("name")
 
 // Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another.
@@ -101,19 +102,19 @@ type visitor struct {
 	networks *middleware.RateLimiterMemoryStore // which all visitors of a network share
 }
 
-// rooms are those the visitor is in; a socket that came back is in them already.
+// rooms returns the rooms that the visitor is in. A socket that came back is already in its rooms.
 func (v *visitor) rooms() []string {
 	return slices.DeleteFunc(v.socket.Rooms(), func(room string) bool { return room == v.socket.ID() })
 }
 
-// asked is what a visitor's events carry.
+// asked is the argument of a visitor's events.
 type asked struct {
 	Room string `json:"room"`
 	Text string `json:"text"`
 }
 
-// limited answers an event with what f says, or with its error. It looks at an event's arguments only if the event is not
-// one too many.
+// limited returns a listener that calls f, and acknowledges the event with f's error or with the visitor's rooms. It
+// decodes the event only if it is not one too many.
 func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	return func(e socketio.Event) error {
 		if !v.mayGoOn() {
@@ -130,7 +131,7 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	}
 }
 
-// mayGoOn reports whether neither the visitor nor those of its address together send too much.
+// mayGoOn reports whether the visitor may send another event, by its own limit and by its network's.
 func (v *visitor) mayGoOn() bool {
 	if !v.events.Allow() {
 		return false

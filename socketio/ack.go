@@ -12,7 +12,7 @@ import (
 // noContext never ends.
 var noContext = context.Background()
 
-// pendingAck is an acknowledgement that can be given once.
+// pendingAck is an acknowledgement that the client waits for. It can be given once.
 type pendingAck struct {
 	id    uint64
 	given atomic.Bool
@@ -21,8 +21,8 @@ type pendingAck struct {
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e Event) WantsAck() bool { return e.ack != nil }
 
-// Ack gives it. Where none was asked for, or one was given, it does nothing. The error is ErrClosed, which a
-// listener may return, or says what is wrong with the arguments.
+// Ack sends the acknowledgement. If the client did not ask for one, or already has it, Ack does nothing. The error is
+// ErrClosed, which a listener may return, or says what is wrong with the arguments.
 func (e Event) Ack(args ...any) error {
 	if e.ack == nil || e.ack.given.Swap(true) {
 		return nil
@@ -30,9 +30,9 @@ func (e Event) Ack(args ...any) error {
 	return e.Socket.write(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true}, "", args)
 }
 
-// EmitWithAck sends an event and waits for the client's acknowledgement, or for ctx; if that has no deadline,
-// for Config.AckTimeout. Not in a callback of the same connection, which would keep the answer from being read. Who
-// comes back by recovery does not get the event again. The error is ErrClosed when the socket has ended, or ctx's.
+// EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or, if ctx has no deadline, for
+// Config.AckTimeout. A callback of the same connection must not call it, since it would keep the answer from being read.
+// Recovery does not repeat the event. The error is ErrClosed if the socket has ended, or ctx's.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]Arg, error) {
 	n := s.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -63,7 +63,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 }
 
-// EmitWithAck is Socket.EmitWithAck for an acknowledgement of one argument, decoded.
+// EmitWithAck is like Socket.EmitWithAck, and decodes the first argument of the acknowledgement.
 func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (T, error) {
 	var v T
 	answer, err := s.EmitWithAck(ctx, event, args...)
@@ -83,7 +83,7 @@ func (n *Namespace) ackContext(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(ctx, n.server.config.AckTimeout)
 }
 
-// expect has answer called with the acknowledgement of that id, or the error for which there will be none.
+// expect registers answer, to be called with the acknowledgement of that id, or with the reason why there will be none.
 func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *Socket) expectNoMore(id uint64) bool {
 	return owed
 }
 
-// acked hands an acknowledgement to who waits for it. One that nobody waits for came late, and is ignored.
+// acked hands an acknowledgement to whoever waits for it. If nobody does, it came late and is ignored.
 func (s *Socket) acked(p packet, attachments [][]byte) error {
 	s.mu.Lock()
 	answer := s.acks[p.id]
@@ -135,13 +135,13 @@ type Answer struct {
 	Args   []Arg  `json:"args"`
 }
 
-// Arg returns an argument, the first is 0. One that the client left out is null.
+// Arg returns the argument with index i, counted from 0. An argument that the client left out is null.
 func (a Answer) Arg(i int) Arg { return argOf(a.Args, i) }
 
 // MissingError says that not all clients acknowledged an event.
 type MissingError struct {
-	Missing int // sockets
-	Cause   error
+	Missing int   // sockets that did not
+	Cause   error // ctx's error, or that of asking other nodes
 }
 
 func (e *MissingError) Error() string {
@@ -149,9 +149,9 @@ func (e *MissingError) Error() string {
 }
 func (e *MissingError) Unwrap() error { return e.Cause }
 
-// EmitWithAck sends the event and waits until all who got it have acknowledged it, or have ended, or ctx has; if that
-// has no deadline, for Config.AckTimeout. It returns the acknowledgements that came, with a *MissingError if there
-// are fewer than sockets. Not in a callback of a socket that is meant. Nobody gets the event later.
+// EmitWithAck sends the event and waits until all sockets that got it have acknowledged it or ended, or until ctx ends; if
+// ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements that came, and a *MissingError if some did
+// not. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	n := e.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -184,7 +184,7 @@ func missingError(missing int, err error, ctx context.Context) error {
 	return &MissingError{missing, errors.Join(err, ctx.Err())}
 }
 
-// emitWithAck sends an event to this node's sockets and gathers what they answer, until ctx ends.
+// emitWithAck sends an event to this node's sockets and gathers their answers, until ctx ends.
 func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answer, missing int) {
 	g := &gathering{done: make(chan struct{})}
 	e.packet.id, e.packet.hasID = n.lastAck.Add(1), true

@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// Arg is one argument of an event or an acknowledgement, as it came. It can be sent on as it is.
+// Arg is one argument of an event or an acknowledgement, as it came. It can be emitted as it is.
 type Arg struct {
 	raw         []byte   // JSON, with placeholders for what is binary
 	attachments [][]byte // of the whole packet
 }
 
-// Decode decodes the argument into v, a pointer, as encoding/json does. What the client sent as binary
-// goes into a []byte, wherever it stands. The error is an ErrArguments.
+// Decode decodes the argument into v, which must be a pointer, as encoding/json does. Binary values go into a []byte,
+// wherever they are in the argument. The error is an ErrArguments.
 func (a Arg) Decode(v any) error {
 	if to, ok := v.(*Arg); ok {
 		*to = a
@@ -48,17 +48,17 @@ func (a Arg) Decode(v any) error {
 	return nil
 }
 
-// MarshalJSON writes what the client sent as binary in base64, as encoding/json does with a []byte.
+// MarshalJSON encodes the argument, with binary values in base64, as encoding/json encodes a []byte.
 func (a Arg) MarshalJSON() ([]byte, error) {
 	var v json.RawMessage
 	err := a.Decode(&v)
 	return v, err
 }
 
-// JSON is the argument as it came. What is binary in it stands as {"_placeholder":true,"num":0}.
+// JSON returns the argument as it came. A placeholder such as {"_placeholder":true,"num":0} stands for each binary value.
 func (a Arg) JSON() []byte { return a.raw }
 
-// IsBinary reports whether the argument is bytes, and nothing around them.
+// IsBinary reports whether the argument itself is a binary value.
 func (a Arg) IsBinary() bool {
 	_, end, ok := placeholderAt(a.raw, 0)
 	return ok && end == len(a.raw)
@@ -67,7 +67,7 @@ func (a Arg) IsBinary() bool {
 // errArgs is for a packet with more arguments than Limits.Arguments.
 var errArgs = &limitError{limitArguments, "a packet has too many arguments"}
 
-// decodeArgs splits an array, which is valid JSON, of at most so many values.
+// decodeArgs splits an array, which must be valid JSON, into at most most values.
 func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
 	args := make([]Arg, 0, 1) // most have one
 	for i := skipSpace(array, 0) + 1; ; i++ {
@@ -84,7 +84,8 @@ func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
 	}
 }
 
-// decodeEvent splits an event's array, which is valid JSON and begins with a name, into that and up to so many arguments.
+// decodeEvent splits an event's array, which must be valid JSON and begin with a name, into the name and at most most
+// arguments.
 func decodeEvent(array []byte, attachments [][]byte, most int) (name Arg, args []Arg, err error) {
 	i := skipSpace(array, skipSpace(array, 0)+1)
 	end := valueEnd(array, i)
@@ -96,8 +97,8 @@ func decodeEvent(array []byte, attachments [][]byte, most int) (name Arg, args [
 	return name, args, err
 }
 
-// isSimple reports whether b is an array, with nothing between its values, of strings without escapes, integers, true,
-// false and null: what most events are, and quicker to read.
+// isSimple reports whether b is an array, without white space, of strings without escapes, integers, true, false and null.
+// Most events are, and such an array is quicker to read.
 func isSimple(b []byte) bool {
 	if len(b) < 2 || b[0] != '[' {
 		return false
@@ -116,7 +117,7 @@ func isSimple(b []byte) bool {
 	return false
 }
 
-// simpleEnd is where the simple value that begins at i is over, or len(b) if there is none.
+// simpleEnd returns the end of the simple value that begins at i, or len(b) if there is none.
 func simpleEnd(b []byte, i int) int {
 	switch c := b[i]; {
 	case c == '"':
@@ -146,7 +147,7 @@ func simpleEnd(b []byte, i int) int {
 	return len(b)
 }
 
-// firstOf is the first value of an array, which is valid JSON.
+// firstOf returns the first value of an array, which must be valid JSON.
 func firstOf(array []byte) []byte {
 	i := skipSpace(array, skipSpace(array, 0)+1)
 	return array[i:valueEnd(array, i)]
@@ -159,7 +160,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// valueEnd is where the value that begins at i is over, in valid JSON.
+// valueEnd returns the end of the value that begins at i, in valid JSON.
 func valueEnd(b []byte, i int) int {
 	for depth := 0; i < len(b); i++ {
 		switch b[i] {
@@ -186,9 +187,8 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-// appendArgs writes an array of an event's name, unless that is "", and of what an application sends:
-// []byte, at the top or inside map[string]any and []any, becomes an attachment; an Arg stays what it was;
-// everything else is JSON.
+// appendArgs appends an array of an event's name, unless that is "", and of arguments. A []byte, as an argument or inside a
+// map[string]any or []any, becomes an attachment; an Arg stays as it came; everything else is encoded as JSON.
 func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][]byte, err error) {
 	dst = append(dst, '[')
 	if event != "" {
@@ -230,7 +230,7 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 		return append(dst, raw...), attachments, err
 	case []byte:
 		return appendPlaceholder(dst, len(attachments)), append(attachments, v), nil
-	case json.RawMessage: // what is encoded already, such as an answer that is always the same
+	case json.RawMessage: // already encoded, such as an answer that is always the same
 		if json.Valid(v) {
 			return append(dst, v...), attachments, nil
 		}
@@ -248,7 +248,7 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 	return append(dst, b.Bytes()[:b.Len()-1]...), attachments, nil // without the encoder's newline
 }
 
-// plain reports whether a text is JSON as it stands, between quotes.
+// plain reports whether a text needs no escapes in JSON.
 func plain(b []byte) bool {
 	for ; len(b) >= 8; b = b[8:] {
 		if w := binary.LittleEndian.Uint64(b); special(w) || w&highBits != 0 || hasZero(w^0x7f*lowBits) {
@@ -273,7 +273,7 @@ func special(w uint64) bool {
 
 func hasZero(w uint64) bool { return (w-lowBits)&^w&highBits != 0 }
 
-// plainByte are the bytes that stand for themselves.
+// plainByte has the bytes that need no escapes.
 var plainByte = func() (table [256]bool) {
 	for c := ' '; c < 0x7f; c++ {
 		table[c] = c != '"' && c != '\\'
@@ -281,7 +281,7 @@ var plainByte = func() (table [256]bool) {
 	return table
 }()
 
-// plainString is the text of a JSON string that is written without escapes.
+// plainString returns the text of a JSON string without escapes.
 func plainString(raw []byte) ([]byte, bool) {
 	if n := len(raw); n >= 2 && raw[0] == '"' && plain(raw[1:n-1]) {
 		return raw[1 : n-1], true
@@ -346,8 +346,7 @@ func withPlaceholders(v any, attachments [][]byte) (any, [][]byte) {
 	return v, attachments
 }
 
-// replacePlaceholders copies valid JSON, and has write put something in the place of each placeholder.
-// Text inside strings is left alone.
+// replacePlaceholders copies valid JSON; write appends what takes the place of each placeholder. Strings are left alone.
 func replacePlaceholders(raw []byte, write func(dst []byte, num int) ([]byte, error)) ([]byte, error) {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
@@ -374,7 +373,7 @@ func replacePlaceholders(raw []byte, write func(dst []byte, num int) ([]byte, er
 	return out, nil
 }
 
-// stringEnd is where the string that begins at i is over.
+// stringEnd returns the end of the string that begins at i.
 func stringEnd(raw []byte, i int) int {
 	if n := bytes.IndexByte(raw[i+1:], '"'); n >= 0 && bytes.IndexByte(raw[i+1:i+1+n], '\\') < 0 {
 		return i + n + 2 // most have no escapes
@@ -390,7 +389,7 @@ func stringEnd(raw []byte, i int) int {
 	return len(raw)
 }
 
-// placeholderAt reads the object that begins at i, if it is a placeholder: these two fields, in any order.
+// placeholderAt reads the object that begins at i, if it is a placeholder: the two fields in any order, and no other.
 func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 	length := bytes.IndexByte(raw[i:min(len(raw), i+128)], '}') + 1
 	if length == 0 || !bytes.Contains(raw[i:i+length], []byte(`"_placeholder"`)) {
@@ -408,8 +407,8 @@ func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 	return *p.Num, i + length, true
 }
 
-// checkPlaceholders reports whether all placeholders of a packet have an attachment. There are no more of
-// them than attachments: each stands for bytes that are copied when it is decoded.
+// checkPlaceholders checks that each placeholder of a packet has an attachment, and that there are no more placeholders than
+// attachments: decoding a placeholder copies its attachment.
 func checkPlaceholders(array []byte, attachments int) error {
 	n := 0
 	_, err := replacePlaceholders(array, func(dst []byte, num int) ([]byte, error) {

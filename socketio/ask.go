@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ackMargin is how long before its time is over a node answers with the acknowledgements that it has.
+// ackMargin is how long before its time is over a node answers with the acknowledgements that have come.
 const ackMargin = 200 * time.Millisecond
 
 // answer is called with what other nodes ask.
@@ -58,7 +58,8 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 	}
 }
 
-// ask asks the other nodes, and decodes each answer. A node that knows nothing of the namespace answers nothing.
+// ask asks the other nodes, and calls each with the decoded answers. A node without the namespace gives an empty answer,
+// which is left out.
 func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error {
 	data, err := m.encode()
 	if err != nil {
@@ -113,7 +114,7 @@ func (w wireAnswer) answer() Answer {
 func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachments [][]byte) (answers []Answer, missing int, err error) {
 	deadline, _ := ctx.Deadline()
 	wait := time.Until(deadline)
-	wait = max(wait-ackMargin, wait/2) // so that what came until then arrives in time
+	wait = max(wait-ackMargin, wait/2) // so that the acknowledgements which came until then arrive in time
 	m := message{
 		Kind: askAcks, Namespace: n.name, Rooms: e.audience.rooms, Except: e.audience.except, Volatile: e.volatile,
 		Wait: wait.Milliseconds(), payload: p.data, attachments: attachments,

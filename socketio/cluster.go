@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// cluster is a Server's side of its Adapter: what its namespaces tell the other nodes, and hear from them.
+// cluster is a Server's side of its Adapter: what its namespaces send to other nodes, and receive from them.
 //
-// Which subjects to listen to is told the adapter by a goroutine, since namespaces must not wait for it: the last word
-// on each counts.
+// A goroutine tells the adapter which subjects to listen to, since namespaces must not wait for it. For each subject, the
+// last wish counts.
 type cluster struct {
 	server  *Server
 	adapter Adapter
@@ -24,7 +24,7 @@ type cluster struct {
 	once  sync.Once
 
 	mu      sync.Mutex
-	wanted  map[string]bool // subjects to listen to, or not to any more
+	wanted  map[string]bool // subjects to listen to (true) or not to listen to any more
 	changed []func()
 }
 
@@ -52,7 +52,7 @@ func (c *cluster) run() {
 	}
 }
 
-// settle brings what is listened to to what is wanted.
+// settle listens to the subjects that are wanted now, and to no others.
 func (c *cluster) settle() {
 	c.mu.Lock()
 	wanted := c.wanted
@@ -67,7 +67,7 @@ func (c *cluster) settle() {
 	}
 }
 
-// refresh has the journal keep sockets that it would forget, until close.
+// refresh puts the sockets into the journal again before it forgets them, until close.
 func (c *cluster) refresh() {
 	tick := time.NewTicker(max(c.server.config.Recovery/3, time.Second))
 	defer tick.Stop()
@@ -83,7 +83,7 @@ func (c *cluster) refresh() {
 	}
 }
 
-// refreshSoon does so now.
+// refreshSoon has refresh do so now.
 func (c *cluster) refreshSoon() {
 	select {
 	case c.again <- struct{}{}:
@@ -97,7 +97,7 @@ func (c *cluster) close() {
 	c.ended.Wait()
 }
 
-// failed counts and logs what went wrong.
+// failed counts and logs an error, if there is one.
 func (c *cluster) failed(what string, err error) {
 	if err == nil {
 		return
@@ -115,7 +115,7 @@ func (c *cluster) tell(subject string, m message) {
 	c.failed("other nodes do not get an event", err)
 }
 
-// want says whether a subject is to be listened to.
+// want notes whether to listen to a subject.
 func (c *cluster) want(subject string, listen bool) {
 	c.mu.Lock()
 	c.wanted[subject] = listen
@@ -161,7 +161,7 @@ func hash(name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// publishLocked tells the other nodes of an event.
+// publishLocked sends an event to the other nodes.
 func (n *Namespace) publishLocked(e emission) {
 	c := n.server.cluster
 	if c == nil {
@@ -187,7 +187,7 @@ func (e emission) message(n *Namespace) message {
 	}
 }
 
-// nodeOf returns which other node a socket of that id is connected to, or "".
+// nodeOf returns the name of the other node that a socket with that id is connected to, or "".
 func (c *cluster) nodeOf(id string) string {
 	const nodeLen, idLen = 8, 24
 	if len(id) != idLen || id[:nodeLen] == c.node || !slices.Contains(c.adapter.Nodes(), id[:nodeLen]) {
@@ -196,7 +196,7 @@ func (c *cluster) nodeOf(id string) string {
 	return id[:nodeLen]
 }
 
-// hear is called with what other nodes tell.
+// hear is called with the messages of other nodes.
 func (c *cluster) hear(_, subject string, data []byte) {
 	m, err := decodeMessage(data)
 	if err != nil {
@@ -219,7 +219,7 @@ func (c *cluster) hear(_, subject string, data []byte) {
 	}
 }
 
-// notifyAll calls OnAnyOutgoing's functions with an event of another node.
+// notifyAll calls the OnAnyOutgoing functions of sockets with an event of another node.
 func (n *Namespace) notifyAll(watching []*Socket, m message) {
 	args, err := decodeArgs(m.payload, m.attachments, len(m.payload))
 	if err != nil {
@@ -238,7 +238,7 @@ func (n *Namespace) notifyAll(watching []*Socket, m message) {
 	}
 }
 
-// tellChange is called when a node came or went.
+// tellChange is called when a node came or left.
 func (c *cluster) tellChange() {
 	c.mu.Lock()
 	changed := slices.Clone(c.changed)
@@ -248,8 +248,8 @@ func (c *cluster) tellChange() {
 	}
 }
 
-// OnNodes adds a function that is called, from a goroutine of ours, when another node came or went: what is counted
-// over all nodes has changed. It must not wait. Without an Adapter it is never called.
+// OnNodes adds a function that is called, in a goroutine of ours, when another node came or left: numbers over all nodes have
+// changed then. The function must not block. Without an Adapter it is never called.
 func (s *Server) OnNodes(f func()) {
 	if s.cluster == nil {
 		return

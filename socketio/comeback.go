@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// trail is what recovery has to know of a socket beside the rooms it is in.
+// trail is what recovery has to know about a socket besides the rooms that it is in.
 type trail struct {
 	start uint64       // the offset of the last event before it
-	sent  uint64       // that of the last event that was sent to it, or start
+	sent  uint64       // that of the last event sent to it, or start
 	past  []membership // the rooms it left
-	floor uint64       // before this, its rooms are forgotten
+	floor uint64       // which rooms it was in before this offset is forgotten
 
-	unkept bool // since the last event that was sent, others were sent that have its offset
+	unkept bool // after the last event, events with the same offset were sent, which are not kept
 	before bool // events were sent to it before the offsets began anew
 }
 
-// memory is what a socket has where recovery is on.
+// memory is the part of a socket that exists only with recovery.
 type memory struct {
 	pid    string       // what the client comes back with
 	back   *kept        // what it was, until it is in its namespace
@@ -33,14 +33,14 @@ type memory struct {
 	times int   // that it came back
 }
 
-// membership is that a socket heard a room's events, those after since up to until.
+// membership says that a socket heard a room's events with offsets after Since and up to Until.
 type membership struct {
 	Room  string `json:"room"`
 	Since uint64 `json:"since"`
 	Until uint64 `json:"until,omitempty"` // 0: it still does
 }
 
-// maxPast is how many of the rooms that a socket left are known. A client whose socket left more, and that lost events
+// maxPast is how many of the rooms that a socket left are remembered. A client whose socket left more, and that missed events
 // of that time, is not recovered.
 const maxPast = 64
 
@@ -72,8 +72,8 @@ type kept struct {
 	got    uint64 // the same, read
 }
 
-// identify makes s the socket that its client had before, if that is kept, or still connected: then the server has not
-// noticed yet that it is gone. What it missed beginLocked finds.
+// identify gives s the identity of the socket that its client had before, if that socket is kept, or is still connected
+// because the server has not yet noticed the loss. beginLocked finds the events that it missed.
 func (r *recovery) identify(s *Socket) bool {
 	var said struct{ PID, Offset string }
 	if s.Auth(&said) != nil || said.PID == "" {
@@ -99,7 +99,8 @@ func (r *recovery) identify(s *Socket) bool {
 	return true
 }
 
-// take returns this node's socket of a pid, and forgets it, or nil. One that is connected ends.
+// take returns what this node keeps of the socket with a pid, or nil, and forgets it. If the socket is still connected,
+// it ends.
 func (r *recovery) take(pid string) *kept {
 	n := r.namespace
 	n.mu.Lock()
@@ -119,7 +120,8 @@ func (r *recovery) take(pid string) *kept {
 	return was
 }
 
-// beginLocked begins the trail of a socket and returns what it missed. One that cannot have all of it is a new one.
+// beginLocked begins the trail of a socket and returns the events that it missed. If it cannot have all of them, it is a new
+// socket.
 func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
 	was := s.back
 	s.back = nil
@@ -147,7 +149,7 @@ func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
 	return missed
 }
 
-// missedLocked returns the events that a socket missed, and whether these are all.
+// missedLocked returns the events that a socket missed, and reports whether these are all.
 func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	r.forgetLocked()
 	from, ok := r.fromLocked(was)
@@ -164,8 +166,8 @@ func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	return missed, bytes <= r.maxMissed
 }
 
-// fromLocked is the offset after which a socket misses events. A client that has the last event sent to it has missed
-// nothing before its end, however much others were sent meanwhile.
+// fromLocked returns the offset after which a socket has missed events. A client that got the last event sent to it has
+// missed nothing before its connection ended, however many events others got in between.
 func (r *recovery) fromLocked(was *kept) (uint64, bool) {
 	got := was.start
 	if was.offset == "" && was.before {
@@ -189,12 +191,12 @@ func (r *recovery) fromLocked(was *kept) (uint64, bool) {
 	return got, true
 }
 
-// afterLocked is the place in events of the first one after an offset.
+// afterLocked returns the index in events of the first event after an offset.
 func (r *recovery) afterLocked(offset uint64) int {
 	return sort.Search(len(r.events), func(i int) bool { return r.events[i].offset > offset })
 }
 
-// hears reports whether an event was for a socket, by the rooms it was in at the time.
+// hears reports whether an event was for the socket, given the rooms that it was in at the time.
 func (k *kept) hears(e *remembered) bool {
 	in := func(list []string) bool {
 		return slices.ContainsFunc(list, func(room string) bool { return k.wasIn(room, e.offset) })
@@ -209,7 +211,7 @@ func (k *kept) wasIn(room string, offset uint64) bool {
 	return room == k.id || slices.ContainsFunc(k.rooms, was) || slices.ContainsFunc(k.past, was)
 }
 
-// removedLocked is called when a socket ends, with the rooms it is in. lost says that its client may come back.
+// removedLocked is called when a socket ends, while it is still in its rooms. lost says that its client may come back.
 func (r *recovery) removedLocked(s *Socket, lost bool) {
 	delete(r.live, s.pid)
 	if !lost || r.ended {
@@ -223,7 +225,7 @@ func (r *recovery) removedLocked(s *Socket, lost bool) {
 	r.forgetLocked()
 }
 
-// describeLocked is what has to be known of a socket for it to come back.
+// describeLocked returns what has to be known about a socket for its client to come back.
 func (r *recovery) describeLocked(s *Socket) *kept {
 	k := &kept{id: s.id, pid: s.pid, trail: s.trail, epoch: r.epoch, times: s.times, size: keptSize}
 	for name, p := range s.rooms {

@@ -18,15 +18,15 @@ type conn struct {
 	session *engineio.Session
 
 	// Owned by the session's callbacks.
-	asked    bool          // CONNECT came
-	connects *rate.Limiter // nil before it came again
+	asked    bool          // a CONNECT came
+	connects *rate.Limiter // nil until a second one came
 
 	mu        sync.Mutex      // taken before a namespace's
 	ended     string          // the reason, once the connection is
-	timeout   *time.Timer     // until the first namespace is joined; then nil
+	timeout   *time.Timer     // nil once the first namespace is connected
 	sockets   []*Socket       // most connections have one
-	dismissed map[string]bool // namespaces that the server disconnected: the client may not know yet
-	partial   *partial        // nil where none waits
+	dismissed map[string]bool // namespaces that the server disconnected; the client may not know yet
+	partial   *partial        // nil if none waits
 }
 
 // partial is a packet that waits for its attachments.
@@ -62,7 +62,7 @@ func (s *Server) accept(session *engineio.Session) {
 	session.OnClose(c.end)
 }
 
-// receive takes one message: a packet, or an attachment of the one before. An error ends the connection.
+// receive takes one message: a packet, or an attachment of the packet before. An error ends the connection.
 func (c *conn) receive(m ws.Message) error {
 	err := c.take(m)
 	if past := (*limitError)(nil); err != nil && errors.As(err, &past) {
@@ -86,7 +86,8 @@ func (c *conn) take(m ws.Message) error {
 	return c.dispatch(s, p, nil)
 }
 
-// begin returns whose a packet is, or nil, and whether it is whole. One that has attachments waits for them.
+// begin returns the socket that a packet is for, or nil, and whether the packet is whole. A packet with attachments waits for
+// them.
 func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +112,7 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 	return nil, false, nil
 }
 
-// attach takes an attachment of the packet that waits, and dispatches that if it is the last.
+// attach takes an attachment of the packet that waits. With the last one, the packet is dispatched.
 func (c *conn) attach(data []byte) error {
 	p, attachments, err := c.attached(data)
 	if err != nil || attachments == nil {
@@ -146,7 +147,7 @@ func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 	return p, whole, nil
 }
 
-// holdLocked counts bytes of the packet that waits, unless all connections, or those of its address, hold too many.
+// holdLocked counts n more bytes of the packet that waits, unless all connections, or those of its address, hold too many.
 func (c *conn) holdLocked(n int) bool {
 	before := c.partial.counted()
 	c.partial.bytes += n
@@ -158,7 +159,7 @@ func (c *conn) holdLocked(n int) bool {
 	return true
 }
 
-// counted is how many bytes of the packet count.
+// counted returns how many bytes of the packet count.
 func (p *partial) counted() int { return max(p.bytes-partialFree, 0) }
 
 // letGoLocked forgets the packet that waits.
@@ -171,7 +172,7 @@ func (c *conn) letGoLocked() {
 	c.partial = nil
 }
 
-// dispatch hands a packet to its socket, or makes that.
+// dispatch hands a packet to its socket. A CONNECT makes the socket.
 func (c *conn) dispatch(s *Socket, p packet, attachments [][]byte) error {
 	switch {
 	case p.kind == kindConnectError:
@@ -249,14 +250,14 @@ func (c *conn) forget(s *Socket) {
 	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
 }
 
-// all are the connection's sockets.
+// all returns the connection's sockets.
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.sockets)
 }
 
-// send sends a packet that is the connection's own. That the connection has ended is no error.
+// send sends a packet that belongs to no socket. It is no error if the connection has ended.
 func (c *conn) send(p packet) error {
 	err := c.session.Send(ws.Message{Opcode: ws.Text, Data: p.encode()})
 	if errors.Is(err, engineio.ErrClosed) {
@@ -265,7 +266,7 @@ func (c *conn) send(p packet) error {
 	return err
 }
 
-// end is called when the connection has ended: from here on no socket is added to it.
+// end is called when the connection has ended. No socket is added to it afterwards.
 func (c *conn) end(reason string) {
 	c.mu.Lock()
 	c.ended = reason

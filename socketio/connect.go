@@ -8,15 +8,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Refusal is an error of Use with data for the client beside its message.
+// Refusal is an error of a Use function or a listener that the client reads.
 type Refusal struct {
 	Message string
-	Data    any
+	Data    any // encoded as JSON; the client finds it in err.data. nil for none
 }
 
 func (r *Refusal) Error() string { return r.Message }
 
-// What a CONNECT is refused with, in the words that the client reads.
+// The refusals of a CONNECT, in the words that the client reads.
 var (
 	errInvalidNamespace = &Refusal{Message: "Invalid namespace"} // the protocol's own
 	errTooManyConnects  = &Refusal{Message: "Too many connects; wait a moment"}
@@ -25,7 +25,7 @@ var (
 	errEnded            = errors.New("the connection has ended")
 )
 
-// connect answers a CONNECT: with CONNECT, or CONNECT_ERROR.
+// connect answers a CONNECT with CONNECT or CONNECT_ERROR.
 func (c *conn) connect(p packet) error {
 	if why := c.judgeConnect(p); why != nil {
 		return c.refuse(p.namespace, why)
@@ -57,7 +57,7 @@ func (c *conn) connect(p packet) error {
 	return nil
 }
 
-// judgeConnect says why a CONNECT is not even looked at, or nil.
+// judgeConnect returns the limit's refusal if the client sends too much, or nil.
 func (c *conn) judgeConnect(p packet) error {
 	limits := &c.server.config.Limits
 	again := c.asked
@@ -80,7 +80,7 @@ func (c *conn) judgeConnect(p packet) error {
 	return why
 }
 
-// admit runs what a new socket has to pass, and makes it one of its namespace's.
+// admit calls the Use functions with a new socket, and adds it to its namespace.
 func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 	n := s.namespace
 	if n.journal != nil {
@@ -96,7 +96,7 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 			}
 		}
 	}
-	c.mu.Lock() // held until the socket is in the namespace, so that the connection's end finds it
+	c.mu.Lock() // held until the socket is in the namespace, so that end finds it
 	defer c.mu.Unlock()
 	if c.ended != "" || !s.state.CompareAndSwap(judged, connected) {
 		return errEnded
@@ -108,7 +108,7 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 	return nil
 }
 
-// welcomeLocked answers CONNECT, and sends what the socket missed, if it comes back.
+// welcomeLocked answers CONNECT, and sends the events that the socket missed, if it comes back.
 func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	pid := ""
 	if s.memory != nil {
@@ -132,7 +132,7 @@ func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	n.server.counters.sent.of(s, len(missed))
 }
 
-// greet has OnConnect's functions meet the socket. OnDisconnect's functions run only afterwards.
+// greet calls the OnConnect functions. The OnDisconnect functions run only afterwards.
 func (s *Socket) greet(onConnect []func(*Socket) error) {
 	defer s.settle()
 	for _, f := range onConnect {
@@ -146,7 +146,7 @@ func (s *Socket) greet(onConnect []func(*Socket) error) {
 	}
 }
 
-// refuse answers a CONNECT with the reason why not.
+// refuse answers a CONNECT with CONNECT_ERROR and the reason.
 func (c *conn) refuse(namespace string, why error) error {
 	if errors.Is(why, errEnded) {
 		return nil

@@ -6,21 +6,21 @@ import (
 	"echows/socketio/engineio"
 )
 
-// The reasons for which a socket ends, beside those of engineio.
+// The reasons why a socket ends, besides those of engineio.
 const (
 	clientDisconnect = "client namespace disconnect"
 	serverDisconnect = "server namespace disconnect"
 )
 
-// lostReasons are those after which a client may come back to its socket.
+// lostReasons are the reasons after which a client may come back to its socket.
 var lostReasons = []string{
 	engineio.TransportClose, engineio.TransportError, engineio.PingTimeout, engineio.ForcedClose, engineio.ShuttingDown,
 }
 
-// OnDisconnect adds a function to be called, once, when the socket has ended, with the reason in the words
-// of the reference: "transport close", "ping timeout", "client namespace disconnect" and so on. Rooms still tells
-// the rooms it was in. It runs in a goroutine of its own, after OnConnect's functions; on a socket that has ended,
-// at once.
+// OnDisconnect adds a function that is called once after the socket has ended, with the reason in the words of the
+// reference: "transport close", "ping timeout", "client namespace disconnect" and so on. Rooms still returns the rooms that
+// the socket was in. The function runs in a goroutine of its own, after the OnConnect functions. If the socket has already
+// ended, it is called at once.
 func (s *Socket) OnDisconnect(f func(reason string)) {
 	s.mu.Lock()
 	s.listeners.disconnect = append(s.listeners.disconnect, f)
@@ -28,8 +28,8 @@ func (s *Socket) OnDisconnect(f func(reason string)) {
 	s.tellEnd()
 }
 
-// Disconnect ends the socket: the client is told, and does not come back by itself. The connection stays
-// for its other namespaces, unless all is set.
+// Disconnect ends the socket. The client learns of it, and the official client does not connect again by itself. Unless all
+// is set, the connection stays open for the client's other namespaces.
 func (s *Socket) Disconnect(all bool) {
 	sockets := []*Socket{s}
 	if all {
@@ -45,10 +45,10 @@ func (s *Socket) Disconnect(all bool) {
 	}
 }
 
-// end takes the socket out of its namespace, its rooms and its connection, and calls OnDisconnect's functions. It reports
-// whether it was in.
+// end removes the socket from its namespace, its rooms and its connection, and calls the OnDisconnect functions. It reports
+// whether the socket was connected.
 func (s *Socket) end(reason string) bool {
-	if s.state.Swap(ended) != connected { // where Use judges it, admit finds out
+	if s.state.Swap(ended) != connected { // if the Use functions are at it, admit finds out
 		return false
 	}
 	n := s.namespace
@@ -75,7 +75,7 @@ func (s *Socket) end(reason string) bool {
 	return true
 }
 
-// refused ends a socket that never was in its namespace: nobody is told.
+// refused ends a socket that was never connected. No OnDisconnect function is called.
 func (s *Socket) refused() {
 	s.state.Store(ended)
 	s.mu.Lock()
@@ -83,7 +83,7 @@ func (s *Socket) refused() {
 	s.endLocked("refused", nil)
 }
 
-// settle says that OnConnect's functions are through.
+// settle notes that the OnConnect functions have returned.
 func (s *Socket) settle() {
 	s.mu.Lock()
 	s.greeted = true
@@ -91,7 +91,7 @@ func (s *Socket) settle() {
 	s.tellEnd()
 }
 
-// tellEnd calls OnDisconnect's functions, if it is time.
+// tellEnd calls the OnDisconnect functions if the socket has ended and the OnConnect functions have returned.
 func (s *Socket) tellEnd() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

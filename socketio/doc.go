@@ -1,5 +1,8 @@
-// Package socketio is the third lesson: a server of the Socket.IO protocol, revision 5, for Echo, on ws, so that
-// the official clients work against it unchanged.
+// Package socketio is a Socket.IO server (protocol revision 5) for Echo. The official clients work with it unchanged.
+//
+// Use it when clients want events with names, acknowledgements, rooms and namespaces, when they may be behind proxies that
+// let no WebSocket through, or when a Node server is to be ported. For messages of your own, package ws is smaller and
+// faster. This is the third lesson.
 //
 //	io := socketio.New(app, socketio.Config{})
 //	io.OnConnect(func(s *socketio.Socket) error {
@@ -9,8 +12,8 @@
 //	})
 //	io.Of("/admin").Use(func(s *socketio.Socket) error { … })
 //
-// The specification is docs/socket.io-protocol/v5-current.md of github.com/socketio/socket.io; where that is
-// silent, the reference server on Node is followed.
+// The specification is docs/socket.io-protocol/v5-current.md of github.com/socketio/socket.io. Where it is silent, this
+// package does what the reference server on Node does.
 //
 // # For those who come from Node
 //
@@ -47,41 +50,43 @@
 //	io.adapter(…)                         Config.Adapter, Config.Journal
 //	io.engine.clientsCount, io.close()    io.Sessions(), io.Shutdown(ctx)
 //
-// Differences: Emit to one socket waits while that client does not read, so that nothing piles up. An error of
-// OnConnect disconnects; to refuse, use Use. Offsets are in memory by default, as in the reference.
-// Not here: clients of protocol 4 and before (allowEIO3), serverSideEmit, parsers other than JSON, compression for
-// each event.
+// Differences: Emit to one socket waits while its client does not read, so that nothing piles up. An error returned by an
+// OnConnect function disconnects the socket; to refuse a socket, use Use. Offsets are kept in memory by default, as in the
+// reference. Not supported: clients of protocol 4 and older (allowEIO3), serverSideEmit, parsers other than JSON, and
+// compression of single events.
 //
 // # Who runs what
 //
-// The callbacks of one connection, over all its namespaces, run one at a time, in the order of its packets:
-// by its socket's goroutine, or by the requests of one that polls. So a callback that waits for the same
-// client's answer (EmitWithAck) has to do it in a goroutine of its own. OnDisconnect's functions run when
-// the socket has ended, in another goroutine. Emitting to rooms waits for nobody.
+// The callbacks of one connection, in all its namespaces, run one at a time, in the order of its packets: in the
+// WebSocket's goroutine, or in those of the requests of a client that polls. So a callback that waits for the same
+// client's answer (EmitWithAck) must do so in a goroutine of its own. OnDisconnect functions run after the socket has
+// ended, in another goroutine. Emitting to rooms never waits.
 //
 // # Several nodes
 //
-// With an Adapter everything that an Emitter does reaches all nodes, unless it is Local. What is emitted reaches
-// this node's sockets at once and those of the others soon, at most once, and each node's in its order. A node
-// without a socket in a room is not sent that room's events, unless there is a Journal, which all nodes read.
+// With an Adapter, everything that an Emitter does reaches all nodes, unless it is Local. An event reaches this node's
+// sockets at once and those of other nodes soon after, at most once; events of one node keep their order. A node that
+// has no socket in a room is not sent the room's events, unless there is a Journal, which all nodes read.
 //
 // # Recovery
 //
-// With Config.Recovery a client that comes back in time is the same socket, with its rooms, its values, and each
-// event it missed: once, in order, and only if it was for it when it was emitted. Or it is not recovered, and is told
-// so: nothing is missing silently. Volatile events and those that ask for an acknowledgement are not repeated, nor
-// are Local ones where there is a Journal.
-// With an Adapter alone a client has to come back to its own node; with a Journal any node will do, also after its own
-// has died: then all nodes send what is emitted in one order, a moment later, when it has come back from the journal.
-// What is emitted while the journal cannot be reached is sent at most once; a client that may have missed such an event is
-// not recovered. One case is left: a client that comes back to another node while its own, cut off from all others,
-// emits to those that stayed there. That cannot be told from a node that has died.
+// With Config.Recovery, a client that comes back in time is the same socket, with its rooms, its values and each event
+// that it missed: once, in order, and only if the event was meant for the socket when it was emitted. Otherwise the client
+// is not recovered and learns so: events never go missing silently. Volatile events and those that ask for an
+// acknowledgement are not repeated, nor are Local events where there is a Journal.
+//
+// With an Adapter alone, a client has to come back to its own node. With a Journal it may come back to any node, even after
+// its own has died: all nodes then send events in one order, a moment later, when the journal has given them back. While the
+// journal cannot be reached, events are sent at most once, and a client that may have missed one is not recovered. One case
+// remains: a client comes back to another node while its own, cut off from all others, still emits to the clients that
+// stayed there. The other nodes cannot tell this from a node that has died.
 //
 // # Files, in reading order
 //
-// packet.go and args.go: the encoding, with no connection in sight. server.go and namespace.go: what an
-// application sets up. conn.go: a connection, and which packet is for whom. Then by verb: connect.go, listen.go,
-// emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: what one client can cost. recovery.go and comeback.go:
-// what was emitted, and sockets that come back. adapter.go, message.go, cluster.go and ask.go: other nodes; journal.go,
-// record.go and holes.go: coming back to one of them. Below is engineio, which can be used alone.
+// packet.go and args.go: the encoding, without any connection; expected.go: errors for clients. server.go and namespace.go:
+// what an application sets up. conn.go: a connection, and which socket a packet is for. Then by verb: connect.go,
+// listen.go, emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: what one client can cost. log.go, metrics.go:
+// what operators see. recovery.go and comeback.go: events that are kept, and sockets that come back. adapter.go, message.go,
+// cluster.go and ask.go: other nodes; journal.go, record.go and holes.go: coming back to one of them. Below is engineio,
+// which can be used alone.
 package socketio

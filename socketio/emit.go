@@ -10,10 +10,9 @@ import (
 	"echows/ws"
 )
 
-// Emit sends an event to this client. While Config.SendBuffer of the App, or the engine's MaxQueue, waits for it,
-// Emit waits too, so a listener that emits much keeps its own client waiting and nobody else; called for another
-// client's socket it waits for that client, where To(id).Emit would not. The error is ErrClosed, or says what is
-// wrong with the arguments.
+// Emit sends an event to this client. It waits while as much as the App's Config.SendBuffer, or the engine's MaxQueue, waits
+// to be sent to the client. So a listener that emits much delays its own client and nobody else. For the socket of another
+// client, To(id).Emit does not wait. The error is ErrClosed, or says what is wrong with the arguments.
 func (s *Socket) Emit(event string, args ...any) error {
 	if s.namespace.recovery == nil && s.namespace.watched.Load() == 0 {
 		if reserved[event] {
@@ -34,13 +33,13 @@ func (s *Socket) Emit(event string, args ...any) error {
 	return nil
 }
 
-// emit sends an event, in the order in which recovery remembers events, if it is on.
+// emit sends an event. If recovery is on, events are sent in the order in which it keeps them.
 func (s *Socket) emit(p packet, attachments [][]byte, remember bool) error {
 	n := s.namespace
 	if n.recovery == nil {
 		return s.send(p, attachments)
 	}
-	s.emitting.Lock() // what was given leave to be sent is sent before the next asks
+	s.emitting.Lock() // whoever found room sends before the next looks for it
 	defer s.emitting.Unlock()
 	if !s.Connected() {
 		return ErrClosed
@@ -60,16 +59,17 @@ func (s *Socket) emit(p packet, attachments [][]byte, remember bool) error {
 	return n.emitLocked(e)
 }
 
-// Broadcast begins an emission to all sockets of the namespace but this one.
+// Broadcast returns an Emitter for all sockets of the namespace except this one.
 func (s *Socket) Broadcast() Emitter { return s.namespace.Except(s.id) }
 
-// To begins an emission to the members of rooms, but this socket.
+// To returns an Emitter for the members of the rooms, except this socket.
 func (s *Socket) To(rooms ...string) Emitter { return s.Broadcast().To(rooms...) }
 
-// Volatile begins an emission to this socket that is lost if anything waits to be sent to it.
+// Volatile returns an Emitter for this socket whose events are dropped if anything waits to be sent to it.
 func (s *Socket) Volatile() Emitter { return s.namespace.To(s.id).Volatile() }
 
-// Emitter is whom something is for. It is a value: its methods To, In, Except, Volatile and Local return another.
+// Emitter stands for some of a namespace's sockets, to which it emits. It is a value: To, In, Except, Volatile and Local
+// return another Emitter.
 type Emitter struct {
 	namespace *Namespace
 	audience  audience
@@ -77,37 +77,38 @@ type Emitter struct {
 	local     bool
 }
 
-// To adds rooms: their members are meant, each once. To nobody is nobody: an empty list of rooms is not all.
+// To adds rooms. The Emitter then stands for their members, each once. With an empty list of rooms it stands for nobody, not
+// for all.
 func (e Emitter) To(rooms ...string) Emitter {
 	to := make([]string, 0, len(e.audience.rooms)+len(rooms)) // never nil, as slices.Concat of nothing is
 	e.audience.rooms = append(append(to, e.audience.rooms...), rooms...)
 	return e
 }
 
-// In is To.
+// In is the same as To.
 func (e Emitter) In(rooms ...string) Emitter { return e.To(rooms...) }
 
-// Except adds rooms whose members are not meant.
+// Except adds rooms whose members are left out.
 func (e Emitter) Except(rooms ...string) Emitter {
 	e.audience.except = slices.Concat(e.audience.except, rooms)
 	return e
 }
 
-// Volatile makes the event one that is lost on the way to those for whom anything waits to be sent: the next one
-// is better. Nobody gets it later.
+// Volatile drops the event for each socket to which anything waits to be sent. It is for events of which the next is worth
+// more, such as positions. Recovery does not repeat them.
 func (e Emitter) Volatile() Emitter {
 	e.volatile = true
 	return e
 }
 
-// Local means this node's sockets only.
+// Local leaves out the sockets of other nodes.
 func (e Emitter) Local() Emitter {
 	e.local = true
 	return e
 }
 
-// Emit sends the event, to the sockets of other nodes too. It waits for nobody: a client that does not read, or poll, is
-// disconnected. The error says what is wrong with the arguments; that other nodes cannot be reached is logged and
+// Emit sends the event, also to the sockets of other nodes. It never waits: a client that does not read, or poll, is
+// disconnected. The error says what is wrong with the arguments. If other nodes cannot be reached, this is logged and
 // counted.
 func (e Emitter) Emit(event string, args ...any) error {
 	n := e.namespace
@@ -137,17 +138,17 @@ type emission struct {
 	audience
 	packet      packet
 	attachments [][]byte
-	volatile    bool          // a socket for which anything waits does not get it, nor later
+	volatile    bool          // a socket for which anything waits never gets it
 	forgotten   bool          // a socket that comes back does not get it
-	hole        bool          // and does not come back to before it
-	local       bool          // other nodes have nothing to do with it
-	seq         uint64        // of one that comes from the journal
-	old         bool          // it comes once more, and is only remembered
+	hole        bool          // and cannot come back to a point before it
+	local       bool          // it is not for other nodes
+	seq         uint64        // of an event from the journal
+	old         bool          // the journal gives it once more: it is kept, not sent
 	watching    *[]*Socket    // gets the sockets with OnAnyOutgoing
-	notify      func(*Socket) // of EmitWithAck: called with each
+	notify      func(*Socket) // of EmitWithAck: called with each socket
 }
 
-// emit is the one place where events for many leave. It returns the sockets with OnAnyOutgoing.
+// emit sends an event to many; all such events pass here. It returns the sockets with OnAnyOutgoing.
 func (n *Namespace) emit(e emission) (watching []*Socket, err error) {
 	if n.journal != nil && !e.volatile && !e.local {
 		return n.emitThroughJournal(e)
@@ -223,8 +224,8 @@ var wires = sync.Pool{New: func() any { return new([]byte) }}
 
 const wireKeep = 16 << 10 // larger ones are left to the garbage collector
 
-// write sends a packet with a payload of an event's name, unless that is "", and arguments. Most have no
-// attachments, and are encoded in one go.
+// write sends a packet whose payload is an event's name, unless that is "", and arguments. Most have no attachments, and are
+// encoded in one go.
 func (s *Socket) write(p packet, event string, args []any) error {
 	if !s.Connected() {
 		return ErrClosed
@@ -260,7 +261,7 @@ func (s *Socket) send(p packet, attachments [][]byte) error {
 	return s.sent(p, s.conn.session.SendPrepared(f))
 }
 
-// sent counts an event that could be sent.
+// sent counts an event if it could be sent.
 func (s *Socket) sent(p packet, err error) error {
 	if err == nil && p.kind == kindEvent {
 		s.namespace.server.counters.sent.of(s, 1)
@@ -268,7 +269,7 @@ func (s *Socket) sent(p packet, err error) error {
 	return err
 }
 
-// newEvent makes an event's packet, with its attachments beside it.
+// newEvent makes an event's packet and its attachments.
 func newEvent(n *Namespace, event string, args []any) (packet, [][]byte, error) {
 	if reserved[event] {
 		return packet{}, nil, errReserved(event)
@@ -288,7 +289,7 @@ func errBinaryValues(n, most int) error {
 	return fmt.Errorf("socketio: %d binary values in one packet; %d are the most (Limits.Attachments)", n, most)
 }
 
-// encodeFrame encodes a packet and its attachments as messages that stay together.
+// encodeFrame encodes a packet and its attachments as messages that nothing can come between.
 func encodeFrame(p packet, attachments [][]byte) (*ws.Prepared, error) {
 	if p.attachments = len(attachments); p.attachments > 0 {
 		p.kind = p.kind.binary()

@@ -2,14 +2,15 @@ package socketio
 
 import "time"
 
-// A hole is a place in the journal's order where an event went out without it. Who was away then, on whatever node,
-// does not come back to before it.
+// A hole is a place in the journal's order where an event was sent that the journal does not have. A client that was
+// away then, on whatever node, cannot come back to a point before it.
 
-// holeWait is between two attempts to tell the journal of a hole.
+// holeWait is the time between two attempts to tell the journal about a hole.
 const holeWait = 250 * time.Millisecond
 
-// tellHoleLocked has the journal told, as soon as it can be reached, that an event went out without it: so that nobody
-// comes back to before it on any node, also not on those that could not be reached then.
+// tellHoleLocked has a goroutine tell the journal, as soon as it can be reached, that an event was sent without it.
+// Then no client comes back to a point before the event on any node, not even on nodes that could not be reached at the
+// time.
 func (j *journal) tellHoleLocked() {
 	j.holes++
 	if !j.telling {
@@ -48,7 +49,7 @@ func (j *journal) holesNow() uint64 {
 	return j.holes
 }
 
-// toldHoles notes that the journal knows of so many, and reports whether these are all.
+// toldHoles notes that the journal knows about that many holes, and reports whether these are all.
 func (j *journal) toldHoles(holes uint64) bool {
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
@@ -56,7 +57,7 @@ func (j *journal) toldHoles(holes uint64) bool {
 	return !j.telling
 }
 
-// noteHole is called when the journal tells of events that it does not have.
+// noteHole is called when the journal says that there are events which it does not have.
 func (j *journal) noteHole(seq uint64) {
 	n := j.namespace
 	n.mu.Lock()

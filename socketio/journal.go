@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// journal is a namespace's part of the Config.Journal, with which a socket can come back on any node.
+// journal is a namespace's part of the Config.Journal, with which a socket can come back to any node.
 //
-// An event goes to the journal, and comes back to all nodes, this one too, in one order and with its sequence, which is
-// its offset: only then is it sent. So every node remembers the same events. While the journal cannot be reached an
-// event is sent at once and at most once, as without recovery, and a client that may have missed it is not recovered.
+// An event goes to the journal and comes back to all nodes, this one included, in one order and with a sequence, which is
+// its offset. Only then is it sent, so all nodes keep the same events. While the journal cannot be reached, an event is
+// sent at once and at most once, as without recovery, and a client that may have missed it is not recovered.
 //
-// What has to be known of a socket stays on its node, which is asked when the client comes back elsewhere; and in the
-// journal, as it was when it last joined or left a room, for the case that the node has died.
+// What has to be known about a socket stays on its node, which the others ask when the client comes back to them. For the
+// case that the node has died, the journal has the socket as it was when it last joined or left a room.
 type journal struct {
 	namespace *Namespace
 	journal   Journal
 	topic     string
-	ready     chan struct{} // closed once all that was there is known
+	ready     chan struct{} // closed once all events that the journal had are known
 
 	end chan struct{} // closed with close
 
@@ -30,12 +30,12 @@ type journal struct {
 
 	// Guarded by the namespace.
 	caughtUp bool
-	fresh    bool   // the next event is the oldest that is held
-	sent     uint64 // the last event that went out in this epoch
-	hole     uint64 // before this, events went out that the journal does not have
+	fresh    bool   // the next event is the oldest that the journal keeps
+	sent     uint64 // the last event that was sent in this epoch
+	hole     uint64 // before this, events were sent that the journal does not have
 	holes    uint64 // events of this node that the journal does not have
-	telling  bool   // the journal is about to be told of them
-	token    uint64 // of the last event of this node that is waited for
+	telling  bool   // the journal is being told about them
+	token    uint64 // of this node's last event that somebody waits for
 	waiting  map[uint64]chan error
 }
 
@@ -52,11 +52,11 @@ var (
 	errNotSaved = errors.New("socketio: the journal did not take it in time; on another node the socket may not come back")
 )
 
-// openJournal has a namespace follow its topic.
+// openJournal begins to follow the namespace's topic.
 func (n *Namespace) openJournal() {
 	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), waiting: map[uint64]chan error{}}
 	n.journal = j
-	n.listenLocked(n.subject())   // also without sockets: what the journal does not have is told there
+	n.listenLocked(n.subject())   // also without sockets: events that the journal does not have come there
 	n.server.running.Go(j.follow) // which may wait for the network
 }
 
@@ -89,8 +89,8 @@ func (j *journal) close() {
 	}
 }
 
-// reset begins anew: with another epoch the offsets of the one before mean nothing, and with the same one events may be
-// missing between those that came and those that come.
+// reset begins anew: in another epoch, earlier offsets mean nothing; in the same one, events may be missing between
+// those that came and those that follow.
 func (j *journal) reset(epoch string) {
 	n := j.namespace
 	n.mu.Lock()
@@ -107,7 +107,7 @@ func (j *journal) reset(epoch string) {
 	j.fresh = true
 }
 
-// isReady is called when all that was in the journal after an offset is remembered.
+// isReady is called when all events that the journal has after an offset have come.
 func (j *journal) isReady(from uint64) {
 	n := j.namespace
 	n.mu.Lock()
@@ -162,7 +162,7 @@ func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err err
 	return watching, err
 }
 
-// settleLocked says what became of an event, to who waits for it.
+// settleLocked tells whoever waits for an event what became of it.
 func (j *journal) settleLocked(token uint64, err error) {
 	if came := j.waiting[token]; came != nil {
 		came <- err
@@ -170,8 +170,8 @@ func (j *journal) settleLocked(token uint64, err error) {
 	}
 }
 
-// append gives an event to the journal. came, if it is wanted, has room for one, and gets nil when the event was sent,
-// or the reason why it will not be.
+// append gives an event to the journal. came, unless it is nil, has room for one error: nil when the event was sent, or
+// the reason why it will not be.
 func (j *journal) append(e emission, came chan error) error {
 	n := j.namespace
 	m := e.message(n)
@@ -211,7 +211,7 @@ func (j *journal) forget(came chan error) {
 	maps.DeleteFunc(j.waiting, func(_ uint64, one chan error) bool { return one == came })
 }
 
-// emitThroughJournal sends an event by way of the journal, or, where that cannot be reached, at once.
+// emitThroughJournal sends an event by way of the journal, or at once if the journal cannot be reached.
 func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err error) {
 	if err := n.journal.append(e, nil); err != nil {
 		return n.emitUnkept(e)
@@ -219,8 +219,8 @@ func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err erro
 	return nil, nil
 }
 
-// emitUnkept sends an event that the journal did not take. Nobody can tell which clients have it, so no
-// socket comes back to before it.
+// emitUnkept sends an event that the journal did not take. Nobody can tell which clients have it, so no socket can come
+// back to a point before it.
 func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 	if n.watched.Load() > 0 {
 		e.watching = &watching
@@ -232,7 +232,7 @@ func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 	return watching, n.emitLocked(e)
 }
 
-// emitThroughJournal is Emit by way of the journal. It waits until the event was sent.
+// emitThroughJournal emits by way of the journal, and waits until the event was sent.
 func (s *Socket) emitThroughJournal(e emission) error {
 	n := s.namespace
 	came := make(chan error, 1)
@@ -255,7 +255,7 @@ func (s *Socket) emitThroughJournal(e emission) error {
 	return err
 }
 
-// resetLocked forgets all events and sockets: the offsets of an epoch have ended.
+// resetLocked forgets all events and sockets, since an epoch of offsets has ended.
 func (r *recovery) resetLocked(epoch string) {
 	all := &r.namespace.server.kept
 	for _, e := range r.events {
@@ -275,7 +275,7 @@ func (r *recovery) resetLocked(epoch string) {
 	}
 }
 
-// wait returns when the journal was read.
+// wait returns nil when the journal has been read.
 func (j *journal) wait(ctx context.Context) error {
 	timer := time.NewTimer(readyTime)
 	defer timer.Stop()

@@ -5,19 +5,18 @@ import (
 	"maps"
 )
 
-// A Key is a place for a value of type T on every socket: what is socket.data in the reference. Declare one as a
-// package variable:
+// A Key is a place for a value of type T on every socket, as socket.data in the reference. Declare it as a package variable:
 //
 //	var user = socketio.NewKey[User]("user")
 //
-// Values come back with a socket that recovers. On another node they went through encoding/json; one that it cannot
-// encode stays behind.
+// A socket that is recovered has its values again. If it comes back on another node, they have passed through encoding/json;
+// values that encoding/json cannot encode are lost then.
 type Key[T any] struct{ name string }
 
-// NewKey makes a Key. Two of one name are one place, so they are to have one type.
+// NewKey makes a Key. Two Keys with the same name are the same place, so they must have the same type.
 func NewKey[T any](name string) Key[T] { return Key[T]{name} }
 
-// Set keeps v on the socket for as long as it lives, or can come back.
+// Set sets the socket's value, which is kept as long as the socket lives or can come back.
 func (k Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
 	if s.values == nil {
@@ -52,7 +51,7 @@ func (k Key[T]) Delete(s *Socket) {
 	s.save()
 }
 
-// encodeValues is what other nodes are told of the socket's values.
+// encodeValues encodes the socket's values for other nodes.
 func (s *Socket) encodeValues() map[string]json.RawMessage {
 	s.mu.Lock()
 	values := maps.Clone(s.values) // what encodes them may ask the socket

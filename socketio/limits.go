@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// Limits are what one client can make the server keep or do, beside what the App and the engine bound:
-// connections of an address, bytes of a message, bytes that wait. A field that is 0 has its default.
+// Limits bound what one client can make the server keep or do. The App and the engine have more limits: connections of an
+// address, bytes of a message, bytes that wait. A field that is 0 has its default.
 type Limits struct {
-	// Namespaces is how many namespaces one connection may be in; 64 by default. More are refused.
+	// Namespaces is how many namespaces one connection may be in; 64 by default. Further CONNECTs are refused.
 	Namespaces int
-	// Connects is how many CONNECTs of one connection are taken a second, in bursts of Namespaces; 5 by
-	// default. More are refused.
+	// Connects is how many CONNECTs a second one connection may send, in bursts of Namespaces; 5 by default. Further ones
+	// are refused.
 	Connects float64
-	// Auth is how many bytes CONNECT may carry; 16 KiB by default. More are refused.
+	// Auth is how many bytes of payload a CONNECT may carry; 16 KiB by default. A longer one is refused.
 	Auth int
-	// Arguments is how many arguments an event or an acknowledgement may have; 256 by default. More end the
-	// connection, as does what is past one of the next two.
+	// Arguments is how many arguments an event or an acknowledgement may have; 256 by default. A client that goes past
+	// this limit, or past one of the next two, loses its connection.
 	Arguments int
-	// Attachments is how many binary values one packet may have, either way; 10 by default, and at most 255.
+	// Attachments is how many binary values one packet may have, in either direction; 10 by default, and at most 255.
 	Attachments int
-	// AttachmentBytes is how many bytes they may have together; 4 MiB by default.
+	// AttachmentBytes is how many bytes the attachments of one packet may have together; 4 MiB by default.
 	AttachmentBytes int
-	// PartialBytes is how many bytes of attachments may wait, over all connections, for the rest of their packets;
-	// 64 MiB by default. One address, as ws.AddressOf tells it, may have a quarter; 16 KiB of a packet do not count. Past
-	// that, the connection that brings more is ended.
+	// PartialBytes is how many bytes of attachments, of all connections together, may wait for the rest of their packets;
+	// 64 MiB by default. One address (see ws.AddressOf) may have a quarter. The first 16 KiB of a packet do not count. A
+	// connection that sends more is ended.
 	PartialBytes int64
-	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Then Join fails.
+	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Past that, Join fails.
 	Rooms int
-	// Acks is how many acknowledgements one client may owe; 1000 by default. Then EmitWithAck fails.
+	// Acks is how many acknowledgements one client may owe; 1000 by default. Past that, EmitWithAck fails.
 	Acks int
 }
 
@@ -51,7 +51,7 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// limit is one of the Limits, of which is counted how often it refuses something.
+// limit names one of the Limits, to count how often it was reached.
 type limit int
 
 const (
@@ -67,12 +67,12 @@ const (
 	limitCount
 )
 
-// limitNames are how the metrics call them.
+// limitNames are their names in the metrics.
 var limitNames = [limitCount]string{
 	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes", "partial_bytes", "rooms", "acks",
 }
 
-// limitError ends the connection of a client that goes past a limit.
+// limitError ends the connection of a client that went past a limit.
 type limitError struct {
 	limit limit
 	text  string
@@ -83,10 +83,10 @@ func (e *limitError) Error() string { return e.text }
 // partialTime is how long a packet's attachments may take to arrive.
 const partialTime = 30 * time.Second
 
-// partialFree is how many bytes of a packet that waits are not counted.
+// partialFree is how many bytes of a waiting packet are not counted.
 const partialFree = 16 << 10
 
-// budget counts what is kept, in bytes, for all who share it.
+// budget counts bytes that are kept.
 type budget struct {
 	used atomic.Int64
 	most int64
@@ -94,5 +94,5 @@ type budget struct {
 
 func (b *budget) give(n int) { b.used.Add(-int64(n)) }
 
-// over reports whether more is counted than so many times what there is room for.
+// over reports whether more bytes are kept than that many times the most.
 func (b *budget) over(times float64) bool { return float64(b.used.Load()) > times*float64(b.most) }

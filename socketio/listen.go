@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// Event is what a client emitted. It may be kept.
+// Event is an event from a client. A listener may keep it after it returns.
 type Event struct {
 	Name   string
 	Socket *Socket
 	Args   []Arg
-	ack    *pendingAck // nil where the client asked for none
+	ack    *pendingAck // nil if the client did not ask for one
 }
 
-// listeners are what a socket calls. Each list is replaced, never changed. Most sockets have a few listeners of
-// events, and nothing else: there are many sockets.
+// listeners are the functions that a socket calls. Each list is replaced, never modified. Most sockets have a few listeners
+// for events and nothing else, and there are many sockets, so the rest is apart.
 type listeners struct {
 	named      []*listener // in the order in which they were added
 	disconnect []func(reason string)
 	*rareListeners
 }
 
-// rareListeners are what few sockets have.
+// rareListeners are listeners that few sockets have.
 type rareListeners struct {
 	use       []func(Event) error
 	any       []*listener
@@ -30,17 +30,17 @@ type rareListeners struct {
 	outgoing  []func(event string, args []any)
 }
 
-// listener is a function that is called with events of a name. Its address tells it from others.
+// listener is a function for the events of one name. Its address tells it from others.
 type listener struct {
 	event string
 	f     func(Event) error
 	once  bool
 }
 
-// noListeners is what sockets have that have none of the rare ones.
+// noListeners is shared by the sockets that have no rare listeners.
 var noListeners = &rareListeners{}
 
-// rareLocked returns the rare listeners, to be added to.
+// rareLocked returns the socket's own copy of the rare listeners, to be modified.
 func (s *Socket) rareLocked() *rareListeners {
 	if s.listeners.rareListeners == noListeners {
 		s.listeners.rareListeners = &rareListeners{}
@@ -50,14 +50,14 @@ func (s *Socket) rareLocked() *rareListeners {
 	return s.listeners.rareListeners
 }
 
-// On adds a listener for the events of a name, and returns what removes it. Listeners of one event are called in the
-// order in which they were added. An ErrArguments from one is told the client, by an event "error"; any other error
-// ends the connection. Either way the rest is not called.
+// On adds a listener for the events of that name, and returns a function that removes it. The listeners of an event are
+// called in the order in which they were added. If one returns an ErrArguments or a *Refusal, the client gets an event
+// "error"; any other error ends the connection. In both cases the remaining listeners are not called.
 func (s *Socket) On(event string, f func(Event) error) (off func()) {
 	return s.listen(&listener{event: event, f: f})
 }
 
-// Once is On for the next such event.
+// Once is like On, for the next such event only.
 func (s *Socket) Once(event string, f func(Event) error) (off func()) {
 	return s.listen(&listener{event: event, f: f, once: true})
 }
@@ -82,7 +82,7 @@ func without(list []*listener, l *listener) []*listener {
 	return slices.DeleteFunc(slices.Clone(list), func(other *listener) bool { return other == l })
 }
 
-// Off removes all listeners of events, or of all events if none is named.
+// Off removes all listeners of the named events, or of all events if none is named.
 func (s *Socket) Off(events ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,8 @@ func (s *Socket) Off(events ...string) {
 	})
 }
 
-// OnAny adds a listener that is called with every event, before those of its name, and returns what removes it.
+// OnAny adds a listener that is called with every event, before the listeners of its name. It returns a function that removes
+// the listener.
 func (s *Socket) OnAny(f func(Event) error) (off func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,15 +107,15 @@ func (s *Socket) OnAny(f func(Event) error) (off func()) {
 	}
 }
 
-// OnUnhandled sets what is called with an event that has no listener of its name.
+// OnUnhandled sets the function that is called with events that have no listener of their name.
 func (s *Socket) OnUnhandled(f func(Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rareLocked().unhandled = f
 }
 
-// OnAnyOutgoing adds a function that is called with each event that leaves for this socket, also one for many. It
-// must not wait.
+// OnAnyOutgoing adds a function that is called with each event that is sent to this socket, alone or among others. The
+// function must not block.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Lock()
 	rare := s.rareLocked()
@@ -126,8 +127,8 @@ func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	}
 }
 
-// Use adds a function that each event has to pass before any listener is called. An error keeps it from them, as
-// theirs would; for one that the client is to read, return a *Refusal: it is told by an event "error".
+// Use adds a function that is called with each event before its listeners. If it returns an error, they are not called, and
+// the error has the same effect as one of theirs: return a *Refusal for a message that the client is to read.
 func (s *Socket) Use(f func(Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,8 +136,8 @@ func (s *Socket) Use(f func(Event) error) {
 	rare.use = append(slices.Clip(rare.use), f)
 }
 
-// On registers f for an event with one argument, decoded. The client may leave it out, and ask for an
-// acknowledgement.
+// On adds a listener for an event with one argument, which is decoded into v. If the client leaves the argument out, v is
+// the zero value.
 func On[T any](s *Socket, event string, f func(e Event, v T) error) (off func()) {
 	return s.On(event, func(e Event) error {
 		var v T
@@ -147,7 +148,7 @@ func On[T any](s *Socket, event string, f func(e Event, v T) error) (off func())
 	})
 }
 
-// On2 is On for two arguments.
+// On2 is like On, for two arguments.
 func On2[T, U any](s *Socket, event string, f func(e Event, v T, w U) error) (off func()) {
 	return s.On(event, func(e Event) error {
 		var v T
@@ -159,7 +160,7 @@ func On2[T, U any](s *Socket, event string, f func(e Event, v T, w U) error) (of
 	})
 }
 
-// On3 is On for three arguments.
+// On3 is like On, for three arguments.
 func On3[T, U, V any](s *Socket, event string, f func(e Event, v T, w U, x V) error) (off func()) {
 	return s.On(event, func(e Event) error {
 		var v T
@@ -172,7 +173,7 @@ func On3[T, U, V any](s *Socket, event string, f func(e Event, v T, w U, x V) er
 	})
 }
 
-// Arg returns an argument, the first is 0. One that the client left out is null.
+// Arg returns the argument with index i, counted from 0. An argument that the client left out is null.
 func (e Event) Arg(i int) Arg { return argOf(e.Args, i) }
 
 func argOf(args []Arg, i int) Arg {
@@ -182,8 +183,8 @@ func argOf(args []Arg, i int) Arg {
 	return args[i]
 }
 
-// Decode decodes the arguments, in order, into pointers. A pointer for which there is no argument is left
-// alone; arguments for which there is no pointer are ignored. The error is an ErrArguments.
+// Decode decodes the arguments, in order, into the pointers. Pointers without an argument are left alone, and arguments
+// without a pointer are ignored. The error is an ErrArguments.
 func (e Event) Decode(to ...any) error {
 	for i, v := range to[:min(len(to), len(e.Args))] {
 		if err := e.Args[i].Decode(v); err != nil {
@@ -213,7 +214,7 @@ func (s *Socket) dispatch(p packet, attachments [][]byte) error {
 	return s.failed(e, s.call(l, e))
 }
 
-// name is an event's name; most have a listener, whose string it can be.
+// name returns an event's name. If there is a listener for it, the name is the listener's string, which saves a copy.
 func (l *listeners) name(arg Arg) (name string, err error) {
 	if text, ok := plainString(arg.raw); ok {
 		for _, one := range l.named {
@@ -226,7 +227,7 @@ func (l *listeners) name(arg Arg) (name string, err error) {
 	return name, err
 }
 
-// call has an event pass Use, and calls its listeners.
+// call calls the Use functions with an event, and then its listeners.
 func (s *Socket) call(l listeners, e Event) error {
 	for _, f := range l.use {
 		if err := f(e); err != nil {
@@ -254,7 +255,7 @@ func (s *Socket) call(l listeners, e Event) error {
 	return nil
 }
 
-// failed says what becomes of the connection when an event's listener returned an error.
+// failed handles the error of an event's listener. If it returns an error, the connection ends.
 func (s *Socket) failed(e Event, err error) error {
 	var refused *Refusal
 	switch {
@@ -280,7 +281,7 @@ func (s *Socket) complain(e Event, err error) {
 	})
 }
 
-// tell emits an event "error", which is not remembered: a stranger's mistakes would push out what others missed.
+// tell emits an event "error". Recovery does not keep it: one client's mistakes would push out what others have missed.
 func (s *Socket) tell(what any) error {
 	p, attachments, err := newEvent(s.namespace, "error", []any{what})
 	if err == nil {

@@ -8,33 +8,33 @@ import (
 	"fmt"
 )
 
-// message is what a node tells the others, or asks them.
+// message is what a node tells or asks the others.
 type message struct {
 	Kind      string   `json:"kind"`
 	Namespace string   `json:"ns"`
-	Rooms     []string `json:"rooms,omitempty"` // none: everyone
+	Rooms     []string `json:"rooms,omitempty"` // none is everyone
 	Except    []string `json:"except,omitempty"`
-	Skip      string   `json:"skip,omitempty"` // a node that has it from elsewhere
+	Skip      string   `json:"skip,omitempty"` // a node that gets it by another subject
 	Volatile  bool     `json:"volatile,omitempty"`
 	Hole      bool     `json:"hole,omitempty"` // an event that the journal does not have
 	To        []string `json:"to,omitempty"`   // rooms to join or leave
 	All       bool     `json:"all,omitempty"`  // disconnect the whole connection
 	Wait      int64    `json:"wait,omitempty"` // ms, for acknowledgements
 	Token     uint64   `json:"token,omitempty"`
-	Node      string   `json:"node,omitempty"` // that waits for it to come back, by the token
+	Node      string   `json:"node,omitempty"` // waits for the message with its Token to come back from the journal
 	Lengths   []int    `json:"lengths,omitempty"`
 
-	payload     []byte // of an event: its packet's
+	payload     []byte // of an event's packet
 	attachments [][]byte
 }
 
-// What a message does, and asks.
+// The kinds of messages.
 const (
 	tellEmit       = "emit"
 	tellJoin       = "join"
 	tellLeave      = "leave"
 	tellDisconnect = "disconnect"
-	tellHole       = "hole" // in the journal: events went out before this that it does not have
+	tellHole       = "hole" // in the journal: events were sent before this that it does not have
 
 	askLen     = "len"
 	askRooms   = "rooms"
@@ -47,7 +47,7 @@ var errMessage = errors.New("a message of another node is damaged")
 
 func (m message) audience() audience { return audience{m.Rooms, m.Except} }
 
-// encode writes the fields as JSON, after their length, then the payload and the attachments.
+// encode writes the length of the fields, the fields as JSON, the payload, and the attachments.
 func (m message) encode() ([]byte, error) {
 	for _, a := range m.attachments {
 		m.Lengths = append(m.Lengths, len(a))
@@ -64,7 +64,7 @@ func (m message) encode() ([]byte, error) {
 	return b, nil
 }
 
-// decodeMessage reads what encode wrote. The message keeps data.
+// decodeMessage reads what encode wrote. The message refers to data.
 func decodeMessage(data []byte) (m message, err error) {
 	n, skip := binary.Uvarint(data)
 	if skip <= 0 || n > uint64(len(data)-skip) {
@@ -92,7 +92,7 @@ func decodeMessage(data []byte) (m message, err error) {
 	return m, nil
 }
 
-// checkEvent makes sure that what goes to clients is a packet.
+// checkEvent checks that clients would get a valid packet.
 func (m message) checkEvent() error {
 	p := packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
 	if !bytes.HasSuffix(p.data, []byte("]")) || p.check() != nil || checkPlaceholders(p.data, len(m.attachments)) != nil {
@@ -101,7 +101,7 @@ func (m message) checkEvent() error {
 	return nil
 }
 
-// packet is the event.
+// packet returns the event's packet.
 func (m message) packet() packet {
 	return packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
 }

@@ -57,24 +57,25 @@ func newNamespace(s *Server, name string, parent *Namespace) *Namespace {
 // Name is the namespace's, such as "/".
 func (n *Namespace) Name() string { return n.name }
 
-// Use adds a function that each new socket has to pass before it is connected. It may look at the handshake and
-// leave values on the socket (see Key). An error refuses the socket with its text; a *Refusal adds data.
+// Use adds a function that is called with each new socket before it is connected. It may look at the handshake and set
+// values on the socket (see Key). If it returns an error, the socket is refused, and its client gets the error's text; a
+// *Refusal adds data.
 func (n *Namespace) Use(f func(*Socket) error) {
 	n.functions.mu.Lock()
 	defer n.functions.mu.Unlock()
 	n.functions.use = append(slices.Clip(n.functions.use), f)
 }
 
-// OnConnect adds a function that is called with each new socket once its client has been told that it is
-// connected, and that registers what is to happen with its events: none is read before it returns. An error is
-// logged, and disconnects the socket.
+// OnConnect adds a function that is called with each new socket after its client has learned that it is connected. The
+// function registers listeners; no event is read before it returns. If it returns an error, this is logged, and the socket
+// is disconnected.
 func (n *Namespace) OnConnect(f func(*Socket) error) {
 	n.functions.mu.Lock()
 	defer n.functions.mu.Unlock()
 	n.functions.onConnect = append(slices.Clip(n.functions.onConnect), f)
 }
 
-// handlers returns what new sockets have to pass: first what holds for the whole pattern.
+// handlers returns the functions for new sockets, those of the pattern first.
 func (n *Namespace) handlers() (use, onConnect []func(*Socket) error) {
 	if n.parent != nil {
 		use, onConnect = n.parent.handlers()
@@ -84,15 +85,15 @@ func (n *Namespace) handlers() (use, onConnect []func(*Socket) error) {
 	return slices.Concat(use, n.functions.use), slices.Concat(onConnect, n.functions.onConnect)
 }
 
-// Socket returns the one of that id, if it is connected to this node, or nil.
+// Socket returns the socket with that id, or nil if none is connected to this node.
 func (n *Namespace) Socket(id string) *Socket {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.sockets[id]
 }
 
-// Rooms are the rooms that have members, with how many, over all nodes. The rooms that sockets have of their own
-// are not among them. The error names the nodes that did not answer.
+// Rooms returns the rooms that have members, and how many, on all nodes together. The sockets' own rooms are not included.
+// The error names the nodes that did not answer.
 func (n *Namespace) Rooms(ctx context.Context) (map[string]int, error) {
 	all := n.localRooms()
 	if n.server.cluster == nil {
@@ -116,8 +117,8 @@ func (n *Namespace) localRooms() map[string]int {
 	return all
 }
 
-// add makes s one of the namespace's sockets, unless it has ended meanwhile, and welcomes it: nothing else is sent to it
-// before. It reports whether it did.
+// add makes s one of the namespace's sockets, unless it has ended meanwhile, and sends the answer to its CONNECT before
+// anything else can be sent to it. It reports whether it did.
 func (n *Namespace) add(s *Socket) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -141,8 +142,8 @@ func (n *Namespace) add(s *Socket) bool {
 	return true
 }
 
-// remove takes s out, and out of its rooms, which it returns, and reports whether it was there. lost says that its
-// client may come back.
+// remove removes s from the namespace and from its rooms, which it returns, and reports whether s was there. lost says that
+// its client may come back.
 func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -47,8 +47,8 @@ var (
 	errPayload     = errors.New("a packet's payload is not that of its type")
 )
 
-// decode reads a packet with at most so many attachments. It accepts what the protocol's grammar and the
-// types' rules allow, and nothing else.
+// decode reads a packet that has at most maxAttachments. It accepts what the protocol's grammar and the rules for each type
+// allow, and nothing else.
 func decode(text []byte, maxAttachments int) (packet, error) {
 	p := packet{namespace: "/"}
 	if len(text) == 0 || text[0] < '0' || text[0] > '6' {
@@ -92,7 +92,7 @@ func decode(text []byte, maxAttachments int) (packet, error) {
 	return p, p.check()
 }
 
-// check judges a packet's payload by its type.
+// check checks a packet's payload against its type.
 func (p packet) check() error {
 	first := byte(0)
 	if len(p.data) > 0 {
@@ -122,7 +122,7 @@ func (p packet) check() error {
 	return nil
 }
 
-// reserved are the names that events of an application may not have.
+// reserved are the names that an application's events may not have.
 var reserved = map[string]bool{
 	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
 }
@@ -136,12 +136,12 @@ func validName(raw []byte) bool {
 	return json.Unmarshal(raw, &name) == nil && len(raw) > 1 && raw[0] == '"' && !reserved[name]
 }
 
-// encode writes a packet.
+// encode encodes a packet.
 func (p packet) encode() []byte {
 	return append(p.appendHead(make([]byte, 0, 32+len(p.namespace)+len(p.data))), p.data...)
 }
 
-// appendHead writes what comes before a packet's payload.
+// appendHead appends what comes before a packet's payload.
 func (p packet) appendHead(b []byte) []byte {
 	b = append(b, '0'+byte(p.kind))
 	if p.attachments > 0 {
@@ -156,7 +156,7 @@ func (p packet) appendHead(b []byte) []byte {
 	return b
 }
 
-// binary is the type of the same packet with attachments.
+// binary returns the type of the same packet with attachments.
 func (k kind) binary() kind {
 	switch k {
 	case kindEvent:

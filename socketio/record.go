@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// record is a kept socket as other nodes, and the journal, have it.
+// record is a kept socket as other nodes and the journal get it.
 type record struct {
 	ID     string                     `json:"id"`
 	Values map[string]json.RawMessage `json:"values,omitempty"`
@@ -21,7 +21,7 @@ type record struct {
 	Sure   bool                       `json:"sure,omitempty"`
 	Unkept bool                       `json:"unkept,omitempty"`
 	Before bool                       `json:"before,omitempty"`
-	Times  int                        `json:"times,omitempty"` // that it came back: of two, the later one counts
+	Times  int                        `json:"times,omitempty"` // how often it came back: of two records, the one with more counts
 }
 
 func (k *kept) record(epoch string) record {
@@ -41,8 +41,8 @@ func (r record) kept(pid string) *kept {
 	return k
 }
 
-// save has the journal keep what has to be known of a socket for it to come back after its node died. It waits until
-// that is kept: what the client is told afterwards, holds.
+// save puts into the journal what has to be known about a socket for its client to come back after the node has died.
+// It waits until the journal has it, so that what the client learns afterwards is true.
 func (s *Socket) save() error {
 	n := s.namespace
 	if n.journal == nil || s.state.Load() != connected {
@@ -62,14 +62,14 @@ func (s *Socket) save() error {
 	}
 }
 
-// saveAnd is save that does not wait: done is called with the result.
+// saveAnd is like save and does not wait: it calls done, unless that is nil, with the result.
 func (s *Socket) saveAnd(done func(error)) error {
 	n := s.namespace
 	if n.journal == nil {
 		return nil
 	}
 	values := s.encodeValues()
-	s.saving.Lock() // the last one that is kept is to be the last that was true
+	s.saving.Lock() // so that the last record in the journal is the last one that was true
 	defer s.saving.Unlock()
 	n.mu.Lock()
 	if !s.present {
@@ -87,20 +87,20 @@ func (s *Socket) saveAnd(done func(error)) error {
 	return err
 }
 
-// waitForSaves returns when what was about to be kept of a socket that has ended is on its way; nothing follows it.
+// waitForSaves returns when the last record of a socket that has ended is on its way.
 func (s *Socket) waitForSaves() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 }
 
-// unsave removes what the journal keeps of a socket that does not come back.
+// unsave removes the record of a socket that cannot come back from the journal.
 func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	s.namespace.server.cluster.failed("a socket is not removed", s.namespace.journal.journal.Remove(hash(s.pid), nil))
 }
 
-// refresh keeps what has to be known of all sockets once more, before the journal forgets it.
+// refresh saves all sockets again, before the journal forgets them.
 func (s *Server) refresh() {
 	for _, n := range s.all() {
 		if n.journal == nil {
@@ -112,7 +112,7 @@ func (s *Server) refresh() {
 	}
 }
 
-// find returns the socket that a client had on another node, or nil: from that node, or from the journal if it has died.
+// find returns the socket that a client had on another node, or nil: from that node, or, if it has died, from the journal.
 func (j *journal) find(pid string) *kept {
 	c := j.namespace.server.cluster
 	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
@@ -130,7 +130,7 @@ func (j *journal) find(pid string) *kept {
 	c.failed("not all nodes say whether they know a client that comes back", err)
 	ctx, cancel = context.WithTimeout(context.Background(), saveTime)
 	defer cancel()
-	data, ok, err := j.journal.Take(ctx, hash(pid)) // so that nobody else does
+	data, ok, err := j.journal.Take(ctx, hash(pid)) // so that nobody else can
 	c.failed("the journal does not say whether it knows a client that comes back", err)
 	mu.Lock()
 	defer mu.Unlock()
@@ -145,9 +145,9 @@ func (j *journal) find(pid string) *kept {
 	return k
 }
 
-// giveUp ends what this node has of a socket whose client came back to another, and gives it, or nil, to who asked: once
-// the journal has nothing of it any more. A value that is still on its way there would take the place of the next
-// node's.
+// giveUp gives away what this node keeps of a socket whose client came back to another node, and calls give with it, or
+// with nil. It does so once the journal has no record of the socket: one that was still on its way there would replace
+// the other node's.
 func (n *Namespace) giveUp(pid string, give func(*record)) {
 	if n.journal == nil {
 		give(nil)

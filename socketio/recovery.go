@@ -8,27 +8,27 @@ import (
 	"echows/ws"
 )
 
-// recovery remembers, for a while, the sockets of a namespace that lost their connection, and what was emitted: a client
-// that comes back gets what it missed, each event once and in order, or is told that it does not. Each event carries, as
-// one more argument, the offset by which its client says how far it got; offsets rise. All of it is guarded by the
-// namespace.
+// recovery keeps, for a while, the sockets of a namespace that lost their connection, and the events that were emitted. A
+// client that comes back gets the events that it missed, each once and in order, or learns that it does not. Each event
+// carries its offset as one more argument, by which a client says how far it got; offsets rise. The namespace's lock guards
+// all of it.
 type recovery struct {
 	namespace *Namespace
 	time      time.Duration
-	maxMissed int    // bytes that one socket can have missed: a client that polls can have no more queued
-	epoch     string // goes before each offset, where several nodes count them; another one is of other offsets
+	maxMissed int    // bytes that one socket can have missed: no more can be queued for a client that polls
+	epoch     string // stands before each offset, where several nodes count them; offsets of another epoch mean nothing
 
 	last   uint64 // the offset of the last event
-	floor  uint64 // that of the last one that is forgotten
+	floor  uint64 // that of the last event that is forgotten
 	events []*remembered
-	live   map[string]*Socket // by the id that their clients come back with
+	live   map[string]*Socket // by pid, with which their clients come back
 	kept   map[string]*kept
 	order  []*kept // the oldest first; some may have come back
 	timer  *time.Timer
 	ended  bool
 }
 
-// remembered is an event and whom it was for.
+// remembered is an event that is kept, and whom it was for.
 type remembered struct {
 	audience
 	offset uint64
@@ -44,7 +44,7 @@ func newRecovery(n *Namespace) *recovery {
 	return &recovery{namespace: n, time: cfg.Recovery, maxMissed: maxMissed, live: map[string]*Socket{}, kept: map[string]*kept{}}
 }
 
-// offsetLocked is the offset of the last event, or 0 where recovery is off.
+// offsetLocked returns the offset of the last event, or 0 if recovery is off.
 func (n *Namespace) offsetLocked() uint64 {
 	if n.recovery == nil {
 		return 0
@@ -52,7 +52,7 @@ func (n *Namespace) offsetLocked() uint64 {
 	return n.recovery.last
 }
 
-// nextLocked is the offset of an event: one of its own if it is remembered, or that of the last one that is.
+// nextLocked returns the offset for an event: a new one if the event is to be kept, otherwise that of the last kept event.
 func (r *recovery) nextLocked(e emission) uint64 {
 	switch {
 	case e.seq > 0:
@@ -77,14 +77,14 @@ func (p packet) withOffset(epoch string, offset uint64) packet {
 	return p
 }
 
-// parseOffset reads what a client says it got last.
+// parseOffset reads the offset of the last event that a client says it got.
 func (r *recovery) parseOffset(text string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(text, r.epoch)
 	offset, err := strconv.ParseUint(digits, 36, 64)
 	return offset, ok && err == nil
 }
 
-// rememberedSize and keptSize are bytes, about, that an event and a socket take beside what they hold.
+// rememberedSize and keptSize are about how many bytes an event and a socket take besides what they hold.
 const (
 	rememberedSize = 192
 	keptSize       = 512
@@ -106,7 +106,7 @@ func (r *recovery) rememberLocked(offset uint64, to audience, f *ws.Prepared) {
 	r.forgetLocked()
 }
 
-// forgetLocked drops what is too old, and what is too much; and sees to it that it is called again.
+// forgetLocked drops what is too old or too much, and sets a timer to be called again.
 func (r *recovery) forgetLocked() {
 	all := &r.namespace.server.kept
 	if all.over(1) {
@@ -119,7 +119,7 @@ func (r *recovery) forgetLocked() {
 	}
 }
 
-// dropOldestLocked drops events, and then sockets, from the oldest on, while old says so.
+// dropOldestLocked drops events, and then sockets, the oldest first, as long as old reports true.
 func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	all := &r.namespace.server.kept
 	n := 0
@@ -139,7 +139,7 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	r.order = r.order[n:]
 }
 
-// oldestLocked is since when something is kept, if anything is.
+// oldestLocked returns the time of the oldest thing that is kept, if there is any.
 func (r *recovery) oldestLocked() (at time.Time, ok bool) {
 	if len(r.events) > 0 {
 		at, ok = r.events[0].at, true
@@ -150,11 +150,11 @@ func (r *recovery) oldestLocked() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// hardBound is how many times RecoveryBytes may be kept before trim has dropped the oldest of all namespaces. Beyond
-// it, a namespace drops its own.
+// hardBound is how many times RecoveryBytes may be kept until trim has dropped the oldest of all namespaces. Past that, a
+// namespace drops its own.
 const hardBound = 1.25
 
-// trimSoon has trim called.
+// trimSoon calls trim in a goroutine, unless one is running.
 func (s *Server) trimSoon() {
 	if !s.trimming.Swap(true) {
 		s.running.Go(func() {
@@ -164,7 +164,7 @@ func (s *Server) trimSoon() {
 	}
 }
 
-// trim drops the oldest of what all namespaces keep, until there is room for the rest.
+// trim drops the oldest of what all namespaces keep, until the rest fits.
 func (s *Server) trim() {
 	for s.kept.over(1) {
 		var oldest *Namespace
@@ -190,7 +190,7 @@ func (s *Server) trim() {
 	}
 }
 
-// keepsSince is since when recovery keeps something, if it does.
+// keepsSince returns the time of the oldest thing that recovery keeps, if there is any.
 func (n *Namespace) keepsSince() (time.Time, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

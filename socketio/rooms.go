@@ -6,17 +6,18 @@ import (
 	"slices"
 )
 
-// room is the members of one room. It begins with its first and ends with its last.
+// room holds the members of a room. It begins with its first member and ends with its last.
 type room struct{ members []*Socket }
 
 // place is a socket's place in a room.
 type place struct {
 	index int    // in members
-	since uint64 // the offset of the last event before it joined; with recovery
+	since uint64 // with recovery: the offset of the last event before it joined
 }
 
-// Join makes the socket a member of rooms. Its own, which has its id, it is always in. On a socket that has ended
-// the error is ErrClosed; others say that Limits.Rooms is reached, or that Config.Journal could not be told.
+// Join makes the socket a member of the rooms. It is always a member of its own room, which has its id as its name. The error
+// is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the Config.Journal did not
+// take the news.
 func (s *Socket) Join(rooms ...string) error {
 	if err := s.join(rooms); err != nil {
 		return err
@@ -57,8 +58,7 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 	return nil
 }
 
-// rejoinLocked brings a socket that came back into its rooms, as one who has heard what was said there since it
-// joined them.
+// rejoinLocked brings a socket that came back into its rooms, with the offsets from which on it was in them.
 func (n *Namespace) rejoinLocked(s *Socket) {
 	if s.memory == nil {
 		return
@@ -73,7 +73,7 @@ func (n *Namespace) rejoinLocked(s *Socket) {
 	s.rejoin = nil
 }
 
-// Leave ends the membership in rooms. Nobody leaves the room that has the own id.
+// Leave ends the socket's membership in the rooms. A socket cannot leave its own room.
 func (s *Socket) Leave(rooms ...string) {
 	s.leave(rooms)
 	s.save() // an error is logged
@@ -96,7 +96,7 @@ func (s *Socket) leave(rooms []string) {
 	}
 }
 
-// leaveLocked takes a member out of a room.
+// leaveLocked removes a member from a room.
 func (n *Namespace) leaveLocked(s *Socket, name string) {
 	r := n.rooms[name]
 	i, last := s.rooms[name].index, len(r.members)-1
@@ -121,7 +121,7 @@ func (s *Socket) In(room string) bool {
 	return is || room == s.id
 }
 
-// Rooms are those that the socket is in, or was at its end, its own among them, sorted.
+// Rooms returns the rooms that the socket is in, or was in when it ended, its own included, sorted.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	end := s.ending
@@ -141,8 +141,8 @@ func (s *Socket) roomsLocked() []string {
 	return rooms
 }
 
-// audience is whom something is for: sockets that are in one of the rooms, or all where rooms is nil, and in none of
-// the others. A socket's id is a room that it is in.
+// audience is whom an event is for: the sockets that are in one of rooms, or all if rooms is nil, and in none of except. A
+// socket's id is a room that it is in.
 type audience struct {
 	rooms  []string
 	except []string
@@ -150,7 +150,7 @@ type audience struct {
 
 // eachLocked calls f with each socket of this node that is in the audience, once.
 func (n *Namespace) eachLocked(to audience, f func(*Socket)) {
-	n.round++ // a socket of this round has been seen
+	n.round++ // marks the sockets that have been seen
 	for _, name := range to.except {
 		n.inLocked(name, func(*Socket) {})
 	}
@@ -167,7 +167,7 @@ func (n *Namespace) eachLocked(to audience, f func(*Socket)) {
 	}
 }
 
-// inLocked calls f with each member of a room that was not seen in this round.
+// inLocked calls f with each member of a room that has not been seen in this round.
 func (n *Namespace) inLocked(name string, f func(*Socket)) {
 	if s := n.sockets[name]; s != nil && s.round != n.round {
 		s.round = n.round

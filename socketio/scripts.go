@@ -21,7 +21,7 @@ import (
 //go:embed socket.io-client/*.js socket.io-client/LICENSE small.js
 var files embed.FS
 
-// served are the names of files that the server answers with, below its path.
+// served are the names of the files that are served below the server's path.
 var served = []string{
 	"socket.io-client/socket.io.js",
 	"socket.io-client/socket.io.min.js",
@@ -30,8 +30,8 @@ var served = []string{
 	"small.js",
 }
 
-// serveScripts mounts the browser's clients below root: socket.io.js and the others of their folder, and
-// small.js. They are for pages of any origin: what a page may then connect to is decided where it connects.
+// serveScripts mounts the clients for browsers below root: socket.io.js, the other files of its folder, and small.js.
+// Pages of any origin may load them; whether a page may connect is decided when it connects.
 func serveScripts(e *echo.Echo, root string) {
 	root = strings.TrimSuffix(root, "/") + "/"
 	for _, name := range served {
@@ -43,14 +43,14 @@ func serveScripts(e *echo.Echo, root string) {
 	}
 }
 
-// script is a file in the two forms it is sent in.
+// script is a file in the two forms in which it is sent.
 type script struct {
 	kind          string // its Content-Type
 	plain, packed []byte
 	tag           string // without its quotes
 }
 
-// loadScript reads a file and compresses it. It is embedded, so what goes wrong is a mistake in the program, and panics.
+// loadScript reads an embedded file and compresses it. A failure is a mistake in the program, so it panics.
 func loadScript(name string) script {
 	plain, err := files.ReadFile(name)
 	if err != nil {
@@ -74,8 +74,8 @@ func loadScript(name string) script {
 	return script{kind, plain, packed.Bytes(), fmt.Sprintf("%x", sha256.Sum256(plain))[:32]}
 }
 
-// serve answers with the script, compressed where the client takes that. A browser keeps it and asks each
-// time whether it has changed, so that a new version of the server is noticed at once.
+// serve answers with the script, compressed if the client accepts that. A browser keeps it and asks each time whether it has
+// changed, so that it notices a new version of the server at once.
 func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", s.kind)
@@ -92,7 +92,7 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body)) // which knows If-None-Match, ranges and HEAD
 }
 
-// takesGzip reports whether Accept-Encoding allows gzip, and prefers nothing else to it (RFC 9110, 12.5.3).
+// takesGzip reports whether Accept-Encoding allows gzip and does not prefer an uncompressed answer (RFC 9110, 12.5.3).
 func takesGzip(header http.Header) bool {
 	weights := map[string]float64{}
 	for one := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {

@@ -23,34 +23,34 @@ import (
 
 // Config holds a Server's settings. The zero value is ready for use.
 type Config struct {
-	// Engine holds those of the transport: pings, sizes, CORS, whether there is long-polling.
+	// Engine holds the settings of the transport: pings, sizes, CORS, whether clients may poll.
 	Engine engineio.Config
 	// Path is where the server is mounted; "/socket.io/" by default.
 	Path string
-	// ConnectTimeout is how long a connection may be without a namespace at its beginning; 45 s by default.
+	// ConnectTimeout is how long a new connection may take to connect to a namespace; 45 s by default.
 	ConnectTimeout time.Duration
-	// AckTimeout bounds the wait of EmitWithAck where its context has no deadline; 10 s by default.
+	// AckTimeout bounds how long EmitWithAck waits if its context has no deadline; 10 s by default.
 	AckTimeout time.Duration
 	// Limits bound what one client can make the server keep or do.
 	Limits Limits
-	// Recovery is how long a socket that lost its connection can come back as the same one, with its rooms, its
-	// data and what it missed. 0, the default, is never, and two minutes are usual. Each event then has one more
-	// argument, as in the reference: its offset, which clients that count their arguments have to expect.
+	// Recovery is how long a client that lost its connection can come back to the same socket, with its rooms, its
+	// values and the events that it missed. The default, 0, turns recovery off; two minutes are usual. With recovery, each
+	// event has one more argument, as in the reference: its offset. Clients that count their arguments have to expect it.
 	Recovery time.Duration
-	// RecoveryBytes bounds what is kept for that, over all namespaces; 16 MiB by default. The oldest goes first; for a
-	// moment a quarter more may be kept.
+	// RecoveryBytes bounds what is kept for recovery, in all namespaces together; 16 MiB by default. Past it, the oldest is
+	// dropped first; for a moment a quarter more may be kept.
 	RecoveryBytes int64
-	// RecoverySkipsUse lets a socket that comes back pass without Use's functions.
+	// RecoverySkipsUse lets a socket that comes back connect without passing the Use functions again.
 	RecoverySkipsUse bool
-	// Adapter reaches the other nodes; without one there are none.
+	// Adapter reaches the other nodes. Without one, this node is alone.
 	Adapter Adapter
-	// Journal lets a socket come back on another node, where there is an Adapter and Recovery; without one it comes back
-	// to its own only.
+	// Journal lets a socket come back to any node, if there are an Adapter and Recovery. Without one, a socket can come
+	// back to its own node only.
 	Journal Journal
-	// Logger gets lines for what clients do wrong, after the first hundred no more than five a second; for listeners that
-	// fail or panic; and, at level debug, for each socket that comes or goes. The attribute id is the connection's, in
-	// all its lines (see engineio.Session.LogID). What clients send, but for names of events and namespaces, is in none.
-	// slog.Default() by default.
+	// Logger gets lines about clients' mistakes (the first hundred, then five a second at most), about listeners that fail
+	// or panic, and, at level debug, about each socket that connects or disconnects. All lines of a connection have the same
+	// attribute id (see engineio.Session.LogID). No line contains what clients send, except the names of events and
+	// namespaces. The default is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -71,8 +71,8 @@ func (cfg *Config) setDefaults() {
 	}
 }
 
-// Server is the namespaces of one mount point. Its methods may be called from any goroutine; those of
-// Namespace are of the namespace "/".
+// Server serves the namespaces of one mount point. The methods of the embedded Namespace are those of the namespace "/".
+// All methods may be called from any goroutine.
 type Server struct {
 	*Namespace
 	config   Config
@@ -85,21 +85,21 @@ type Server struct {
 	running  tasks         // callbacks of sockets that have ended, and answers to other nodes
 	counters counters
 
-	complaints rate.Sometimes // about what clients do wrong: a flood of it is not to fill the log
+	complaints rate.Sometimes // lines about clients' mistakes: a flood of them must not fill the log
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace
 	patterns   []pattern
 }
 
-// pattern makes namespaces whose name it matches.
+// pattern makes the namespaces whose names it matches.
 type pattern struct {
 	match  func(name string, auth json.RawMessage) bool
-	named  bool // match looks at the name alone, and calls nothing of the application
+	named  bool // match looks only at the name, and calls no application code
 	parent *Namespace
 }
 
-// counters are what Stats tells.
+// counters are behind Stats.
 type counters struct {
 	sockets                          atomic.Int64
 	refused, recovered, lost, failed atomic.Uint64
@@ -110,16 +110,16 @@ type counters struct {
 // reached counts that a limit refused something.
 func (c *counters) reached(l limit) { c.limits[l].Add(1) }
 
-// Stats are a Server's numbers, for this node, since its start.
+// Stats are a Server's numbers: on this node, and since its start unless a field says now.
 type Stats struct {
 	Engine    engineio.Stats
-	Sockets   int    // that are connected now
-	Received  uint64 // events
-	Sent      uint64 // events, once for each socket that one was queued for
-	Refused   uint64 // CONNECTs
-	Recovered uint64 // sockets that came back as the same
-	Lost      uint64 // sockets that wanted to, and could not
-	Failed    uint64 // messages that did not reach the other nodes, or came from them damaged
+	Sockets   int    // connected now
+	Received  uint64 // events from clients
+	Sent      uint64 // events queued to be sent, each counted once for each socket
+	Refused   uint64 // CONNECTs refused
+	Recovered uint64 // clients that came back to their sockets
+	Lost      uint64 // clients that tried to come back, and could not
+	Failed    uint64 // messages that did not reach other nodes, or arrived from them damaged
 
 	reached [limitCount]uint64 // how often each of the Limits refused something
 }
@@ -143,7 +143,7 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// New mounts a server on the App's Echo: the transports at cfg.Path, and the browser's scripts below it.
+// New mounts a Server on the App's Echo: the transports at cfg.Path, and the scripts for browsers below it.
 func New(app *ws.App, cfg Config) *Server {
 	cfg.setDefaults()
 	s := &Server{
@@ -166,8 +166,8 @@ func New(app *ws.App, cfg Config) *Server {
 	return s
 }
 
-// Of returns the namespace of that name, such as "/admin", and makes it if there is none. One that a
-// pattern matches gets the pattern's functions. A name that cannot be one panics.
+// Of returns the namespace with that name, such as "/admin", and makes it if there is none. If a pattern matches the name,
+// the pattern's functions apply to the namespace. Of panics if no namespace can have that name.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -192,9 +192,9 @@ func (s *Server) Of(name string) *Namespace {
 	return n
 }
 
-// OfMatch returns what stands for all namespaces whose whole name matches, and that Of did not make before. They
-// begin with their first socket and end with their last. What Use, OnConnect and the like are given here holds
-// for each; what is emitted here goes to each.
+// OfMatch returns a Namespace that stands for all namespaces whose whole name matches, except those that Of has made
+// before. Such a namespace begins with its first socket and ends with its last. Functions given to Use, OnConnect and the
+// like apply to each of them, and an event emitted here goes to each.
 func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 	whole := regexp.MustCompile("^(?:" + match.String() + ")$") // which alternatives find, too
 	return s.addPattern(match.String(), pattern{
@@ -203,9 +203,8 @@ func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 	})
 }
 
-// OfFunc is OfMatch for the names that match accepts, with CONNECT's payload in hand. It may be called by
-// several goroutines at once. Of has no payload, so it does not ask match: a namespace that Of makes first is one
-// of its own, without the functions given here.
+// OfFunc is like OfMatch, for the names that match accepts; auth is CONNECT's payload. Several goroutines may call match at
+// once. Of has no payload, so it does not call match: a namespace that Of made first does not get the functions given here.
 func (s *Server) OfFunc(match func(name string, auth json.RawMessage) bool) *Namespace {
 	return s.addPattern("(a function)", pattern{match: match})
 }
@@ -228,7 +227,7 @@ func (s *Server) addLocked(name string, parent *Namespace) *Namespace {
 	return n
 }
 
-// use returns the namespace that a client asks for, for one more user, or nil. release ends the use.
+// use returns the namespace that a client asks for, or nil, and counts one more user of it. release ends the use.
 func (s *Server) use(name string, auth json.RawMessage) *Namespace {
 	if !validNamespace(name) {
 		return nil
@@ -247,7 +246,7 @@ func (s *Server) use(name string, auth json.RawMessage) *Namespace {
 	return nil
 }
 
-// useNamed is use for a name that a pattern matched, whose namespace is made if there is none, or for no pattern.
+// useNamed is use for an existing namespace, or, if parent is a pattern's, for one that is made if there is none.
 func (s *Server) useNamed(name string, parent *Namespace) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,7 +260,7 @@ func (s *Server) useNamed(name string, parent *Namespace) *Namespace {
 	return n
 }
 
-// release ends one use of a namespace, and the namespace with the last, if it was made by a pattern.
+// release ends one use of a namespace. The last release ends a namespace that a pattern made.
 func (s *Server) release(n *Namespace) {
 	s.mu.Lock()
 	n.users--
@@ -269,7 +268,7 @@ func (s *Server) release(n *Namespace) {
 	s.drop(n)
 }
 
-// drop ends a namespace that was made by a pattern, when nobody uses it or may come back to it.
+// drop ends a namespace that a pattern made, if nobody uses it or may come back to it.
 func (s *Server) drop(n *Namespace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -279,21 +278,21 @@ func (s *Server) drop(n *Namespace) {
 	}
 }
 
-// all are the namespaces there are.
+// all returns all namespaces.
 func (s *Server) all() []*Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.namespaces))
 }
 
-// lookup returns the namespace of a name, or nil.
+// lookup returns the namespace with that name, or nil.
 func (s *Server) lookup(name string) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.namespaces[name]
 }
 
-// children are the namespaces that a pattern made.
+// children returns the namespaces that a pattern made.
 func (s *Server) children(parent *Namespace) (all []*Namespace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -308,10 +307,10 @@ func (s *Server) children(parent *Namespace) (all []*Namespace) {
 // Sessions is the number of connections to this node, by long-polling or WebSocket.
 func (s *Server) Sessions() int { return s.engine.Len() }
 
-// closeTime bounds what Close waits for.
+// closeTime bounds how long Close waits.
 const closeTime = 5 * time.Second
 
-// Close is Shutdown with five seconds.
+// Close calls Shutdown with a timeout of five seconds, and logs its error.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -320,8 +319,8 @@ func (s *Server) Close() {
 	}
 }
 
-// Shutdown refuses new connections, ends all there are, and waits, until ctx ends, for the callbacks that are
-// under way and those of OnDisconnect. The error is ctx's.
+// Shutdown refuses new connections, ends all existing ones, and waits for running callbacks and OnDisconnect functions,
+// or until ctx ends. The error is ctx's.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
 	for _, n := range s.all() {

@@ -12,14 +12,14 @@ import (
 	"echows/ws"
 )
 
-// ErrClosed is what emitting to a socket returns once it has ended, or before it is connected; it is ws.ErrClosed.
+// ErrClosed is the error of emitting to a socket that has ended or is not connected yet. It is ws.ErrClosed.
 var ErrClosed = ws.ErrClosed
 
-// Socket is one client in one namespace. It is
+// Socket is one client in one namespace. Its states are
 //
-//	new        Use's functions judge it
-//	connected  its client knows; OnConnect's functions have it, and then its listeners
-//	ended      for good, though its client may come back as another Socket with the same id
+//	new        the Use functions decide about it
+//	connected  its client knows; the OnConnect functions are called with it, then its listeners with events
+//	ended      for good; with recovery, the client may come back as another Socket with the same id
 //
 // Its methods may be called from any goroutine.
 type Socket struct {
@@ -54,7 +54,7 @@ type socketContext struct {
 	cancel context.CancelFunc
 }
 
-// ending is why a socket has ended, and the rooms that it was in.
+// ending is why a socket ended, and which rooms it was in.
 type ending struct {
 	reason string
 	rooms  []string
@@ -67,13 +67,13 @@ const (
 	ended
 )
 
-// Handshake is what a client said when it connected to the namespace.
+// Handshake is what is known of a client from the time when it connected to the namespace.
 type Handshake struct {
-	Auth    json.RawMessage // CONNECT's payload; {} where there was none. Do not change it
-	Request *http.Request   // the connection's first, with header, query and remote address
-	Address string          // the client's, as the Echo server's IPExtractor tells it
-	Network string          // the same for limits, as ws.AddressOf tells it: of IPv6 the first 64 bits
-	Time    time.Time
+	Auth    json.RawMessage // CONNECT's payload; {} if there was none. Do not modify it
+	Request *http.Request   // the connection's first request, with header, query and remote address
+	Address string          // the client's IP address, as the Echo server's IPExtractor finds it
+	Network string          // what limits count as one client's address: for IPv6 the first 64 bits (see ws.AddressOf)
+	Time    time.Time       // when it connected
 }
 
 func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
@@ -91,7 +91,7 @@ func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
 	return s
 }
 
-// newID makes an id. Where there are several nodes it begins with this one's name.
+// newID makes an id. Where there are several nodes, it begins with this node's name.
 func (s *Server) newID() string {
 	if s.cluster != nil {
 		return s.cluster.node + rand.Text()[:16]
@@ -99,19 +99,20 @@ func (s *Server) newID() string {
 	return rand.Text()[:20]
 }
 
-// ID names the socket, in its namespace and over all nodes. It is also a room that only it is in.
+// ID returns the socket's id, unique in its namespace on all nodes. It is also the name of a room that only this socket
+// is in.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is where the socket is.
+// Namespace returns the socket's namespace.
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
-// Handshake is what the client said when it connected.
+// Handshake returns what is known from the time when the client connected.
 func (s *Socket) Handshake() Handshake {
 	session := s.conn.session
 	return Handshake{s.auth, session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
 }
 
-// Auth decodes CONNECT's payload, which clients call auth, into v, a pointer. The error is an ErrArguments.
+// Auth decodes CONNECT's payload, which clients call auth, into v, which must be a pointer. The error is an ErrArguments.
 func (s *Socket) Auth(v any) error {
 	if err := (Arg{raw: s.auth}).Decode(v); err != nil {
 		return named(err, "auth")
@@ -119,17 +120,17 @@ func (s *Socket) Auth(v any) error {
 	return nil
 }
 
-// Recovered reports whether this is a socket that lost its connection and came back, with its id, its
-// rooms, its values and what it missed.
+// Recovered reports whether the client came back to this socket after it lost its connection: with the id, the rooms, the
+// values and the events that it missed.
 func (s *Socket) Recovered() bool { return s.recovered }
 
-// Connected reports whether the socket is connected: Use's functions have passed it, and it has not ended.
+// Connected reports whether the Use functions have let the socket pass and it has not ended.
 func (s *Socket) Connected() bool { return s.state.Load() == connected }
 
-// Transport is "polling" or "websocket".
+// Transport returns "polling" or "websocket".
 func (s *Socket) Transport() string { return s.conn.session.Transport() }
 
-// Context ends with the socket.
+// Context returns a context that is canceled when the socket ends.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,13 +142,13 @@ func (s *Socket) Context() context.Context {
 	return s.context
 }
 
-// endLocked says how the socket has ended.
+// endLocked notes how the socket ended.
 func (s *Socket) endLocked(reason string, rooms []string) {
 	s.ending = &ending{reason, rooms}
 	s.cancelLocked()
 }
 
-// cancelLocked ends the context, if there is one and it is time.
+// cancelLocked cancels the context, if there is one and the socket has ended.
 func (s *Socket) cancelLocked() {
 	if s.context != nil && s.ending != nil {
 		s.context.cancel()

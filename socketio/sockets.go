@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Len is how many sockets are meant, over all nodes. The error says which nodes did not answer.
+// Len returns the number of sockets that the Emitter stands for, on all nodes together. The error says which nodes did not
+// answer.
 func (e Emitter) Len(ctx context.Context) (int, error) {
 	n := e.namespace
 	total := n.localLen(e.audience)
@@ -19,7 +20,7 @@ func (e Emitter) Len(ctx context.Context) (int, error) {
 	return total, err
 }
 
-// LocalLen is how many of this node's sockets are meant.
+// LocalLen returns the number of this node's sockets that the Emitter stands for.
 func (e Emitter) LocalLen() int { return e.namespace.localLen(e.audience) }
 
 func (n *Namespace) localLen(to audience) (total int) {
@@ -32,7 +33,7 @@ func (n *Namespace) localLen(to audience) (total int) {
 	return total
 }
 
-// LocalSockets ranges over those of this node's sockets that are meant when the range begins.
+// LocalSockets ranges over this node's sockets that the Emitter stands for when the range begins.
 func (e Emitter) LocalSockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, s := range e.namespace.localSockets(e.audience) {
@@ -50,16 +51,16 @@ func (n *Namespace) localSockets(to audience) (all []*Socket) {
 	return all
 }
 
-// SocketInfo is what all nodes may know of a socket.
+// SocketInfo is what other nodes can know about a socket.
 type SocketInfo struct {
 	ID      string                     `json:"id"`
 	Rooms   []string                   `json:"rooms"`
 	Address string                     `json:"address"`
 	Time    time.Time                  `json:"time"`   // when it connected
-	Values  map[string]json.RawMessage `json:"values"` // those that encoding/json can encode, by their Keys' names
+	Values  map[string]json.RawMessage `json:"values"` // by the names of their Keys; without those that encoding/json cannot encode
 }
 
-// Sockets describes the sockets that are meant, over all nodes. The error says which nodes did not answer.
+// Sockets describes the sockets that the Emitter stands for, on all nodes. The error says which nodes did not answer.
 func (e Emitter) Sockets(ctx context.Context) ([]SocketInfo, error) {
 	n := e.namespace
 	all := n.localInfos(e.audience)
@@ -79,23 +80,23 @@ func (n *Namespace) localInfos(to audience) []SocketInfo {
 	return all
 }
 
-// SocketsJoin makes the sockets that are meant members of rooms; those of other nodes soon. The error says that a
-// socket of this node is in too many.
+// SocketsJoin makes the sockets that the Emitter stands for members of the rooms: this node's at once, those of other nodes
+// soon. The error says that a socket of this node is in too many rooms.
 func (e Emitter) SocketsJoin(rooms ...string) error {
 	return e.do(message{Kind: tellJoin, To: rooms})
 }
 
-// SocketsLeave ends their membership in rooms.
+// SocketsLeave ends the membership of the sockets that the Emitter stands for in the rooms.
 func (e Emitter) SocketsLeave(rooms ...string) {
 	e.do(message{Kind: tellLeave, To: rooms})
 }
 
-// DisconnectSockets ends them, as Socket.Disconnect does.
+// DisconnectSockets disconnects the sockets that the Emitter stands for, as Socket.Disconnect does.
 func (e Emitter) DisconnectSockets(all bool) {
 	e.do(message{Kind: tellDisconnect, All: all})
 }
 
-// do has a message hold on this node, and tells the others.
+// do applies a message on this node, and sends it to the others.
 func (e Emitter) do(m message) error {
 	n := e.namespace
 	if e.audience.isNobody() {
@@ -108,7 +109,7 @@ func (e Emitter) do(m message) error {
 	return n.apply(m)
 }
 
-// apply does what a message says to this node's sockets.
+// apply does to this node's sockets what a message says.
 func (n *Namespace) apply(m message) error {
 	var failed error
 	for _, s := range n.localSockets(m.audience()) {
@@ -128,7 +129,7 @@ func (n *Namespace) apply(m message) error {
 	return failed
 }
 
-// isLocal reports whether other nodes have nothing to do with it.
+// isLocal reports whether no other node can have sockets that the Emitter stands for.
 func (e Emitter) isLocal() bool {
 	return e.local || e.namespace.server.cluster == nil || e.audience.isNobody()
 }

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// tasks are goroutines that somebody waits for; unlike a sync.WaitGroup it may get more of them meanwhile.
+// tasks counts goroutines that somebody waits for. Unlike with a sync.WaitGroup, more may begin during the wait.
 type tasks struct {
 	mu      sync.Mutex
 	running int
-	idle    chan struct{} // closed when none runs; nil while nobody waits
+	idle    chan struct{} // closed when no goroutine runs; nil while nobody waits
 }
 
 func (t *tasks) Go(f func()) {
@@ -31,7 +31,7 @@ func (t *tasks) done() {
 	}
 }
 
-// wait returns when none runs, or with ctx's error.
+// wait returns nil when no goroutine runs, or ctx's error.
 func (t *tasks) wait(ctx context.Context) error {
 	t.mu.Lock()
 	if t.running == 0 {

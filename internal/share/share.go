@@ -1,10 +1,9 @@
-// Package share bounds what clients make the server hold: all together, and each address of it.
+// Package share bounds what clients make the server hold in memory: all clients together, and each address.
 package share
 
 import "sync"
 
-// ofAddress is the part of a budget that one address may take: so that it takes the most that it can get, and
-// others go on.
+// ofAddress is the part of a budget that one address may take, so that enough is left for others.
 const ofAddress = 4
 
 // Budget counts bytes.
@@ -26,13 +25,13 @@ const (
 	Address                // the address's part of it
 )
 
-// New returns a budget of so many bytes, of which one address may take a quarter.
+// New returns a Budget of most bytes, of which one address may take a quarter.
 func New(most int64) *Budget { return &Budget{most: most, of: map[string]int64{}} }
 
 // Part is how many bytes of a budget one address may take.
 func Part(most int64) int64 { return most / ofAddress }
 
-// Take counts n bytes of an address, if there is room for them.
+// Take counts n bytes for an address if there is room for them, and reports whether there is.
 func (b *Budget) Take(address string, n int) bool { return b.Try(address, n) == None }
 
 // Try is Take that says what there is no room in. An address that has its part is told so, also where the whole budget
@@ -59,7 +58,7 @@ func (b *Budget) Refused() (all, address uint64) {
 	return b.refused[All], b.refused[Address]
 }
 
-// Add counts n bytes whether there is room for them or not; n may be negative, for bytes that are given back.
+// Add counts n bytes for an address even if there is no room for them. A negative n gives bytes back.
 func (b *Budget) Add(address string, n int) {
 	if n == 0 {
 		return
@@ -76,14 +75,14 @@ func (b *Budget) addLocked(address string, n int) {
 	}
 }
 
-// IsFull reports whether an address is to hold no more.
+// IsFull reports whether there is no more room for an address.
 func (b *Budget) IsFull(address string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used >= b.most || b.of[address] >= Part(b.most)
 }
 
-// Used is how many bytes are counted.
+// Used returns how many bytes are counted.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

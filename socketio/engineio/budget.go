@@ -2,18 +2,18 @@ package engineio
 
 import "echows/internal/share"
 
-// freeBytes is how many bytes each of a session's holdings may have without being counted.
+// freeBytes is how many bytes of each holding are not counted.
 const freeBytes = 16 << 10
 
-// holding is one thing that a session holds: a POST that has arrived, also in part, and is not handled; the packets that
-// wait to be polled; an answer under way.
+// holding is something that a session holds in memory: a POST that has arrived, at least in part, and has not been
+// handled; the packets that wait to be polled; an answer being written.
 type holding struct {
 	budget  *share.Budget
 	address string
 	bytes   int // counted
 }
 
-// grow makes the holding one of so many bytes, unless there is no room for them.
+// grow makes the holding one of that many bytes, and reports whether there is room for them.
 func (h *holding) grow(bytes int) bool {
 	more := max(bytes-freeBytes, 0) - h.bytes
 	if more <= 0 {
@@ -26,12 +26,12 @@ func (h *holding) grow(bytes int) bool {
 	return true
 }
 
-// set makes the holding one of so many bytes, whether there is room for them or not.
+// set makes the holding one of that many bytes, even if there is no room for them.
 func (h *holding) set(bytes int) {
 	now := max(bytes-freeBytes, 0)
 	h.budget.Add(h.address, now-h.bytes)
 	h.bytes = now
 }
 
-// release gives all back. It may be called again.
+// release gives all bytes back. It may be called again.
 func (h *holding) release() { h.set(0) }

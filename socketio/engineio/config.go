@@ -10,49 +10,48 @@ import (
 type Config struct {
 	// PingInterval is the time between two pings; 25 s by default.
 	PingInterval time.Duration
-	// PingTimeout is how long a client has to answer a ping; 20 s by default. What counts is silence: a client of which
-	// nothing has come for PingInterval and PingTimeout together loses its session. Any byte is a sign of life, and
-	// time in which a callback of the session runs does not count.
+	// PingTimeout is how long a client has to answer a ping; 20 s by default. What counts is silence: a client that sends
+	// nothing for PingInterval and PingTimeout together loses its session. Any byte is a sign of life. The time during
+	// which a callback of the session runs does not count.
 	PingTimeout time.Duration
-	// UpgradeTimeout is how long a client has to go over to a WebSocket that it opened; 10 s by default.
+	// UpgradeTimeout is how long a client may take to go over to a WebSocket that it has opened; 10 s by default.
 	UpgradeTimeout time.Duration
-	// PollTimeout is how long sending waits for a client that polls to fetch what waits for it, since its last GET;
-	// PingTimeout by default. After it the session ends. It is also how long the client may take for each 64 KiB of an
-	// answer.
+	// PollTimeout is how long after a client's last GET sending waits for the next one, which makes room in the queue;
+	// PingTimeout by default. After it, the session ends. It is also how long the client may take to read each 64 KiB of
+	// an answer.
 	PollTimeout time.Duration
-	// MaxPayload is the longest message, and the longest body of a request, in bytes; 1,000,000 by
-	// default. The App's MaxMessage bounds messages of WebSockets too.
+	// MaxPayload bounds a message, and the body of a request, in bytes; 1,000,000 by default. The App's MaxMessage bounds
+	// messages on WebSockets, too.
 	MaxPayload int
-	// MaxPackets is how many packets one request may carry; 10,000 by default. One with more ends its session.
+	// MaxPackets is how many packets one request may carry; 10,000 by default. A request with more ends its session.
 	MaxPackets int
-	// MaxQueue is how many bytes may wait for a client that polls before sending to it waits; 1 MiB by default. Each
-	// packet counts for 64 bytes more than its data has. See Session.Offer for sending that does not wait.
+	// MaxQueue is how many bytes may wait for a client that polls before Send waits; 1 MiB by default. Each packet counts
+	// as 64 bytes more than its data. See Session.Offer for sending that does not wait.
 	MaxQueue int
-	// MaxBuffered is how many bytes all sessions together may hold of requests that have arrived, also in part, of
-	// packets that wait to be polled, and of answers under way; 32 MiB by default. One address, as ws.AddressOf tells it,
-	// may hold a quarter. 16 KiB of each thing do not count. Past that, a request with more is answered with 503 and ends
-	// its session, and 16 KiB take the place of MaxQueue.
+	// MaxBuffered is how many bytes all sessions together may hold in requests that have arrived at least in part, in
+	// packets that wait to be polled, and in answers being written; 32 MiB by default. One address (see ws.AddressOf) may
+	// hold a quarter. The first 16 KiB of each request, queue and answer do not count. Past this limit, a longer request
+	// is answered with 503 and ends its session, and MaxQueue is 16 KiB.
 	MaxBuffered int64
-	// MaxSessions is how many sessions there may be; 100,000 by default. Then handshakes get 503.
+	// MaxSessions is how many sessions there may be; 100,000 by default. Past that, handshakes get 503.
 	MaxSessions int
-	// AddressMessageRate is how many packets a second are taken of all sessions of one address, as ws.AddressOf tells
-	// it, in bursts of twice as many; a packet counts once more for each 512 bytes that it has. An address that sends more is
-	// read more slowly, 50 ms late or more at a time. 0 is no limit.
+	// AddressMessageRate is how many packets a second the server takes from all sessions of one address (see ws.AddressOf)
+	// together, in bursts of twice as many. A packet counts once more for each 512 bytes of its data. From an address that
+	// sends more, packets are read later, after pauses of 50 ms or more. 0 is no limit.
 	AddressMessageRate float64
-	// WebSocketOnly refuses long-polling, and with it upgrades: sessions begin on a WebSocket.
+	// WebSocketOnly refuses long-polling, and so upgrades: sessions begin on a WebSocket.
 	WebSocketOnly bool
-	// Origins are those whose pages are told, by CORS, that they may read answers: such as
-	// "https://example.com", or "*" for all. They are to be the App's own Origins, by which requests are
-	// refused.
+	// Origins are the origins whose pages may read answers (CORS), such as "https://example.com", or "*" for all. Use the
+	// App's Origins, which decide whose requests are refused.
 	Origins []string
-	// Allow may refuse a handshake with an error, whose text the client gets with 403.
+	// Allow may refuse a handshake by an error, whose text the client gets with 403. nil allows all.
 	Allow func(r *http.Request) error
-	// OnRefused is called with each request that no session takes, and why: a handshake that is wrong, not allowed or
-	// one too many, a foreign origin, an unknown session. It runs before the answer, in the request's goroutine.
+	// OnRefused is called with each request that is refused, and the reason: a wrong handshake, one that is not allowed or
+	// one too many, a foreign origin, an unknown session. It runs before the answer is sent, in the request's goroutine.
 	OnRefused func(r *http.Request, status int, reason string)
-	// Logger gets a line for each session that ends by its client's mistake, after the first hundred no more than five a
-	// second; for callbacks that panic; once a second at most for what was refused; and, at level debug, for each session
-	// that begins or ends. The attribute id is Session.LogID. slog.Default() by default.
+	// Logger gets lines about sessions that end by a client's mistake (the first hundred, then five a second at most), about
+	// callbacks that panic, about refused requests (one a second at most), and, at level debug, about each session that
+	// begins or ends. The attribute id is Session.LogID. The default is slog.Default().
 	Logger *slog.Logger
 }
 

@@ -7,10 +7,10 @@ import (
 	"echows/ws"
 )
 
-// lingerTime is how long the last packets of a session wait to be fetched by a client that polls.
+// lingerTime is how long the last packets of a session that polls wait to be fetched.
 const lingerTime = 5 * time.Second
 
-// Close ends the session. What was sent before still arrives, if the client fetches it soon.
+// Close ends the session. Messages that were sent before still arrive if the client fetches them within 5 s.
 func (s *Session) Close() { s.end(ForcedClose, nil) }
 
 func (s *Session) isEnded() bool {
@@ -19,7 +19,7 @@ func (s *Session) isEnded() bool {
 	return s.ended
 }
 
-// endReason is why the session has ended, if it has.
+// endReason returns why the session has ended, if it has.
 func (s *Session) endReason() (reason string, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,8 +32,8 @@ func (s *Session) end(reason string, why error) {
 	s.endLocked(reason, why)
 }
 
-// endLocked ends the session for a reason, and why where that is the client's fault. Callbacks run in a
-// goroutine of their own, since the caller may hold locks that they need.
+// endLocked ends the session for a reason; why is for the log, where a client made a mistake. Callbacks run in a goroutine of
+// their own, since the caller may hold locks that they need.
 func (s *Session) endLocked(reason string, why error) {
 	if s.ended {
 		return
@@ -63,7 +63,7 @@ func (s *Session) endLocked(reason string, why error) {
 	go s.runOnClose(callbacks)
 }
 
-// closeCode is with what a WebSocket is closed.
+// closeCode returns the code with which a WebSocket is closed.
 func closeCode(reason string) ws.CloseCode {
 	switch reason {
 	case ParseError, TransportError:
@@ -74,7 +74,7 @@ func closeCode(reason string) ws.CloseCode {
 	return ws.CloseNormal
 }
 
-// endSlowLocked ends the session of a client that does not take what is sent to it.
+// endSlowLocked ends the session of a client that does not read, or poll.
 func (s *Session) endSlowLocked(why error) {
 	if !s.ended {
 		s.server.counters.slowClosed.Add(1)
@@ -85,7 +85,7 @@ func (s *Session) endSlowLocked(why error) {
 	s.endLocked(TransportError, why)
 }
 
-// runOnClose calls all of the functions, whatever one of them does.
+// runOnClose calls all functions, whatever one of them does.
 func (s *Session) runOnClose(callbacks []func(reason string)) {
 	if len(callbacks) == 0 {
 		s.server.running.Done()
@@ -102,8 +102,8 @@ func (s *Session) runOnClose(callbacks []func(reason string)) {
 	s.runOnClose(callbacks[1:])
 }
 
-// guard calls a function of the application. A panic ends the session, as one of a ws callback does its
-// socket, and not the process.
+// guard calls a function of the application. A panic ends the session, not the process, as a panic of a ws callback ends its
+// socket.
 func (s *Session) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -114,8 +114,8 @@ func (s *Session) guard(f func()) {
 	f()
 }
 
-// lingerLocked lets the client fetch what is left, with what tells it that this is the end: with its GET
-// that waits, or with the next.
+// lingerLocked lets the client fetch what is left, and a last packet that says that this is the end, by its waiting GET
+// or by its next one.
 func (s *Session) lingerLocked(reason string) {
 	last := packet{kind: packetClose}
 	if reason == TransportClose { // it said so itself
@@ -135,7 +135,7 @@ func (s *Session) lingerLocked(reason string) {
 	s.server.remove(s)
 }
 
-// drop gives up what a client that polls has not fetched.
+// drop discards what a client that polls has not fetched.
 func (s *Session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"echows/ws"
 )
 
-// pingRetry is how long a ping waits that would have to be sent behind too much.
+// pingRetry is how long a ping is put off if too much waits to be sent before it.
 const pingRetry = time.Second
 
 // ping is a ping as it is on a WebSocket.
@@ -18,7 +18,7 @@ var ping = func() *ws.Prepared {
 	return f
 }()
 
-// tick sends a ping that is due, and ends a session whose client is silent.
+// tick sends a ping if one is due, and ends the session if its client is silent.
 func (s *Session) tick() {
 	cfg := s.server.config
 	s.mu.Lock()
@@ -41,7 +41,7 @@ func (s *Session) tick() {
 	s.timer.Reset(max(min(left, s.pingAt.Sub(now)), time.Millisecond))
 }
 
-// pingLocked sends a ping, and reports whether it could: it waits for nothing, and never ends the session.
+// pingLocked sends a ping and reports whether it could. It does not wait, and never ends the session.
 func (s *Session) pingLocked() bool {
 	switch {
 	case s.transport == websocket:
@@ -52,11 +52,12 @@ func (s *Session) pingLocked() bool {
 		s.pinged = true
 		s.sendPacketLocked(packet{kind: packetPing})
 	}
-	return true // one that waits to be polled is enough
+	return true // one ping that waits to be polled is enough
 }
 
-// timeLeftLocked is how long the client may be silent on. Its silence does not count while a callback runs, and what
-// it was sent on a WebSocket has to reach it first; ws ends one that does not read.
+// timeLeftLocked returns how much longer the client may be silent. Silence does not count while a callback runs. On a
+// WebSocket, it does not count while something waits to be sent either: the ping has to reach the client first, and ws
+// ends a client that does not read.
 func (s *Session) timeLeftLocked(now time.Time) time.Duration {
 	cfg := s.server.config
 	silence := now.Sub(s.heard)
@@ -73,8 +74,8 @@ func (s *Session) timeLeftLocked(now time.Time) time.Duration {
 	return left
 }
 
-// isInTime notes a request, which is a sign of life, and reports whether there is something to do with it. It ends the
-// session if the request comes too late, but before the timer.
+// isInTime notes a request, which is a sign of life, and reports whether the session can serve it. If the request comes
+// too late, but before the timer, isInTime ends the session.
 func (s *Session) isInTime() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

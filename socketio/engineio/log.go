@@ -10,7 +10,7 @@ import (
 	"echows/ws"
 )
 
-// errLeft is why a session ended whose client went away: nobody's mistake.
+// errLeft says that a session ended because its client went away, which is nobody's mistake.
 var errLeft = errors.New("the client left")
 
 // debug logs a routine line.
@@ -20,8 +20,8 @@ func (s *Session) debug(line string, more ...any) {
 	}
 }
 
-// logEnd logs the session's end. What a client did wrong is for the eyes of its author, and paced: a flood of it is not
-// to fill the log.
+// logEnd logs the session's end. Lines about clients' mistakes help those who write clients; they are paced, since a
+// flood of them must not fill the log.
 func (s *Session) logEnd(reason string, why error) {
 	if why == nil || errors.Is(why, errLeft) {
 		s.debug("session ended", "reason", reason)
@@ -32,8 +32,8 @@ func (s *Session) logEnd(reason string, why error) {
 	})
 }
 
-// logRefusal logs a refused request, once a second at most. One that is only wrong, such as that of a session that has
-// ended, deserves no warning.
+// logRefusal logs a refused request, at most one a second. A request that is merely wrong, such as one of a session that has
+// ended, is not worth a warning.
 func (s *Server) logRefusal(c echo.Context, status int, why string) {
 	logged := false
 	s.refused.seldom.Do(func() {

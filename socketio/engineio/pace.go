@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// paces are how quickly packets are taken of each address.
+// paces bounds how quickly packets are taken from each address.
 type paces struct {
 	perSecond float64 // 0 for no limit
 
@@ -15,15 +15,15 @@ type paces struct {
 	of map[string]*pace
 }
 
-// pace is one address's. It outlives its sessions until all that it allows at once may be sent again: a new connection
-// is no new beginning.
+// pace is the limiter of one address. It outlives the address's sessions until its burst is full again, so that a
+// client gains nothing by connecting again.
 type pace struct {
 	*rate.Limiter
 	sessions int
-	resting  bool // a timer will see whether it is to be forgotten
+	resting  bool // a timer will look again whether to forget it
 }
 
-// join returns the pace of an address, to be given back with leave, or nil.
+// join returns the pace of an address, to be given back by leave, or nil if there is no limit.
 func (p *paces) join(address string) *pace {
 	if p.perSecond == 0 {
 		return nil
@@ -51,7 +51,7 @@ func (p *paces) leave(address string) {
 	}
 }
 
-// forgetLocked forgets an address that has no sessions, now or when it has rested.
+// forgetLocked forgets an address that has no sessions: now, or when its burst is full again.
 func (p *paces) forgetLocked(address string, one *pace) {
 	missing := float64(one.Burst()) - one.Tokens()
 	switch {
@@ -70,17 +70,17 @@ func (p *paces) forgetLocked(address string, one *pace) {
 	}
 }
 
-// look is how often a session that waits for its turn sees whether it has ended.
+// look is how often a session that waits for its turn checks whether it has ended.
 const look = time.Second
 
-// shortest is the shortest wait. Shorter ones are left until they add up: going to sleep and waking up cost as much as
-// some packets, and there may be many sessions.
+// shortest is the shortest wait. A session does not sleep for less, but lets its waits add up: falling asleep and
+// waking up cost as much as several packets do, and there may be many sessions.
 const shortest = 50 * time.Millisecond
 
-// paceSize is how many bytes of a packet count as one.
+// paceSize is how many bytes of a packet count as one packet more.
 const paceSize = 512
 
-// waitForTurn waits until the session's next packet, of so many bytes, may be taken.
+// waitForTurn waits until the session's next packet, of size bytes, may be taken.
 func (s *Session) waitForTurn(size int) {
 	if s.pace == nil {
 		return

@@ -19,15 +19,15 @@ const (
 	packetUpgrade = '5'
 	packetNoop    = '6'
 
-	packetBinary = 'b' // on polling only: a message of bytes, in base64
+	packetBinary = 'b' // for polling only: a binary message, in base64
 )
 
 // separator stands between the packets of one polling request.
 const separator = '\x1e'
 
-// packet is one packet. The data of one that was decoded points into what it was decoded from.
+// packet is one packet. The data of a decoded packet points into what it was decoded from.
 type packet struct {
-	kind byte // packetBinary for a message of bytes
+	kind byte // packetBinary for a binary message
 	data []byte
 }
 
@@ -59,11 +59,11 @@ func decodePacket(text []byte) (packet, error) {
 	return packet{kind, data}, nil
 }
 
-// maxIdle is how many packets that mean nothing one request may carry.
+// maxIdle is how many meaningless packets one request may carry.
 const maxIdle = 10
 
-// decodePayload reads the packets of one polling request, of which there may be most, one after the other: none is
-// decoded before the one before it was handled. An error is the last.
+// decodePayload reads the packets of one polling request, at most most of them. A packet is decoded only after the one
+// before it has been handled. An error comes last.
 func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
 	return func(yield func(packet, error) bool) {
 		if bytes.Count(body, []byte{separator}) >= most {
@@ -85,16 +85,16 @@ func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
 	}
 }
 
-// isIdle reports whether the packet means nothing when a client sends it by polling.
+// isIdle reports whether the packet means nothing if a client sends it by polling.
 func (p packet) isIdle() bool {
 	return p.kind == packetOpen || p.kind == packetUpgrade || p.kind == packetNoop
 }
 
-// packetOverhead is about what a packet costs besides its data while it waits, in bytes: its place in the queue, and
-// what allocating its data wastes.
+// packetOverhead is about how many bytes a waiting packet takes besides its data: its place in the queue, and what
+// allocating the data wastes.
 const packetOverhead = 64
 
-// cost is how many bytes a packet that waits counts for.
+// cost returns how many bytes a waiting packet counts as.
 func (p packet) cost() int { return len(p.data) + packetOverhead }
 
 // appendPacket encodes one packet as text.
@@ -122,8 +122,8 @@ func encodePayload(packets []packet) []byte {
 	return body
 }
 
-// Prepare encodes messages for Session.Offer, once for all who get them, as they are on a WebSocket: text
-// with its type before it, bytes as they are. They stay together.
+// Prepare encodes messages once for all sessions that get them (see Session.Offer), as they are sent on a WebSocket:
+// text with its type before it, binary messages unchanged. No other message can come between them.
 func Prepare(messages ...ws.Message) (*ws.Prepared, error) {
 	wire := make([]ws.Message, len(messages))
 	for i, m := range messages {
@@ -139,7 +139,7 @@ func onWire(m ws.Message) ws.Message {
 	return m
 }
 
-// fromWire is the packet that a message on a WebSocket is.
+// fromWire returns the packet that a message on a WebSocket stands for.
 func fromWire(m ws.Message) (packet, error) {
 	if !m.IsText() {
 		return packet{packetBinary, m.Data}, nil
@@ -147,7 +147,7 @@ func fromWire(m ws.Message) (packet, error) {
 	return decodePacket(m.Data)
 }
 
-// wire is the packet as a message of a WebSocket.
+// wire returns the packet as a message for a WebSocket.
 func (p packet) wire() ws.Message {
 	if p.kind == packetBinary {
 		return ws.Message{Opcode: ws.Binary, Data: p.data}
@@ -155,7 +155,7 @@ func (p packet) wire() ws.Message {
 	return ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}
 }
 
-// message is the application's part of a packet.
+// message returns the application's message in a packet, if it is one.
 func (p packet) message() (m ws.Message, ok bool) {
 	switch p.kind {
 	case packetMessage:

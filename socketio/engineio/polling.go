@@ -12,10 +12,10 @@ import (
 	"echows/ws"
 )
 
-// pendingPoll is a GET that waits. Its answer is sent at most once.
+// pendingPoll is a waiting GET. It gets one answer at most.
 type pendingPoll struct{ answer chan answer }
 
-// answer is a GET's body, which is held until it is sent, or that it is a bad request.
+// answer is a GET's body, which is held until it is sent, or says that the GET is a bad request.
 type answer struct {
 	body []byte
 	held holding
@@ -102,7 +102,7 @@ func (s *Session) poll(c echo.Context) error {
 	return nil
 }
 
-// answerLocked gives the GET that waits, if one does, all that is queued.
+// answerLocked gives all that is queued to the waiting GET, if there is one.
 func (s *Session) answerLocked() {
 	if s.pending == nil {
 		return
@@ -112,10 +112,10 @@ func (s *Session) answerLocked() {
 	s.pending = nil
 }
 
-// answerChunk is how many bytes of an answer a client has PollTimeout to take.
+// answerChunk is how many bytes of an answer a client has to read within PollTimeout.
 const answerChunk = 64 << 10
 
-// write answers a GET. As long as the client takes the answer, it is one that polls.
+// write answers a GET. While the client reads the answer, it counts as polling.
 func (s *Session) write(c echo.Context, a answer) error {
 	defer a.held.release()
 	body := a.body

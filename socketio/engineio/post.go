@@ -18,7 +18,7 @@ var (
 // posting is a POST that is not answered yet.
 type posting struct {
 	size  int           // of its body, in bytes
-	held  holding       // of the body; released by its last user
+	held  holding       // the body's; released by its last user
 	early chan struct{} // closed to answer it before it is handled
 }
 
@@ -64,10 +64,10 @@ func (s *Session) post(c echo.Context) error {
 	return c.Blob(http.StatusOK, "text/html", []byte("ok"))
 }
 
-// firstRead is how many bytes a body is given before they have come.
+// firstRead is how many bytes are allocated for a body before anything has come.
 const firstRead = 4 << 10
 
-// readBody reads a POST's body, which is held as it grows.
+// readBody reads a POST's body, and counts it as it grows.
 func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	req, most := c.Request(), s.server.config.MaxPayload
 	r := heard{http.MaxBytesReader(c.Response(), req.Body, int64(most)), s}
@@ -94,7 +94,7 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	}
 }
 
-// heard is a body of which each part that comes is a sign of life.
+// heard is a body that notes each part of it as a sign of life.
 type heard struct {
 	io.Reader
 	session *Session
@@ -106,7 +106,7 @@ func (h heard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answered lets the next POST come.
+// answered ends a POST, so that the next one may come.
 func (s *Session) answered(one *posting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,8 +115,8 @@ func (s *Session) answered(one *posting) {
 	}
 }
 
-// handlePost has a goroutine handle the packets of a POST after those of the ones before, and returns when it has, or
-// when the POST is to be answered before. It reports whether all that was handled were packets.
+// handlePost has a goroutine handle the packets of a POST after those of earlier ones. It returns when they have been
+// handled, or earlier if the POST is to be answered early, and reports false if something was not a packet.
 func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	s.mu.Lock()
 	if s.ended || s.transport != polling { // meanwhile
@@ -154,7 +154,7 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	}
 }
 
-// postHandled begins the client's silence anew: while a callback runs, it does not count.
+// postHandled ends the handling of a POST. The client's silence counts from now on, since it does not while a callback runs.
 func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,12 +170,12 @@ func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	s.hearLocked()
 }
 
-// postOverhead is about what a POST costs besides its body while it is handled, in bytes.
+// postOverhead is about how many bytes a POST takes besides its body while it is handled.
 const postOverhead = 4 << 10
 
-// answerPostLocked answers the POST under way before it is handled, since somebody waits for the client to fetch what
-// waits for it: some clients do so only when their POST is answered, and all do when they are about to upgrade. POSTs
-// that were answered hold no more than MaxPayload bytes, or are one.
+// answerPostLocked answers the current POST before it has been handled, because somebody waits for the client to fetch
+// its queue: some clients do so only after their POST is answered, and all do when they are about to upgrade. POSTs
+// answered early hold no more than MaxPayload bytes together, unless there is only one.
 func (s *Session) answerPostLocked() {
 	one := s.posting
 	if one == nil || one.size == 0 || one.isEarly() || s.parked > 0 && s.parked+one.size > s.server.config.MaxPayload {
@@ -194,7 +194,7 @@ func (p *posting) isEarly() bool {
 	}
 }
 
-// receiveAll handles the packets of a payload, and reports whether all were packets.
+// receiveAll handles the packets of a payload, and reports false if something was not a packet.
 func (s *Session) receiveAll(body []byte) bool {
 	for p, err := range decodePayload(body, s.server.config.MaxPackets) {
 		if errors.Is(err, errManyPackets) || errors.Is(err, errIdlePackets) {

@@ -4,7 +4,7 @@ import "errors"
 
 var errClientPings = errors.New("the client sends pings")
 
-// receive handles one packet. It reports whether more may follow.
+// receive handles one packet, and reports whether more may follow.
 func (s *Session) receive(p packet) bool {
 	s.waitForTurn(len(p.data))
 	if m, ok := p.message(); ok {
@@ -29,5 +29,5 @@ func (s *Session) receive(p packet) bool {
 		s.end(TransportError, errClientPings)
 		return false
 	}
-	return true // a pong was heard, and the others mean nothing here
+	return true // a pong was noted as a sign of life, and the other types mean nothing here
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// refusal is what is wrong with a request, as the protocol numbers it.
+// refusal says what is wrong with a request, with the protocol's number.
 type refusal struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
@@ -41,14 +41,14 @@ func (r refusal) answer(c echo.Context) error {
 	return c.Blob(r.status(), "application/json", body)
 }
 
-// refuse answers a request that no session takes. why is for the log, which may say more than the client is told.
+// refuse refuses a request. why is for the log and OnRefused, and may say more than the client gets.
 func (s *Server) refuse(c echo.Context, r refusal, why string) error {
 	s.logRefusal(c, r.status(), why)
 	s.tellRefusal(c, r.status(), why)
 	return r.answer(c)
 }
 
-// refuseWith is refuse with an error that Echo answers with.
+// refuseWith refuses a request with an error that Echo answers.
 func (s *Server) refuseWith(c echo.Context, err error) error {
 	status, why := describe(err)
 	s.logRefusal(c, status, why)
@@ -63,14 +63,14 @@ func describe(err error) (status int, why string) {
 	return http.StatusInternalServerError, err.Error()
 }
 
-// refusals counts them, and lets a line through to the log once a second.
+// refusals counts refused requests, and lets one line a second through to the log.
 type refusals struct {
 	count   atomic.Uint64
 	skipped atomic.Uint64 // lines since the last one
 	seldom  rate.Sometimes
 }
 
-// tellRefusal counts a refusal, and tells who watches.
+// tellRefusal counts a refused request, and calls OnRefused.
 func (s *Server) tellRefusal(c echo.Context, status int, why string) {
 	s.refused.count.Add(1)
 	if s.config.OnRefused != nil {

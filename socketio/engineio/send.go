@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// stallTime is how long a client may take to poll again, while MaxQueue bytes wait for it, before it counts as one
-	// that does not.
+	// stallTime is how long a client for which MaxQueue bytes wait may take to poll again before it counts as one that does
+	// not poll.
 	stallTime = 5 * time.Second
 	// overload is how many times MaxQueue may wait for a client that does poll.
 	overload = 4
@@ -22,9 +22,10 @@ var (
 	errOverload = errors.New("the client polls too slowly")
 )
 
-// Send sends a message. On a WebSocket it is as ws.Socket.Send. For a client that polls the message is queued; while
-// Config.MaxQueue bytes wait, Send waits until the client fetches them, also in a callback. If none of its GETs comes
-// for Config.PollTimeout, the session ends. The error is ErrClosed once the session has ended, or as ws.Socket.Send's.
+// Send sends a message. On a WebSocket it does what ws.Socket.Send does. For a client that polls, the message is
+// queued. While Config.MaxQueue bytes wait, Send waits until the client fetches them, also in a callback; if no GET
+// comes for Config.PollTimeout, the session ends. The error is ErrClosed if the session has ended, or one of
+// ws.Socket.Send.
 func (s *Session) Send(m ws.Message) error {
 	if socket := s.openSocket(); socket != nil {
 		if m.IsText() {
@@ -39,10 +40,10 @@ func (s *Session) Send(m ws.Message) error {
 	return s.SendPrepared(f)
 }
 
-// AppendType begins the text of a message for SendTyped.
+// AppendType appends to dst what the text of a message for SendTyped begins with.
 func AppendType(dst []byte) []byte { return append(dst, packetMessage) }
 
-// SendTyped is Send for text that AppendType began, which saves a copy.
+// SendTyped is like Send, for text that begins with what AppendType appends, which saves a copy.
 func (s *Session) SendTyped(text []byte) error {
 	m := ws.Message{Opcode: ws.Text, Data: text}
 	if socket := s.openSocket(); socket != nil {
@@ -55,7 +56,7 @@ func (s *Session) SendTyped(text []byte) error {
 	return s.SendPrepared(f)
 }
 
-// SendPrepared sends messages that Prepare encoded; as Send.
+// SendPrepared is like Send, for messages that Prepare encoded.
 func (s *Session) SendPrepared(f *ws.Prepared) error {
 	socket, err := s.queueWhenRoom(f)
 	if socket != nil {
@@ -64,7 +65,7 @@ func (s *Session) SendPrepared(f *ws.Prepared) error {
 	return err
 }
 
-// sent makes ErrClosed of a write that failed, since the connection ended with it: that is no fault of who sends.
+// sent turns the error of a failed write into ErrClosed: the connection has ended with it, which is not the sender's fault.
 func sent(socket *ws.Socket, err error) error {
 	if err != nil && !errors.Is(err, ErrClosed) && socket.Context().Err() != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
@@ -72,7 +73,7 @@ func sent(socket *ws.Socket, err error) error {
 	return err
 }
 
-// queueWhenRoom has messages wait to be polled when there is room, or returns the socket that they can be sent on.
+// queueWhenRoom queues messages when there is room, or returns the socket on which they can be sent.
 func (s *Session) queueWhenRoom(f *ws.Prepared) (*ws.Socket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,8 +86,8 @@ func (s *Session) queueWhenRoom(f *ws.Prepared) (*ws.Socket, error) {
 	return nil, s.queueLocked(f)
 }
 
-// WaitForRoom returns when Send would not wait. It waits as Send does, but no longer than ctx lives. The error is
-// ErrClosed once the session has ended, or that of ctx.
+// WaitForRoom returns nil when Send would not wait. It waits as Send does, until ctx ends. The error is ErrClosed if
+// the session has ended, or ctx's.
 func (s *Session) WaitForRoom(ctx context.Context) error {
 	s.mu.Lock()
 	err := s.roomLocked(ctx)
@@ -97,9 +98,9 @@ func (s *Session) WaitForRoom(ctx context.Context) error {
 	return err
 }
 
-// TrySend sends messages that Prepare encoded only if they leave at once: on a WebSocket if nothing waits to be sent, to
-// a client that polls if a GET waits. It reports whether it did, and never waits or ends the session: for what is of no
-// use later.
+// TrySend sends messages that Prepare encoded if they can leave at once: on a WebSocket if nothing waits to be sent, to
+// a client that polls if a GET waits. It reports whether it sent them. It never waits and never ends the session. It is
+// for messages that are of no use later.
 func (s *Session) TrySend(f *ws.Prepared) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,9 +114,9 @@ func (s *Session) TrySend(f *ws.Prepared) bool {
 	return false
 }
 
-// Offer sends messages that Prepare encoded, and waits for nothing, for those who send to many. On a WebSocket it is as
-// ws.Socket.Offer. For a client that polls what counts is what waits already: the session ends if Config.MaxQueue bytes
-// wait and no GET has fetched anything for 5 s, or if four times as many wait.
+// Offer sends messages that Prepare encoded, and never waits. It is for messages to many. On a WebSocket it does what
+// ws.Socket.Offer does. For a client that polls, what waits already counts: the session ends if Config.MaxQueue bytes
+// wait and no GET has fetched anything for 5 s, or if four times as many bytes wait.
 func (s *Session) Offer(f *ws.Prepared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +134,7 @@ func (s *Session) Offer(f *ws.Prepared) {
 	}
 }
 
-// openSocket is the socket that messages can be sent on, or nil.
+// openSocket returns the socket on which messages can be sent, or nil.
 func (s *Session) openSocket() *ws.Socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +146,7 @@ func (s *Session) openSocket() *ws.Socket {
 
 // The rest is called with mu held.
 
-// queueLocked has messages wait to be polled; the session has not ended.
+// queueLocked queues messages to be polled. The session has not ended.
 func (s *Session) queueLocked(f *ws.Prepared) error {
 	for m := range f.Messages() {
 		p, err := fromWire(m)
@@ -164,7 +165,7 @@ func (s *Session) pushLocked(p packet) {
 	s.holding.set(s.queued)
 }
 
-// mostQueuedLocked is how many bytes may wait to be polled.
+// mostQueuedLocked returns how many bytes may wait to be polled.
 func (s *Session) mostQueuedLocked() int {
 	if s.queued >= freeBytes && s.server.buffered.IsFull(s.holding.address) {
 		return min(s.server.config.MaxQueue, freeBytes)
@@ -172,7 +173,7 @@ func (s *Session) mostQueuedLocked() int {
 	return s.server.config.MaxQueue
 }
 
-// sendPacketLocked sends a packet of the protocol's own, and reports whether it could be sent without waiting.
+// sendPacketLocked sends a packet that is not a message, and reports whether it could do so without waiting.
 func (s *Session) sendPacketLocked(p packet) bool {
 	if s.transport == websocket {
 		f, err := ws.Prepare(p.wire())
@@ -183,7 +184,7 @@ func (s *Session) sendPacketLocked(p packet) bool {
 	return true
 }
 
-// takeLocked returns what waits to be polled, which is held until it has been sent, and wakes those who wait for room.
+// takeLocked returns the queue, which is held until it has been sent, and wakes those that wait for room.
 func (s *Session) takeLocked() ([]packet, holding) {
 	packets, held := s.queue, s.holding
 	s.queue, s.queued, s.pinged = nil, 0, false
@@ -193,7 +194,7 @@ func (s *Session) takeLocked() ([]packet, holding) {
 	return packets, held
 }
 
-// dropQueueLocked forgets what waits to be polled.
+// dropQueueLocked discards the queue.
 func (s *Session) dropQueueLocked() {
 	s.queue = nil
 	s.holding.release()
@@ -206,7 +207,7 @@ func (s *Session) wakeLocked() {
 	}
 }
 
-// roomLocked returns when a message can be queued, or sent on the socket; mu is free while it waits.
+// roomLocked returns nil when a message can be queued, or sent on the socket. It unlocks mu while it waits.
 func (s *Session) roomLocked(ctx context.Context) error {
 	for {
 		switch {
@@ -222,7 +223,7 @@ func (s *Session) roomLocked(ctx context.Context) error {
 }
 
 // waitLocked waits until the queue is taken, the session ends, or ctx does. It ends the session of a client that has
-// not polled for PollTimeout. While what waited is flushed to a socket, its deadlines count.
+// not polled for PollTimeout. While the queue is flushed to a socket, the socket's deadlines count instead.
 func (s *Session) waitLocked(ctx context.Context) error {
 	if s.room == nil {
 		s.room = make(chan struct{})
@@ -247,7 +248,7 @@ func (s *Session) waitLocked(ctx context.Context) error {
 	return nil
 }
 
-// endUnpolled ends a session for which too much waits, if it has not polled for PollTimeout.
+// endUnpolled ends the session if too much waits for it and its client has not polled for PollTimeout.
 func (s *Session) endUnpolled() {
 	cfg := s.server.config
 	s.mu.Lock()

@@ -34,9 +34,9 @@ type Server struct {
 	closed   bool
 }
 
-// New mounts a server at path, with and without a slash at its end. onSession is called with each new session and
-// registers what is to be called: nothing is read before it returns. Nor can a client that polls fetch anything, so what
-// is sent there has to fit into Config.MaxQueue.
+// New mounts a Server at path, with and without a slash at its end. onSession is called with each new session, and registers
+// callbacks; nothing is read before it returns. A client that polls cannot fetch anything before it returns either, so what
+// onSession sends has to fit into Config.MaxQueue.
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
 	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
@@ -54,26 +54,26 @@ func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server
 
 func notFound(echo.Context) error { return echo.ErrNotFound }
 
-// Len is the number of sessions.
+// Len returns the number of sessions.
 func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sessions)
 }
 
-// closeTime is how long Close waits for callbacks.
+// closeTime bounds how long Close waits for callbacks.
 const closeTime = 5 * time.Second
 
-// Close is Shutdown that waits for callbacks for 5 s at most.
+// Close calls Shutdown with a timeout of 5 s.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	s.Shutdown(ctx)
 }
 
-// Shutdown answers newcomers with 503 and ends every session: WebSockets are closed with 1012, and GETs that wait are
-// answered. Then it waits for the sessions' callbacks, or until ctx is over, and returns ctx's error. It may be called
-// again, and waits again.
+// Shutdown refuses new sessions with 503 and ends every session: WebSockets are closed with 1012, and waiting GETs are
+// answered. Then it waits for the sessions' callbacks, or until ctx ends, and returns ctx's error. It may be called
+// again, and then waits again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -96,7 +96,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// spread is the time over which Shutdown ends many sessions, so that they do not all come back at once; as ws's.
+// spread is the time over which Shutdown ends many sessions, so that they do not all come back at once, as in ws.
 const spread = time.Second
 
 func endSpread(ctx context.Context, sessions []*Session) {
@@ -115,11 +115,10 @@ func endSpread(ctx context.Context, sessions []*Session) {
 	}
 }
 
-// sessionKey is where serveRequest leaves the session that a WebSocket is to take over.
+// sessionKey is where serveRequest puts the session that a WebSocket is to take over.
 const sessionKey = "echows.engineio.session"
 
-// serveRequest judges the query, in the reference's order, and serves what is polling. What it lets pass
-// is a WebSocket.
+// serveRequest checks the query, in the reference's order, and serves polling requests. It passes WebSockets on to next.
 func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req, query := c.Request(), c.QueryParams()
@@ -158,7 +157,7 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// serveHandshake has a WebSocket's handshake served by its route, unless that would refuse it.
+// serveHandshake passes a WebSocket's handshake on to its route, unless the route would refuse it.
 func (s *Server) serveHandshake(c echo.Context, next echo.HandlerFunc) error {
 	if err := s.app.CheckHandshake(c); err != nil {
 		switch status, why := describe(err); status {
@@ -174,7 +173,7 @@ func (s *Server) serveHandshake(c echo.Context, next echo.HandlerFunc) error {
 	return nil
 }
 
-// judgeHandshake judges a request that is to begin a session.
+// judgeHandshake checks a request that is to begin a session.
 func (s *Server) judgeHandshake(c echo.Context, query url.Values) (refusal, bool) {
 	if c.Request().Method != http.MethodGet {
 		return errMethod, false
@@ -190,7 +189,7 @@ func (s *Server) judgeHandshake(c echo.Context, query url.Values) (refusal, bool
 	return refusal{}, true
 }
 
-// last is the value that counts of a parameter given more than once.
+// last returns the last value of a parameter, which counts if there are several.
 func last(query url.Values, name string) string {
 	if values := query[name]; len(values) > 0 {
 		return values[len(values)-1]
@@ -198,7 +197,8 @@ func last(query url.Values, name string) string {
 	return ""
 }
 
-// session returns the one of that id, if its time is not over. Being asked for is a sign of life.
+// session returns the session with that id, or nil if there is none or its time is over. The request counts as a sign
+// of life.
 func (s *Server) session(id string) *Session {
 	s.mu.Lock()
 	one := s.sessions[id]
@@ -211,7 +211,7 @@ func (s *Server) session(id string) *Session {
 
 var errNoMore = echo.NewHTTPError(http.StatusServiceUnavailable, "no more sessions at the moment; try again soon")
 
-// add takes a new session in, unless there are too many or the server closes.
+// add adds a new session, unless there are too many or the server shuts down.
 func (s *Server) add(one *Session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,17 +12,17 @@ import (
 	"echows/ws"
 )
 
-// The reasons for which a session ends, in the words of the reference.
+// The reasons why a session ends, in the words of the reference.
 const (
 	TransportClose = "transport close" // the client closed, or its connection broke
-	TransportError = "transport error" // the client broke the protocol's order, or reads too slowly
+	TransportError = "transport error" // the client broke the protocol, or read too slowly
 	PingTimeout    = "ping timeout"
-	ParseError     = "parse error" // what came is no packet
-	ForcedClose    = "forced close"
+	ParseError     = "parse error"  // the client sent something that is not a packet
+	ForcedClose    = "forced close" // Close was called, or OnMessage returned an error
 	ShuttingDown   = "server shutting down"
 )
 
-// ErrClosed is what sending returns once a session has ended; it is ws.ErrClosed.
+// ErrClosed is the error of sending on a session that has ended. It is ws.ErrClosed.
 var ErrClosed = ws.ErrClosed
 
 // transport is how a session's packets travel.
@@ -30,37 +30,37 @@ type transport int
 
 const (
 	polling   transport = iota
-	flushing            // to the WebSocket, what waited to be polled; what is sent meanwhile waits too
+	flushing            // what waited to be polled goes to the WebSocket; what is sent meanwhile waits
 	websocket           // for good
 )
 
-// Session is one client, whatever its transport. Its methods may be called from any goroutine; OnMessage
-// and OnClose belong in the function given to New.
+// Session is one client, on either transport. Its methods may be called from any goroutine, except OnMessage, which
+// belongs in the function given to New.
 type Session struct {
 	// Static once begun.
 	server *Server
 	id     string
-	kept   *ws.KeptRequest // of the handshake; nil where the socket has it
+	kept   *ws.KeptRequest // the handshake's; nil if the session began on a socket, which has it
 	realIP string
-	pace   *pace // of its address; nil for no limit
+	pace   *pace // its address's; nil for no limit
 
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
 	mu        sync.Mutex // guards the rest
 	ended     bool
 	transport transport
-	socket    *ws.Socket    // of websocket, and of flushing
+	socket    *ws.Socket    // nil while the session polls
 	probe     *ws.Socket    // opened for an upgrade that is not decided yet
 	queue     []packet      // waits to be polled
-	queued    int           // bytes of it, as cost counts them
-	holding   holding       // of the queue
-	room      chan struct{} // closed when the queue was taken; made by a goroutine that waits for that
+	queued    int           // its bytes, as cost counts them
+	holding   holding       // the queue's
+	room      chan struct{} // closed when the queue is taken; made by a goroutine that waits for that
 	pending   *pendingPoll  // the GET that waits for packets
 	polled    time.Time     // when a GET last came or took something
 	posting   *posting      // the POST that is not answered yet
-	handled   chan struct{} // closed when all POSTs that came are handled; nil when they are
-	handling  int           // POSTs that came and are not handled
-	parked    int           // bytes of those that were answered before
+	handled   chan struct{} // closed when all POSTs that came have been handled; nil if they have
+	handling  int           // POSTs that came and have not been handled
+	parked    int           // bytes of POSTs that were answered and have not been handled
 	timer     *time.Timer   // for the next ping, or the end by silence
 	pingAt    time.Time     // when the next ping is due
 	pinged    bool          // a ping waits to be polled
@@ -69,8 +69,8 @@ type Session struct {
 	reason    string
 }
 
-// begin makes a new session of an address one of the server's, of which kept, realIP, transport and socket are set. On
-// a socket it sends the open packet.
+// begin adds a new session, whose kept, realIP, transport and socket are set, to the server. On a socket it sends the
+// open packet.
 func (s *Server) begin(one *Session, address string) error {
 	now := time.Now()
 	one.server, one.id = s, rand.Text()[:20]
@@ -96,11 +96,12 @@ func (s *Server) begin(one *Session, address string) error {
 	return nil
 }
 
-// ID is what the client names the session by. Who knows it can speak for the client.
+// ID returns the name by which the client's requests refer to the session. It is a secret: whoever knows it can send
+// and receive in the client's place.
 func (s *Session) ID() string { return s.id }
 
-// Request is the handshake's, made anew at each call from what is kept: URL and query, header (but for a WebSocket
-// handshake's own fields), cookies, host, remote address.
+// Request returns the handshake's request. Each call makes it anew from what is kept: URL and query, header (without
+// the fields of a WebSocket handshake), cookies, host, remote address.
 func (s *Session) Request() *http.Request {
 	if s.kept != nil {
 		return s.kept.Request()
@@ -111,14 +112,14 @@ func (s *Session) Request() *http.Request {
 	return socket.Request()
 }
 
-// RealIP is the client's address at the handshake, as the Echo server's IPExtractor tells it.
+// RealIP returns the client's IP address at the handshake, as the Echo server's IPExtractor finds it.
 func (s *Session) RealIP() string { return s.realIP }
 
-// Address is the client's, by which limits count; as ws.AddressOf tells it.
+// Address returns what limits count as the client's address; see ws.AddressOf.
 func (s *Session) Address() string { return s.holding.address }
 
-// LogID names the session in lines of the log, and speaks for nobody: it is the WebSocket's ID where the session began with
-// one, and otherwise made of the session's ID.
+// LogID returns the session's name in the log, which is no secret: the ID of the WebSocket on which the session began,
+// or, for one that began by polling, a hash of the session's ID.
 func (s *Session) LogID() string {
 	if s.kept == nil {
 		return s.socket.ID() // which it has for good
@@ -127,12 +128,12 @@ func (s *Session) LogID() string {
 	return "polling-" + hex.EncodeToString(sum[:6])
 }
 
-// OnMessage registers what is called with each message, one at a time and in order; its data is valid
+// OnMessage sets the function that is called with each message, one at a time and in order. The message's data is valid
 // until f returns. An error ends the session.
 func (s *Session) OnMessage(f func(ws.Message) error) { s.onMessage = f }
 
-// OnClose adds a function to be called, once, when the session has ended; on one that has, at once. Functions run one
-// after the other, also when one panics.
+// OnClose adds a function that is called once after the session has ended; if it has ended already, at once. The
+// functions run one after the other, even if one panics.
 func (s *Session) OnClose(f func(reason string)) {
 	s.mu.Lock()
 	if !s.ended {
@@ -145,7 +146,7 @@ func (s *Session) OnClose(f func(reason string)) {
 	s.guard(func() { f(reason) })
 }
 
-// Transport is "polling" or "websocket".
+// Transport returns "polling" or "websocket".
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +156,7 @@ func (s *Session) Transport() string {
 	return "websocket"
 }
 
-// handshake is the data of the open packet.
+// handshake returns the open packet.
 func (s *Session) handshake() packet {
 	cfg := s.server.config
 	upgrades := []string{}

@@ -10,13 +10,12 @@ import (
 	"echows/ws"
 )
 
-// noopWait is how long a GET may wait while an upgrade is under way: the client ends its polling with
-// an answer, and has to get one.
+// noopWait is how long a GET may wait during an upgrade: the client ends its polling after an answer, and so needs one.
 const noopWait = 100 * time.Millisecond
 
 var errGivenUp = errors.New("the upgrade was given up")
 
-// serveSocket is the route's handler: a new session, or an upgrade of one that polls.
+// serveSocket is the route's handler. A socket is a new session, or the upgrade of one that polls.
 func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 	if session, _ := c.Get(sessionKey).(*Session); session != nil {
 		session.upgrade(socket)
@@ -31,7 +30,7 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 	return nil
 }
 
-// serve makes a socket the session's own.
+// serve makes a socket the session's transport.
 func (s *Session) serve(socket *ws.Socket) {
 	socket.OnMessage(s.receiveMessage)
 	socket.OnClose(func(code ws.CloseCode, _ string) { s.socketClosed(code) })
@@ -68,8 +67,8 @@ func (s *Session) receiveMessage(m ws.Message) error {
 	return nil
 }
 
-// upgrade probes a socket, and goes over to it when the client says so. Until then the session polls, and
-// whatever goes wrong with the socket ends the socket alone.
+// upgrade probes a socket, and goes over to it when the client says so. Until then the session polls, and whatever goes
+// wrong with the socket ends only the socket.
 func (s *Session) upgrade(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +99,7 @@ func (s *Session) upgrade(socket *ws.Socket) {
 	})
 }
 
-// giveUp ends an upgrade that was not decided.
+// giveUp ends an upgrade that is not decided yet.
 func (s *Session) giveUp(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +109,7 @@ func (s *Session) giveUp(socket *ws.Socket) {
 	}
 }
 
-// noop answers a GET that waits, again and again while the socket is being probed.
+// noop answers a waiting GET, again and again while the socket is being probed.
 func (s *Session) noop(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,8 +122,8 @@ func (s *Session) noop(socket *ws.Socket) {
 	time.AfterFunc(noopWait, func() { s.noop(socket) })
 }
 
-// goOver makes the socket the transport. What waited to be polled goes out first; what is sent meanwhile
-// waits behind it. And what came by POSTs is handled before the socket is read on.
+// goOver makes the socket the transport. The queue goes out first, and what is sent meanwhile waits behind it. Packets
+// that came by POSTs are handled before more is read from the socket.
 func (s *Session) goOver(socket *ws.Socket) error {
 	s.mu.Lock()
 	if s.probe != socket {
@@ -153,8 +152,8 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	return nil
 }
 
-// flushLocked sends what waited to be polled, and what is queued meanwhile; mu is free while it sends. Those who wait
-// for room go on waiting, so this comes to an end.
+// flushLocked sends the queue, and what is queued meanwhile. It unlocks mu while it sends. Those that wait for room go
+// on waiting, so this comes to an end.
 func (s *Session) flushLocked() {
 	for len(s.queue) > 0 && !s.ended {
 		var messages []ws.Message
