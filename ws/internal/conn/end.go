@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -104,22 +103,26 @@ func lost(err error) *wire.CloseError {
 // lingerTime is how long what a closed peer still sends is read, and ignored.
 const lingerTime = time.Second
 
+// lingerBytes is how much of it is read as fast as it comes.
+const lingerBytes = 1 << 20
+
 // linger reads on for a moment: data left unread would make TCP reset the connection, which could
-// cost the peer our close frame (RFC 6455 section 7.1.1).
+// cost the peer our close frame (RFC 6455 section 7.1.1). A peer that sends on and on has to wait.
 func (c *Conn) linger() {
+	ch := smallChunks.Get().(*chunk)
+	defer ch.give()
 	until := time.Now().Add(lingerTime)
-	for time.Now().Before(until) {
+	for n := 0; time.Now().Before(until); {
 		if c.out.SetReadDeadline(until) != nil {
 			return
 		}
-		// The sweep's last wish to park may have come after that: then once more.
-		if _, err := io.Copy(io.Discard, plain{c.out.Conn}); !errors.Is(err, os.ErrDeadlineExceeded) {
+		got, err := c.out.Read(ch.buf)
+		// The sweep's last wish to park may have come after the deadline: then once more.
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
+		}
+		if n += got; n > lingerBytes {
+			time.Sleep(latePause)
 		}
 	}
 }
-
-// plain hides all of a connection but Read, so that io.Copy needs no more than a buffer.
-type plain struct{ conn net.Conn }
-
-func (p plain) Read(b []byte) (int, error) { return p.conn.Read(b) }

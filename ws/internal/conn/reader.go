@@ -3,6 +3,7 @@ package conn
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"echows/ws/internal/wire"
 )
@@ -25,6 +26,8 @@ type reader struct {
 	full     bool // the last read filled its buffer: more is there
 	corked   bool // replies gather: more messages of the same read are to be handled
 	gathered bool // replies may have gathered since the last wait
+
+	late uint8 // reads since something came behind our close frame; see slowDown
 }
 
 // chunk is what one read takes off a connection.
@@ -89,6 +92,9 @@ type message struct {
 func (c *Conn) read() error {
 	for {
 		if c.in.chunk == nil {
+			if c.in.late > 0 {
+				c.in.slowDown()
+			}
 			if err := c.await(); err != nil {
 				return err
 			}
@@ -98,6 +104,25 @@ func (c *Conn) read() error {
 		}
 		c.release()
 	}
+}
+
+const (
+	// lateReads is how many reads, of up to largeChunk, take at once what comes behind our close frame: what was on its
+	// way when the peer got that frame, and its answer.
+	lateReads = 16
+	// latePause comes before each further read. A peer that does not stop is not worth the processor's time: it has to
+	// wait until CloseTimeout is over.
+	latePause = 50 * time.Millisecond
+)
+
+// slowDown is called before a read of a connection that has sent its close frame.
+func (r *reader) slowDown() {
+	r.large = true
+	if r.late <= lateReads {
+		r.late++
+		return
+	}
+	time.Sleep(latePause)
 }
 
 // release gives the chunk back, and keeps what it has of a frame that is not whole: less than a control frame.
@@ -203,6 +228,7 @@ func (c *Conn) received(n int) error {
 	p := m.buf.p
 	m.left -= n
 	if m.unwanted {
+		c.in.late = max(c.in.late, 1)
 		if m.left == 0 && m.final {
 			c.in.message = nil
 			m.buf.give()
@@ -304,6 +330,7 @@ func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 		c.begun.Store(0)
 	}
 	if !c.out.isOpen() {
+		c.in.late = max(c.in.late, 1)
 		return nil
 	}
 	more := c.in.chunk != nil && c.in.chunk.start < c.in.chunk.end
@@ -336,6 +363,9 @@ func (c *Conn) receiveControl(h wire.Header, p []byte) error {
 	wire.Mask(h.Key, p)
 	if c.in.message == nil && c.begun.Load() != 0 {
 		c.begun.Store(0)
+	}
+	if !c.out.isOpen() {
+		c.in.late = max(c.in.late, 1)
 	}
 	switch h.Opcode {
 	case wire.Ping:
