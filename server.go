@@ -206,7 +206,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
 	}), web.StaySecure(s.app))
-	s.metrics = metrics.Handler(metrics.Today(s.app, s.hub, s.chat, s.io)...)
+	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector())
 	if err := routes(e, s, views.New(), set.MetricsAddr == ""); err != nil {
 		return err
 	}

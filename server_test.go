@@ -279,7 +279,7 @@ func TestPagesAndRefusals(t *testing.T) {
 		{"/icon.svg", 200, "image/svg+xml", "<svg"},
 		{"/healthz", 200, "application/json", `{"status":"ok"}`},
 		{"/readyz", 200, "application/json", `{"status":"ok"}`},
-		{"/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "echows_sockets "},
+		{"/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "echows_topics 0"},
 		{"/chat", 200, "text/html; charset=UTF-8", `id="composer"`},
 		{"/chat/kitchen-2", 200, "text/html; charset=UTF-8", `id="composer"`},
 		{"/chat/Kitchen", 404, "application/json", "1 to 64"},

@@ -19,9 +19,6 @@ import (
 	"echows/settings"
 )
 
-// elsewhere has the files that the page names and that are still in another place.
-var elsewhere = map[string]string{"rooms/rooms.go": "rooms.go"}
-
 // row is one limit of the page.
 type row struct{ limit, setBy, value, past, counter string }
 
@@ -158,9 +155,6 @@ func amount(text string) (int64, error) {
 // inSource is what a constant, or the default of a field such as Config.MaxQueue, is in a file of the repository.
 func inSource(file, name string) (int64, error) {
 	path := filepath.Join("..", filepath.FromSlash(file))
-	if _, err := os.Stat(path); err != nil && elsewhere[file] != "" {
-		path = filepath.Join("..", filepath.FromSlash(elsewhere[file]))
-	}
 	set := token.NewFileSet()
 	one, err := parser.ParseFile(set, path, nil, 0)
 	if err != nil {

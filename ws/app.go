@@ -200,7 +200,7 @@ func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.M
 	r := newRoute(a, h, cfg)
 	without := strings.TrimSuffix(path, "/")
 	r.key = to.GET(without, r.serve, m...).Path
-	r.path = cmp.Or(r.key+path[len(without):], "/")
+	r.path = strings.TrimSuffix(r.key, "/") + path[len(without):] // Echo makes "/" of ""
 	r.handling = a.metrics.handling.WithLabelValues(r.path)
 	a.routes[r.key] = r
 	if !strings.HasSuffix(without, "*") {

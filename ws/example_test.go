@@ -187,12 +187,12 @@ func ExampleApp_Group() {
 		})
 	})
 	defer end()
-	client(url + "/clubs/chess/tables/7")
 	client(url + "/clubs/poker/tables/7")
+	client(url + "/clubs/chess/tables/7")
 	// Output:
+	// ws: the server answered 403 Forbidden: {"message":"no member of poker"}
 	// chess at table 7
 	// 1000
-	// ws: the server answered 403 Forbidden: {"message":"no member of poker"}
 }
 
 // A socket is closed with a code, which tells the client's program what to do next, and a reason for people.

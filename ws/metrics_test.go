@@ -1,12 +1,12 @@
 package ws_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -235,7 +235,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 func TestClosesAreCounted(t *testing.T) {
 	app, addr := serve(t, ws.Config{}, echoRoute)
 	for _, code := range []ws.CloseCode{1000, 1000, 1001, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 1014, 3000, 4999} {
-		dial(t, addr, "/echo").send(closing(code, ""))
+		dial(t, addr, "/echo").send(closing(uint16(code), ""))
 	}
 	dial(t, addr, "/echo").send(whole(opClose, "")) // 1005
 	dial(t, addr, "/echo").send(whole(3, ""))       // 1002
@@ -274,13 +274,9 @@ func TestSlowClientsAreCounted(t *testing.T) {
 }
 
 func TestSilentClientsAreCounted(t *testing.T) {
-	handler, ended := endings(echoBack)
-	bubble(t, ws.Config{}, handler, func(t *testing.T, app *ws.App, l pipes) {
-		p := l.dial(t, "/")
-		go io.Copy(io.Discard, p.conn) // pings, which nobody answers
-		if got := <-ended; got.code != ws.CloseAbnormal {
-			t.Errorf("got %v", got)
-		}
+	bubble(t, ws.Config{}, echoBack, func(t *testing.T, app *ws.App, l pipes) {
+		l.dial(t, "/").expect("ping", "ping", "end")
+		synctest.Wait()
 		got := scrape(t, app)
 		if n := got[`echows_silent_closed_total{transport="websocket"}`]; n != 1 {
 			t.Errorf("%v were silent", n)
