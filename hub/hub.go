@@ -1,13 +1,15 @@
-// Package hub holds topics: who of this process's sockets is in which room, and one encoded frame for
-// all of them.
+// Package hub sends messages to topics, such as the rooms of a chat. Use it when sockets of a process join and leave
+// groups that their routes do not fix: everyone on one route is reached by ws.Route.Broadcast alone.
 //
 //	h := hub.New()
 //	err := h.Join("lobby", s)
 //	err = h.Broadcast("lobby", message, s) // to all but s
 //
-// A topic begins with its first member and ends with its last; a membership ends with its socket. A
-// broadcast waits for nobody: a member whose outbox is full is closed with 1013 (see ws.Socket.Offer).
-// Topics know no protocol, and nothing outside this process.
+// A topic begins with its first member and ends with its last; a membership ends with its socket. A message is encoded
+// once for all members, and all of them get a topic's messages in the same order. A broadcast does not wait: a member
+// that does not read is closed with 1013 (see ws.Socket.Offer).
+//
+// Topics exist in this process only, and carry messages of any form.
 package hub
 
 import (
@@ -32,12 +34,12 @@ type Hub struct {
 	members     int // of all topics: the sum of their users
 }
 
-// Member is who can be a member: a *ws.Socket, or what stands for one, or for more than one in turn. It
-// has to be comparable.
+// Member is what can join a topic: a *ws.Socket, or something that stands for one socket, or for several one after the
+// other. Its type must be comparable.
 type Member interface {
 	// Offer sends without waiting, and calls no method of the Hub; see ws.Socket.Offer.
 	Offer(p *ws.Prepared)
-	// OnClose adds a function to be called when the member has ended; see ws.Socket.OnClose.
+	// OnClose adds a function to be called when the member has ended, or at once if it has; see ws.Socket.OnClose.
 	OnClose(f func(code ws.CloseCode, reason string))
 }
 
@@ -62,20 +64,19 @@ type membership struct {
 	topics map[string]*topic
 }
 
-// Join makes s a member of the topic, which it may be already. On a socket that has ended the error
-// is ws.ErrClosed.
-func (h *Hub) Join(name string, s Member) error {
+// Join makes s a member of a topic; it does nothing if s is one already. If s has ended, the error is ws.ErrClosed.
+func (h *Hub) Join(topic string, s Member) error {
 	m := h.membership(s)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ended {
-		return fmt.Errorf("hub: join %q: %w", name, ws.ErrClosed)
+		return fmt.Errorf("hub: join %q: %w", topic, ws.ErrClosed)
 	}
-	if _, ok := m.topics[name]; ok {
+	if _, ok := m.topics[topic]; ok {
 		return nil
 	}
-	t := h.use(name)
-	m.topics[name] = t
+	t := h.use(topic)
+	m.topics[topic] = t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.place[s] = len(t.members)
@@ -83,8 +84,8 @@ func (h *Hub) Join(name string, s Member) error {
 	return nil
 }
 
-// Leave ends the membership of s, if it is a member. Nothing that is broadcast afterwards reaches it.
-func (h *Hub) Leave(name string, s Member) {
+// Leave ends the membership of s in a topic, if it is a member. Nothing that is broadcast afterwards reaches it.
+func (h *Hub) Leave(topic string, s Member) {
 	h.mu.Lock()
 	m := h.memberships[s]
 	h.mu.Unlock()
@@ -93,27 +94,28 @@ func (h *Hub) Leave(name string, s Member) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t, ok := m.topics[name]; ok {
-		delete(m.topics, name)
-		h.leave(s, name, t)
+	if t, ok := m.topics[topic]; ok {
+		delete(m.topics, topic)
+		h.leave(topic, s, t)
 	}
 }
 
-// Broadcast sends one message to all members but those excepted, in one order for all of them. The
-// error says what is wrong with m, as ws.Socket.Send's does.
-func (h *Hub) Broadcast(name string, m ws.Message, except ...Member) error {
+// Broadcast sends a message to all members of a topic except the given ones. All members get a topic's messages in the
+// same order. The error says what is wrong with m, as that of ws.Socket.Send does; there is none for a topic without
+// members.
+func (h *Hub) Broadcast(topic string, m ws.Message, except ...Member) error {
 	p, err := ws.Prepare(m)
 	if err != nil {
 		return err
 	}
-	h.BroadcastPrepared(name, p, except...)
+	h.BroadcastPrepared(topic, p, except...)
 	return nil
 }
 
-// BroadcastPrepared is Broadcast with what is encoded already.
-func (h *Hub) BroadcastPrepared(name string, p *ws.Prepared, except ...Member) {
+// BroadcastPrepared is Broadcast for a message that is encoded already.
+func (h *Hub) BroadcastPrepared(topic string, p *ws.Prepared, except ...Member) {
 	h.mu.Lock()
-	t := h.topics[name]
+	t := h.topics[topic]
 	h.mu.Unlock()
 	if t == nil {
 		return
@@ -128,28 +130,28 @@ func (h *Hub) BroadcastPrepared(name string, p *ws.Prepared, except ...Member) {
 	}
 }
 
-// Len is how many members the topic has.
-func (h *Hub) Len(name string) int {
+// Len returns the number of a topic's members.
+func (h *Hub) Len(topic string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t := h.topics[name]; t != nil {
+	if t := h.topics[topic]; t != nil {
 		return t.users
 	}
 	return 0
 }
 
-// Topics is how many topics there are.
+// Topics returns the number of topics.
 func (h *Hub) Topics() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.topics)
 }
 
-// Members ranges over those who are members when the range begins.
-func (h *Hub) Members(name string) iter.Seq[Member] {
+// Members ranges over the members that a topic has when the range begins.
+func (h *Hub) Members(topic string) iter.Seq[Member] {
 	return func(yield func(Member) bool) {
 		h.mu.Lock()
-		t := h.topics[name]
+		t := h.topics[topic]
 		h.mu.Unlock()
 		if t == nil {
 			return
@@ -181,14 +183,14 @@ func (h *Hub) membership(s Member) *membership {
 	return m
 }
 
-// end takes s out of all topics. Who joins from here on finds the membership ended, or gets a new one that
-// ends at once.
+// end takes s out of all topics. A Join from here on finds the membership ended, or makes a new one that ends at
+// once.
 func (h *Hub) end(s Member, m *membership) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ended = true
 	for name, t := range m.topics {
-		h.leave(s, name, t)
+		h.leave(name, s, t)
 	}
 	m.topics = nil
 	h.mu.Lock()
@@ -211,7 +213,7 @@ func (h *Hub) use(name string) *topic {
 }
 
 // leave takes s out of the topic; the lock of its membership is held.
-func (h *Hub) leave(s Member, name string, t *topic) {
+func (h *Hub) leave(name string, s Member, t *topic) {
 	t.mu.Lock()
 	i, last := t.place[s], len(t.members)-1
 	t.members[i] = t.members[last]

@@ -23,8 +23,8 @@ type admission struct {
 }
 
 var (
-	errTooMany = echo.NewHTTPError(http.StatusServiceUnavailable, "the server has as many connections as it may; try again in a moment")
-	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has as many connections as it may; close some, or try again in a moment")
+	errTooMany = echo.NewHTTPError(http.StatusServiceUnavailable, "the server has reached its limit of connections; try again in a moment")
+	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has reached its limit of connections; close some, or try again in a moment")
 )
 
 // checkLocked says, and counts, which limit one more connection of the address would exceed; mu is held.
@@ -71,9 +71,9 @@ func (a *admission) give(address string) {
 	}
 }
 
-// AddressOf is what limits by address count: the address that the Echo server's IPExtractor tells, or, for IPv6, its
-// network of 64 bits, which is what one customer has. Set the IPExtractor: without one, Echo believes the header
-// X-Forwarded-For, which a client can send as it likes.
+// AddressOf returns the address that the limits per address count a request under: the one that the Echo server's
+// IPExtractor finds, or, for IPv6, its /64 network, which is what one customer usually has. Set the IPExtractor: without
+// one, Echo believes the header X-Forwarded-For, in which a client can write what it likes.
 func AddressOf(c echo.Context) string {
 	ip := c.RealIP()
 	addr, err := netip.ParseAddr(ip)
@@ -90,9 +90,9 @@ func AddressOf(c echo.Context) string {
 	return ip
 }
 
-// Admit counts a connection that is not a socket of the App, such as a client that polls, for
-// Config.MaxSockets and MaxAddressSockets, until Dismiss is called with the same address, which is AddressOf's. The error is the HTTP
-// answer past a limit: 503 or 429.
+// Admit counts a connection that is not a socket of the App, such as a client that polls, for Config.MaxSockets and
+// MaxAddressSockets, until Dismiss is called with the same address, as AddressOf returns it. Past a limit it returns an
+// error to answer the request with: an *echo.HTTPError with 503 or 429.
 func (a *App) Admit(address string) error {
 	err := a.admitted.take(address)
 	if err != nil {

@@ -17,54 +17,54 @@ import (
 	"echows/ws/internal/conn"
 )
 
-// Config holds an App's settings. The zero value is ready for use. What is also in RouteConfig can be set for
-// each route.
+// Config holds an App's settings. The zero value is ready for use. RouteConfig sets some of them for one route.
 type Config struct {
 	// Origins are the foreign origins whose pages may connect, such as "https://example.com", or "*"
 	// for all. Pages of the server's own host always may, and so may clients that send no Origin.
 	Origins []string
-	// Hosts are the server's own hosts, such as "example.com" or "localhost:3000". A page of any other has to be
-	// among Origins then, also where the request names its host: that is what DNS rebinding does. Without Hosts,
-	// the host that a request names is taken for the server's own.
+	// Hosts are the server's own hosts, such as "example.com" or "localhost:3000". If they are set, pages of any other
+	// host must be among Origins, even those whose requests name their own host as the server's, as they do after DNS
+	// rebinding. If they are not set, the host that a request names counts as the server's own.
 	Hosts []string
 	// TrustedProxies are the networks of proxies whose X-Forwarded-Proto and X-Forwarded-Host are believed.
 	TrustedProxies []netip.Prefix
 
-	// MaxSockets is how many connections there may be at a time, and MaxAddressSockets how many of one address,
-	// as AddressOf tells it; 0 is no limit. Past them a handshake is answered with 503, or 429.
+	// MaxSockets is how many connections there may be at a time, and MaxAddressSockets how many of them from one
+	// address, as AddressOf returns it; 0 means no limit. Further handshakes are answered with 503 or 429.
 	MaxSockets, MaxAddressSockets int
 	// MaxBuffered is how many bytes all connections together may hold of messages that have arrived in part, and of
 	// frames that wait to be sent; 256 MiB by default, or eight times MaxMessage if that is more. The connections of
-	// one address, as AddressOf tells it, may hold a quarter of it, so MaxMessage may be no more than a quarter. What a
-	// connection holds up to 16 KiB does not count. One that wants more than there is room for is closed with 1013, and a
-	// reason that says which of the two bounds it met.
+	// one address, as AddressOf returns it, may hold a quarter of it, so MaxMessage must not be larger than that. A buffer
+	// counts from 16 KiB on. A connection that needs more than there is room for is closed with 1013, and a reason that
+	// says which of the two bounds it met.
 	MaxBuffered int64
 
-	// MaxMessage is the longest message taken, in bytes over all its fragments; 1 MiB by default.
+	// MaxMessage is the longest message that is accepted, in bytes over all its fragments; 1 MiB by default.
 	// A longer one ends its connection with 1009.
 	MaxMessage int
-	// SendBuffer is how many bytes may wait to be sent to one socket before sending to it waits; by default as
-	// many as MaxMessage, and 256 KiB at least. See Socket.Offer for those who do not wait.
+	// SendBuffer is how many bytes may wait to be sent to one socket before Send waits; by default as many as
+	// MaxMessage, but at least 256 KiB. See Socket.Offer for what happens to a broadcast.
 	SendBuffer int
-	// Compression says whether permessage-deflate (RFC 7692) is agreed on; CompressionOff by default.
+	// Compression says whether to accept permessage-deflate (RFC 7692); CompressionOff by default.
 	Compression Compression
-	// MessageRate is how many messages a second are taken of one connection, in bursts of twice as many. One that
-	// sends more is read more slowly. 0 is no limit.
+	// MessageRate is how many messages a second are handled from one connection, in bursts of up to twice as many. A
+	// connection that sends more is read more slowly. 0 means no limit.
 	MessageRate float64
 
-	// PingInterval is the time between two pings; 25 s by default. A connection that gives no sign of
-	// life for twice as long is ended.
+	// PingInterval is the time between two pings; 25 s by default. A connection from which nothing has come for
+	// twice as long is ended.
 	PingInterval time.Duration
 	// WriteTimeout is how long one write may wait for the peer to read; 10 s by default. After it the
 	// connection is ended.
 	WriteTimeout time.Duration
 	// CloseTimeout is how long the peer has to answer a close frame that was written; 3 s by default.
 	CloseTimeout time.Duration
-	// MessageTimeout is how long a message may take to arrive, from its first byte; 1 minute by default. A slower
-	// one ends its connection with 1008.
+	// MessageTimeout is how long a message may take to arrive, from its first byte; 1 minute by default. A message
+	// that takes longer ends its connection with 1008.
 	MessageTimeout time.Duration
-	// Logger gets a line for each connection opened and closed, for the failures of callbacks, and, once a
-	// second at most, for what was refused; slog.Default() by default.
+	// Logger gets a line when a connection opens and when it closes, one for each callback that fails, and, at most
+	// once a second, one for what a limit refused; slog.Default() by default. All lines about one connection have its
+	// Socket.ID as "id". A client that leaves, however it does, is logged at slog.LevelInfo or below.
 	Logger *slog.Logger
 }
 
@@ -114,8 +114,8 @@ const (
 	CompressionOff
 	// CompressionOn compresses each message by itself. An idle connection holds nothing for it.
 	CompressionOn
-	// CompressionContext lets messages refer to earlier ones, which makes small ones that are alike smaller. A
-	// connection holds up to 8 KiB for it to send, and up to 32 KiB, as the peer's window is, to receive.
+	// CompressionContext lets messages refer to earlier ones, which makes small messages that resemble each other much
+	// smaller. For it, a connection holds up to 8 KiB to send, and up to 32 KiB, depending on the peer's window, to receive.
 	CompressionContext
 )
 
@@ -152,14 +152,14 @@ func New(e *echo.Echo, cfg Config) *App {
 // Echo is the server that the App belongs to.
 func (a *App) Echo() *echo.Echo { return a.echo }
 
-// WS registers h for sockets at path, with and without a slash at its end. Middleware runs before
-// the upgrade, so what it refuses is an ordinary HTTP answer, and the header it sets goes with the
-// 101. Only functions given to echo.Response's Before and After are not called for an upgrade.
+// WS registers h for sockets at path, with and without a slash at its end. Middleware runs before the upgrade: it can
+// refuse with an ordinary HTTP response, and the headers that it sets are sent with the 101. Functions passed to
+// echo.Response's Before and After are not called for an upgrade.
 func (a *App) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, RouteConfig{}, m)
 }
 
-// WSWithConfig is WS with settings of the route's own. It panics if they are wrong.
+// WSWithConfig is WS with settings for this route. It panics if they are wrong.
 func (a *App) WSWithConfig(path string, h Handler, cfg RouteConfig, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, cfg, m)
 }
@@ -209,7 +209,7 @@ func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.M
 	return r
 }
 
-// Len is the number of open sockets.
+// Len returns the number of open sockets.
 func (a *App) Len() int { return a.engine.Len() }
 
 // Sockets ranges over the sockets that are open when the range begins.
@@ -223,7 +223,7 @@ func (a *App) Sockets() iter.Seq[*Socket] {
 	}
 }
 
-// Stats are numbers of an App since its start.
+// Stats are an App's numbers, since its start where they count. See also Collector.
 type Stats struct {
 	Sockets  int    // open now
 	Dropped  uint64 // sockets closed because their peers did not read
@@ -265,8 +265,9 @@ func (a *App) isClosing() bool {
 // spread is the time over which Shutdown closes many sockets, so that they do not all come back at once.
 const spread = time.Second
 
-// Shutdown answers newcomers with 503, closes every socket with 1012 and waits for them to end. When
-// ctx is over it drops those that are left and returns ctx's error. It may be called again, and waits again.
+// Shutdown answers new handshakes with 503, closes every socket with 1012, spread over a second, and waits until they
+// have ended. When ctx ends first, it drops the sockets that are left and returns the context's error. It may be called
+// again, and then waits again.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	a.closing = true

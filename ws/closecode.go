@@ -26,8 +26,8 @@ const (
 	CloseTryAgainLater   CloseCode = 1013 // overload: the peer did not read fast enough
 )
 
-// CloseError is an error that says how to close. A callback or handler that returns one, wrapped or
-// not, ends its socket with this code and reason; any other error ends it with 1011.
+// CloseError is an error that says how to close. A callback or Handler that returns one, wrapped or not, closes its
+// socket with this code and reason; any other error closes it with 1011.
 type CloseError struct {
 	Code   CloseCode
 	Reason string // UTF-8, at most 123 bytes on the wire; longer ones are cut

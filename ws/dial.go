@@ -24,15 +24,15 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// DialConfig holds the settings of a connection that is dialed. The zero value is ready for use.
+// DialConfig holds the settings of a connection that Dial makes. The zero value is ready for use.
 type DialConfig struct {
-	// Header is sent with the handshake, such as Authorization or Cookie. Fields of the handshake itself are left out.
+	// Header is sent with the handshake, such as Authorization or Cookie. Fields of the handshake itself are ignored.
 	Header http.Header
 	// Origin is sent as the Origin; the server's own by default. x/net always sends one.
 	Origin string
-	// Subprotocols are offered, the most wanted first.
+	// Subprotocols are offered to the server, the preferred one first.
 	Subprotocols []string
-	// Jar holds the cookies to send, and gets those that the server sets.
+	// Jar has the cookies to send, and gets those that the server sets.
 	Jar http.CookieJar
 	// TLS is used for wss:; the system's certificates by default.
 	TLS *tls.Config
@@ -51,7 +51,7 @@ type DialConfig struct {
 	Logger         *slog.Logger
 }
 
-// HandshakeError says that a server answered a handshake with something else than an upgrade.
+// HandshakeError says that a server answered a handshake with something other than an upgrade.
 type HandshakeError struct {
 	StatusCode int
 	Header     http.Header
@@ -72,13 +72,13 @@ var dialed = sync.OnceValue(func() *base {
 	return &b
 })
 
-// Dial connects to a server: its address is a URL with ws:, wss:, http: or https:. h runs before anything is read, and registers
-// callbacks with OnMessage and the like; an error of it closes the socket, and nil is for a socket that only
-// sends. Dial returns when h has returned. ctx bounds the handshake only; the socket lives until it is closed. The error is a
-// *HandshakeError where the server answered, but did not upgrade.
+// Dial connects to a server at a URL with ws:, wss:, http: or https:. Before anything is read, h runs and registers
+// callbacks with OnMessage and the like; an error from h closes the socket. h may be nil, for a socket that only sends.
+// Dial returns when h has returned. ctx bounds the handshake only: the socket lives until it is closed. If the server
+// answered but did not upgrade, the error is a *HandshakeError.
 //
-// What the socket sends is masked, and the server's frames are held to RFC 6455's rules for servers. It has no
-// Route.
+// The socket masks what it sends, as clients must, and holds the server's frames to RFC 6455's rules for servers. It has
+// no Route.
 func Dial(ctx context.Context, address string, cfg DialConfig, h func(s *Socket) error) (*Socket, error) {
 	s, c, err := dial(ctx, address, cfg)
 	if err != nil {

@@ -1,4 +1,9 @@
-// Package ws gives an Echo server WebSocket routes, the express-ws way:
+// Package ws gives an Echo server WebSocket routes. Use it when a server on Echo answers messages in callbacks, sends
+// to many connections at once, or has to bound what clients can cost it; and, with Dial, to write clients of any
+// WebSocket server. Where a loop that reads and writes by itself suits the program better, or there is no Echo, a library
+// such as github.com/coder/websocket is enough.
+//
+// Routes are declared the express-ws way:
 //
 //	app := ws.New(e, ws.Config{})
 //	app.WS("/ws", func(s *ws.Socket, c echo.Context) error {
@@ -6,23 +11,23 @@
 //		return nil
 //	})
 //
-// Use it for a server on Echo whose handlers are callbacks, with broadcasts, limits and a graceful end, and for
-// scripts that talk to one (Dial). golang.org/x/net/websocket does the opening handshake, on both sides; the
-// rest of RFC 6455, and permessage-deflate (RFC 7692), is here.
+// Package golang.org/x/net/websocket does the opening handshake, on both sides; the rest of RFC 6455, and
+// permessage-deflate (RFC 7692), is here. The examples show what programs need first: JSON, middleware, groups, broadcasts,
+// close codes, limits, and a graceful shutdown. Package hub adds topics that cross routes.
 //
 // # Who runs what
 //
 // A socket has a goroutine while it is busy: it runs the Handler once, then reads and calls the callbacks, one
-// at a time, until the connection ends, and calls OnClose's. An idle socket has none: it is parked until there
+// at a time, until the connection ends, and then the functions that OnClose added. An idle socket has none: it is parked until there
 // is something to read (on Linux, in an epoll set; elsewhere a goroutine of the smallest stack waits). Sending
 // has no goroutine of its own: whoever sends writes what is queued. Broadcasts are written by a few goroutines
-// that last as long as there is something to write; a peer that makes one of them wait gets one of its own, until
-// it reads on or its time is over. One goroutine pings for all sockets. App.Shutdown waits for all of these.
+// that last as long as there is something to write; a peer that makes one of them wait gets a goroutine of its own,
+// until it reads again or its time is over. One goroutine pings for all sockets. App.Shutdown waits for all of these.
 //
 // # What it does not do
 //
-// HTTP/2 (RFC 8441), and messages too large to hold in memory: each is one slice of bytes, bounded by
-// Config.MaxMessage. A reader and a writer for parts of messages would give every callback a second form, and a
+// It does not speak WebSocket over HTTP/2 (RFC 8441). And a message has to fit into memory: it is one slice of bytes,
+// bounded by Config.MaxMessage. Reading and writing messages in parts would give every callback a second form, and a
 // file is better sent by HTTP.
 //
 // # Files, in reading order

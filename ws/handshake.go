@@ -20,8 +20,8 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// CheckHandshake says, as an *echo.HTTPError, why a request cannot be upgraded, or returns nil. It is for
-// middleware that spends something on an upgrade, such as a ticket; the route checks by itself.
+// CheckHandshake returns an *echo.HTTPError that says why a request cannot be upgraded, or nil. It is for middleware that
+// uses something up, such as a ticket, and should not do so in vain; the route itself checks in any case.
 func (a *App) CheckHandshake(c echo.Context) error {
 	r := a.routes[c.Path()]
 	if r == nil {

@@ -1,10 +1,10 @@
 package ws
 
-// A Key is a place for a value of type T on every socket: declare one as a package variable with
-// NewKey, and keep what belongs to a connection under it.
+// A Key names a value of type T that each socket can have, for what belongs to a connection. Declare it as a package
+// variable, with NewKey.
 type Key[T any] struct{ name *string }
 
-// NewKey makes a Key that is different from all others; name is for people.
+// NewKey makes a Key that differs from all others. The name is what String returns.
 func NewKey[T any](name string) Key[T] { return Key[T]{&name} }
 
 func (k Key[T]) String() string { return *k.name }

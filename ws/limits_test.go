@@ -154,7 +154,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if !strings.Contains(logged.String(), "connection refused") || !strings.Contains(logged.String(), "this address has as many") {
+	if !strings.Contains(logged.String(), "connection refused") || !strings.Contains(logged.String(), "this address has reached its limit") {
 		t.Errorf("logged: %s", logged.String())
 	}
 }

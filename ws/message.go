@@ -18,7 +18,7 @@ const (
 	Binary Opcode = wire.Binary // a message of bytes
 )
 
-// Message is one message of a peer, all its fragments joined, and text proven to be UTF-8.
+// Message is one message, with all its fragments joined. Text that was received is known to be UTF-8.
 type Message struct {
 	Opcode Opcode // Text or Binary
 	Data   []byte // valid until the callback returns; copy what is to be kept
@@ -30,7 +30,7 @@ func (m Message) IsText() bool { return m.Opcode == Text }
 // Text returns a copy of the data as a string, safe to keep.
 func (m Message) Text() string { return string(m.Data) }
 
-// JSON decodes the data into v, which must be a pointer. Its error is safe to show to the peer.
+// JSON decodes the data into v, which must be a pointer. The error can be shown to the peer.
 func (m Message) JSON(v any) error {
 	if err := json.Unmarshal(m.Data, v); err != nil {
 		return fmt.Errorf("ws: message is not the JSON expected: %w", err)

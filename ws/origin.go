@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// CheckOrigin says why pages of the request's origin may not use this server, or returns nil: for other
-// requests that are to follow Config.Origins (RFC 6455 section 10.2).
+// CheckOrigin returns an error that says why pages of the request's origin may not use this server, or nil. It is for
+// other requests that should follow Config.Origins (RFC 6455 section 10.2).
 func (a *App) CheckOrigin(r *http.Request) error { return a.judgeOrigin(r, a.config.Origins) }
 
 // judgeOrigin lets in scripts, which send no Origin, pages of the host itself, and those on the allow
@@ -55,7 +55,7 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 	return nil
 }
 
-// AllowsOrigin reports whether a list such as Config.Origins names an origin, as CheckOrigin judges it: for the header
+// AllowsOrigin reports whether a list such as Config.Origins has an origin, by CheckOrigin's rules. It is for the header
 // Access-Control-Allow-Origin.
 func AllowsOrigin(allowed []string, origin string) bool {
 	if slices.Contains(allowed, "*") {
@@ -86,7 +86,7 @@ func foreign(origin string) error {
 	return fmt.Errorf("pages of origin %q may not connect here; the server's list of allowed origins can name it", origin)
 }
 
-// IsSecure reports whether the request's client has come by TLS: to this server, or to a trusted proxy before it.
+// IsSecure reports whether the client connected by TLS: to this server, or to a trusted proxy in front of it.
 func (a *App) IsSecure(r *http.Request) bool {
 	secure, _ := a.seenAs(r)
 	return secure
@@ -128,7 +128,7 @@ func (a *App) isTrusted(remote string) bool {
 	return slices.ContainsFunc(a.config.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
 }
 
-// ParseOrigin reports what is wrong with an entry for Config.Origins.
+// ParseOrigin returns an error that says what is wrong with an entry for Config.Origins, or nil.
 func ParseOrigin(s string) error {
 	if s == "*" {
 		return nil
@@ -145,7 +145,7 @@ func parseOrigin(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// ParseHost reports what is wrong with an entry for Config.Hosts.
+// ParseHost returns an error that says what is wrong with an entry for Config.Hosts, or nil.
 func ParseHost(s string) error {
 	if u, err := url.Parse("http://" + s); err != nil || s == "" || u.Host != s {
 		return fmt.Errorf("ws: %q is not a host; it looks like example.com or localhost:3000", s)

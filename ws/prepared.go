@@ -6,9 +6,8 @@ import (
 	"echows/ws/internal/conn"
 )
 
-// Prepared is a message encoded once, to be sent to many sockets, or several messages that are to stay
-// together. Where sockets agreed on compression it is compressed once, too. It may be used by any number of
-// goroutines, and kept.
+// Prepared is a message encoded once, to be sent to many sockets, or several messages that are to stay together. For
+// sockets that agreed on compression it is also compressed only once. Any number of goroutines may use it, and keep it.
 type Prepared struct{ frames *conn.Prepared }
 
 // Prepare encodes messages. The error says what is wrong with one, as Send's does.
@@ -23,12 +22,12 @@ func Prepare(messages ...Message) (*Prepared, error) {
 	return &Prepared{conn.Prepare(all)}, nil
 }
 
-// Len is how many bytes the messages have as frames, without compression.
+// Len returns the length of the messages as frames, in bytes and without compression.
 func (p *Prepared) Len() int { return p.frames.Len() }
 
-// Log places what is broadcast one behind the other in memory, so that nothing is copied for each socket. A
-// broadcaster that sends to the same sockets again and again has one, and offers what Place returns. The zero value
-// is ready for use.
+// Log places messages that are broadcast one behind the other in memory, so that several of them can be written to a
+// socket at once without being copied for it. Something that broadcasts to the same sockets again and again has a Log, and
+// offers what Place returns. The zero value is ready for use.
 type Log struct{ log conn.Log }
 
 // Place returns p for one broadcast.

@@ -39,8 +39,8 @@ const maxHead = 16 << 10
 
 var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request of a connection that stays may have 16 KiB of header")
 
-// KeepRequest keeps c's request, a GET: for a client that stays without a socket, such as one that polls. A head of more
-// than 16 KiB is an error, which is the HTTP answer.
+// KeepRequest keeps c's request, a GET, for a client that stays without a socket, such as one that polls. If its head is
+// longer than 16 KiB, the error is an *echo.HTTPError to answer with.
 func KeepRequest(c echo.Context) (KeptRequest, error) {
 	r := c.Request()
 	var b strings.Builder

@@ -13,24 +13,24 @@ import (
 	"echows/ws/internal/conn"
 )
 
-// RouteConfig holds the settings of one route. Where a field is zero, the App's Config counts.
+// RouteConfig holds the settings of one route. For a field that is zero, the App's Config applies.
 type RouteConfig struct {
-	// Subprotocols are those that the route speaks (RFC 6455 section 1.9). The first one of a client's offers that
-	// is among them is agreed on.
+	// Subprotocols are the ones that the route speaks (RFC 6455 section 1.9). Of those that a client offers, the first
+	// that is among them is chosen.
 	Subprotocols []string
 	// Origins, MaxMessage, SendBuffer and Compression are those of Config, for this route.
 	Origins     []string
 	MaxMessage  int
 	SendBuffer  int
 	Compression Compression
-	// MessageRate is that of Config; a negative one is no limit.
+	// MessageRate is that of Config; a negative value means no limit.
 	MessageRate float64
-	// NoPing turns the pings off, and with them the end of a connection that gives no sign of life: for a protocol
-	// that has pings of its own. Socket.Silence tells who is silent.
+	// NoPing turns the pings off, and no longer ends connections from which nothing comes. It is for protocols that have
+	// pings of their own; Socket.Silence says how long a peer has been silent.
 	NoPing bool
 }
 
-// Route is one route's sockets. Its methods may be called from any goroutine.
+// Route is a route and its sockets. Its methods may be called from any goroutine.
 type Route struct {
 	app      *App
 	handler  Handler
@@ -88,14 +88,14 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 	}
 }
 
-// Len is the number of the route's open sockets.
+// Len returns the number of the route's open sockets.
 func (r *Route) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.sockets)
 }
 
-// Sockets ranges over the route's sockets that are open when the range begins.
+// Sockets ranges over the sockets that the route has when the range begins.
 func (r *Route) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, s := range r.list() {
@@ -163,9 +163,10 @@ func (r *Route) leave(s *Socket) {
 	delete(r.sockets, s)
 }
 
-// Broadcast sends m to every socket of the route but those excepted, in one order for all of them. It never
-// waits, so a socket whose peer does not read is closed with 1013; see Socket.Offer. In a callback, use
-// Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as Send's does.
+// Broadcast sends m to every socket of the route except the given ones. All of them get the route's broadcasts in the
+// same order. It never waits: a socket whose peer does not read is closed with 1013; see Socket.Offer. In a callback, use
+// Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as that of Send
+// does.
 func (r *Route) Broadcast(m Message, except ...*Socket) error {
 	p, err := Prepare(m)
 	if err != nil {
@@ -175,7 +176,7 @@ func (r *Route) Broadcast(m Message, except ...*Socket) error {
 	return nil
 }
 
-// BroadcastIf is Broadcast to the sockets for which to reports true. It calls to for each once.
+// BroadcastIf is Broadcast to the sockets for which to returns true. It calls to once for each socket.
 func (r *Route) BroadcastIf(m Message, to func(*Socket) bool) error {
 	p, err := Prepare(m)
 	if err != nil {

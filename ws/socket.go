@@ -29,9 +29,9 @@ var ErrClosed = conn.ErrClosed
 // ErrFull is what TrySend returns while Config.SendBuffer bytes wait to be sent.
 var ErrFull = conn.ErrFull
 
-// Handler runs once for each new connection, after the upgrade, and registers callbacks with OnMessage
-// and the like; then the App reads. c is the request's context and may be kept by the callbacks:
-// it is not one of Echo's pool, and holds what middleware set. An error closes the socket.
+// Handler runs once for each new connection, after the upgrade, and registers callbacks with OnMessage and the like;
+// nothing is read before it returns. c is the request's context, with what middleware set. Callbacks may keep it: it does
+// not go back to Echo's pool. An error closes the socket, as one of OnMessage's function does.
 type Handler func(s *Socket, c echo.Context) error
 
 // Socket is one connection. Its methods may be called from any goroutine at any time, except those
@@ -75,23 +75,23 @@ func (s *Socket) ID() string { return s.base.id(s.number) }
 // Route is the route the connection came in by; nil for one that was dialed.
 func (s *Socket) Route() *Route { return s.route }
 
-// Subprotocol is the one agreed on, or "".
+// Subprotocol is the subprotocol that was agreed on, or "".
 func (s *Socket) Subprotocol() string { return s.subprotocol }
 
 // IsCompressed reports whether permessage-deflate was agreed on.
 func (s *Socket) IsCompressed() bool { return s.conn.IsCompressed() }
 
-// OnMessage registers what is called with each message, one at a time and in order. An error from f
-// closes the socket: with the code of a *CloseError, otherwise with 1011.
+// OnMessage registers a function that is called with each message, one at a time and in order. An error from f closes
+// the socket: with the code and reason of a *CloseError, wrapped or not, and otherwise with 1011.
 func (s *Socket) OnMessage(f func(Message) error) { s.onMessage = f }
 
-// OnPong registers what is called with the payload of each pong; data is valid until f returns.
+// OnPong registers a function that is called with the payload of each pong; data is valid until f returns.
 func (s *Socket) OnPong(f func(data []byte)) { s.onPong = f }
 
 // OnClose adds a function to be called, once, when the connection has ended: with the code and reason
 // of whichever side closed it first. CloseNoStatus (1005) stands for a close frame without a code,
 // CloseAbnormal (1006) for an end without a close frame. Functions run in the order they were added,
-// after the socket left its route; on a socket whose functions have run, f runs at once.
+// after the socket has left its route. If the connection has ended and they have run, f runs at once.
 // It may be called from any goroutine.
 func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 	s.mu.Lock()
@@ -105,10 +105,9 @@ func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 	}
 }
 
-// Send sends a message as it is. It returns when the bytes are written or queued behind others; while
-// Config.SendBuffer bytes wait, it waits for writes to end, of which each has Config.WriteTimeout. The error is
-// ErrClosed once a close has begun, or says why the write failed. m.Data is free for other use
-// afterwards.
+// Send sends a message. It returns when the bytes are written, or queued behind others. While Config.SendBuffer bytes
+// wait, it waits for earlier writes to end, each of which may take Config.WriteTimeout. The error is ErrClosed once a close
+// has begun, or says why a write failed. The caller may use m.Data again afterwards.
 func (s *Socket) Send(m Message) error {
 	if err := m.check(); err != nil {
 		return err
@@ -131,8 +130,8 @@ func (s *Socket) SendJSON(v any) error {
 	return s.conn.Send(Text, data)
 }
 
-// SendContext is Send that waits no longer than ctx lives, and then returns its error. It does not wait for its
-// own write either: what the peer makes wait is written later.
+// SendContext is Send that waits for room only until ctx ends, and then returns the context's error. It does not wait for
+// the write itself: what the peer is not ready to take is written later.
 func (s *Socket) SendContext(ctx context.Context, m Message) error {
 	if err := m.check(); err != nil {
 		return err
@@ -140,8 +139,7 @@ func (s *Socket) SendContext(ctx context.Context, m Message) error {
 	return s.conn.SendContext(ctx, m.Opcode, m.Data)
 }
 
-// TrySend is Send that never waits: while Config.SendBuffer bytes wait to be sent, the error is ErrFull, and
-// nothing is sent.
+// TrySend is Send that never waits. While Config.SendBuffer bytes wait to be sent, it sends nothing and returns ErrFull.
 func (s *Socket) TrySend(m Message) error {
 	p, err := Prepare(m)
 	if err != nil {
@@ -150,25 +148,26 @@ func (s *Socket) TrySend(m Message) error {
 	return s.conn.TrySend(p.frames)
 }
 
-// WaitForRoom returns when Send would not wait: fewer than Config.SendBuffer bytes wait to be sent. It waits as Send
-// does, for writes to end, of which each has Config.WriteTimeout, but no longer than ctx lives. The error is Send's, or
-// that of ctx.
+// WaitForRoom waits until Send would not: until fewer than Config.SendBuffer bytes wait to be sent. Like Send it waits
+// for writes to end, each of which may take Config.WriteTimeout, but only until ctx ends. The error is Send's, or the
+// context's.
 func (s *Socket) WaitForRoom(ctx context.Context) error { return s.conn.WaitToSend(ctx) }
 
-// TrySendPrepared is TrySend with what is encoded already.
+// TrySendPrepared is TrySend for a message that is encoded already.
 func (s *Socket) TrySendPrepared(p *Prepared) error { return s.conn.TrySend(p.frames) }
 
-// SendPrepared sends what is encoded already; as Send.
+// SendPrepared is Send for a message that is encoded already.
 func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.frames) }
 
-// Offer sends without waiting, for those who send to many. What counts is what waits already: a socket is closed with
-// 1013, and what waited is given up, if Config.SendBuffer bytes wait and its peer took less than 64 KiB in a second, or if
-// four times as many wait behind the write under way. On a socket that is closing it does nothing.
+// Offer sends without waiting, for a message that goes to many. A peer that reads gets it, however large it is. The
+// socket is closed with 1013, and what waited is given up, if Config.SendBuffer bytes waited before and the peer took
+// less than 64 KiB in the last second, or if four times as many wait behind the write under way. On a socket that is
+// closing, Offer does nothing.
 func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.frames) }
 
-// Broadcast sends m to every socket of the route, this one too, as Route.Broadcast does. One that broadcasts
-// faster than the others read is slowed down: its Broadcast waits until they have room. It does not wait for a
-// peer that has stopped reading. Call it in the socket's own callbacks.
+// Broadcast sends m to every socket of the route, including this one, as Route.Broadcast does. It slows down a socket
+// that broadcasts faster than the others read: it waits until they have room, but not for a peer that has stopped reading.
+// Call it in the socket's own callbacks.
 func (s *Socket) Broadcast(m Message) error {
 	if s.route == nil {
 		return errNoRoute
@@ -195,15 +194,15 @@ var errNoRoute = errors.New("ws: a dialed socket has no route to broadcast to")
 // broadcastWindow is how many bytes a socket may broadcast before it looks whether the others have room.
 const broadcastWindow = 64 << 10
 
-// Buffered is how many bytes wait to be sent.
+// Buffered returns how many bytes wait to be sent.
 func (s *Socket) Buffered() int { return s.conn.Buffered() }
 
-// Silence is how long the peer has sent nothing, not even a part of a message, to about a quarter of a second. It is
-// 0 while one of this socket's callbacks runs, when nothing is read.
+// Silence returns for how long the peer has sent nothing, not even a part of a message, to about a quarter of a second.
+// It is 0 while one of this socket's callbacks runs, since nothing is read then.
 func (s *Socket) Silence() time.Duration { return s.conn.Silence() }
 
-// Ping sends a ping with up to 125 bytes, which the peer's pong returns to OnPong. The App pings by
-// itself to keep the connection alive.
+// Ping sends a ping with up to 125 bytes, which come back to OnPong with the peer's pong. The App sends pings of its own
+// to keep the connection alive.
 func (s *Socket) Ping(data []byte) error {
 	if len(data) > wire.MaxControl {
 		return errLongPing
@@ -213,14 +212,14 @@ func (s *Socket) Ping(data []byte) error {
 
 var errLongPing = errors.New("ws: a ping carries at most 125 bytes")
 
-// Flush writes replies that wait for those to the other messages of the same read. They never wait
-// longer than a millisecond.
+// Flush writes the replies that are gathered to leave with those to the other messages of the same read. Without it they
+// wait for up to a millisecond.
 func (s *Socket) Flush() { s.conn.Flush() }
 
 // Close begins the closing handshake (RFC 6455 section 7.1.2) and returns at once: what was sent
-// before goes out first, nothing is sent after, and the connection ends when the peer has answered, or
-// has not within Config.CloseTimeout; OnClose tells. A code that may not be sent is an error, and closes
-// with 1011 instead. A reason longer than 123 bytes is cut.
+// before goes out first, nothing is sent after, and the connection ends when the peer has answered, or when
+// Config.CloseTimeout is over; then OnClose's functions run. For a code that may not be sent, Close returns an error and
+// closes with 1011. A reason longer than 123 bytes is cut.
 func (s *Socket) Close(code CloseCode, reason string) error {
 	if !code.MayBeSent() {
 		s.conn.Close(CloseInternalError, reason)
@@ -230,15 +229,16 @@ func (s *Socket) Close(code CloseCode, reason string) error {
 	return nil
 }
 
-// Context is cancelled when the connection is gone; that the peer has left is noticed within two seconds also while
-// a callback runs. It carries none of the request's values: those are in the Handler's c.Request().Context().
+// Context returns a context that is cancelled when the connection is gone. A peer that leaves while a callback runs is
+// noticed within two seconds. The context has none of the request's values: those are in the Handler's
+// c.Request().Context().
 func (s *Socket) Context() context.Context { return s.conn.Context() }
 
 // Done is closed when the connection is gone, as Context is cancelled.
 func (s *Socket) Done() <-chan struct{} { return s.Context().Done() }
 
-// Request returns the request that was upgraded, made anew at each call from what is kept: URL and
-// query, header (but for the handshake's own fields), cookies, host, remote address.
+// Request returns the request that was upgraded, which each call makes anew from what is kept: URL and query, header
+// (without the handshake's own fields), cookies, host, remote address.
 func (s *Socket) Request() *http.Request { return s.request.Request() }
 
 // Param is the value of the route's parameter, as in echo.Context.
