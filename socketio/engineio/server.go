@@ -44,7 +44,7 @@ func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server
 	s.refused.seldom.Interval = time.Second
 	s.ends = rate.Sometimes{First: 100, Interval: time.Second / 5}
 	path = strings.TrimSuffix(path, "/")
-	app.WSWithConfig(path, s.serveSocket, ws.RouteConfig{NoPing: true}, s.cors, s.serveRequest)
+	app.WSWithConfig(path+"/", s.serveSocket, ws.RouteConfig{NoPing: true}, s.cors, s.serveRequest)
 	others := []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 	for _, at := range []string{path, path + "/"} {
 		app.Echo().Match(others, at, notFound, s.cors, s.serveRequest)
