@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"runtime"
@@ -240,4 +241,23 @@ func TestVolatileOnAWebSocket(t *testing.T) {
 	}
 	busy.send(`42["echoed"]`)
 	busy.expect(`42["echoed"]`)
+}
+
+// What is encoded already leaves as it is, if it is JSON.
+func TestRawMessages(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	c, _ := s.caller("")
+	one := s.io.Socket(c.sid)
+	if err := one.Emit("a", json.RawMessage(`{"b":"<&>"}`), json.RawMessage(" 1 "), 2); err != nil {
+		t.Error(err)
+	}
+	if got := c.get(); !slices.Equal(got, []string{`42["a",{"b":"<&>"}, 1 ,2]`}) {
+		t.Errorf("got %v", got)
+	}
+	for _, bad := range []string{"", "{", `"a`, "1]"} {
+		if err := one.Emit("a", json.RawMessage(bad)); err == nil {
+			t.Errorf("%q is emitted", bad)
+		}
+	}
 }

@@ -67,3 +67,18 @@ func TestAPathWithoutASlashAtItsEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNetworkOfAHandshake(t *testing.T) {
+	for address, want := range map[string][2]string{
+		"192.0.2.7:1":         {"192.0.2.7", "192.0.2.7"},
+		"[2001:db8::1:2:3]:1": {"2001:db8::1:2:3", "2001:db8::/64"},
+	} {
+		s := newServer(t, socketio.Config{})
+		defer s.close()
+		s.address = address
+		c, _ := s.caller("")
+		if h := s.io.Socket(c.sid).Handshake(); h.Address != want[0] || h.Network != want[1] {
+			t.Errorf("%s is %s of %s", address, h.Address, h.Network)
+		}
+	}
+}
