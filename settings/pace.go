@@ -20,6 +20,7 @@ const (
 	logBytes  = 12 << 10  // bytes a second, of all lines
 	logBurst  = 128 << 10 // and at once
 	logSpare  = 48 << 10  // of which warnings and errors have so many to themselves
+	firsts    = 16        // warnings and errors a second that are written whatever else is: the first of each text
 	mostTexts = 256       // texts that are told apart; the others of a level count as one
 	mostTold  = 5         // texts of which one summary tells
 
@@ -28,8 +29,8 @@ const (
 
 // pace is a slog.Handler that leaves lines out where there are too many: of one text (a record's message, at its level)
 // after a burst of lineBurst more than lineRate a second, and of all more than logBytes a second. Warnings and errors
-// have a part of these bytes for themselves, and the first line of each such text in a second is always written, so
-// that no flood hides one. What was left out is told once a second, by text.
+// have a part of these bytes for themselves, and the first line of each such text in a second is written in any case, for as
+// many texts as firsts says, so that no flood hides one. What was left out is told once a second, by text.
 //
 // It is for texts that are constants of the program; what varies belongs into attributes.
 type pace struct {
@@ -41,6 +42,7 @@ type pace struct {
 type paceState struct {
 	plain slog.Handler // without attributes, for summaries
 	bytes *rate.Limiter
+	first *rate.Limiter // lines of warnings and errors that nothing else holds back
 
 	mu     sync.Mutex // guards the rest; not held while anything is written
 	texts  map[text]*tally
@@ -64,7 +66,7 @@ type tally struct {
 // newPace makes a handler over the one that make returns for a writer, and a function that writes the last summary: call it
 // once nothing more is logged.
 func newPace(w io.Writer, make func(io.Writer) slog.Handler) (h slog.Handler, flush func()) {
-	s := &paceState{bytes: rate.NewLimiter(logBytes, logBurst), texts: map[text]*tally{}}
+	s := &paceState{bytes: rate.NewLimiter(logBytes, logBurst), first: rate.NewLimiter(firsts, 4*firsts), texts: map[text]*tally{}}
 	s.plain = make(meter{w, s.bytes})
 	return &pace{s.plain, s}, s.close
 }
@@ -113,7 +115,7 @@ func (s *paceState) admit(of text, now time.Time) bool {
 
 func (s *paceState) mayLocked(level slog.Level, t *tally, now time.Time) bool {
 	urgent := level >= slog.LevelWarn
-	if urgent && now.Sub(t.last) >= summaryTime {
+	if urgent && now.Sub(t.last) >= summaryTime && s.first.AllowN(now, 1) {
 		t.lines.AllowN(now, 1)
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,8 +100,11 @@ func TestOneTextIsPaced(t *testing.T) {
 		if lines, _ = j.take(t); len(lines) != 1 || lines[0].Lines != 1000-lineRate {
 			t.Errorf("at the end it is told that %v", lines)
 		}
+		for range 1000 {
+			log.Info("flood")
+		}
 		time.Sleep(time.Hour)
-		if lines, _ = j.take(t); len(lines) != 0 {
+		if lines, _ = j.take(t); count(lines, leftOutText) != 0 {
 			t.Errorf("after the end it is told that %v", lines)
 		}
 	})
@@ -129,6 +133,48 @@ func TestNoFloodHidesAWarning(t *testing.T) {
 	})
 }
 
+// Lines that are no warnings leave room for those that are.
+func TestWarningsHaveBytesOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		defer flush()
+		for i := range 300 {
+			log.Info(fmt.Sprint("flood ", i%200), "with", strings.Repeat("x", 900))
+		}
+		if _, size := j.take(t); size < logBurst-logSpare || size > logBurst-logSpare+2048 {
+			t.Errorf("a flood writes %d bytes at once", size)
+		}
+		for range 20 {
+			log.Warn("disk", "with", strings.Repeat("x", 900))
+		}
+		if lines, _ := j.take(t); count(lines, "disk") != 20 {
+			t.Errorf("%d of 20 warnings are written", count(lines, "disk"))
+		}
+	})
+}
+
+// Texts that nobody has logged for long give their place to others.
+func TestTextsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		defer flush()
+		for i := range 2 * mostTexts {
+			log.Info(fmt.Sprint("text ", i))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		j.take(t)
+		for range lineBurst + 7 {
+			log.Info("a new text")
+		}
+		time.Sleep(summaryTime)
+		synctest.Wait()
+		if lines, _ := j.take(t); !slices.Contains(lines, line{"INFO", leftOutText, "a new text", 7}) {
+			t.Errorf("it is told that %v", lines[len(lines)-1])
+		}
+	})
+}
+
 // Whatever is logged: the log stays small, what is left out is told, each line counts once, and the memory is bounded.
 func TestTheLogIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -151,13 +197,13 @@ func TestTheLogIsBounded(t *testing.T) {
 		}
 		const minutes = 2
 		for range minutes * 60 * 10 {
-			texts := 1 + r.IntN(8) // as many as an attack makes the program say
-			if r.IntN(600) == 0 {
-				texts = 5000 // and texts that vary, as none should
+			texts, n, longest := 1+r.IntN(8), r.IntN(100), 3000 // as many texts as an attack makes the program say
+			if r.IntN(200) == 0 {
+				texts, n, longest = 5000, 2000, 100 // and texts that vary, as none should
 			}
-			for range r.IntN(100) {
+			for range n {
 				logged++
-				log.Log(t.Context(), levels[r.IntN(3)], fmt.Sprint("text ", r.IntN(texts)), "value", strings.Repeat("x", r.IntN(3000)))
+				log.Log(t.Context(), levels[r.IntN(3)], fmt.Sprint("text ", r.IntN(texts)), "value", strings.Repeat("x", r.IntN(longest)))
 			}
 			time.Sleep(time.Second / 10)
 			look()
