@@ -3,16 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
+)
+
+// The addresses that clients come from; attackers from what the system takes, 127.0.0.1.
+const (
+	goodAddress = "127.0.0.3"
+	newAddress  = "127.0.0.2"
 )
 
 // The kinds of good clients, by what they wait for.
@@ -39,26 +45,26 @@ type guests struct {
 	all      sync.WaitGroup
 
 	before, during waits
-	lost           tally
+	lost           visit.Tally
 	heard          atomic.Int64 // events that came to clients of Socket.IO unasked, during the attack
 }
 
 // invite connects the good clients.
 func invite(ctx context.Context, addr string) *guests {
+	v := visit.New(addr, goodAddress, nil)
 	g := &guests{ctx: ctx, addr: addr}
-	v := newVisitor(addr, goodAddress)
 	for range echoClients {
-		g.visit(echoes, pause, must(v.open(ctx, "/ws/echo")), echo)
+		g.visit(echoes, pause, must(v.Open(ctx, "/ws/echo")), echo)
 	}
 	for i := range eventClients {
-		g.visit(events, pause, must(v.enter(ctx, fmt.Sprintf("good-%d", i))), g.roundTrip)
+		g.visit(events, pause, must(v.Enter(ctx, fmt.Sprintf("good-%d", i))), g.roundTrip)
 	}
 	for i := range chatClients {
-		path, err := v.ticket(ctx, fmt.Sprintf("good-%d", i))
+		path, err := v.Ticket(ctx, fmt.Sprintf("good-%d", i))
 		if err != nil {
 			log.Fatal(err)
 		}
-		g.visit(posts, postPause, must(v.open(ctx, path)), post)
+		g.visit(posts, postPause, must(v.Open(ctx, path)), post)
 	}
 	return g
 }
@@ -77,7 +83,7 @@ func (g *guests) visit(kind string, pause time.Duration, conn *websocket.Conn, t
 		defer stop()
 		defer conn.Close()
 		for n := 1; g.ctx.Err() == nil; n++ {
-			conn.SetReadDeadline(time.Now().Add(2 * patience))
+			conn.SetReadDeadline(time.Now().Add(2 * visit.Patience))
 			begin := time.Now()
 			during := g.attacked.Load()
 			err := trip(conn, n)
@@ -85,7 +91,7 @@ func (g *guests) visit(kind string, pause time.Duration, conn *websocket.Conn, t
 			case g.ctx.Err() != nil:
 				return
 			case err != nil:
-				g.lost.add(kind+": "+describe(err), 1)
+				g.lost.Add(kind+": "+visit.Describe(err), 1)
 				return
 			case during:
 				g.during.add(kind, time.Since(begin))
@@ -99,21 +105,15 @@ func (g *guests) visit(kind string, pause time.Duration, conn *websocket.Conn, t
 
 var small = bytes.Repeat([]byte("x"), 64)
 
-func echo(conn *websocket.Conn, _ int) error {
-	if err := conn.WriteMessage(websocket.TextMessage, small); err != nil {
-		return err
-	}
-	_, _, err := conn.ReadMessage()
-	return err
-}
+func echo(conn *websocket.Conn, _ int) error { return visit.Echo(conn, small) }
 
 // roundTrip waits for an acknowledgement, and counts the events that come meanwhile, and came since the last time.
 func (g *guests) roundTrip(conn *websocket.Conn, n int) error {
-	if err := say(conn, fmt.Sprintf(`42%d["round trip"]`, n)); err != nil {
+	if err := visit.Say(conn, fmt.Sprintf(`42%d["round trip"]`, n)); err != nil {
 		return err
 	}
 	answer := fmt.Appendf(nil, "43%d[", n)
-	return listen(conn, func(m []byte) bool {
+	return visit.Listen(conn, func(m []byte) bool {
 		if g.attacked.Load() && bytes.HasPrefix(m, []byte("42")) {
 			g.heard.Add(1)
 		}
@@ -138,35 +138,6 @@ func post(conn *websocket.Conn, n int) error {
 			return fmt.Errorf("the chat says %s", m.Code)
 		}
 	}
-}
-
-// token signs somebody in.
-func (v *visitor) token(ctx context.Context, name string) (string, error) {
-	var session struct{ Token string }
-	body, err := v.ask(ctx, http.MethodPost, "/session", "", fmt.Appendf(nil, `{"name":"%s"}`, name))
-	if err == nil {
-		err = json.Unmarshal(body, &session)
-	}
-	return session.Token, err
-}
-
-// seat gets a ticket, and returns the path where it opens the chat's room.
-func (v *visitor) seat(ctx context.Context, token string) (string, error) {
-	var ticket struct{ Ticket string }
-	body, err := v.ask(ctx, http.MethodPost, "/ticket", token, nil)
-	if err == nil {
-		err = json.Unmarshal(body, &ticket)
-	}
-	return "/ws/chat/lobby?ticket=" + ticket.Ticket, err
-}
-
-// ticket is both.
-func (v *visitor) ticket(ctx context.Context, name string) (string, error) {
-	token, err := v.token(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	return v.seat(ctx, token)
 }
 
 // waits are times by kind.

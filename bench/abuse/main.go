@@ -16,67 +16,64 @@ import (
 	"io"
 	"log"
 	"os"
-	"strings"
+	"sync/atomic"
 	"time"
+
+	"echows/bench/internal/attack"
+	"echows/bench/internal/server"
+	"echows/bench/internal/visit"
 )
-
-// attack is one way to do harm.
-type attack struct {
-	name  string
-	what  string   // it does
-	limit string   // that answers it
-	flags []string // of the server, where the defaults do not have what is attacked
-	run   func(*attacker)
-}
-
-// attacks are all of them, by what they attack.
-var attacks = [][]attack{
-	attachmentAttacks, sessionAttacks, namespaceAttacks, eventAttacks, recoveryAttacks, socketAttacks, chatAttacks,
-}
 
 // warmUp is how long good clients are measured before the attack.
 const warmUp = 2 * time.Second
 
 func main() {
 	log.SetFlags(0)
-	if isChild(os.Args[1:]) {
+	if attack.Serve(os.Args[1:]) {
 		return
 	}
 	only := flag.String("only", "", "`names` of attacks, with commas; all by default")
-	length := flag.Duration("time", 10*time.Second, "`time` of each attack")
+	length := flag.Duration("time", 10*time.Second, "`time` of each attack; one that takes longer has what it takes")
 	logFile := flag.String("log", os.DevNull, "`file` that gets what the servers log")
 	flag.Usage = usage
 	flag.Parse()
-	chosen := choose(*only)
-	if *length < 2*patience {
-		log.Fatalf("-time has to be %v, for newcomers to be served or not, or more", 2*patience)
+	chosen, err := attack.Choose(*only)
+	if err != nil {
+		log.Fatal(err)
 	}
+	if *length < 2*visit.Patience {
+		log.Fatalf("-time has to be %v, for newcomers to be served or not, or more", 2*visit.Patience)
+	}
+	if !fightAll(chosen, *length, *logFile) {
+		os.Exit(1)
+	}
+}
 
+// fightAll runs the attacks, prints the table, and reports whether what has to hold does.
+func fightAll(chosen []attack.Attack, length time.Duration, logFile string) bool {
 	temp, err := os.MkdirTemp("", "echows-abuse-")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(temp)
-	program := build(temp)
-	logs, err := os.Create(*logFile)
+	program := server.Build(temp)
+	logs, err := os.Create(logFile)
 	if err != nil {
 		log.Fatal(err)
 	}
-	broken := 0
+	defer logs.Close()
+	ok := true
 	fmt.Println(tableHead)
 	for _, a := range chosen {
-		r := fight(program, a, *length, logs)
+		r := fight(program, a, max(length, a.Least), logs)
 		fmt.Println(r.row())
-		fmt.Fprintf(logs, "--- %s is over\n", a.name)
+		fmt.Fprintf(logs, "--- %s is over\n", a.Name)
 		for _, why := range r.broken() {
-			broken++
-			log.Printf("%s: %s", a.name, why)
+			log.Printf("%s: %s", a.Name, why)
+			ok = false
 		}
 	}
-	if broken > 0 {
-		os.RemoveAll(temp)
-		os.Exit(1)
-	}
+	return ok
 }
 
 func usage() {
@@ -84,52 +81,38 @@ func usage() {
 	fmt.Fprintln(out, "abuse attacks echows on this machine, and measures what that costs.")
 	flag.PrintDefaults()
 	fmt.Fprintln(out, "\nThe attacks:")
-	for _, of := range attacks {
-		for _, a := range of {
-			fmt.Fprintf(out, "  %s\n    \t%s.\n    \tLimit: %s.\n", a.name, a.what, a.limit)
-		}
-	}
+	attack.List(out)
 }
 
-func choose(only string) (chosen []attack) {
-	wanted := map[string]bool{}
-	for name := range strings.SplitSeq(only, ",") {
-		if name != "" {
-			wanted[name] = true
-		}
-	}
-	all := len(wanted) == 0
-	for _, of := range attacks {
-		for _, a := range of {
-			if all || wanted[a.name] {
-				chosen = append(chosen, a)
-				delete(wanted, a.name)
-			}
-		}
-	}
-	for name := range wanted {
-		log.Fatalf("no attack is called %q; -h lists them", name)
-	}
-	return chosen
+// counter counts the bytes that are written to it.
+type counter struct{ atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.Add(int64(len(p)))
+	return len(p), nil
 }
 
 // fight runs one attack on a new server, with good clients beside it.
-func fight(program string, a attack, length time.Duration, logs io.Writer) result {
-	s := start(program, a.flags, logs)
-	defer s.stop()
+func fight(program string, a attack.Attack, length time.Duration, logs io.Writer) result {
+	var logged counter
+	s := server.Start(program, a.Flags, io.MultiWriter(logs, &logged))
+	defer s.Kill()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	g := invite(ctx, s.addr)
+	g := invite(ctx, s.Addr)
 	time.Sleep(warmUp)
 	g.attacked.Store(true)
-	begin, logBytes := time.Now(), s.logBytes.Load()
-	news := g.sendNewcomers(length - patience)
-	told := send(a.name, s.addr, length)
+	begin, logBytes := time.Now(), logged.Load()
+	news := g.sendNewcomers(length - visit.Patience)
+	told, err := attack.Send(ctx, a.Name, s.Addr, length, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
 	took := time.Since(begin)
 	r := result{
 		attack:  a,
-		peak:    s.peak(),
-		log:     float64(s.logBytes.Load()-logBytes) / took.Minutes(),
+		peak:    s.Peak(),
+		log:     float64(logged.Load()-logBytes) / took.Minutes(),
 		refused: told.Refused,
 		done:    told.Done,
 		news:    <-news,

@@ -6,13 +6,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"echows/bench/internal/visit"
 )
 
 // news is how newcomers fared.
 type news struct {
 	tried, served int
-	failed        *tally
+	failed        *visit.Tally
 }
 
 func (n news) String() string { return fmt.Sprintf("%d of %d", n.served, n.tried) }
@@ -24,10 +24,10 @@ func (g *guests) sendNewcomers(length time.Duration) <-chan news {
 	go func() {
 		var mu sync.Mutex
 		var all sync.WaitGroup
-		n := news{failed: new(tally)}
+		n := news{failed: new(visit.Tally)}
 		for end := time.Now().Add(length); time.Now().Before(end); {
 			time.Sleep(time.Second)
-			for what, come := range newcomers {
+			for what, come := range visit.Newcomers {
 				all.Go(func() {
 					err := g.come(come)
 					mu.Lock()
@@ -35,7 +35,7 @@ func (g *guests) sendNewcomers(length time.Duration) <-chan news {
 					if n.tried++; err == nil {
 						n.served++
 					} else {
-						n.failed.add(what+": "+describe(err), 1)
+						n.failed.Add(what+": "+visit.Describe(err), 1)
 					}
 				})
 			}
@@ -47,69 +47,10 @@ func (g *guests) sendNewcomers(length time.Duration) <-chan news {
 }
 
 // come is one newcomer.
-func (g *guests) come(f func(context.Context, *visitor) error) error {
-	ctx, cancel := context.WithTimeout(g.ctx, patience)
+func (g *guests) come(f func(context.Context, *visit.Visitor) error) error {
+	ctx, cancel := context.WithTimeout(g.ctx, visit.Patience)
 	defer cancel()
-	v := newVisitor(g.addr, newAddress)
-	defer v.http.CloseIdleConnections()
+	v := visit.New(g.addr, newAddress, nil)
+	defer v.Close()
 	return f(ctx, v)
-}
-
-var newcomers = map[string]func(context.Context, *visitor) error{
-	"/ws/echo": func(ctx context.Context, v *visitor) error {
-		conn, err := v.open(ctx, "/ws/echo")
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		conn.SetReadDeadline(time.Now().Add(patience))
-		return echo(conn, 0)
-	},
-	"/socket.io/ on a WebSocket": func(ctx context.Context, v *visitor) error {
-		conn, err := v.enter(ctx, "newcomer")
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	},
-	"an attachment of 100 KB": func(ctx context.Context, v *visitor) error {
-		conn, err := v.enter(ctx, "newcomer")
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		conn.SetReadDeadline(time.Now().Add(patience))
-		err = say(conn, `451-7["round trip",{"_placeholder":true,"num":0}]`)
-		if err == nil {
-			err = conn.WriteMessage(websocket.BinaryMessage, megabyte[:100_000])
-		}
-		if err == nil {
-			err = expect(conn, "437[")
-		}
-		return err
-	},
-	"/socket.io/ by polling": func(ctx context.Context, v *visitor) error {
-		path, err := v.begin(ctx)
-		if err == nil {
-			_, err = v.ask(ctx, "POST", path, "", []byte(connectPacket("/", "newcomer")))
-		}
-		if err == nil { // an event of 100 KB
-			_, err = v.ask(ctx, "POST", path, "", fmt.Appendf(nil, `427["round trip","%0100000d"]`, 1))
-		}
-		if err == nil {
-			_, err = v.ask(ctx, "POST", path, "", []byte("1")) // the session ends
-		}
-		return err
-	},
-	"the chat": func(ctx context.Context, v *visitor) error {
-		path, err := v.ticket(ctx, "newcomer")
-		if err != nil {
-			return err
-		}
-		conn, err := v.open(ctx, path)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	},
 }

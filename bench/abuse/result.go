@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"echows/bench/internal/attack"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 
 // result is what an attack did.
 type result struct {
-	attack         attack
+	attack         attack.Attack
 	peak           int // resident bytes
 	before, during map[string]pair
 	lost           string // good clients that lost their connection
@@ -30,7 +32,7 @@ const tableHead = "| attack | peak | echo | round trip | post | heard | good cli
 // row is the result in the table.
 func (r result) row() string {
 	return fmt.Sprintf("| %s | %d MB | %s | %s | %s | %.0f/s | %s | %s | %v | %s/min | %s |",
-		r.attack.name, r.peak>>20, r.times(echoes), r.times(events), r.times(posts), r.heard,
+		r.attack.Name, r.peak>>20, r.times(echoes), r.times(events), r.times(posts), r.heard,
 		cmp.Or(r.lost, "none"), cmp.Or(r.refused, "nothing"), r.news, bytesOf(r.log), r.done)
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"echows/bench/internal/people"
 )
 
 // result is what a run has to say.
@@ -14,32 +16,17 @@ type result struct {
 	run     run
 	skipped string // why it was not done
 
-	acked, kept        int
-	lost, twice, order int
-	missing            int // messages that a reader never got
-	different          int // messages that one node or the table has, and another not
-	incomplete         int // histories that were said to have a gap
-	other              []string
-	samples            []string // of violations
+	people.Verdict
+	other []string
 
 	its, others time.Duration // the longest wait for an acknowledgement, of clients that a fault hit, and of others
 	yes         time.Duration // the longest that a node was ready and took nothing
 	no          time.Duration // the longest that a node was not ready and took posts
 	told        map[string]int
-	pending     int // posts that never were acknowledged
 	homeless    int // posts that were, while there was no data folder
 }
 
-func (r *result) ok() bool {
-	return r.lost+r.twice+r.order+r.missing+r.different+len(r.other) == 0
-}
-
-// blame counts a violation, and keeps the first ones of each sort.
-func (r *result) blame(count *int, sort, format string, v ...any) {
-	if *count++; *count <= 5 {
-		r.samples = append(r.samples, sort+": "+fmt.Sprintf(format, v...))
-	}
-}
+func (r *result) ok() bool { return r.OK() && len(r.other) == 0 }
 
 // judge compares what was acknowledged with what is kept, and both with what readers saw.
 func judge(s *stage, l *load) *result {
@@ -48,74 +35,48 @@ func judge(s *stage, l *load) *result {
 	if err != nil {
 		r.other = append(r.other, fmt.Sprint("the messages cannot be read: ", err))
 	}
-	r.different = different
+	r.Different = different
 	if s.database != "" {
 		table, err := inTable(s.database, kept)
 		if err != nil {
 			r.other = append(r.other, fmt.Sprint("the table cannot be read: ", err))
 		}
-		r.different += differences(kept, table)
+		r.Different += differences(kept, table)
 	}
-	r.judgeKept(kept)
-	r.judgePosts(s, l, kept)
-	if r.acked == 0 {
+	r.JudgeKept(kept)
+	r.JudgePosts(l.writers, kept, s.forgives, s.place)
+	r.homeless = s.homeless(l)
+	if r.Acked == 0 {
 		r.other = append(r.other, "nothing was acknowledged")
 	}
 	if r.homeless > 0 {
 		r.other = append(r.other, fmt.Sprintf("%d posts were acknowledged while there was no data folder", r.homeless))
 	}
-	if r.pending > 0 {
-		r.other = append(r.other, fmt.Sprintf("%d posts were never acknowledged, %v after the last fault", r.pending, patience))
+	if r.Pending > 0 {
+		r.other = append(r.other, fmt.Sprintf("%d posts were never acknowledged, %v after the last fault", r.Pending, patience))
 	}
 	for _, reader := range l.readers {
-		r.judgeReader(reader, kept[reader.room])
+		r.JudgeReader(reader, kept[reader.Room], s.run.forgets)
 	}
 	r.judgeTimes(s, l)
 	return r
 }
 
-// judgeKept looks for one post that is kept as two messages.
-func (r *result) judgeKept(kept map[string]stored) {
-	for room, messages := range kept {
-		ids := map[string]uint64{}
-		for _, m := range messages {
-			r.kept++
-			if seq, ok := ids[m.ID]; ok {
-				r.blame(&r.twice, "twice", "%s is kept in %s as %d and %d", m.ID, room, seq, m.Seq)
-			}
-			ids[m.ID] = m.Seq
-		}
-	}
-}
-
-// judgePosts looks for posts that were acknowledged and are not kept as the acknowledgement said.
-func (r *result) judgePosts(s *stage, l *load, kept map[string]stored) {
-	seqs := map[string]uint64{}
-	for _, messages := range kept {
-		for _, m := range messages {
-			seqs[m.ID] = m.Seq
-		}
-	}
-	for _, w := range l.writers {
-		for _, p := range w.posts {
-			if p.acked.IsZero() {
-				r.pending++
-				continue
-			}
-			r.acked++
-			if p.begun.After(s.removed.from) && p.acked.Before(s.removed.to) {
-				r.homeless++
-			}
-			if seqs[p.id] != p.seq && !s.forgives(p) {
-				r.blame(&r.lost, "lost", "%s was acknowledged as %d of %s, %v, and is kept as %d", p.id, p.seq, p.room, s.place(p.acked), seqs[p.id])
-			}
-		}
-	}
-}
-
 // forgives reports whether a post may be lost: the data folder was removed soon after it, before it was copied.
-func (s *stage) forgives(p *post) bool {
-	return p.acked.Before(s.removed.from) && p.acked.After(s.removed.from.Add(-copyTime))
+func (s *stage) forgives(p *people.Post) bool {
+	return p.Acked.Before(s.removed.from) && p.Acked.After(s.removed.from.Add(-copyTime))
+}
+
+// homeless counts the posts that were acknowledged while there was no data folder.
+func (s *stage) homeless(l *load) (n int) {
+	for _, w := range l.writers {
+		for _, p := range w.Posts {
+			if !p.Acked.IsZero() && p.Begun.After(s.removed.from) && p.Acked.Before(s.removed.to) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // copyTime is how long a message may take to the table.
@@ -136,53 +97,25 @@ func (s *stage) place(at time.Time) string {
 	return "before the faults"
 }
 
-// judgeReader compares what one reader saw with what is kept of its room.
-func (r *result) judgeReader(reader *reader, messages stored) {
-	r.incomplete += reader.incomplete
-	seen := map[message]bool{}
-	var last uint64
-	for _, m := range reader.seen {
-		switch {
-		case seen[m]:
-			r.blame(&r.twice, "twice", "%s got %s (%d) again", reader.name, m.ID, m.Seq)
-		case m.Seq <= last:
-			r.blame(&r.order, "out of order", "%s got %s (%d) after %d", reader.name, m.ID, m.Seq, last)
-		}
-		seen[m] = true
-		last = max(last, m.Seq)
-	}
-	for _, m := range messages {
-		if !seen[m] {
-			r.blame(&r.missing, "missing", "%s never got %s (%d); its last is %d", reader.name, m.ID, m.Seq, last)
-		}
-		delete(seen, m)
-	}
-	for m := range seen { // and is not kept
-		if r.run.forgets == nil || !r.run.forgets(m) {
-			r.blame(&r.different, "different", "%s got %s (%d), which is not kept", reader.name, m.ID, m.Seq)
-		}
-	}
-}
-
 // judgeTimes finds the longest waits, and whether nodes told of them.
 func (r *result) judgeTimes(s *stage, l *load) {
-	attempts := make([][]attempt, len(s.nodes))
+	attempts := make([][]people.Attempt, len(s.nodes))
 	for _, w := range l.writers {
-		for _, p := range w.posts {
-			until := p.acked
+		for _, p := range w.Posts {
+			until := p.Acked
 			if until.IsZero() {
 				until = time.Now()
 			}
-			if wait := until.Sub(p.begun); s.hit(p.node, p.begun, until) {
+			if wait := until.Sub(p.Begun); s.hit(p.Node, p.Begun, until) {
 				r.its = max(r.its, wait)
 			} else {
 				r.others = max(r.others, wait)
 			}
 		}
-		for _, a := range w.attempts {
-			attempts[a.node] = append(attempts[a.node], a)
-			if !a.acked && a.told != "the end" {
-				r.told[a.told]++
+		for _, a := range w.Attempts {
+			attempts[a.Node] = append(attempts[a.Node], a)
+			if !a.Acked && a.Told != "the end" {
+				r.told[a.Told]++
 			}
 		}
 	}
@@ -211,19 +144,19 @@ const (
 )
 
 // describe finds the times in which a node was asked to take posts and took none, and when it acknowledged.
-func describe(attempts []attempt) (gaps []span, acks []time.Time) {
-	slices.SortFunc(attempts, func(a, b attempt) int { return a.from.Compare(b.from) })
+func describe(attempts []people.Attempt) (gaps []span, acks []time.Time) {
+	slices.SortFunc(attempts, func(a, b people.Attempt) int { return a.From.Compare(b.From) })
 	var busy []span
 	for _, a := range attempts {
-		if last := len(busy) - 1; last >= 0 && a.from.Sub(busy[last].to) < together {
-			if a.to.After(busy[last].to) {
-				busy[last].to = a.to
+		if last := len(busy) - 1; last >= 0 && a.From.Sub(busy[last].to) < together {
+			if a.To.After(busy[last].to) {
+				busy[last].to = a.To
 			}
 		} else {
-			busy = append(busy, span{a.from, a.to})
+			busy = append(busy, span{a.From, a.To})
 		}
-		if a.acked {
-			acks = append(acks, a.to)
+		if a.Acked {
+			acks = append(acks, a.To)
 		}
 	}
 	slices.SortFunc(acks, time.Time.Compare)
@@ -289,8 +222,8 @@ func report(out io.Writer, results []*result, strict bool) bool {
 			continue
 		}
 		inTime := true
-		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", r.run.name, r.acked, r.lost, r.twice, r.order,
-			r.missing, r.different, len(r.other), bounded(r.its, r.run.its, &inTime), bounded(r.others, r.run.others, &inTime),
+		fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", r.run.name, r.Acked, r.Lost, r.Twice, r.Order,
+			r.Missing, r.Different, len(r.other), bounded(r.its, r.run.its, &inTime), bounded(r.others, r.run.others, &inTime),
 			bounded(r.yes, mostReady, &inTime), seconds(r.no), tellings(r.told))
 		ok = ok && r.ok() && (inTime || !strict)
 	}

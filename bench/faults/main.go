@@ -128,7 +128,7 @@ func (h *harness) do(one run) *result {
 	r := judge(s, l)
 	s.stop()
 	r.other = append(r.other, s.complaints()...)
-	for _, sample := range slices.Concat(r.samples, r.other) {
+	for _, sample := range slices.Concat(r.Samples, r.other) {
 		log.Printf("%s: %s", one.name, sample)
 	}
 	log.Printf("%s: done after %v: %v", one.name, time.Since(begun).Round(time.Millisecond), r)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"echows/bench/internal/cluster"
+	"echows/bench/internal/people"
 )
 
 // run is one way to break the chat.
@@ -21,9 +22,9 @@ type run struct {
 	its, others time.Duration // bounds of the longest wait; 0 for none
 
 	needs   func() (missing string)
-	prepare func(*stage)       // before anything starts, and
-	cleanUp func(*stage)       // after all has ended
-	forgets func(message) bool // what a reader saw and nobody keeps is allowed
+	prepare func(*stage)              // before anything starts, and
+	cleanUp func(*stage)              // after all has ended
+	forgets func(people.Message) bool // what a reader saw and nobody keeps is allowed
 }
 
 const (
@@ -50,7 +51,7 @@ var runs = []run{
 	{name: "postgres", fault: killPostgres, short: true, database: true, its: quick, others: quick},
 	{name: "lone", fault: killLone, short: true, lone: true},
 	{name: "disk", fault: fillDisk, short: true, lone: true, needs: needsMount, prepare: mount, cleanUp: unmount},
-	{name: "folder", fault: removeFolder, lone: true, database: true, forgets: func(message) bool { return true }},
+	{name: "folder", fault: removeFolder, lone: true, database: true, forgets: func(people.Message) bool { return true }},
 }
 
 // stream is the chat's.

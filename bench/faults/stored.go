@@ -2,65 +2,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"echows/bench/internal/cluster"
+	"echows/bench/internal/people"
 )
-
-// stored is all that is kept of a room, oldest first.
-type stored []message
-
-// storedOn asks a node for all of its rooms.
-func storedOn(p *person, n *node) (map[string]stored, error) {
-	all := map[string]stored{}
-	for _, room := range rooms {
-		before := uint64(1 << 52)
-		for {
-			page, err := older(p, n, room, before)
-			if err != nil {
-				return nil, err
-			}
-			if len(page) == 0 {
-				break
-			}
-			all[room] = slices.Concat(page, all[room])
-			before = page[0].Seq
-		}
-	}
-	return all, nil
-}
-
-func older(p *person, n *node, room string, before uint64) ([]message, error) {
-	req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/chat/%s/messages?limit=200&before=%d", n.url, room, before), nil)
-	if err != nil {
-		return nil, err
-	}
-	body, err := p.do(req, http.StatusOK)
-	if err != nil {
-		return nil, err
-	}
-	var page struct{ Messages []message }
-	err = json.Unmarshal(body, &page)
-	return page.Messages, err
-}
 
 // compare reads what each node says is kept, until all say the same or time is over: a copy may be a moment behind. It
 // returns what the first says, and how many messages another has not, or has otherwise.
-func compare(s *stage, l *load) (kept map[string]stored, different int, err error) {
+func compare(s *stage, l *load) (kept map[string]people.Stored, different int, err error) {
 	end := time.Now().Add(cluster.Patience / 2)
 	for try := 0; ; try++ {
 		different = 0
 		for i, n := range s.nodes {
-			asker := &l.readers[try%len(l.readers)].person // another each time: reading is limited by address
-			var got map[string]stored
-			if got, err = storedOn(asker, n); err != nil {
+			asker := l.readers[try%len(l.readers)] // another each time: reading is limited by address
+			var got map[string]people.Stored
+			if got, err = asker.StoredOn(n.url, rooms); err != nil {
 				break
 			}
 			if i == 0 {
@@ -76,11 +37,11 @@ func compare(s *stage, l *load) (kept map[string]stored, different int, err erro
 }
 
 // hasAcked reports whether all that was acknowledged is kept, as far as the last of each writer goes.
-func hasAcked(kept map[string]stored, l *load) bool {
+func hasAcked(kept map[string]people.Stored, l *load) bool {
 	for _, w := range l.writers {
-		for _, p := range slices.Backward(w.posts) {
-			if !p.acked.IsZero() {
-				if !slices.Contains(kept[p.room], message{p.seq, p.id}) {
+		for _, p := range slices.Backward(w.Posts) {
+			if !p.Acked.IsZero() {
+				if !slices.Contains(kept[p.Room], people.Message{Seq: p.Seq, ID: p.ID}) {
 					return false
 				}
 				break
@@ -91,9 +52,9 @@ func hasAcked(kept map[string]stored, l *load) bool {
 }
 
 // differences counts the messages that are in one and not in the other.
-func differences(one, other map[string]stored) (n int) {
+func differences(one, other map[string]people.Stored) (n int) {
 	for _, room := range rooms {
-		in := map[message]int{}
+		in := map[people.Message]int{}
 		for _, m := range one[room] {
 			in[m]++
 		}
@@ -108,7 +69,7 @@ func differences(one, other map[string]stored) (n int) {
 }
 
 // inTable reads the copy in PostgreSQL, once it has as many messages as are kept.
-func inTable(url string, kept map[string]stored) (map[string]stored, error) {
+func inTable(url string, kept map[string]people.Stored) (map[string]people.Stored, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cluster.Patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
@@ -121,11 +82,11 @@ func inTable(url string, kept map[string]stored) (map[string]stored, error) {
 		if err != nil {
 			return nil, err
 		}
-		all := map[string]stored{}
+		all := map[string]people.Stored{}
 		var seq int64
 		var id, room string
 		_, err = pgx.ForEachRow(rows, []any{&seq, &id, &room}, func() error {
-			all[room] = append(all[room], message{uint64(seq), id})
+			all[room] = append(all[room], people.Message{Seq: uint64(seq), ID: id})
 			return nil
 		})
 		if err != nil || differences(all, kept) == 0 || time.Now().After(end) {

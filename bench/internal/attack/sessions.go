@@ -1,4 +1,4 @@
-package main
+package attack
 
 import (
 	"bufio"
@@ -8,54 +8,56 @@ import (
 	"strings"
 
 	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
 )
 
 // Engine.IO: sessions of clients that poll.
 
-var sessionAttacks = []attack{{
-	name:  "sessions",
-	what:  "one address begins sessions by polling, as quickly as it can",
-	limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+var sessionAttacks = []Attack{{
+	Name:  "sessions",
+	What:  "one address begins sessions by polling, as quickly as it can",
+	Limit: "`-address-sockets`, 2,000 connections and sessions of one address",
 	run: func(a *attacker) {
 		a.each(50, func(int) error {
-			_, err := a.begin(a.ctx)
+			_, err := a.Begin(a.ctx)
 			if err == nil {
-				a.done.add("session", 1)
+				a.done.Add("session", 1)
 			}
 			a.refused(err) // and at once again
 			return nil
 		})
 	},
 }, {
-	name:  "acks",
-	what:  "150 sessions post events that want acknowledgements, 1 MB at a time, and never poll",
-	limit: "`engineio.Config.MaxQueue`, 1 MiB of one session, then its POSTs wait; `MaxBuffered`, 32 MiB of all, of which one address may hold a quarter",
+	Name:  "acks",
+	What:  "150 sessions post events that want acknowledgements, 1 MB at a time, and never poll",
+	Limit: "`engineio.Config.MaxQueue`, 1 MiB of one session, then its POSTs wait; `MaxBuffered`, 32 MiB of all, of which one address may hold a quarter",
 	run: func(a *attacker) {
 		body := payload(9000, func(i int) string { return fmt.Sprintf(`42%d["round trip","%080d"]`, i, i) })
 		a.each(150, func(int) error {
-			path, err := a.begin(a.ctx)
+			path, err := a.Begin(a.ctx)
 			if err == nil {
-				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte(connectPacket("/", "bad")))
+				_, err = a.Ask(a.ctx, http.MethodPost, path, "", []byte(visit.ConnectPacket("/", "bad")))
 			}
 			for err == nil {
-				if _, err = a.ask(a.ctx, http.MethodPost, path, "", body); err == nil {
-					a.done.add("post", 1)
+				if _, err = a.Ask(a.ctx, http.MethodPost, path, "", body); err == nil {
+					a.done.Add("post", 1)
 				}
 			}
 			return err
 		})
 	},
 }, {
-	name:  "posts-unfinished",
-	what:  "1,000 sessions each post 0.9 MB of 1 MB, and then nothing",
-	limit: "`engineio.Config.MaxBuffered`, of which one address may hold a quarter, 8 MiB; 30 s for a body",
+	Name:  "posts-unfinished",
+	What:  "1,000 sessions each post 0.9 MB of 1 MB, and then nothing",
+	Limit: "`engineio.Config.MaxBuffered`, of which one address may hold a quarter, 8 MiB; 30 s for a body",
 	run: func(a *attacker) {
 		a.each(1000, func(int) error {
-			path, err := a.begin(a.ctx)
+			path, err := a.Begin(a.ctx)
 			if err != nil {
 				return err
 			}
-			conn, err := a.dial(a.ctx, "tcp", a.addr)
+			conn, err := a.Dial(a.ctx, "tcp", a.Addr)
 			if err != nil {
 				return err
 			}
@@ -67,36 +69,36 @@ var sessionAttacks = []attack{{
 			if err != nil {
 				return err
 			}
-			return statusError(res.StatusCode)
+			return visit.StatusError(res.StatusCode)
 		})
 	},
 }, {
-	name:  "noops",
-	what:  "60 clients post 499,001 noops, 1 MB at a time",
-	limit: "`engineio.Config.MaxPackets`, 10,000 of one request",
+	Name:  "noops",
+	What:  "60 clients post 499,001 noops, 1 MB at a time",
+	Limit: "`engineio.Config.MaxPackets`, 10,000 of one request",
 	run: func(a *attacker) {
 		body := payload(499_001, func(int) string { return "6" })
 		a.each(60, func(int) error {
-			path, err := a.begin(a.ctx)
+			path, err := a.Begin(a.ctx)
 			if err == nil {
-				_, err = a.ask(a.ctx, http.MethodPost, path, "", body)
+				_, err = a.Ask(a.ctx, http.MethodPost, path, "", body)
 			}
 			return err
 		})
 	},
 }, {
-	name:  "unread",
-	what:  "200 sessions that never poll and 200 WebSockets that never read, while ten clients talk to all as quickly as they can",
-	limit: "`engineio.Config.MaxQueue`, `ws.Config.SendBuffer` and `WriteTimeout`; the application's own 20 events a second of one client",
+	Name:  "unread",
+	What:  "200 sessions that never poll and 200 WebSockets that never read, while ten clients talk to all as quickly as they can",
+	Limit: "`engineio.Config.MaxQueue`, `ws.Config.SendBuffer` and `WriteTimeout`; the application's own 20 events a second of one client",
 	run: func(a *attacker) {
 		go a.each(200, func(int) error {
-			path, err := a.begin(a.ctx)
+			path, err := a.Begin(a.ctx)
 			if err == nil {
-				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte(connectPacket("/", "bad")))
+				_, err = a.Ask(a.ctx, http.MethodPost, path, "", []byte(visit.ConnectPacket("/", "bad")))
 			}
 			for err == nil && a.ctx.Err() == nil {
 				a.wait(5 * rest)
-				_, err = a.ask(a.ctx, http.MethodPost, path, "", []byte("3")) // a sign of life, no poll
+				_, err = a.Ask(a.ctx, http.MethodPost, path, "", []byte("3")) // a sign of life, no poll
 			}
 			return err
 		})
@@ -117,12 +119,12 @@ var sessionAttacks = []attack{{
 		})
 	},
 }, {
-	name:  "requests",
-	what:  "300 clients ask for /socket.io/ in ways that are refused, as quickly as they can",
-	limit: "a refusal costs little; one line of the log a second",
+	Name:  "requests",
+	What:  "300 clients ask for /socket.io/ in ways that are refused, as quickly as they can",
+	Limit: "a refusal costs little; one line of the log a second",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
-			_, err := a.ask(a.ctx, http.MethodGet, pollPath+"&sid=unknown", "", nil)
+			_, err := a.Ask(a.ctx, http.MethodGet, visit.PollPath+"&sid=unknown", "", nil)
 			a.refused(err) // and at once again
 			return nil
 		})

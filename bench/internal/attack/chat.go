@@ -1,4 +1,4 @@
-package main
+package attack
 
 import (
 	"bytes"
@@ -6,64 +6,65 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
 )
 
 // The chat.
 
-var chatAttacks = []attack{{
-	name:  "tickets",
-	what:  "14 addresses get tickets with an Origin and a Host of 7 KB each, as quickly as they can",
-	limit: "`-address-rate`, 50 tickets a second of one address",
+var chatAttacks = []Attack{{
+	Name:  "tickets",
+	What:  "14 addresses get tickets with an Origin and a Host of 7 KB each, as quickly as they can",
+	Limit: "`-address-rate`, 50 tickets a second of one address; 1,000 unused tickets of one, and some 400 bytes for each",
 	run: func(a *attacker) {
 		long := strings.Repeat("a", 7000) + ".example"
 		a.each(14, func(i int) error {
-			v := newVisitor(a.addr, fmt.Sprintf("127.0.1.%d", i+1))
-			token, err := v.token(a.ctx, "bad")
+			v := a.from(a.Addr, fmt.Sprintf("127.0.1.%d", i+1))
+			token, err := v.Token(a.ctx, "bad")
 			for err == nil {
 				var req *http.Request
-				if req, err = http.NewRequestWithContext(a.ctx, http.MethodPost, "http://"+a.addr+"/ticket", nil); err != nil {
+				if req, err = http.NewRequestWithContext(a.ctx, http.MethodPost, "http://"+a.Addr+"/ticket", nil); err != nil {
 					break
 				}
 				req.Host = long
 				req.Header.Set("Origin", "http://"+long)
 				req.Header.Set("Authorization", "Bearer "+token)
 				var res *http.Response
-				if res, err = v.http.Do(req); err != nil {
+				if res, err = v.HTTP.Do(req); err != nil {
 					break
 				}
 				io.Copy(io.Discard, res.Body)
 				res.Body.Close()
 				if res.StatusCode == http.StatusCreated {
-					a.done.add("ticket", 1)
+					a.done.Add("ticket", 1)
 				} else {
-					a.refused(statusError(res.StatusCode))
+					a.refused(visit.StatusError(res.StatusCode))
 				}
 			}
 			return err
 		})
 	},
 }, {
-	name:  "histories",
-	what:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
-	limit: "pages of 256 KiB, the next when the one before was taken, encoded once for all who ask",
+	Name:  "histories",
+	What:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
+	Limit: "pages of 256 KiB, the next when the one before was taken, encoded once for all who ask",
 	run: func(a *attacker) {
 		a.fill(1000, strings.Repeat("語", 2000))
-		token, err := a.token(a.ctx, "bad")
+		token, err := a.Token(a.ctx, "bad")
 		a.refused(err)
 		a.each(450, func(int) error {
-			path, err := a.seat(a.ctx, token)
+			path, err := a.Seat(a.ctx, token)
 			if err != nil {
 				return err
 			}
 			return a.opened(path+"&after=1", func(conn *websocket.Conn) error {
-				a.done.add("join", 1)
+				a.done.Add("join", 1)
 				one := make([]byte, 1)
 				for {
 					if _, err := conn.NetConn().Read(one); err != nil {
@@ -75,12 +76,13 @@ var chatAttacks = []attack{{
 		})
 	},
 }, {
-	name:  "comeback",
-	what:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
-	limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
-	flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0"},
+	Name:  "comeback",
+	What:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
+	Limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
+	Flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0", "-sync", "1s"}, // so that the room is full in seconds
+	Least: 30 * time.Second,
 	run: func(a *attacker) {
-		token, err := a.token(a.ctx, "bad")
+		token, err := a.Token(a.ctx, "bad")
 		a.refused(err)
 		a.post(token, 10_000, strings.Repeat("a", 1000))
 		begin := time.Now()
@@ -89,26 +91,26 @@ var chatAttacks = []attack{{
 			all.Go(func() { a.refused(a.readAll(token)) })
 		}
 		all.Wait()
-		a.done.add(fmt.Sprintf("all of them within %v s; room", math.Ceil(time.Since(begin).Seconds())), 1)
+		a.done.Add(fmt.Sprintf("all of them within %v s; room", math.Ceil(time.Since(begin).Seconds())), 1)
 		<-a.ctx.Done()
 	},
 }, {
-	name:  "answers",
-	what:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
-	limit: "`-address-rate`, 50 reads a second of one address; 8 answers to it under way; a minute for each",
+	Name:  "answers",
+	What:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
+	Limit: "`-address-rate`, 50 reads a second of one address; 8 answers to it under way, of 256 KiB; a minute for each",
 	run: func(a *attacker) {
 		a.fill(200, strings.Repeat("語", 2000))
-		token, err := a.token(a.ctx, "bad")
+		token, err := a.Token(a.ctx, "bad")
 		a.refused(err)
 		request := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", token)
 		a.each(450, func(int) error {
-			conn, err := a.dial(a.ctx, "tcp", a.addr)
+			conn, err := a.Dial(a.ctx, "tcp", a.Addr)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
 			defer context.AfterFunc(a.ctx, func() { conn.Close() })()
-			conn.(*net.TCPConn).SetReadBuffer(4096)
+			conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4096)
 			for {
 				if _, err := io.WriteString(conn, request); err != nil {
 					return err
@@ -118,9 +120,9 @@ var chatAttacks = []attack{{
 		})
 	},
 }, {
-	name:  "posts-long",
-	what:  "100 connections send posts of 1 MB as quickly as they can",
-	limit: "16 KiB of a post: a longer one is refused unread, and its connection closed if it goes on",
+	Name:  "posts-long",
+	What:  "100 connections send posts of 1 MB as quickly as they can",
+	Limit: "16 KiB of a post: a longer one is refused unread, and its connection closed if it goes on",
 	run: func(a *attacker) {
 		text := fmt.Sprintf(`{"type":"post","id":"a","text":"%s"}`, strings.Repeat("a", 1_000_000))
 		a.chatting(100, func(conn *websocket.Conn, _ int) error {
@@ -128,9 +130,9 @@ var chatAttacks = []attack{{
 		})
 	},
 }, {
-	name:  "posts",
-	what:  "400 connections of one address post to one room as quickly as they can",
-	limit: "`-post-rate`, 20 a second of one connection; `-address-posts`, 200 of one address",
+	Name:  "posts",
+	What:  "400 connections of one address post to one room as quickly as they can",
+	Limit: "`-post-rate`, 20 a second of one connection; `-address-posts`, 200 of one address",
 	run: func(a *attacker) {
 		a.chatting(400, func(conn *websocket.Conn, i int) error {
 			n := 0
@@ -145,15 +147,15 @@ var chatAttacks = []attack{{
 
 // chatting has connections to the chat's room that f uses.
 func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int) error) {
-	token, err := a.token(a.ctx, "bad")
+	token, err := a.Token(a.ctx, "bad")
 	a.refused(err)
 	a.each(connections, func(i int) error {
-		path, err := a.seat(a.ctx, token)
+		path, err := a.Seat(a.ctx, token)
 		if err != nil {
 			return err
 		}
 		return a.opened(path, func(conn *websocket.Conn) error {
-			a.done.add("join", 1)
+			a.done.Add("join", 1)
 			return f(conn, i)
 		})
 	})
@@ -167,11 +169,11 @@ func (a *attacker) post(token string, messages int, text string) {
 		all.Go(func() {
 			for n := range messages / workers {
 				body := fmt.Appendf(nil, `{"id":"%d-%d","text":"%s"}`, i, n, text)
-				if _, err := a.ask(a.ctx, http.MethodPost, "/chat/lobby/messages", token, body); err != nil {
+				if _, err := a.Ask(a.ctx, http.MethodPost, "/chat/lobby/messages", token, body); err != nil {
 					a.refused(err)
 					continue
 				}
-				a.done.add("message", 1)
+				a.done.Add("message", 1)
 			}
 		})
 	}
@@ -180,7 +182,7 @@ func (a *attacker) post(token string, messages int, text string) {
 
 // readAll joins the room and reads its whole history.
 func (a *attacker) readAll(token string) error {
-	path, err := a.seat(a.ctx, token)
+	path, err := a.Seat(a.ctx, token)
 	if err != nil {
 		return err
 	}
@@ -192,9 +194,9 @@ func (a *attacker) readAll(token string) error {
 			if err != nil {
 				return err
 			}
-			a.done.add("message read", bytes.Count(page, []byte(`{"seq":`)))
+			a.done.Add("message read", bytes.Count(page, []byte(`{"seq":`)))
 			if bytes.HasSuffix(page, []byte(`"more":false}`)) {
-				a.done.add("history", 1)
+				a.done.Add("history", 1)
 				return nil
 			}
 		}
@@ -204,15 +206,15 @@ func (a *attacker) readAll(token string) error {
 // fill fills the room with messages, from as many connections as its limits need.
 func (a *attacker) fill(messages int, text string) {
 	const each = 40 // the burst of one connection
-	token, err := a.token(a.ctx, "bad")
+	token, err := a.Token(a.ctx, "bad")
 	a.refused(err)
 	var all sync.WaitGroup
 	for i := range messages / each {
 		all.Go(func() {
-			path, err := a.seat(a.ctx, token)
+			path, err := a.Seat(a.ctx, token)
 			if err == nil {
 				err = a.opened(path, func(conn *websocket.Conn) error {
-					conn.SetReadDeadline(time.Now().Add(2 * patience))
+					conn.SetReadDeadline(time.Now().Add(2 * visit.Patience))
 					for n := range each {
 						if err := conn.WriteJSON(map[string]string{"type": "post", "id": fmt.Sprintf("%d-%d", i, n), "text": text}); err != nil {
 							return err
@@ -227,7 +229,7 @@ func (a *attacker) fill(messages int, text string) {
 							acks++
 						}
 					}
-					a.done.add("message", each)
+					a.done.Add("message", each)
 					return nil
 				})
 			}

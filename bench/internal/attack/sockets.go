@@ -1,4 +1,4 @@
-package main
+package attack
 
 import (
 	"bytes"
@@ -8,29 +8,29 @@ import (
 
 // WebSockets: the first lesson's routes.
 
-var socketAttacks = []attack{{
-	name:  "sockets",
-	what:  "one address opens WebSockets and keeps them, as many as it can",
-	limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+var socketAttacks = []Attack{{
+	Name:  "sockets",
+	What:  "one address opens WebSockets and keeps them, as many as it can",
+	Limit: "`-address-sockets`, 2,000 connections and sessions of one address",
 	run: func(a *attacker) {
 		a.each(3000, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
-				a.done.add("socket", 1)
+				a.done.Add("socket", 1)
 				return <-a.listening(conn)
 			})
 		})
 	},
 }, {
-	name:  "replies",
-	what:  "four connections send to /ws as quickly as they can",
-	limit: "`-message-rate`, 1,000 a second of one connection; twenty lines of the log a second",
+	Name:  "replies",
+	What:  "four connections send to /ws as quickly as they can",
+	Limit: "`-message-rate`, 1,000 a second of one connection; twenty lines of the log a second",
 	run: func(a *attacker) {
 		a.floodSockets(4, "/ws", small)
 	},
 }, {
-	name:  "broadcast",
-	what:  "one connection sends to /ws/broadcast as quickly as it can, where 50 members read",
-	limit: "`-message-rate`, 1,000 a second of one connection",
+	Name:  "broadcast",
+	What:  "one connection sends to /ws/broadcast as quickly as it can, where 50 members read",
+	Limit: "`-message-rate`, 1,000 a second of one connection",
 	run: func(a *attacker) {
 		go a.each(50, func(int) error {
 			return a.opened("/ws/broadcast", func(conn *websocket.Conn) error { return <-a.listening(conn) })
@@ -38,9 +38,9 @@ var socketAttacks = []attack{{
 		a.floodSockets(1, "/ws/broadcast", small)
 	},
 }, {
-	name:  "broadcast-unread",
-	what:  "ten connections send 256 KiB again and again to /ws/broadcast, where 200 members never read",
-	limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 256 MiB of all connections",
+	Name:  "broadcast-unread",
+	What:  "ten connections send 256 KiB again and again to /ws/broadcast, where 200 members never read",
+	Limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 96 MiB of all connections",
 	run: func(a *attacker) {
 		go a.each(200, func(int) error {
 			return a.opened("/ws/broadcast", func(*websocket.Conn) error {
@@ -51,9 +51,9 @@ var socketAttacks = []attack{{
 		a.floodSockets(10, "/ws/broadcast", bytes.Repeat(small, 4096))
 	},
 }, {
-	name:  "echo-unread",
-	what:  "200 connections send 1 MB again and again to /ws/echo, and never read",
-	limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 256 MiB of all connections",
+	Name:  "echo-unread",
+	What:  "200 connections send 1 MB again and again to /ws/echo, and never read",
+	Limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 96 MiB of all connections",
 	run: func(a *attacker) {
 		a.each(200, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
@@ -66,9 +66,9 @@ var socketAttacks = []attack{{
 		})
 	},
 }, {
-	name:  "fragments",
-	what:  "400 connections send 1 MB of a message that does not end",
-	limit: "`ws.Config.MaxBuffered`, 256 MiB of all connections; `MessageTimeout`",
+	Name:  "fragments",
+	What:  "400 connections send 1 MB of a message that does not end",
+	Limit: "`ws.Config.MaxBuffered`, 96 MiB of all connections; `MessageTimeout`",
 	run: func(a *attacker) {
 		a.each(400, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {

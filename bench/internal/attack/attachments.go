@@ -1,4 +1,4 @@
-package main
+package attack
 
 import (
 	"bytes"
@@ -10,28 +10,28 @@ import (
 
 // Socket.IO: binary values come after the packet that they belong to, which waits for them.
 
-var attachmentAttacks = []attack{{
-	name:  "attachments",
-	what:  "300 connections, in no namespace, each announce ten attachments and send nine of 1 MB",
-	limit: "attachments are taken only for a namespace that is connected",
+var attachmentAttacks = []Attack{{
+	Name:  "attachments",
+	What:  "300 connections, in no namespace, each announce ten attachments and send nine of 1 MB",
+	Limit: "attachments are taken only for a namespace that is connected",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			return a.connected(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })
 		})
 	},
 }, {
-	name:  "attachments-connected",
-	what:  "the same, connected to /",
-	limit: "`socketio.Limits.AttachmentBytes`, 4 MiB of one packet",
+	Name:  "attachments-connected",
+	What:  "the same, connected to /",
+	Limit: "`socketio.Limits.AttachmentBytes`, 4 MiB of one packet",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			return a.entered(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })
 		})
 	},
 }, {
-	name:  "attachments-small",
-	what:  "300 connections to / each announce four attachments and send three of 1 MB, which is within that limit",
-	limit: "`socketio.Limits.PartialBytes`, of which one address may have a quarter, 16 MiB",
+	Name:  "attachments-small",
+	What:  "300 connections to / each announce four attachments and send three of 1 MB, which is within that limit",
+	Limit: "`socketio.Limits.PartialBytes`, of which one address may have a quarter, 16 MiB",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			return a.entered(func(conn *websocket.Conn) error { return a.withhold(conn, 4) })
@@ -39,7 +39,11 @@ var attachmentAttacks = []attack{{
 	},
 }}
 
-var megabyte = bytes.Repeat([]byte{1}, 1_000_000)
+// What attackers send.
+var (
+	small    = bytes.Repeat([]byte("x"), 64)
+	megabyte = bytes.Repeat([]byte{1}, 1_000_000)
+)
 
 var attachment = prepare(websocket.BinaryMessage, megabyte)
 

@@ -1,4 +1,4 @@
-package main
+package visit
 
 import (
 	"cmp"
@@ -9,13 +9,14 @@ import (
 	"sync"
 )
 
-// tally counts what happened, by name.
-type tally struct {
+// Tally counts what happened, by name. Any goroutine may use it.
+type Tally struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
-func (t *tally) add(name string, n int) {
+// Add counts n times more.
+func (t *Tally) Add(name string, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.count == nil {
@@ -25,7 +26,7 @@ func (t *tally) add(name string, n int) {
 }
 
 // String lists what was counted, the most first.
-func (t *tally) String() string {
+func (t *Tally) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	names := slices.SortedFunc(maps.Keys(t.count), func(a, b string) int {

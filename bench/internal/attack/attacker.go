@@ -1,29 +1,29 @@
-package main
+package attack
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
 )
 
 // attacker is who attacks, from one address: where, until when, and what it is answered.
 type attacker struct {
-	*visitor
+	*visit.Visitor
 	ctx     context.Context
-	answers tally // refusals
-	done    tally // what was done
+	pace    *visit.Pace // of all its addresses
+	answers visit.Tally // refusals
+	done    visit.Tally // what was done
 }
 
 // rest is between two attempts of a client that was refused.
 const rest = 100 * time.Millisecond
+
+// from is the visitor of another address.
+func (a *attacker) from(addr, from string) *visit.Visitor { return visit.New(addr, from, a.pace) }
 
 // each has so many clients do f again and again, until the time is over. What f returns is a refusal.
 func (a *attacker) each(clients int, f func(i int) error) {
@@ -52,28 +52,8 @@ func (a *attacker) wait(d time.Duration) {
 func (a *attacker) refused(err error) {
 	end, _ := a.ctx.Deadline()
 	if err != nil && time.Until(end) > rest {
-		a.answers.add(describe(err), 1)
+		a.answers.Add(visit.Describe(err), 1)
 	}
-}
-
-// describe is an error in the protocol's words: a status, a close code, a CONNECT_ERROR.
-func describe(err error) string {
-	var status statusError
-	var closed *websocket.CloseError
-	switch {
-	case errors.As(err, &status):
-		return status.Error() + " " + http.StatusText(int(status))
-	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
-		return "connection lost"
-	case errors.As(err, &closed):
-		return strings.TrimSpace(fmt.Sprintf("close %d %s", closed.Code, closed.Text))
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	case strings.Contains(err.Error(), "reset by peer"), strings.Contains(err.Error(), "broken pipe"),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection lost"
-	}
-	return err.Error()
 }
 
 // with opens a connection that ends with the attack, and has f use it.
@@ -90,16 +70,16 @@ func (a *attacker) with(open func() (*websocket.Conn, error), f func(*websocket.
 
 // connected is with for Socket.IO connections in no namespace, and entered for those in "/".
 func (a *attacker) connected(f func(*websocket.Conn) error) error {
-	return a.with(func() (*websocket.Conn, error) { return a.connect(a.ctx) }, f)
+	return a.with(func() (*websocket.Conn, error) { return a.Connect(a.ctx) }, f)
 }
 
 func (a *attacker) entered(f func(*websocket.Conn) error) error {
-	return a.with(func() (*websocket.Conn, error) { return a.enter(a.ctx, "bad") }, f)
+	return a.with(func() (*websocket.Conn, error) { return a.Enter(a.ctx, "bad") }, f)
 }
 
 // opened is with for WebSockets.
 func (a *attacker) opened(path string, f func(*websocket.Conn) error) error {
-	return a.with(func() (*websocket.Conn, error) { return a.open(a.ctx, path) }, f)
+	return a.with(func() (*websocket.Conn, error) { return a.Open(a.ctx, path) }, f)
 }
 
 // flood writes the messages that next makes, while the answers are read, until something ends it.
@@ -126,7 +106,7 @@ func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 				return
 			}
 			if len(m) > 2 && m[0] == '4' && m[1] == '4' {
-				a.refused(connectErrorOf(m))
+				a.refused(visit.ConnectErrorOf(m))
 			}
 		}
 	}()
@@ -137,7 +117,7 @@ func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 func (a *attacker) members(count int) {
 	for range count {
 		go a.entered(func(conn *websocket.Conn) error {
-			return listen(conn, func([]byte) bool { return false })
+			return visit.Listen(conn, func([]byte) bool { return false })
 		})
 	}
 }

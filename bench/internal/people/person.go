@@ -1,4 +1,6 @@
-package main
+// Package people posts to the chat and reads it as good clients do, on one node or on several, and says what of it went
+// wrong: what was lost, came twice, out of order, or not at all.
+package people
 
 import (
 	"bytes"
@@ -15,24 +17,26 @@ import (
 	"echows/ws"
 )
 
-// person is someone with a session. Everyone has an address of their own, as a proxy tells it, so that limits for one
+// Person is someone with a session. Everyone has an address of their own, as a proxy tells it, so that limits for one
 // address do not hold them up together. Its methods are one goroutine's.
-type person struct {
-	name, address string
-	token         string
+type Person struct {
+	Name, Address string
+
+	token string
 }
 
 // frame is what a node says on a socket.
 type frame struct {
 	Type string `json:"type"`
-	message
-	Messages []message `json:"messages"`
+	Message
+	Messages []Message `json:"messages"`
 	Complete bool      `json:"complete"`
 	More     bool      `json:"more"`
 	Code     string    `json:"code"`
 }
 
-type message struct {
+// Message is one of a room.
+type Message struct {
 	Seq uint64 `json:"seq"`
 	ID  string `json:"id"`
 }
@@ -45,13 +49,16 @@ const (
 // requests are of people.
 var requests = &http.Client{Timeout: joinTime, Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Second}}
 
+// Close ends the connections that wait for further requests, of all people.
+func Close() { requests.CloseIdleConnections() }
+
 // errDown is why nobody joins where no process listens.
 var errDown = errors.New("nobody listens")
 
 // join connects to a room. hear is called with each message of the node, and ended once, with what the connection ended of.
-func (p *person) join(ctx context.Context, node, room string, after *uint64, hear func(frame), ended func(why string)) (*ws.Socket, error) {
+func (p *Person) join(ctx context.Context, node, room string, after *uint64, hear func(frame), ended func(why string)) (*ws.Socket, error) {
 	if p.token == "" {
-		if err := p.ask(ctx, node+"/session", fmt.Sprintf(`{"name":%q}`, p.name), "token", &p.token); err != nil {
+		if err := p.ask(ctx, node+"/session", fmt.Sprintf(`{"name":%q}`, p.Name), "token", &p.token); err != nil {
 			return nil, fmt.Errorf("session: %w", err)
 		}
 	}
@@ -66,7 +73,7 @@ func (p *person) join(ctx context.Context, node, room string, after *uint64, hea
 	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()
 	return ws.Dial(ctx, address, ws.DialConfig{
-		Header:     http.Header{"X-Forwarded-For": {p.address}},
+		Header:     http.Header{"X-Forwarded-For": {p.Address}},
 		MaxMessage: 64 << 20,
 		Logger:     slog.New(slog.DiscardHandler),
 	}, func(s *ws.Socket) error {
@@ -84,7 +91,7 @@ func (p *person) join(ctx context.Context, node, room string, after *uint64, hea
 }
 
 // ask posts a request, and keeps one field of the answer.
-func (p *person) ask(ctx context.Context, url, body, field string, into *string) error {
+func (p *Person) ask(ctx context.Context, url, body, field string, into *string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return err
@@ -102,8 +109,8 @@ func (p *person) ask(ctx context.Context, url, body, field string, into *string)
 	return nil
 }
 
-func (p *person) do(req *http.Request, want int) ([]byte, error) {
-	req.Header.Set("X-Forwarded-For", p.address)
+func (p *Person) do(req *http.Request, want int) ([]byte, error) {
+	req.Header.Set("X-Forwarded-For", p.Address)
 	if p.token != "" {
 		req.Header.Set("Authorization", "Bearer "+p.token)
 	}
@@ -120,6 +127,14 @@ func (p *person) do(req *http.Request, want int) ([]byte, error) {
 		err = fmt.Errorf("%d", res.StatusCode)
 	}
 	return body, err
+}
+
+// unwrapDown is errDown itself, where that is what an error is.
+func unwrapDown(err error) error {
+	if errors.Is(err, errDown) {
+		return errDown
+	}
+	return err
 }
 
 // why is an error of join in a word or two.

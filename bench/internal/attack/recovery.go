@@ -1,19 +1,23 @@
-package main
+package attack
 
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
 )
 
 // Socket.IO: recovery remembers sockets that lost their connection.
 
-var recoveryAttacks = []attack{{
-	name:  "visits",
-	what:  "50 clients come to /, join ten rooms and lose their connection, again and again, up to 20,000 times in all",
-	limit: "`socketio.Config.RecoveryBytes`, of all that is remembered",
-	flags: []string{"-recovery", "2m"},
+var recoveryAttacks = []Attack{{
+	Name:  "visits",
+	What:  "50 clients come to /, join ten rooms and lose their connection, again and again, up to 20,000 times in all",
+	Limit: "`socketio.Config.RecoveryBytes`, of all that is remembered",
+	Flags: []string{"-recovery", "2m"},
+	Least: 20 * time.Second,
 	run: func(a *attacker) {
 		const visits = 20_000 / 50
 		var done [50]int
@@ -25,13 +29,13 @@ var recoveryAttacks = []attack{{
 			return a.entered(func(conn *websocket.Conn) error {
 				for room := range 10 {
 					name := fmt.Sprintf("%s-%d-%d", strings.Repeat("r", 50), i, room)
-					if err := say(conn, fmt.Sprintf(`42%d["join",{"room":"%s"}]`, room, name)); err != nil {
+					if err := visit.Say(conn, fmt.Sprintf(`42%d["join",{"room":"%s"}]`, room, name)); err != nil {
 						return err
 					}
 				}
-				err := expect(conn, "439[")
+				err := visit.Expect(conn, "439[")
 				if err == nil {
-					a.done.add("visit", 1)
+					a.done.Add("visit", 1)
 				}
 				return err
 			})

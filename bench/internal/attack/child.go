@@ -1,0 +1,76 @@
+package attack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	"echows/bench/internal/visit"
+)
+
+// The attackers are a process of their own, so that good clients do not wait for their turn among them. It has a low
+// priority: on machines of their own, attackers would take no processor away from the server but by what they send.
+
+// childWord is the argument that makes a program the attackers' process.
+const childWord = "attack"
+
+// Report is what the attackers tell when they are through: how they were refused, and what they did.
+type Report struct{ Refused, Done string }
+
+// Send has this program, whose main calls Serve first, run once more as the attackers' process, and waits for its end:
+// for the given time, or until ctx ends. A pace of 0 is as quickly as they can; see visit.NewPace.
+func Send(ctx context.Context, name, addr string, length time.Duration, pace int) (Report, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return Report{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, length+4*visit.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nice", "-n", "10", self, childWord, name, addr, length.String(), strconv.Itoa(pace))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // not a terminal's Ctrl-C
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var r Report
+	if err == nil {
+		err = json.Unmarshal(bytes.TrimSpace(out), &r)
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", cmd, err)
+	}
+	return r, nil
+}
+
+// Serve runs the attack that the arguments name, and reports whether they name one. A program that calls Send calls it
+// first.
+func Serve(args []string) bool {
+	if len(args) != 5 || args[0] != childWord {
+		return false
+	}
+	all, err := Choose(args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	length, err := time.ParseDuration(args[3])
+	if err != nil {
+		log.Fatal(err)
+	}
+	pace, err := strconv.Atoi(args[4])
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), length)
+	defer cancel()
+	a := &attacker{ctx: ctx, pace: visit.NewPace(pace)}
+	a.Visitor = a.from(args[2], "")
+	go all[0].run(a) // until the process ends, which is how attackers leave: their connections are lost
+	<-ctx.Done()
+	json.NewEncoder(os.Stdout).Encode(Report{a.answers.String(), a.done.String()})
+	return true
+}

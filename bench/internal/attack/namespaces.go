@@ -1,0 +1,78 @@
+package attack
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gorilla/websocket"
+
+	"echows/bench/internal/visit"
+)
+
+// Socket.IO: coming to namespaces and going. Others hear of it.
+
+const quietMembers = 40 // of "/", beside the ten good clients
+
+var namespaceAttacks = []Attack{{
+	Name:  "connects",
+	What:  "one connection comes to / and goes, as quickly as it can; 50 members hear of it",
+	Limit: "`socketio.Limits.Connects`, 5 a second in bursts of 64; the application tells of comings and goings once a second",
+	run:   func(a *attacker) { a.comeAndGo(1) },
+}, {
+	Name:  "connects-many",
+	What:  "200 connections do, and those that are ended come back",
+	Limit: "the same, of each connection; the application tells all of them together",
+	run:   func(a *attacker) { a.comeAndGo(200) },
+}, {
+	Name:  "connects-new",
+	What:  "50 clients do, each with a new connection for every CONNECT",
+	Limit: "the application tells all of them together",
+	run: func(a *attacker) {
+		a.members(quietMembers)
+		a.each(50, func(int) error {
+			a.done.Add("visit", 1)
+			return a.entered(func(*websocket.Conn) error { return nil })
+		})
+	},
+}, {
+	Name:  "namespaces",
+	What:  "20 connections ask for namespaces that do not exist, as quickly as they can",
+	Limit: "`socketio.Limits.Connects` of each, and `-address-events`; only the namespaces that the application made are there",
+	run: func(a *attacker) {
+		a.each(20, func(i int) error {
+			return a.connected(func(conn *websocket.Conn) error {
+				n := 0
+				return a.flood(conn, func() (int, []byte) {
+					n++
+					return websocket.TextMessage, []byte(visit.ConnectPacket(fmt.Sprintf("/unknown-%d-%d", i, n), "bad"))
+				})
+			})
+		})
+	},
+}}
+
+// comeAndGo has connections connect and disconnect, each as soon as it is answered.
+func (a *attacker) comeAndGo(connections int) {
+	a.members(quietMembers)
+	a.each(connections, func(int) error {
+		return a.connected(func(conn *websocket.Conn) error {
+			for {
+				err := visit.Say(conn, visit.ConnectPacket("/", "bad"))
+				if err == nil {
+					err = visit.Expect(conn, `40{"sid"`)
+				}
+				if refused := visit.ConnectError(""); errors.As(err, &refused) {
+					a.refused(err)
+					continue
+				}
+				if err == nil {
+					a.done.Add("CONNECT", 1)
+					err = visit.Say(conn, "41")
+				}
+				if err != nil {
+					return err
+				}
+			}
+		})
+	})
+}
