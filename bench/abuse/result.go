@@ -9,9 +9,12 @@ import (
 	"echows/bench/internal/attack"
 )
 
+// The bounds of a row. What is past one is marked.
 const (
 	mostMemory = 300 << 20 // resident bytes that an attack may drive the server to
 	mostMedian = 20 * time.Millisecond
+	mostLog    = 1e6 // bytes a minute
+	mark       = " (!)"
 )
 
 // result is what an attack did.
@@ -31,27 +34,47 @@ const tableHead = "| attack | peak | echo | round trip | post | heard | good cli
 
 // row is the result in the table.
 func (r result) row() string {
-	return fmt.Sprintf("| %s | %d MB | %s | %s | %s | %.0f/s | %s | %s | %v | %s/min | %s |",
-		r.attack.Name, r.peak>>20, r.times(echoes), r.times(events), r.times(posts), r.heard,
-		cmp.Or(r.lost, "none"), cmp.Or(r.refused, "nothing"), r.news, bytesOf(r.log), r.done)
+	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %.0f/s | %s | %s | %s | %s | %s |",
+		r.attack.Name, marked(fmt.Sprintf("%d MB", r.peak>>20), r.hasGrown()), r.times(echoes), r.times(events), r.times(posts), r.heard,
+		cmp.Or(r.lost, "none"), cmp.Or(r.refused, "nothing"), marked(r.news.String(), r.keptOut()),
+		marked(bytesOf(r.log)+"/min", r.log > mostLog), r.done)
+}
+
+func marked(cell string, past bool) string {
+	if past {
+		cell += mark
+	}
+	return cell
 }
 
 // times are the medians, and in parentheses the 99th percentiles, before and during the attack, in ms.
 func (r result) times(kind string) string {
-	text := fmt.Sprintf("%v → %v", r.before[kind], r.during[kind])
-	if r.during[kind].median > mostMedian {
-		text += " (!)"
-	}
-	return text
+	return marked(fmt.Sprintf("%v → %v", r.before[kind], r.during[kind]), r.during[kind].median > mostMedian)
 }
 
-// broken are the bounds that the attack broke.
-func (r result) broken() (all []string) {
-	if r.peak > mostMemory || r.peak == 0 {
-		all = append(all, fmt.Sprintf("the server took %d MB (0 if it died)", r.peak>>20))
+func (r result) hasGrown() bool { return r.peak > mostMemory || r.peak == 0 }
+func (r result) keptOut() bool  { return r.news.served < r.news.tried || r.news.tried == 0 }
+
+// breach is a bound that an attack broke.
+type breach struct {
+	what   string
+	always bool // counts without -strict, since no other machine would have it otherwise
+}
+
+func (r result) broken() (all []breach) {
+	if r.hasGrown() {
+		all = append(all, breach{fmt.Sprintf("the server took %d MB (0 if it died)", r.peak>>20), true})
 	}
-	if r.news.served < r.news.tried || r.news.tried == 0 {
-		all = append(all, "newcomers were kept out: "+strings.ReplaceAll(r.news.failed.String(), "<br>", ", "))
+	if r.keptOut() {
+		all = append(all, breach{"newcomers were kept out: " + strings.ReplaceAll(r.news.failed.String(), "<br>", ", "), true})
+	}
+	for _, kind := range []string{echoes, events, posts} {
+		if median := r.during[kind].median; median > mostMedian {
+			all = append(all, breach{fmt.Sprintf("the median of a good client's %s is %v", kind, median.Round(time.Millisecond/10)), false})
+		}
+	}
+	if r.log > mostLog {
+		all = append(all, breach{fmt.Sprintf("the log grows by %s a minute", bytesOf(r.log)), false})
 	}
 	return all
 }
