@@ -1,0 +1,142 @@
+// Command soak lets good and bad clients use echows together for some time. Afterwards its goroutines, descriptors, topics,
+// rooms, sessions and memory have to be what they were before, and good clients must have lost nothing. See the README
+// beside it.
+//
+//	cd bench && go run ./soak                  two minutes
+//	cd bench && go run ./soak -time 1h -race   an hour, with the race detector in the server
+//
+// It ends with 1 where anything is off.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"echows/bench/internal/attack"
+	"echows/bench/internal/server"
+)
+
+func main() {
+	log.SetFlags(log.Ltime)
+	if attack.Serve(os.Args[1:]) {
+		return
+	}
+	var o options
+	flag.DurationVar(&o.length, "time", 2*time.Minute, "`time` for which clients use the server; what comes before and after takes a minute or two more")
+	flag.BoolVar(&o.race, "race", false, "build the server with the race detector")
+	flag.IntVar(&o.pace, "pace", 10_000, "`number` of messages a second that each attack may send; 0 for as many as it can")
+	attacks := flag.String("attacks", "", "`names` of attacks, with commas; all by default, and - for none")
+	logFile := flag.String("log", os.DevNull, "`file` that gets what the server logs")
+	flag.Usage = usage
+	flag.Parse()
+	if *attacks != "-" {
+		var err error
+		if o.attacks, err = attack.Choose(*attacks); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if o.length < 10*time.Second {
+		log.Fatal("-time has to be 10s or more")
+	}
+	logs, err := os.Create(*logFile)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ok := soak(ctx, o, logs)
+	stop()
+	logs.Close()
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	out := flag.CommandLine.Output()
+	fmt.Fprintln(out, "soak lets good and bad clients use echows together, and compares it with what it was before.")
+	flag.PrintDefaults()
+	fmt.Fprintln(out, "\nThe attacks:")
+	attack.List(out)
+}
+
+// options are what the flags say.
+type options struct {
+	length  time.Duration
+	race    bool
+	pace    int
+	attacks []attack.Attack
+}
+
+const (
+	warmUp     = 3 * time.Second  // of good clients alone, so that what is made once is there
+	settleTime = 90 * time.Second // for the server to be as it was: a client that polled and went is missed after 45 s
+)
+
+// soak runs all of it, prints what came of it, and reports whether everything holds.
+func soak(ctx context.Context, o options, logs io.Writer) bool {
+	temp, err := os.MkdirTemp("", "echows-soak-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(temp)
+	var flags []string
+	if o.race {
+		flags = append(flags, "-race")
+	}
+	os.Unsetenv("GOGC") // which the size of the heap is computed with
+	os.Unsetenv("GOMEMLIMIT")
+	w := &watch{out: logs}
+	s := server.Start(server.Build(temp, flags...), []string{"-trusted-proxies", "127.0.0.1/32"}, w)
+	r := &report{attacks: len(o.attacks)}
+	r.run(ctx, o, s.Addr)
+	if err := s.Stop(); err != nil {
+		r.blame("the server ended with %v", err)
+	}
+	if ctx.Err() != nil {
+		log.Print("interrupted: nothing is said of what was seen")
+		return false
+	}
+	r.wrong = append(r.wrong, w.found()...)
+	r.print(os.Stdout)
+	return r.ok()
+}
+
+// run is everything between the server's start and its end.
+func (r *report) run(ctx context.Context, o options, addr string) {
+	g := newGauges(addr)
+	defer g.close()
+	log.Printf("started at %s; good clients alone", addr)
+	warm := newCompany(ctx, addr, "warm")
+	sleep(ctx, warmUp)
+	warm.leave()
+	g.rest(ctx)
+	if r.before = g.collected(ctx); ctx.Err() != nil {
+		return
+	}
+	log.Printf("all clients, for %v", o.length)
+	c := newCompany(ctx, addr, "good")
+	bad := sendAll(ctx, o, addr)
+	r.most = g.watch(ctx, o.length)
+	r.turns, r.failed = bad()
+	c.leave()
+	r.kinds = c.kinds
+	log.Print("all have left")
+	r.after, r.took = g.settle(ctx, r.before)
+	if g.failed > 0 {
+		r.blame("/metrics did not answer %d times: %v", g.failed, g.err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
