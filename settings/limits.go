@@ -60,7 +60,7 @@ func Defaults() Settings {
 		AddressRate:    50,
 		AddressPosts:   200,
 		MessageRate:    1000,
-		AddressEvents:  100_000,
+		AddressEvents:  50_000,
 		Sockets:        100_000,
 		AddressSockets: 2000,
 		Log:            "text",

@@ -19,7 +19,7 @@ var eventAttacks = []Attack{{
 }, {
 	Name:  "events",
 	What:  "300 clients send events that are acknowledged and cost little, as quickly as they can",
-	Limit: "`-address-events`, 100,000 packets a second of one address, one more for each 512 bytes; what is more is read later",
+	Limit: "`-address-events`, 50,000 packets a second of one address, one more for each 512 bytes; what is more is read later",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["round trip"]`, i) })
 	},
@@ -33,7 +33,7 @@ var eventAttacks = []Attack{{
 }, {
 	Name:  "events-told",
 	What:  "300 clients speak to everybody, as quickly as they can",
-	Limit: "the application's own 20 events a second of one client; no bound of an address",
+	Limit: "the application's own: 20 events a second of one client, 200 of one address",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["message",{"text":"bad"}]`, i) })
 	},
