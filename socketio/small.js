@@ -87,6 +87,11 @@ function guard(f, ...args) {
   }
 }
 
+// report tells the page how a connection stands, for whoever shows that; the wait before an attempt is in ms.
+function report(state, more) {
+  globalThis.dispatchEvent?.(new CustomEvent("echows:state", { detail: { state, ...more } }));
+}
+
 // ---- the connection, which all namespaces of a server share
 
 const pageEvents = ["online", "pagehide", "pageshow"];
@@ -115,6 +120,7 @@ class Manager {
       return;
     }
     pageEvents.forEach((name) => addEventListener(name, this)); // again, it changes nothing
+    report("connecting", { attempt: this.#failures + 1 });
     const ws = new WebSocket(this.#url);
     ws.binaryType = "arraybuffer";
     ws.onmessage = ({ data }) => this.#ws === ws && this.#receive(data);
@@ -181,6 +187,7 @@ class Manager {
         const { pingInterval, pingTimeout } = JSON.parse(data);
         this.#patience = pingInterval + pingTimeout;
         this.#open = true;
+        report("open");
         this.#stable = setTimeout(() => { this.#failures = 0; }, stableAfter);
         this.#listen(this.#patience);
         this.sockets.forEach((socket) => socket.active && socket.opened());
@@ -251,6 +258,7 @@ class Manager {
       // Random over the whole length, so that the clients of a server that restarts do not all come at once.
       const wait = Math.random() * Math.min(longestDelay, firstDelay * 2 ** this.#failures);
       this.#failures += 1;
+      report("waiting", { wait, attempt: this.#failures + 1, reason });
       this.#retry = setTimeout(() => this.connect(), wait);
     }
   }

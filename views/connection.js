@@ -15,6 +15,9 @@
 // send(data)           reports whether the data was handed over
 // again()              leaves the connection, the wait or the stop, and makes a connection at once
 // expect()             gives the server some seconds to say something; if it does not, as again()
+//
+// The window hears of each change, too, by an event "echows:state" whose detail has the state and what there is to say of
+// it: wait and after, in ms, the number of the attempt, the reason. wire.js shows that.
 
 const firstDelay = 500; // the longest wait before the first attempt, in ms; doubled for each further one
 const longestDelay = 30_000;
@@ -42,8 +45,13 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   async function open() {
     drop();
     show("connecting");
+    report("connecting", { attempt: failures + 1 });
     attempt = new AbortController();
-    timer = setTimeout(retry, Math.min(longestDelay, attemptTime * 2 ** failures));
+    const patience = Math.min(longestDelay, attemptTime * 2 ** failures);
+    timer = setTimeout(() => {
+      report("late", { after: patience });
+      retry();
+    }, patience);
     const { signal } = attempt;
     let where;
     try {
@@ -70,6 +78,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
       timer = setTimeout(() => { failures = 0; }, stableAfter);
       heard = Date.now();
       show("open");
+      report("open");
       onOpen();
     };
     socket.onmessage = (event) => {
@@ -99,13 +108,16 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   function stop(reason) {
     drop();
     show("stopped", reason);
+    report("stopped", { reason });
   }
 
   // retry is the only place that tries again by itself.
   function retry() {
     drop();
-    const until = Date.now() + delay(failures);
+    const wait = delay(failures);
+    const until = Date.now() + wait;
     failures += 1;
+    report("waiting", { wait, attempt: failures + 1 });
     const tick = () => {
       const left = until - Date.now();
       if (left <= 0) {
@@ -128,7 +140,10 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
 
   function expect() {
     if (state === "open") {
-      silence ??= setTimeout(open, answerTime);
+      silence ??= setTimeout(() => {
+        report("silent", { after: answerTime });
+        open();
+      }, answerTime);
     }
   }
 
@@ -159,6 +174,11 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   addEventListener("pageshow", (event) => event.persisted && state !== "stopped" && open());
   open();
   return { send, again: open, expect };
+}
+
+// report tells whoever looks at the connections of this page.
+function report(state, more) {
+  dispatchEvent(new CustomEvent("echows:state", { detail: { state, ...more } }));
 }
 
 // isFinal tells the close codes after which another attempt would fare no better: a broken rule, or what
