@@ -1,0 +1,224 @@
+// The panel of wire.js: what it shows, and its buttons. It draws once in a frame of the screen at most, however much
+// comes; what is gone from wire-record.js by then is counted, and not shown.
+
+import { entries, listen, state } from "/wire-record.js";
+import { plot } from "/wire-plot.js";
+import { reader } from "/wire-read.js";
+import { make, row } from "/wire-row.js";
+import { anyFrozen, anyThere, dropAll, freezeAll, readSlowly, readsSlowly, thawAll } from "/wire-socket.js";
+
+let panel; // once it is built
+
+// toggle opens the panel in host, or closes it. opener is the button for it. byHand tells whether somebody asked for it
+// just now, who wants the focus to go along.
+export function toggle(host, opener, byHand) {
+  panel ??= build(host, opener);
+  panel.setOpen(panel.element.hidden, byHand);
+}
+
+function build(host, opener) {
+  const title = make("h2", "", "The wire");
+  title.id = "wire-title";
+  title.tabIndex = -1;
+  const now = make("p", "wire-state");
+  const trips = plot();
+  const list = frames(trips);
+  const failing = failures(schedule);
+  const tools = make("details", "wire-tools", make("summary", "", "Round trips, and what can fail"), trips.element, failing.element);
+  const wide = matchMedia("(min-width: 64rem)"); // as in wire.css: there is room for it beside the page
+  tools.open = wide.matches;
+  wide.addEventListener("change", () => { tools.open = wide.matches; });
+  const element = make("section", "wire-panel",
+    make("div", "wire-title", title, now, button("Clear", list.clear), button("Close", () => setOpen(false, true))),
+    make("p", "wire-note", "Every frame that this page sends and receives. A browser shows neither pings and pongs nor fragments."),
+    tools, list.element);
+  element.id = "wire-panel";
+  element.hidden = true;
+  element.setAttribute("aria-labelledby", title.id);
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      event.stopPropagation(); // the page may have something of its own to close
+      setOpen(false, true);
+    }
+  });
+  opener.setAttribute("aria-controls", element.id);
+  host.append(element);
+  let drawing; // the request for the next frame of the screen
+  let counting; // timer, while a wait is shown
+
+  function schedule() {
+    drawing ??= requestAnimationFrame(draw);
+  }
+
+  function draw() {
+    drawing = undefined;
+    clearTimeout(counting);
+    if (element.hidden) {
+      return;
+    }
+    now.textContent = inWords(state);
+    now.dataset.state = state.state;
+    failing.draw();
+    list.draw();
+    if (state.state === "waiting") {
+      counting = setTimeout(schedule, 200);
+    }
+  }
+
+  function setOpen(open, byHand) {
+    element.hidden = !open;
+    opener.setAttribute("aria-expanded", open);
+    document.documentElement.classList.toggle("wire-open", open);
+    listen(open ? schedule : undefined);
+    schedule();
+    if (byHand) {
+      (open ? title : opener).focus();
+    }
+  }
+
+  return { element, setOpen };
+}
+
+function button(words, f) {
+  const made = make("button", "wire-button", words);
+  made.type = "button";
+  made.addEventListener("click", f);
+  return made;
+}
+
+function inWords({ state, since, wait, attempt }) {
+  switch (state) {
+    case "none":
+      return "no connection yet";
+    case "waiting":
+      return `attempt ${attempt} in ${(Math.max(0, since + wait - performance.now()) / 1000).toFixed(1)} s`;
+    case "stopped":
+      return "not connected";
+    case "silent":
+    case "late":
+      return "giving up";
+    default:
+      return state;
+  }
+}
+
+// failures are the buttons that make things fail, each with what is to be seen then.
+function failures(schedule) {
+  const frozen = "Frozen.";
+  const drop = button("Drop", () => {
+    const any = anyThere();
+    dropAll();
+    say(any ? "Dropped." : "There is no connection to drop.");
+  });
+  const freeze = button("Freeze", () => {
+    const any = anyThere();
+    (anyFrozen() ? thawAll : freezeAll)();
+    say(anyFrozen() ? frozen : any ? "Thawed: what was held back goes on." : "There is no connection to freeze.");
+  });
+  const slow = button("Read slowly", () => {
+    readSlowly(!readsSlowly());
+    say(readsSlowly() ? "Reading slowly." : "Reading as fast as messages come.");
+  });
+  const said = make("p", "wire-said");
+  said.setAttribute("role", "status");
+  const item = (button, words) => {
+    const does = make("span", "", words);
+    does.id = `wire-does-${button.textContent.toLowerCase().replace(" ", "-")}`;
+    button.setAttribute("aria-describedby", does.id);
+    return make("li", "", button, does);
+  };
+  const list = make("ul", "wire-failures",
+    item(drop, "The page is told that the connection ended with code 1006, as when a network fails. See it wait, and come back."),
+    item(freeze, "Neither side hears the other, and neither is told. See what the page does when an answer stays away."),
+    item(slow, "The page gets one message each half second. The others wait in the browser, which reads on: the server sees nothing of it."));
+  list.setAttribute("role", "list");
+
+  function say(words) {
+    said.textContent = words;
+    schedule();
+  }
+
+  function draw() {
+    if (freeze.getAttribute("aria-pressed") === "true" && !anyFrozen() && said.textContent === frozen) {
+      said.textContent = "The page has left the frozen connection.";
+    }
+    freeze.setAttribute("aria-pressed", anyFrozen());
+    slow.setAttribute("aria-pressed", readsSlowly());
+  }
+
+  return { element: make("div", "", list, said), draw };
+}
+
+// frames is the list of what was recorded.
+function frames(trips) {
+  const rows = new Map(); // by entry, oldest first: the item, and the version of the entry that it shows
+  const results = new WeakMap(); // what was read of entries
+  const read = reader();
+  let last = 0; // number of the last entry that has a row, or that is not to be shown any more
+  let cleared = 0; // number of the last that was there when the list was cleared
+
+  const gone = make("p", "wire-note");
+  const items = make("ol", "wire-rows");
+  items.setAttribute("role", "list");
+  const element = make("div", "wire-log", gone, items);
+  element.tabIndex = 0;
+  element.setAttribute("role", "log");
+  element.setAttribute("aria-live", "off"); // nobody wants each frame read aloud
+  element.setAttribute("aria-label", "Frames");
+
+  function draw() {
+    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 60;
+    readNew();
+    rows.forEach(({ version }, entry) => entry.version !== version && show(entry));
+    entries.filter(({ n }) => n > last).forEach(show);
+    last = Math.max(last, entries.at(-1)?.n ?? 0);
+    removeOld();
+    const missing = Math.max(0, (entries[0]?.n ?? 1) - 1 - cleared);
+    gone.textContent = missing > 0 ? `The last ${entries.length} are kept; ${missing.toLocaleString()} before them are gone.` : "";
+    trips.draw();
+    if (atEnd) {
+      element.scrollTop = element.scrollHeight;
+    }
+  }
+
+  // readNew reads what the page has got since, each entry once.
+  function readNew() {
+    entries.filter((entry) => !entry.held && !entry.lost && !results.has(entry)).forEach((entry) => {
+      const result = read(entry);
+      results.set(entry, result);
+      if (result.took !== undefined) {
+        trips.add(result.took);
+      }
+    });
+  }
+
+  function show(entry) {
+    const item = row(entry, results.get(entry));
+    const before = rows.get(entry)?.item;
+    rows.set(entry, { item, version: entry.version });
+    if (before === undefined) {
+      items.append(item);
+    } else {
+      before.replaceWith(item);
+    }
+  }
+
+  // removeOld removes the rows of what is not kept any more.
+  function removeOld() {
+    for (const [entry, { item }] of rows) {
+      if (entry.n >= entries[0].n) {
+        break;
+      }
+      item.remove();
+      rows.delete(entry);
+    }
+  }
+
+  function clear() {
+    rows.clear();
+    items.replaceChildren();
+    cleared = last;
+  }
+
+  return { element, draw, clear };
+}
