@@ -1,6 +1,7 @@
-// The first lesson's page: say hello, send on each click, and append what comes back.
+// The first lesson's page: say hello, send on each click, and append what comes back. Beside it: what led to what.
 
 import { connect } from "/connection.js";
+import { answered, asked, ended } from "/exchanges.js";
 
 const mostReplies = 500; // on the page; the oldest go
 
@@ -20,14 +21,25 @@ const words = {
 
 const connection = connect("/ws", {
   onState: showState,
-  onOpen: () => connection.send(JSON.stringify({ loaded: true })),
-  onMessage: append,
+  onOpen: () => say("The connection opened", { loaded: true }),
+  onMessage: (data) => answered(data, append(data)),
 });
 
-button.addEventListener("click", () => connection.send(JSON.stringify({ clicked: true })));
+button.addEventListener("click", () => say("You clicked", { clicked: true }));
 nowButton.addEventListener("click", () => connection.again());
 
+// say sends a message, and shows what led to it.
+function say(cause, message) {
+  const text = JSON.stringify(message);
+  if (connection.send(text)) {
+    asked(cause, text);
+  }
+}
+
 function showState(name, more) {
+  if (name !== "open") {
+    ended();
+  }
   button.disabled = name !== "open";
   nowButton.hidden = name !== "waiting" && name !== "stopped";
   state.dataset.state = name;
@@ -38,11 +50,12 @@ function showState(name, more) {
   stateSeconds.textContent = name === "waiting" ? `in ${more} s` : "";
 }
 
-// append shows a reply that asks for it. Whatever else the server says is for newer pages than this.
+// append shows a reply that asks for it, and reports whether it did. Whatever else the server says is for newer pages
+// than this.
 function append(data) {
   const reply = parse(data);
   if (reply?.append !== true || typeof reply.returnText !== "string") {
-    return;
+    return false;
   }
   const line = document.createElement("p");
   line.textContent = reply.returnText;
@@ -54,6 +67,7 @@ function append(data) {
   if (atEnd) {
     returns.scrollTop = returns.scrollHeight;
   }
+  return true;
 }
 
 function parse(text) {

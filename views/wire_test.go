@@ -2,6 +2,7 @@ package views_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -550,6 +551,61 @@ func TestThePlot(t *testing.T) {
 	const none = "Round trips: none yet. Send something that is answered."
 	if want := "0|" + none + "|0 ms,0.5 ms,1 ms,newest,the last 60 round trips|60|" + none + "|0 ms,50 ms,100 ms,newest,the last 60 round trips|true|392"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Beside the replies, the first page shows what led to them.
+func TestCauseAndEffect(t *testing.T) {
+	b := open(t)
+	var deaf atomic.Bool
+	speak := make(chan struct{}, 1)
+	b.do(chromedp.Navigate(servePages(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {
+			s.OnMessage(func(ws.Message) error {
+				if deaf.Load() {
+					speak <- struct{}{}
+					return nil
+				}
+				return s.SendText(answer)
+			})
+			return nil
+		})
+	})))
+	const exchanges = `[...document.querySelectorAll("#exchanges li")].map((li) => li.innerText.replaceAll(/\s+/g, " "))`
+	b.until(replies + ` === 1`)
+	b.do(chromedp.Click("#websocket-button"))
+	b.until(replies + ` === 2 && ` + lastReply + ` === "I am using websockets!" && document.querySelector("#websocket-returns").children.length === 2`)
+	for i, want := range []string{`The connection opened|↑ sent {"loaded":true} (15 bytes)`, `You clicked|↑ sent {"clicked":true} (16 bytes)`} {
+		cause, sent, _ := strings.Cut(want, "|")
+		b.until(fmt.Sprintf(`(one => one.startsWith(%q) && one.includes(%q) && /↓ received .*"I am using websockets!"} after \d+\.\d ms; the page appended its text$/.test(one))(%s[%d])`, cause, sent, exchanges, i))
+	}
+	deaf.Store(true)
+	b.do(chromedp.Click("#websocket-button"))
+	await(t, speak, "the page said nothing")
+	b.until(exchanges + `[2].endsWith("no answer yet")`)
+	b.screenshot("first-lesson-cause")
+	b.openWire()
+	b.press("Drop")
+	b.until(exchanges + `[2].endsWith("no answer came: the connection ended")`)
+}
+
+// A server may say what nobody asked for, and much of it.
+func TestAServerThatSpeaksByItself(t *testing.T) {
+	b := open(t)
+	b.do(chromedp.Navigate(servePages(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {
+			for i := range 150 {
+				if err := s.SendText(fmt.Sprintf(`{"append":%t,"returnText":"%d"}`, i%2 == 0, i)); err != nil {
+					return err
+				}
+			}
+			return errors.Join()
+		})
+	})))
+	b.until(replies + ` === 75 && document.querySelectorAll("#exchanges li").length === 100`)
+	got := evaluate[string](b, `document.querySelector("#exchanges li:last-child").innerText.replaceAll(/\s+/g, " ")`)
+	if !strings.HasPrefix(got, "The server spoke by itself ") || !strings.HasSuffix(got, `"returnText":"149"}; the page did nothing with it`) {
+		t.Errorf("it shows %q", got)
 	}
 }
 
