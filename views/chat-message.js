@@ -1,7 +1,7 @@
 // How messages and people look: functions that make elements, with no page in sight. What others wrote
 // is text, and never markup.
 
-import { splitLinks } from "/chat-rules.js";
+import { isRightToLeft, splitText } from "/chat-rules.js";
 
 export function element(tag, className, content = "") {
   const made = document.createElement(tag);
@@ -23,25 +23,47 @@ export function person(name, mark = "") {
   return made;
 }
 
-// paint gives an element a person's colour, and the first letter of the name.
+// paint gives an element a person's colour, and the name's initials.
 export function paint(painted, name, mark) {
-  painted.dataset.initial = ([...name][0] ?? "").toLocaleUpperCase();
-  painted.style.setProperty("--hue", hue(keyOf(name, mark)));
+  const [hue, deep] = colourOf(keyOf(name, mark));
+  painted.dataset.initials = initials(name);
+  painted.style.setProperty("--hue", hue);
+  painted.classList.toggle("deep", deep);
 }
 
-// hue is by a hash (FNV-1a), so that keys that are nearly the same do not look the same.
-function hue(key) {
+// initials are the first characters, as people see them, of a name's first word and its last.
+export function initials(name) {
+  const words = name.split(" ");
+  return [...new Set([words[0], words.at(-1)])].map(firstCharacter).join("").toLocaleUpperCase();
+}
+
+function firstCharacter(word) {
+  const [first] = typeof Intl.Segmenter === "function" ? new Intl.Segmenter().segment(word) : [{ segment: [...word][0] }];
+  return first?.segment ?? "";
+}
+
+const hues = 9; // 40 degrees apart, each in two depths
+
+// colourOf is by a hash (FNV-1a, and then the end of MurmurHash3, which lets every bit count everywhere), so that keys that are nearly
+// the same do not look the same.
+export function colourOf(key) {
   let hash = 0x811c9dc5;
   for (const c of key) {
     hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193);
   }
-  return ((hash >>> 16) * 30) % 360; // twelve that can be told apart
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
+  hash = (hash ^ hash >>> 16) >>> 0;
+  return [15 + 40 * (hash % hues), Math.floor(hash / hues) % 2 === 1];
 }
 
 // render makes a message. own tells whether it is the reader's.
 export function render(m, own) {
   const at = new Date(m.at);
   const item = element("li", own ? "own" : "");
+  if (!own && isRightToLeft(m.text)) {
+    item.dir = "rtl";
+  }
   item.dataset.seq = m.seq;
   item.dataset.from = keyOf(m.from, m.mark);
   item.dataset.day = at.toDateString();
@@ -56,25 +78,30 @@ function who(m, at, own) {
   const time = element("time", "", at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = at.toISOString();
   time.title = at.toLocaleString();
+  time.dir = "auto";
   line.append(own ? element("span", "person", "You") : person(m.from, m.mark), " ", time);
   paint(line, m.from, m.mark);
   return line;
 }
 
-// body makes links of what looks like one.
+// body makes links of what looks like one, and code of what stands between backticks.
 export function body(content) {
   const line = element("p", "text");
   line.dir = "auto";
-  for (const { link, part } of splitLinks(content)) {
-    if (link === undefined) {
+  for (const { part, link, code } of splitText(content)) {
+    if (code !== undefined) {
+      const made = element("code", code, part);
+      made.dir = "ltr";
+      line.append(made);
+    } else if (link !== undefined) {
+      const a = element("a", "", part);
+      a.href = link;
+      a.target = "_blank";
+      a.rel = "noopener noreferrer nofollow";
+      line.append(a);
+    } else {
       line.append(part);
-      continue;
     }
-    const a = element("a", "", part);
-    a.href = link;
-    a.target = "_blank";
-    a.rel = "noopener noreferrer nofollow";
-    line.append(a);
   }
   return line;
 }
@@ -83,6 +110,6 @@ export function body(content) {
 export function group(item, previous) {
   const sameDay = previous?.dataset.day === item.dataset.day;
   item.classList.toggle("first-of-day", !sameDay);
-  item.classList.toggle("same", sameDay && previous.dataset.from === item.dataset.from &&
+  item.classList.toggle("same", sameDay && previous.dataset.from === item.dataset.from && previous.dir === item.dir &&
     item.dataset.minute - previous.dataset.minute < 5);
 }

@@ -8,64 +8,36 @@ const mostNamed = 3; // of those who type
 const $ = (selector) => document.querySelector(selector);
 const button = $("#presence");
 const panel = $("#people");
-const wide = matchMedia("(min-width: 64rem)"); // as in chat.css: there is room for the list beside the messages
-let isOpen = wide.matches;
 
 // showPeople shows how many connections there are, and whose. An older server does not say whose.
 export function showPeople(count, people, isMe) {
-  button.textContent = `${count} here`;
-  button.disabled = people === undefined;
-  if (people === undefined) {
-    panel.hidden = true;
-    return;
-  }
-  const items = people.map(({ name, mark }) => {
+  button.textContent = `Rooms · ${count} here`;
+  panel.hidden = false;
+  panel.classList.remove("stale");
+  $("#people-title").textContent = `${count} here`;
+  const items = (people ?? []).map(({ name, mark }) => {
     const item = element("li", "");
     item.append(person(name, mark));
     paint(item, name, mark);
     if (isMe(name, mark)) {
-      item.append(" ", element("span", "soft", "(you)"));
+      item.append(" ", element("span", "note", "(you)"));
     }
     return item;
   });
   panel.querySelector("ul").replaceChildren(...items);
-  const more = count - people.length; // of people past the list's end, or of tabs of those who are in it
+  const more = people === undefined ? 0 : count - people.length; // of people past the list's end, or of tabs of those who are in it
   panel.querySelector(".more").textContent = more > 0 ? `and ${more} more ${more === 1 ? "connection" : "connections"}` : "";
-  panel.classList.remove("stale");
-  setOpen(isOpen);
 }
 
 // forgetPeople is for while there is no connection: what was known is old.
 export function forgetPeople() {
-  button.textContent = "";
-  button.disabled = true;
+  button.textContent = "Rooms";
+  $("#people-title").textContent = "Who was here";
   panel.classList.add("stale");
   typing.forEach(({ timer }) => clearTimeout(timer));
   typing.clear();
   showTyping();
 }
-
-function setOpen(open) {
-  isOpen = open;
-  panel.hidden = !open;
-  button.setAttribute("aria-expanded", open);
-}
-
-button.addEventListener("click", () => setOpen(!isOpen));
-wide.addEventListener("change", () => button.disabled || setOpen(wide.matches));
-
-// Over the messages, on a narrow screen, it goes when it is in the way.
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !panel.hidden && !wide.matches) {
-    setOpen(false);
-    button.focus();
-  }
-});
-document.addEventListener("pointerdown", (event) => {
-  if (!wide.matches && !panel.hidden && !panel.contains(event.target) && !button.contains(event.target)) {
-    setOpen(false);
-  }
-});
 
 const typing = new Map(); // key → {name, mark, timer}
 

@@ -1,6 +1,7 @@
 // What may be said in the chat, and what the server may say: functions with no page in sight.
 
-const longestText = 2000; // characters
+export const longestText = 2000; // characters
+const longestName = 32;
 
 // characters counts as the server does: by code point.
 export const characters = (text) => [...text].length;
@@ -17,6 +18,13 @@ export function textProblem(text) {
     return "This has a control character, which cannot be sent.";
   }
   return "";
+}
+
+// nameProblem says whether a name is too short or too long, as the server does: it counts what is left when spaces are taken away,
+// in Unicode's composed form. What else may be wrong with a name the server says.
+export function nameProblem(name) {
+  const length = characters(name.split(/\p{White_Space}+/u).filter((word) => word !== "").join(" ").normalize("NFC"));
+  return length >= 1 && length <= longestName ? "" : `A name has 1 to ${longestName} characters; this one has ${length}.`;
 }
 
 const isString = (value) => typeof value === "string";
@@ -48,8 +56,30 @@ export function parse(data) {
   }
 }
 
+// splitText cuts a text into plain parts, links with their address, and code: "inline" between single backticks, and
+// "block" between triple ones. It takes time in proportion to the text, whatever that is.
+export function splitText(text) {
+  const parts = [];
+  let end = 0;
+  for (const found of text.matchAll(/```([^]*?)```\n?|`([^`\n]+)`/gu)) {
+    const [whole, block, inline] = found;
+    const part = inline ?? block.replace(/^\n|\n$/gu, "");
+    if (part.trim() === "") {
+      continue; // it is no code
+    }
+    parts.push(...splitLinks(text.slice(end, found.index)), { part, code: inline === undefined ? "block" : "inline" });
+    end = found.index + whole.length;
+  }
+  return [...parts, ...splitLinks(text.slice(end))];
+}
+
+// isRightToLeft reports whether a text runs from right to left: its first letter decides, as with dir="auto".
+export function isRightToLeft(text) {
+  return /^\P{L}*(?=\p{L})[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(text);
+}
+
 // splitLinks cuts a text into plain parts, and links with their address.
-export function splitLinks(text) {
+function splitLinks(text) {
   const parts = [];
   let end = 0;
   for (const found of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/giu)) {

@@ -82,7 +82,12 @@ function look() {
   }
 }
 
-document.addEventListener("visibilitychange", look);
+document.addEventListener("visibilitychange", () => {
+  if (size() !== sizeSeen) { // it was turned or resized while it was hidden, and the observer has not said so yet
+    resized();
+  }
+  look();
+});
 
 $("#newest").addEventListener("click", () => {
   scroller.focus();
@@ -99,12 +104,14 @@ scroller.addEventListener("scroll", () => {
 // What makes the room for messages smaller, such as the keyboard of a phone, does not hide the newest one.
 const size = () => `${scroller.clientWidth} × ${scroller.clientHeight}`;
 let sizeSeen = size();
-new ResizeObserver(() => {
+new ResizeObserver(resized).observe(scroller);
+
+function resized() {
   sizeSeen = size();
   if (following) {
     toEnd();
   }
-}).observe(scroller);
+}
 
 // A browser that lets its keyboard cover the page tells what is left of it.
 visualViewport?.addEventListener("resize", () => {

@@ -3,13 +3,15 @@
 
 import { connect } from "/connection.js";
 import { body, element, group, render } from "/chat-message.js";
+import { nameCard } from "/chat-name.js";
+import { Pace } from "/chat-pace.js";
 import { endTyping, forgetPeople, showPeople, startTyping } from "/chat-people.js";
-import { characters, isMessage, parse, textProblem } from "/chat-rules.js";
+import { characters, isMessage, longestText, parse, textProblem } from "/chat-rules.js";
+import { showRooms } from "/chat-side.js";
 import { countUnread, following, forgetUnread, removeLine, setTitle, toEnd } from "/chat-view.js";
 
 const mostMessages = 1000; // on the page; older ones come back when they are scrolled to
-const retryAfter = 2_000; // ms, for what the server could not take at the moment
-const retryCodes = ["rate_limited", "unavailable"];
+const retryAfter = new Map([["rate_limited", 1_000], ["unavailable", 2_000]]); // ms, by what the server says when it could not take a post
 const typingEvery = 3_000; // ms between two times that the others are told of typing
 const quiet = 10; // messages at once that a screen reader may read out
 
@@ -19,12 +21,12 @@ const list = $("#messages");
 const pendingList = $("#pending");
 const composer = $("#composer");
 const text = $("#text");
-const signIn = $("#sign-in");
 
 const room = location.pathname.split("/")[2] || "lobby";
 const base = `/chat/${room}`;
 $("#room-name").textContent = room;
 setTitle(`#${room} · echows`);
+showRooms(room);
 
 let me; // {name, mark}, once it is known
 let lastSeq; // the newest message shown, where a reconnect goes on
@@ -36,7 +38,9 @@ let caughtUp = false; // and the last
 let takesTyping; // whether the server does; undefined until it is known
 let typedAt = 0;
 const pending = new Map(); // id → {text, item, state}: what is not known to be stored
+const pace = new Pace();
 let retry; // timer, while the server takes nothing: what is posted meanwhile waits behind
+let next; // timer, until the pace lets more go
 
 // ---- the connection
 
@@ -50,14 +54,15 @@ const connection = connect(place, {
     expectAnswers();
   },
   // A post that is sent again is answered. Where none is on its way, what a new connection brings is the answer.
-  onDoubt: () => (isOwed() ? transmitAll() : connection.again()),
+  onDoubt: () => (isOwed() ? repeat() : connection.again()),
 });
 
 // place is where to connect: it takes a new ticket each time. Without a session it asks for a name.
 async function place(signal) {
   const { status, answer } = await ticket(signal);
   if (status === 401) {
-    askName();
+    me = undefined;
+    card.show();
     return undefined;
   }
   if (status !== 201) {
@@ -172,6 +177,8 @@ const handlers = {
     } else if (pending.has(m.id)) {
       setPending(pending.get(m.id), "stored", "");
     }
+    pace.acknowledged();
+    sendOn();
   },
   presence: (m) => {
     if (m.people !== undefined) { // a server that knows who is here takes who types
@@ -188,10 +195,13 @@ const handlers = {
     const one = pending.get(m.id);
     if (one === undefined && m.code === "unknown_type") { // it is no post that it does not know
       takesTyping = false;
-    } else if (retryCodes.includes(m.code) && (one !== undefined || isOwed())) {
+    } else if (retryAfter.has(m.code) && (one !== undefined || isOwed())) {
       const refused = one === undefined ? [...pending.values()].filter(isSending) : [one]; // it may not say which
       refused.forEach((each) => setPending(each, "waiting", `${m.message} (trying again)`));
-      retry ??= setTimeout(transmitAll, retryAfter);
+      if (retry === undefined) { // of many that are refused together the first counts
+        pace.refused();
+        retry = setTimeout(transmitAll, retryAfter.get(m.code));
+      }
     } else if (one === undefined) {
       problem(m.message);
     } else {
@@ -356,25 +366,50 @@ function setPending(one, state, note) {
   }
 }
 
+// transmitAll sends what waits, as much of it as may go.
 function transmitAll() {
   clearTimeout(retry);
   retry = undefined;
-  pending.forEach(transmit);
+  sendOn();
 }
 
-// transmit sends a pending message, for the first time or again.
-function transmit(one, id) {
-  if (one.state === "refused" || one.state === "stored") {
-    return;
-  }
+// sendOn sends more of what waits, in the order in which it was written.
+function sendOn() {
+  clearTimeout(next);
+  next = undefined;
   if (retry !== undefined) {
-    setPending(one, "waiting", "waits for the one before it");
     return;
   }
+  const waiting = [...pending].filter(([, one]) => one.state === "waiting");
+  let unanswered = [...pending.values()].filter(isSending).length;
+  for (const [id, one] of waiting) {
+    const wait = pace.wait(unanswered);
+    if (wait > 0) {
+      next = wait === Infinity ? undefined : setTimeout(sendOn, wait); // an answer comes by here, too
+      return;
+    }
+    if (!transmit(one, id)) {
+      return;
+    }
+    unanswered += 1;
+  }
+}
+
+// transmit sends a pending message, for the first time or again, and reports whether it could.
+function transmit(one, id) {
   // After the history only: what is in it was stored before.
-  const sent = caughtUp && connection.send(JSON.stringify({ type: "post", id, text: one.text }));
-  setPending(one, sent ? "sending" : "waiting", sent ? "sending …" : "waits for the connection");
+  if (!caughtUp || !connection.send(JSON.stringify({ type: "post", id, text: one.text }))) {
+    return false;
+  }
+  pace.sent();
+  setPending(one, "sending", "sending …");
   expectAnswers();
+  return true;
+}
+
+// repeat sends what is not answered again.
+function repeat() {
+  pending.forEach((one, id) => isSending(one) && transmit(one, id));
 }
 
 composer.addEventListener("submit", (event) => {
@@ -385,8 +420,9 @@ composer.addEventListener("submit", (event) => {
   if (wrong !== "") {
     return;
   }
-  const id = newID();
-  transmit(addPending(id, content), id);
+  const one = addPending(newID(), content);
+  setPending(one, "waiting", caughtUp ? "waits for those before it" : "waits for the connection");
+  sendOn();
   text.value = "";
   grow();
   removeLine();
@@ -430,9 +466,22 @@ function grow() {
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`; // its borders too
   }
-  const left = 2000 - characters(text.value);
-  $("#count").textContent = left < 200 ? `${left} characters left` : "";
+  countCharacters();
 }
+
+let spoken; // timer: a screen reader is told when the writer pauses
+
+function countCharacters() {
+  const left = longestText - characters(text.value);
+  const count = left < 0 ? `${characterCount(-left)} too many` : left < 200 ? `${characterCount(left)} left` : "";
+  composer.classList.toggle("over", left < 0);
+  $("#send").disabled = left < 0;
+  $("#count").textContent = count;
+  clearTimeout(spoken);
+  spoken = setTimeout(() => { $("#count-spoken").textContent = count; }, 1_000);
+}
+
+const characterCount = (n) => `${n} ${n === 1 ? "character" : "characters"}`;
 
 // newID is random; crypto.randomUUID is there under https: only.
 function newID() {
@@ -446,11 +495,26 @@ function problem(message) {
 
 // ---- who I am
 
-function askName() {
-  signIn.hidden = false;
-  composer.hidden = true;
-  $("#name").focus();
-}
+const card = nameCard({
+  room,
+  signIn: async (name) => {
+    const response = await request("/session", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ name }),
+    });
+    const answer = await response.json();
+    if (!response.ok) {
+      throw new Error(answer.message);
+    }
+    showMe(answer);
+    card.hide();
+    text.focus();
+    connection.again();
+  },
+  onShow: () => { composer.hidden = true; },
+  onHide: () => { composer.hidden = me === undefined; },
+});
 
 // whoAmI learns it, and lets me write.
 async function whoAmI(signal) {
@@ -462,49 +526,21 @@ async function whoAmI(signal) {
 }
 
 function showMe({ name, mark = "" }) {
+  const first = me === undefined;
   me = { name, mark };
   $("#me").textContent = name;
   $("#my-mark").textContent = mark;
-  signIn.hidden = true;
-  composer.hidden = false;
-}
-
-signIn.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const note = $("#name-problem");
-  note.hidden = true;
-  try {
-    const response = await request("/session", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ name: $("#name").value }),
-    });
-    const answer = await response.json();
-    if (!response.ok) {
-      throw new Error(answer.message);
-    }
-    showMe(answer);
-    text.focus();
-    connection.again();
-  } catch (error) {
-    note.textContent = error.message || "That did not work; try again.";
-    note.hidden = false;
+  if (first) { // otherwise the name may be about to be changed
+    card.hide();
   }
-});
+}
 
 $("#rename").addEventListener("click", () => {
   if (pending.size > 0) { // it is sent in the name that it was written in
     problem("Your messages are still on their way; change your name when they have arrived.");
     return;
   }
-  $("#name").value = me.name;
-  askName();
-  $("#name").select();
-});
-
-$("#room-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  location.assign(`/chat/${$("#room-input").value}`);
+  card.show(me.name);
 });
 
 restore();

@@ -6,7 +6,7 @@
 //                      signal that aborts when the attempt takes too long. What it throws counts as a failed
 //                      attempt; undefined stops, until again()
 // onState(name, more)  "connecting", "open", "waiting" with the whole seconds left, each second, or "stopped" with
-//                      the reason, if the server gave one
+//                      the close code and the reason in words, if it was the server's doing
 // onOpen()             the connection is open, for the first time or again
 // onMessage(data)      what the server sent: a string, or a Blob
 // onDoubt()            optional: the connection may have died without a word. Send what the server has to answer
@@ -18,6 +18,8 @@
 //
 // The window hears of each change, too, by an event "echows:state" whose detail has the state and what there is to say of
 // it: wait and after, in ms, the number of the attempt, the reason. wire.js shows that.
+
+import { closeWords } from "/close-codes.js";
 
 const firstDelay = 500; // the longest wait before the first attempt, in ms; doubled for each further one
 const longestDelay = 30_000;
@@ -88,7 +90,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
       onMessage(event.data);
     };
     // Every end comes by here, also that of an attempt.
-    socket.onclose = ({ code, reason }) => (isFinal(code) ? stop(reason || `code ${code}`) : retry());
+    socket.onclose = ({ code, reason }) => (isFinal(code) ? stop(closeWords(code, reason)) : retry());
   }
 
   // drop leaves whatever there is. It does not wait for the end of the connection: over a network that

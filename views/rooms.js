@@ -1,6 +1,9 @@
 // The third lesson's page: two namespaces over one connection, each with its announcements, its count, its
 // rooms, and acknowledgements. It uses the official client, or with ?client=small the small one beside it.
 
+import { closeWords } from "/close-codes.js";
+import { comeBack } from "/rooms-return.js";
+
 const mostLines = 300; // of a log; the oldest go
 
 const small = new URLSearchParams(location.search).get("client") === "small";
@@ -9,14 +12,26 @@ const { io } = await import(small ? "/socket.io/small.js" : "/socket.io/socket.i
 const name = myName();
 document.querySelector("#me").textContent = name;
 
+const wanted = new Set(); // the sockets that are to be connected: not those that the server did not want
+const leave = () => sockets.forEach((socket) => socket.disconnect());
+const enter = () => {
+  wanted.forEach((socket) => socket.connect());
+  state();
+};
+const back = comeBack({ leave, enter, onWait: (seconds) => state(seconds) });
+
 const sockets = [
   show("/", "Main hall"),
   show("/garden", "Garden"),
 ];
+document.querySelector("#connection-now").addEventListener("click", back.now);
 
 // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
-addEventListener("pagehide", () => sockets.forEach((socket) => socket.disconnect()));
-addEventListener("pageshow", (event) => event.persisted && sockets.forEach((socket) => socket.connect()));
+addEventListener("pagehide", () => {
+  back.stop();
+  leave();
+});
+addEventListener("pageshow", (event) => event.persisted && enter());
 
 // myName is this tab's, and stays for as long as the tab does.
 function myName() {
@@ -40,9 +55,12 @@ function show(namespace, title) {
   document.querySelector("#namespaces").append(card);
 
   const socket = io(namespace, { auth: { name }, transports: ["websocket"] });
+  wanted.add(socket);
 
   socket.on("connect", () => {
     refuse("");
+    back.found();
+    cause("");
     if (!socket.recovered) { // a socket that is not the one it was is in no room
       rooms.forEach((row, room) => socket.emit("join", { room }, (answer) => {
         settle(answer);
@@ -53,13 +71,24 @@ function show(namespace, title) {
     }
     state();
   });
-  // It comes back by itself, unless it was the server that did not want it.
-  socket.on("disconnect", (reason) => {
-    refuse(reason === "io server disconnect" ? "The server ended this connection." : "");
+  // It comes back, unless it was the server that did not want it.
+  socket.on("disconnect", (reason, details) => {
+    $(".clients").textContent = "not connected"; // how many are there now, nobody knows
+    if (reason === "io server disconnect") {
+      refuse("The server ended this connection.");
+    } else if (reason !== "io client disconnect") {
+      const end = details?.context; // the small client does not say how it ended
+      cause(end?.code === undefined ? reason : closeWords(end.code, end.reason));
+      back.lost();
+    }
     state();
   });
   socket.on("connect_error", (error) => {
-    refuse(socket.active ? "" : `The server refused the connection: ${error.message}`);
+    if (socket.active) { // it is not this one's fault
+      back.lost();
+    } else {
+      refuse(`The server refused the connection: ${error.message}`);
+    }
     state();
   });
   $(".again").addEventListener("click", () => {
@@ -117,6 +146,7 @@ function show(namespace, title) {
 
   function refuse(why) {
     refusal = why;
+    wanted[why === "" ? "add" : "delete"](socket);
     problem(why);
     $(".again").hidden = why === "";
   }
@@ -147,8 +177,8 @@ function show(namespace, title) {
     const row = document.querySelector("#room").content.cloneNode(true).firstElementChild;
     const form = row.querySelector("form");
     row.dataset.room = room;
-    row.querySelector(".name").textContent = room;
-    row.querySelector("label").textContent = `Message to room ${room}`;
+    row.querySelector("label").textContent = `Room ${room}`;
+    row.querySelector(".leave").setAttribute("aria-label", `Leave room ${room}`);
     submit(form, ({ text }) => socket.emit("room message", { room, text: text.value }, clear(text)));
     row.querySelector(".leave").addEventListener("click", () => {
       if (!ready()) {
@@ -217,15 +247,31 @@ function show(namespace, title) {
   return socket;
 }
 
-// state shows how the namespaces stand, all together.
-function state() {
+// state shows how the namespaces stand, all together: seconds are left of a wait.
+function state(seconds) {
+  if (seconds === undefined && back.isWaiting()) {
+    return; // it is said already, or will be at once
+  }
   const open = sockets.filter((socket) => socket.connected).length;
-  const trying = sockets.some((socket) => !socket.connected && socket.active);
-  const name = open === sockets.length ? "open" : trying ? "connecting" : "stopped";
-  const words = { open: "connected", connecting: "not connected, trying again", stopped: open > 0 ? "connected in part" : "not connected" }[name];
+  const name = seconds !== undefined ? "waiting" : open === sockets.length ? "open" : open < wanted.size ? "connecting" : "stopped";
+  const words = {
+    open: "connected",
+    connecting: "connecting …",
+    waiting: "not connected, trying again",
+    stopped: open > 0 ? "connected in part" : "not connected",
+  }[name];
   document.querySelector("#connection").dataset.state = name;
+  document.querySelector("#connection-now").hidden = name !== "waiting";
+  document.querySelector("#connection-seconds").textContent = name === "waiting" ? `in ${seconds} s` : "";
   const shown = document.querySelector("#connection-state");
-  if (shown.textContent !== words) { // a screen reader speaks each change
+  if (shown.textContent !== words) { // a screen reader speaks each change, not each second
     shown.textContent = words;
   }
+}
+
+// cause says how the connection ended, until there is another.
+function cause(words) {
+  const line = document.querySelector("#cause");
+  line.textContent = words === "" ? "" : `The connection ended: ${words}`;
+  line.hidden = words === "";
 }

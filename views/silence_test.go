@@ -270,13 +270,13 @@ func TestAnEndThatIsFinal(t *testing.T) {
 		reason string
 		want   string // "" where the page comes back
 	}{
-		{1008, "signed out", "not connected: signed out"},
-		{1008, "too many messages in a row from this one connection", "not connected: too many messages in a row from this one connection"},
-		{1002, "", "not connected: code 1002"},
-		{1003, "no", "not connected: no"},
-		{1007, "no", "not connected: no"},
-		{1009, "no", "not connected: no"},
-		{4000, "enough", "not connected: enough"},
+		{1008, "signed out", "not connected: 1008 policy violation: signed out"},
+		{1008, "too many messages in a row from this one connection", "not connected: 1008 policy violation: too many messages in a row from this one connection"},
+		{1002, "", "not connected: 1002 protocol error"},
+		{1003, "no", "not connected: 1003 unsupported data: no"},
+		{1007, "no", "not connected: 1007 invalid payload data: no"},
+		{1009, "no", "not connected: 1009 message too big: no"},
+		{4000, "enough", "not connected: 4000 code of the application: enough"},
 		{1000, "", ""},
 		{1001, "", ""},
 		{1011, "", ""},
@@ -310,7 +310,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	// Whoever is signed out is asked for a name.
 	f.over.Store(true)
 	m.socket.Close(ws.ClosePolicyViolation, "signed out")
-	b.until(text + ` === "not connected: signed out"`)
+	b.until(text + ` === "not connected: 1008 policy violation: signed out"`)
 	b.do(chromedp.Click("#connection-now"))
 	b.until(text + ` === "not signed in" && document.querySelector("#connection-now").hidden && !document.querySelector("#sign-in").hidden`)
 }
@@ -355,7 +355,7 @@ func TestTheFirstPageStops(t *testing.T) {
 	defer server.Close()
 	defer app.Shutdown(context.Background())
 	b.do(chromedp.Navigate(server.URL))
-	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: enough" && !(` + enabled + `)`)
+	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: 4000 code of the application: enough" && !(` + enabled + `)`)
 	b.do(chromedp.Click("#connection-now"))
 	b.until(connected + " && " + enabled)
 }

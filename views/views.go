@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -58,6 +59,41 @@ var pages embed.FS
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// page is what a template is given.
+type page struct {
+	Name     string // of its template
+	Path     string // where it is; none for errors
+	Title    string // of the browser's window
+	Heading  string // what links to it say
+	Script   string // its script, unless it needs none
+	Style    string // what it needs besides style.css
+	Lessons  []*page
+	Previous *page // the lesson before, or nil
+	Next     *page
+}
+
+// lessons are the pages, in their order.
+var lessons = []*page{
+	{Name: "index", Path: "/", Title: "echows · your first WebSocket", Heading: "First WebSocket", Script: "/local.js"},
+	{Name: "chat", Path: "/chat", Title: "echows · chat", Heading: "Group chat", Script: "/chat.js", Style: "/chat.css"},
+	{Name: "rooms", Path: "/rooms", Title: "echows · rooms", Heading: "Events and rooms", Script: "/rooms.js", Style: "/rooms.css"},
+}
+
+func init() {
+	for i, one := range lessons {
+		one.Lessons = lessons
+		if one.Name == "chat" {
+			continue // it takes the whole window, and has no footer
+		}
+		if i > 0 {
+			one.Previous = lessons[i-1]
+		}
+		if i+1 < len(lessons) {
+			one.Next = lessons[i+1]
+		}
+	}
+}
+
 // Pages are the parsed templates.
 type Pages struct{ templates *template.Template }
 
@@ -66,13 +102,17 @@ func New() *Pages {
 	return &Pages{template.Must(template.ParseFS(pages, "*.html"))}
 }
 
-// Show answers with the page of that name.
+// Show answers with the page of that name, which has to be a lesson's: index, chat or rooms. Another name panics.
 func (p *Pages) Show(name string) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		var page bytes.Buffer
-		if err := p.templates.ExecuteTemplate(&page, name+".html", nil); err != nil {
-			return fmt.Errorf("page %s: %w", name, err)
-		}
-		return c.HTMLBlob(http.StatusOK, page.Bytes())
+	i := slices.IndexFunc(lessons, func(one *page) bool { return one.Name == name })
+	about := lessons[i]
+	return func(c echo.Context) error { return p.show(c, http.StatusOK, about) }
+}
+
+func (p *Pages) show(c echo.Context, status int, about *page) error {
+	var made bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&made, about.Name+".html", about); err != nil {
+		return fmt.Errorf("page %s: %w", about.Name, err)
 	}
+	return c.HTMLBlob(status, made.Bytes())
 }

@@ -1,0 +1,180 @@
+package views_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// looks sets the size and the colours of the page. Nothing moves, so that what is measured and pictured is the end of each motion.
+func (b *browser) looks(width, height int64, scheme string) {
+	b.t.Helper()
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
+		b.t.Fatal(err)
+	}
+	b.do(chromedp.EmulateViewport(width, height))
+}
+
+// writtenRoom is a room in which everything is written that can be: code, both directions, links, several lines.
+func writtenRoom() []said {
+	messages := append([]said{}, livelyRoom...)
+	return append(messages,
+		said{Seq: 12, ID: "12", From: "Max Ben", Mark: "a2b3", Text: "Run `go test ./views`, or all of it:\n```\ngo vet ./...\ngo test ./...\n```", At: at(21, 10, 9)},
+		said{Seq: 13, ID: "13", From: "נועם", Mark: "w7hd", Text: "אני מביא סלט", At: at(21, 10, 11)},
+		said{Seq: 14, ID: "14", From: "ana", Mark: "k3f7", Text: "Thanks! `all green` here", At: at(21, 10, 12)},
+	)
+}
+
+// scenes are all pages in all their states, each shown to a browser that looks as it will.
+func scenes(t *testing.T, b *browser, show func(name string)) {
+	addr, stop := start(t, build(t), "127.0.0.1:0")
+	base := "http://" + addr
+	noWaits := `Math.random = () => 100, true` // the first wait is fifty seconds
+
+	b.do(chromedp.Navigate(base))
+	b.until(connected + " && " + enabled)
+	b.do(chromedp.Click("#websocket-button"))
+	b.until(replies + " === 2")
+	show("first-lesson")
+
+	for name, path := range map[string]string{"error-room": "/chat/Bad%20Room", "error": "/nothing"} {
+		b.do(chromedp.Navigate(base + path))
+		show(name)
+	}
+
+	f := newFakeChat(t)
+	f.over.Store(true)
+	b.do(chromedp.Navigate(f.url))
+	b.until(`document.querySelector("#sign-in").checkVisibility()`)
+	show("chat-signed-out")
+	f.over.Store(false)
+	b.do(chromedp.Navigate(f.url+"-2"), chromedp.Navigate(f.url)) // so that there are rooms
+	m := f.nextIn("kitchen")
+	m.history(writtenRoom()...)
+	m.say(fivePeople)
+	b.said(14)
+	m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
+	b.until(typingLine + ` !== ""`)
+	b.do(chromedp.SendKeys("#text", "My "))
+	show("chat")
+	b.do(chromedp.Click("#rename"))
+	b.until(`document.querySelector("#sign-in").checkVisibility()`)
+	show("chat-name")
+	b.do(chromedp.KeyEvent("\u001b"))
+	b.until(`!document.querySelector("#sign-in").checkVisibility()`)
+	evaluate[bool](b, `(() => {
+		text.value = "x".repeat(2023);
+		text.dispatchEvent(new Event("input"));
+		return true;
+	})()`)
+	show("chat-too-long")
+	evaluate[bool](b, noWaits)
+	m.socket.Close(1012, "service restart")
+	b.until(waiting)
+	evaluate[bool](b, `(() => {
+		text.value = "Said while nobody listened";
+		composer.requestSubmit();
+		return true;
+	})()`)
+	b.until(pendingCount + ` === 1`)
+	show("chat-waiting")
+	if evaluate[bool](b, `innerWidth < 1000`) {
+		b.do(chromedp.Click("#presence"))
+		b.until(drawer)
+		show("chat-drawer")
+	}
+
+	b.do(chromedp.Navigate(base + "/rooms"))
+	b.until(connected)
+	b.enter(card("/", ".say input"), "hello, hall")
+	b.shows(card("/", ".log"), "hello, hall")
+	b.enter(card("/", ".join input"), "kitchen")
+	b.until(fmt.Sprintf(`document.querySelector(%q) !== null`, card("/", `[data-room="kitchen"]`)))
+	b.enter(card("/", `[data-room="kitchen"] input`), "only for cooks")
+	b.shows(card("/", ".log"), "only for cooks")
+	b.do(chromedp.Click(card("/garden", ".trip button")))
+	b.shows(card("/garden", ".trip output"), " ms")
+	evaluate[bool](b, `scrollTo(0, 0), true`)
+	show("rooms")
+	evaluate[bool](b, noWaits)
+	stop()
+	b.until(waiting)
+	show("rooms-waiting")
+}
+
+// expectedAway are what Chromium reports while a server is away, or asks who one is.
+var expectedAway = []string{"ERR_CONNECTION_REFUSED", "WebSocket connection to", "/ticket", "/nothing", "/chat/Bad%20Room"}
+
+var update = flag.Bool("update", false, "take the lessons' pictures again")
+
+// With -update the pictures of the lessons are taken again; with ECHOWS_SCREENSHOTS every page in every state, for a person to look at.
+func TestScreenshots(t *testing.T) {
+	if *update {
+		takePictures(t)
+	}
+	folder := os.Getenv("ECHOWS_SCREENSHOTS")
+	if folder == "" {
+		t.Log("ECHOWS_SCREENSHOTS names no folder for pictures of all states")
+		return
+	}
+	for _, width := range []int64{390, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			b := open(t, expectedAway...)
+			b.looks(width, 844, scheme)
+			scenes(t, b, func(name string) { b.screenshot(fmt.Sprintf("%s-%d-%s", name, width, scheme)) })
+		}
+	}
+}
+
+// pictures are the lessons' folders, by scene: what a lesson is called, not its number.
+var pictures = map[string]string{
+	"first-lesson": "../lessons/*-first-websocket",
+	"chat":         "../lessons/*-group-chat",
+	"rooms":        "../lessons/*-events*",
+}
+
+func takePictures(t *testing.T) {
+	t.Helper()
+	b := open(t, expectedAway...)
+	b.looks(1100, 780, "light")
+	taken := 0
+	scenes(t, b, func(name string) {
+		pattern, ok := pictures[name]
+		if !ok {
+			return
+		}
+		folders, err := filepath.Glob(pattern)
+		if err != nil || len(folders) != 1 {
+			t.Fatalf("%s is %q, %v; want one folder", pattern, folders, err)
+		}
+		png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folders[0], "page.png"), png, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken++
+	})
+	if taken != len(pictures) {
+		t.Errorf("%d pictures are taken, want %d", taken, len(pictures))
+	}
+}
+
+// nextIn waits for the page's connection to a room, and passes over those to others.
+func (f *fakeChat) nextIn(room string) *fakeMember {
+	f.t.Helper()
+	for {
+		if m := f.next(); m.socket.Param("room") == room {
+			return m
+		}
+	}
+}

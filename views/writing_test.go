@@ -1,0 +1,312 @@
+package views_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"echows/chat"
+	"echows/ws"
+)
+
+// What is too long cannot be sent, and the page says by how much: in sight at once, and to a screen reader when the writer pauses.
+func TestTooLong(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	for _, c := range []struct {
+		text     string // JavaScript
+		count    string
+		disabled bool
+	}{
+		{`"x".repeat(1800)`, "", false},
+		{`"x".repeat(1801)`, "199 characters left", false},
+		{`"x".repeat(1999)`, "1 character left", false},
+		{`"😀".repeat(2000)`, "0 characters left", false},
+		{`"😀".repeat(2001)`, "1 character too many", true},
+		{`"x".repeat(2023)`, "23 characters too many", true},
+	} {
+		got := evaluate[string](b, `(() => {
+			text.value = `+c.text+`;
+			text.dispatchEvent(new Event("input"));
+			return document.querySelector("#count").textContent + " " + document.querySelector("#send").disabled;
+		})()`)
+		if want := fmt.Sprint(c.count, " ", c.disabled); got != want {
+			t.Errorf("%s: %s, want %s", c.text, got, want)
+		}
+	}
+	b.until(`document.querySelector("#count-spoken").textContent === "23 characters too many"`)
+	evaluate[bool](b, `composer.requestSubmit(), true`) // as Enter does
+	b.until(`document.querySelector("#problem").textContent.includes("2023")`)
+	evaluate[bool](b, `(() => {
+		text.value = "short";
+		text.dispatchEvent(new Event("input"));
+		composer.requestSubmit();
+		return true;
+	})()`)
+	if got := m.heard(); got["text"] != "short" {
+		t.Errorf("the page sends %.40v", got)
+	}
+	b.until(`document.querySelector("#problem").hidden`)
+}
+
+// A name's length is counted as the server counts it.
+func TestNameLengths(t *testing.T) {
+	b := open(t, "/ticket")
+	f := newFakeChat(t)
+	f.over.Store(true)
+	b.do(chromedp.Navigate(f.url))
+	b.until(`document.querySelector("#sign-in").checkVisibility()`)
+	for _, name := range []string{
+		"", " \t ", "a", strings.Repeat("a", 32), strings.Repeat("a", 33), strings.Repeat("😀", 32), strings.Repeat("😀", 33),
+		"  " + strings.Repeat("a", 32) + " \u3000", strings.Repeat("a ", 16) + "b", strings.Repeat("a  ", 16) + "b",
+		strings.Repeat("e\u0301", 32), strings.Repeat("e\u0301", 33),
+	} {
+		_, err := chat.CleanName(name)
+		quoted, _ := json.Marshal(name)
+		if wrong := evaluate[string](b, fmt.Sprintf(`import("/chat-rules.js").then(({ nameProblem }) => nameProblem(%s))`, quoted)); (err != nil) != (wrong != "") {
+			t.Errorf("%q: the server says %v, the page %q", name, err, wrong)
+		}
+	}
+	b.do(chromedp.SendKeys("#name", strings.Repeat("x", 33)))
+	b.until(`document.querySelector("#name-problem").textContent === "A name has 1 to 32 characters; this one has 33." && document.querySelector("#sign-in-button").disabled`)
+	b.do(chromedp.KeyEvent("\b"))
+	b.until(`document.querySelector("#name-problem").hidden && !document.querySelector("#sign-in-button").disabled`)
+	if evaluate[bool](b, `document.querySelector("#sign-in-cancel").checkVisibility()`) {
+		t.Error("it can be cancelled to have no name")
+	}
+}
+
+// Code stands out, links stay links, and both are text.
+func TestCode(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(
+		line(1, "bo", "q2xa", "run `go test` and `<b>x</b>`, see https://a.example/`x`"),
+		line(2, "bo", "q2xa", "```\nif a {\n\tb()\n}\n```\nafter"),
+		line(3, "bo", "q2xa", "a ` alone, and\n` lines, and ``` three"),
+		line(4, "bo", "q2xa", "``````"),
+		line(5, "bo", "q2xa", "`https://a.example/`"),
+	)
+	b.said(5)
+	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages .text")].map((p) => [...p.childNodes].map((one) =>
+		(one.nodeName === "CODE" ? one.className + "|" : one.nodeName === "A" ? "link|" : "") + one.textContent)))`)
+	want := `[["run ","inline|go test"," and ","inline|<b>x</b>",", see ","link|https://a.example/","inline|x"],` +
+		`["block|if a {\n\tb()\n}","after"],` +
+		"[\"a ` alone, and\\n\",\"inline| lines, and \",\"`` three\"]," +
+		"[\"``````\"],[\"inline|https://a.example/\"]]"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// Nothing that somebody sends makes the page think for long: this is the longest text, in the worst ways found.
+	if !evaluate[bool](b, "import(\"/chat-rules.js\").then(({ splitText }) => [\"`\", \"``` \", \"```\\n\", \"` \", \"```a\", \"https://`\"].every((s) => "+
+		"splitText(s.repeat(2000 / s.length)).length > 0 && splitText(\"```\" + \" \".repeat(1000) + s.repeat(500)).length > 0))") {
+		t.Error("a text has no parts")
+	}
+}
+
+// What runs from right to left is at the right side, and one's own is there, too, but looks otherwise.
+func TestRightToLeft(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(
+		line(1, "bo", "q2xa", "left to right, with שלום inside"),
+		line(2, "bo", "q2xa", "123 - שלום, with English inside"),
+		line(3, "bo", "q2xa", "مرحبا"),
+		line(4, "bo", "q2xa", "42"),
+		line(5, "ana", "k3f7", "שלום"),
+	)
+	b.said(5)
+	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages > li")].map((li) => {
+		const list = li.parentElement.getBoundingClientRect(), text = li.querySelector(".text").getBoundingClientRect();
+		return [text.left - list.left < list.right - text.right ? "left" : "right", li.className];
+	}))`)
+	if want := `[["left","first-of-day"],["right",""],["right","same"],["left",""],["right","own"]]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Each colour can be read as the ground of initials and as a name, in the light and in the dark, and people have different ones.
+func TestColours(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	f.next().history(line(1, "bo", "q2xa", "hello"))
+	b.said(1)
+	for _, scheme := range []string{"light", "dark"} {
+		b.looks(900, 760, scheme)
+		bad := evaluate[[]string](b, `import("/chat-message.js").then(({ colourOf }) => {
+			const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+			const light = (colour) => {
+				pen.fillStyle = colour;
+				pen.fillRect(0, 0, 1, 1);
+				const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((c) => (c /= 255, c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+				return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+			};
+			const contrast = (...colours) => (([x, y]) => (x + 0.05) / (y + 0.05))(colours.map(light).sort((x, y) => y - x));
+			const who = document.querySelector("#messages .who"), name = who.querySelector("bdi");
+			const card = getComputedStyle(document.querySelector("#scroller")).backgroundColor;
+			const bad = [], seen = new Map();
+			for (let i = 0; i < 2000; i++) {
+				const [hue, deep] = colourOf("someone\u0000" + i.toString(36));
+				seen.set(hue + "/" + deep, (seen.get(hue + "/" + deep) ?? 0) + 1);
+				if (seen.get(hue + "/" + deep) > 1) continue;
+				who.style.setProperty("--hue", hue);
+				who.classList.toggle("deep", deep);
+				const face = getComputedStyle(who, "::before");
+				for (const ratio of [contrast(face.color, face.backgroundColor), contrast(getComputedStyle(name).color, card)]) {
+					if (ratio < 4.5) bad.push(hue + (deep ? " deep: " : ": ") + ratio);
+				}
+			}
+			if (seen.size !== 18) bad.push(seen.size + " colours");
+			seen.forEach((n, key) => (n < 70 || n > 160) && bad.push(key + " is that of " + n + " of 2,000"));
+			return bad;
+		})`)
+		if len(bad) > 0 {
+			t.Errorf("%s: %q", scheme, bad)
+		}
+	}
+	got := evaluate[string](b, `import("/chat-message.js").then(({ initials }) => ["ana", "Max Ben", "נועם", "👩‍🍳 cook", "guest 1", "A. B. C"].map(initials).join(" "))`)
+	if want := "A MB נ 👩‍🍳C G1 AC"; got != want {
+		t.Errorf("initials are %s, want %s", got, want)
+	}
+}
+
+// What was written while nobody listened does not go all at once.
+func TestManyPostsAtOnce(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	evaluate[bool](b, `Math.random = () => 100, true`) // a wait of fifty seconds
+	m.socket.Close(ws.CloseServiceRestart, "")
+	b.until(waiting)
+	evaluate[bool](b, `(() => {
+		for (let i = 0; i < 50; i++) {
+			text.value = "post " + i;
+			composer.requestSubmit();
+		}
+		return true;
+	})()`)
+	b.until(pendingCount + ` === 50`)
+	b.do(chromedp.Click("#connection-now"))
+	m = f.next()
+	m.history()
+	states := `JSON.stringify(["sending", "waiting"].map((state) => document.querySelectorAll("#pending > li." + state).length))`
+	var ids []any
+	hear := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			post := m.heard()
+			if want := fmt.Sprint("post ", i); post["text"] != want {
+				t.Fatalf("the page sends %v, want %s", post["text"], want)
+			}
+			ids = append(ids, post["id"])
+		}
+	}
+	hear(0, 20)
+	b.until(states + ` === "[20,30]"`)
+
+	// A refusal halves what may be under way, and ends all sending for a second; then it goes on in the same order.
+	for i := range 19 {
+		m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":%d}`, ids[i], i+1))
+	}
+	m.say(fmt.Sprintf(`{"type":"error","code":"rate_limited","message":"too many messages","id":%q}`, ids[19]))
+	b.until(states + ` !== "[20,30]" && document.querySelector("#pending").innerText.includes("too many messages (trying again)")`)
+	again := m.heard()
+	for again["text"] != "post 19" { // what had gone out before the refusal came
+		again = m.heard()
+	}
+	b.until(`document.querySelectorAll("#pending > li.sending").length <= 10`)
+	if len(f.joined) > 0 {
+		t.Error("it left the connection")
+	}
+}
+
+// Two hundred posts that waited arrive, in their order, on one connection.
+func TestManyPostsArrive(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0", "-sync", "1s")
+	b.signIn("http://"+addr+"/chat", "ana")
+	evaluate[bool](b, `(() => {
+		window.states = [];
+		const connection = document.querySelector("#connection");
+		new MutationObserver(() => states.push(connection.dataset.state)).observe(connection, { attributes: true });
+		for (let i = 0; i < 200; i++) {
+			text.value = "post " + i;
+			composer.requestSubmit();
+		}
+		return true;
+	})()`)
+	for i, text := range b.said(200) {
+		if want := fmt.Sprint("post ", i); text != want {
+			t.Fatalf("at %d is %q", i, text)
+		}
+	}
+	if states := evaluate[string](b, `states.join(" ")`); strings.ReplaceAll(states, "open", "") != strings.Repeat(" ", strings.Count(states, " ")) {
+		t.Errorf("the connection was %s", states)
+	}
+}
+
+// The rooms that one has been in are a list, which knows where one is, and does not grow for ever.
+func TestRoomsVisited(t *testing.T) {
+	b := open(t, "/chat/")
+	f := newFakeChat(t)
+	list := `JSON.stringify([...document.querySelectorAll("#rooms a")].map((a) => a.textContent + (a.getAttribute("aria-current") === "page" ? "*" : "")))`
+	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(f.url))
+	b.until(list + ` === '["kitchen*","lobby"]'`)
+	b.do(chromedp.SetValue("#room-input", "garden"), chromedp.Focus("#room-input"), chromedp.KeyEvent("\r"))
+	b.comes(`location.pathname === "/chat/garden" && ` + list + ` === '["garden*","kitchen","lobby"]'`)
+	b.do(chromedp.Click(`#rooms a[href="/chat/kitchen"]`))
+	b.comes(`location.pathname === "/chat/kitchen" && ` + list + ` === '["garden","kitchen*","lobby"]'`)
+	for _, kept := range []string{`{"a":1}`, `nonsense`, `["<b>", 7, null, "Bad Room", "a", "javascript:alert(1)"]`} {
+		quoted, _ := json.Marshal(kept)
+		evaluate[bool](b, fmt.Sprintf(`localStorage.setItem("rooms", %s), true`, quoted))
+		b.do(chromedp.Reload())
+		b.until(list + ` === '["kitchen*","lobby"]' || ` + list + ` === '["a","kitchen*","lobby"]'`)
+	}
+	evaluate[bool](b, `localStorage.setItem("rooms", JSON.stringify(Array.from({ length: 40 }, (_, i) => "r" + i))), true`)
+	b.do(chromedp.Reload())
+	b.until(`document.querySelectorAll("#rooms a").length === 13`) // twelve, and the lobby
+}
+
+// What is at its end stays there when the room for it gets smaller, by a long text or while the tab is hidden.
+func TestTheEndStaysInSight(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(writtenRoom()...)
+	b.said(14)
+	const atEnd = `scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 2 && document.querySelector("#newest").hidden`
+	b.until(atEnd)
+	before := evaluate[int](b, `scroller.clientHeight`)
+	evaluate[bool](b, `(() => {
+		text.value = "line\n".repeat(5) + "line";
+		text.dispatchEvent(new Event("input"));
+		return true;
+	})()`)
+	b.until(fmt.Sprintf(`scroller.clientHeight < %d - 80 && `, before) + atEnd)
+	// All at once, as for a browser that lays a hidden tab out when it is shown.
+	b.hidden(true)
+	if !evaluate[bool](b, `(() => {
+		document.body.style.height = "500px";
+		Object.defineProperty(document, "hidden", { configurable: true, get: () => false });
+		document.dispatchEvent(new Event("visibilitychange"));
+		return `+atEnd+`;
+	})()`) {
+		t.Error("the newest message is out of sight")
+	}
+}
