@@ -207,7 +207,9 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		ReferrerPolicy:        "same-origin",
 	}), web.StaySecure(s.app))
 	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector())
-	if err := routes(e, s, views.New(), set.MetricsAddr == ""); err != nil {
+	pages := views.New()
+	e.HTTPErrorHandler = pages.OnError(e.DefaultHTTPErrorHandler)
+	if err := routes(e, s, pages, set.MetricsAddr == ""); err != nil {
 		return err
 	}
 	return s.listen(set, e, certificates)

@@ -70,6 +70,7 @@ type page struct {
 	Lessons  []*page
 	Previous *page // the lesson before, or nil
 	Next     *page
+	Error    *failure // of a page for errors
 }
 
 // lessons are the pages, in their order.

@@ -1,0 +1,163 @@
+package views
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+)
+
+// failure is what a page for an error says.
+type failure struct {
+	Status     int
+	StatusText string // the standard's name of it
+	Message    string // a sentence
+	Room       string // of the chat, that may be the one that was meant; or ""
+}
+
+// OnError returns a handler of errors that shows a page to who asks for HTML first, as browsers do for what people open.
+// Everybody else gets the answer of otherwise, such as Echo's JSON.
+func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
+	return func(err error, c echo.Context) {
+		r := c.Request()
+		if c.Response().Committed {
+			return
+		}
+		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)
+		if r.Method == http.MethodHead || !wantsPage(strings.Join(r.Header.Values(echo.HeaderAccept), ",")) ||
+			p.show(c, statusOf(err), errorPage(err, r.URL.Path)) != nil {
+			otherwise(err, c)
+		}
+	}
+}
+
+// wantsPage reports whether a client would rather have HTML than JSON, by its Accept header (RFC 9110, section 12.5.1). Of two
+// that it likes equally it gets the one that it names first, and HTML only if it names it.
+func wantsPage(accept string) bool {
+	best, page := 0.0, false
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		html := kind == echo.MIMETextHTML || kind == "application/xhtml+xml"
+		if !html && kind != echo.MIMEApplicationJSON {
+			continue
+		}
+		quality := 1.0
+		if q, ok := parameters["q"]; ok {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil || quality > 1 {
+				continue
+			}
+		}
+		if quality > best {
+			best, page = quality, html
+		}
+	}
+	return page
+}
+
+func statusOf(err error) int {
+	if he, ok := asHTTP(err); ok {
+		return he.Code
+	}
+	return http.StatusInternalServerError
+}
+
+// asHTTP finds the error that Echo's own handler would answer with. Like that, it does not look into others.
+func asHTTP(err error) (*echo.HTTPError, bool) {
+	he, ok := err.(*echo.HTTPError)
+	if !ok {
+		return nil, false
+	}
+	if inner, ok := he.Internal.(*echo.HTTPError); ok {
+		he = inner
+	}
+	return he, true
+}
+
+// errorPage is the page for an error at a path.
+func errorPage(err error, path string) *page {
+	status := statusOf(err)
+	f := &failure{Status: status, StatusText: http.StatusText(status), Message: explanations[status]}
+	if he, ok := asHTTP(err); ok {
+		if said := messageOf(he); said != "" && said != f.StatusText {
+			f.Message = sentence(said)
+		}
+	}
+	heading, ok := headings[status]
+	if !ok {
+		heading = "That did not work"
+	}
+	if rest, ok := strings.CutPrefix(path, "/chat/"); ok && status == http.StatusNotFound {
+		if f.Room = goodRoom(rest); f.Room != rest {
+			heading = "No room can have this name"
+		}
+	}
+	return &page{Name: "error", Title: "echows · " + heading, Heading: heading, Lessons: lessons, Error: f}
+}
+
+// headings are what has happened, by status.
+var headings = map[int]string{
+	http.StatusBadRequest:          "The server cannot read this request",
+	http.StatusUnauthorized:        "Sign in first",
+	http.StatusForbidden:           "This is not allowed from here",
+	http.StatusNotFound:            "There is nothing here",
+	http.StatusMethodNotAllowed:    "This address does not take such requests",
+	http.StatusUpgradeRequired:     "This address is for WebSockets",
+	http.StatusTooManyRequests:     "Too many requests",
+	http.StatusInternalServerError: "The server made a mistake",
+	http.StatusServiceUnavailable:  "Not at the moment",
+}
+
+// explanations are for errors that do not explain themselves.
+var explanations = map[int]string{
+	http.StatusNotFound:            "No page has this address. It may be mistyped, or the link to it is old.",
+	http.StatusMethodNotAllowed:    "It is for programs; README.md has the requests that it answers.",
+	http.StatusInternalServerError: "It is in the server's log. Try again; if that does not help, tell whoever runs it.",
+}
+
+// messageOf is what an error says to clients: its message, or the field "message" of what is to be JSON.
+func messageOf(he *echo.HTTPError) string {
+	switch said := he.Message.(type) {
+	case string:
+		return said
+	case error:
+		return said.Error()
+	}
+	var fields struct{ Message string }
+	if data, err := json.Marshal(he.Message); err != nil || json.Unmarshal(data, &fields) != nil {
+		return ""
+	}
+	return fields.Message
+}
+
+// sentence begins with a capital letter and ends with a full stop.
+func sentence(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// longestRoom is how many characters a room's name may have.
+const longestRoom = 64
+
+// goodRoom is a room's name that is like s, s itself if it can be one, or "" where nothing of s may be in one.
+func goodRoom(s string) string {
+	if len(s) <= longestRoom && !strings.ContainsFunc(s, func(r rune) bool { return r != '-' && !isPlain(r) }) {
+		return s
+	}
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isPlain(r) })
+	good := strings.Join(words, "-")
+	return strings.TrimRight(good[:min(len(good), longestRoom)], "-")
+}
+
+func isPlain(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' }
