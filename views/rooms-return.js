@@ -18,9 +18,13 @@ export function comeBack({ leave, enter, onWait }) {
     if (timer !== undefined) {
       return;
     }
-    queueMicrotask(leave); // when all of them have been told
-    const until = Date.now() + delay(failures);
+    const wait = delay(failures);
+    const until = Date.now() + wait;
     failures += 1;
+    queueMicrotask(() => { // when all of them have been told
+      leave();
+      dispatchEvent(new CustomEvent("echows:state", { detail: { state: "waiting", wait, attempt: failures + 1 } })); // as connection.js does
+    });
     const tick = () => {
       const left = until - Date.now();
       if (left <= 0) {
