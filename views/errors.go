@@ -29,7 +29,7 @@ func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 			return
 		}
 		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)
-		if r.Method == http.MethodHead || !wantsPage(strings.Join(r.Header.Values(echo.HeaderAccept), ",")) ||
+		if !wantsPage(strings.Join(r.Header.Values(echo.HeaderAccept), ",")) ||
 			p.show(c, statusOf(err), errorPage(err, r.URL.Path)) != nil {
 			otherwise(err, c)
 		}
