@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"echows/ws"
@@ -49,14 +48,6 @@ func (b *browser) hidden(is bool) {
 func (b *browser) later(d time.Duration) {
 	b.t.Helper()
 	evaluate[bool](b, fmt.Sprintf(`(() => { const now = Date.now; Date.now = () => now() + %d; return true; })()`, d.Milliseconds()))
-}
-
-func (b *browser) scheme(name string) {
-	b.t.Helper()
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
-	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
-		b.t.Fatal(err)
-	}
 }
 
 // fits checks that nothing is wider than the screen, and that what one writes in is on it.

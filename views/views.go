@@ -75,7 +75,7 @@ type page struct {
 
 // lessons are the pages, in their order.
 var lessons = []*page{
-	{Name: "index", Path: "/", Title: "echows · your first WebSocket", Heading: "First WebSocket", Script: "/local.js"},
+	{Name: "index", Path: "/", Title: "echows · your first WebSocket", Heading: "First WebSocket", Script: "/local.js", Style: "/local.css"},
 	{Name: "chat", Path: "/chat", Title: "echows · chat", Heading: "Group chat", Script: "/chat.js", Style: "/chat.css"},
 	{Name: "rooms", Path: "/rooms", Title: "echows · rooms", Heading: "Events and rooms", Script: "/rooms.js", Style: "/rooms.css"},
 }
