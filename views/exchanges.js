@@ -3,6 +3,7 @@
 
 const mostExchanges = 100; // in the list; the oldest go
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 const scroller = document.querySelector("#exchanges");
 const list = scroller.querySelector("ol");
 const waiting = []; // for their answers: items, and when they were sent
@@ -39,7 +40,7 @@ export function ended() {
 
 function begin(cause) {
   const now = new Date();
-  const time = make("time", now.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }));
+  const time = make("time", clock.format(now));
   time.dateTime = now.toISOString();
   return make("li", step("cause", "", make("span", cause), " ", time));
 }

@@ -7,6 +7,8 @@ import { reader } from "/wire-read.js";
 import { make, row } from "/wire-row.js";
 import { anyFrozen, anyThere, dropAll, freezeAll, readSlowly, readsSlowly, thawAll } from "/wire-socket.js";
 
+const mostAtOnce = 50; // rows that are made in one frame of the screen, once the panel is open
+
 let panel; // once it is built
 
 // toggle opens the panel in host, or closes it. opener is the button for it. byHand tells whether somebody asked for it
@@ -25,7 +27,7 @@ function build(host, opener) {
   const list = frames(trips);
   const failing = failures(schedule);
   const tools = make("details", "wire-tools", make("summary", "", "Round trips, and what can fail"), trips.element, failing.element);
-  const wide = matchMedia("(min-width: 64rem)"); // as in wire.css: there is room for it beside the page
+  const wide = matchMedia("(min-width: 80rem)"); // as in wire.css: there is room for it beside the page
   tools.open = wide.matches;
   wide.addEventListener("change", () => { tools.open = wide.matches; });
   const element = make("section", "wire-panel",
@@ -165,20 +167,26 @@ function frames(trips) {
   element.setAttribute("role", "log");
   element.setAttribute("aria-live", "off"); // nobody wants each frame read aloud
   element.setAttribute("aria-label", "Frames");
+  let following = true; // the reader sees the end, and is to go on seeing it
+  element.addEventListener("scroll", () => { following = element.scrollHeight - element.scrollTop - element.clientHeight < 60; });
+  new ResizeObserver(toEnd).observe(element);
+
+  function toEnd() {
+    if (following) {
+      element.scrollTop = element.scrollHeight;
+    }
+  }
 
   function draw() {
-    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 60;
     readNew();
     rows.forEach(({ version }, entry) => entry.version !== version && show(entry));
-    entries.filter(({ n }) => n > last).forEach(show);
+    showNew(entries.filter(({ n }) => n > last));
     last = Math.max(last, entries.at(-1)?.n ?? 0);
     removeOld();
     const missing = Math.max(0, (entries[0]?.n ?? 1) - 1 - cleared);
     gone.textContent = missing > 0 ? `The last ${entries.length} are kept; ${missing.toLocaleString()} before them are gone.` : "";
     trips.draw();
-    if (atEnd) {
-      element.scrollTop = element.scrollHeight;
-    }
+    toEnd();
   }
 
   // readNew reads what the page has got since, each entry once.
@@ -190,6 +198,18 @@ function frames(trips) {
         trips.add(result.took);
       }
     });
+  }
+
+  // showNew passes over the first of many that came within one frame of the screen: nobody could read them, and to make
+  // their rows would take the time that the page needs.
+  function showNew(fresh) {
+    const passed = last === 0 ? 0 : Math.max(0, fresh.length - mostAtOnce);
+    if (passed > 0) {
+      const item = make("li", "wire-passed", `${passed.toLocaleString()} or more came too fast to be shown.`);
+      items.append(item);
+      rows.set(fresh[0], { item, version: fresh[0].version }); // it goes when that one would
+    }
+    fresh.slice(passed).forEach(show);
   }
 
   function show(entry) {

@@ -4,6 +4,8 @@ import { closeMeaning, closeWords } from "/close-codes.js";
 import { layOut, packetOf, parse } from "/wire-packet.js";
 
 const mostLines = 8; // of a text, until all of it is asked for
+const clocks = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+const days = new Intl.DateTimeFormat(); // kept: to make one takes longer than all the rest of a row
 const unfolded = new WeakSet(); // entries of which it was
 
 // make makes an element of HTML. Its children are elements, and strings, which are text whatever is in them.
@@ -54,10 +56,10 @@ function head(entry, { answers, took, attachment }) {
 
 function time({ at }) {
   const date = new Date(performance.timeOrigin + at);
-  const clock = clockTime(date);
+  const clock = clocks.format(date);
   const made = make("time", "", `+${(at / 1000).toFixed(3)} s`, make("span", "wire-hidden", `, at ${clock}`));
   made.dateTime = date.toISOString();
-  made.title = `${date.toLocaleDateString()} ${clock}`;
+  made.title = `${days.format(date)} ${clock}`;
   return made;
 }
 
@@ -164,11 +166,6 @@ function bytes({ bytes, size }) {
 
 function size(count) {
   return count < 10_000 ? `${count} B` : count < 10_000_000 ? `${(count / 1000).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`;
-}
-
-// clockTime writes the time of day, with milliseconds.
-export function clockTime(date) {
-  return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 }
 
 // milliseconds writes a time, as short as it may be.
