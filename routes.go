@@ -23,7 +23,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	s.app.WS("/ws/echo", echoBack)                                             // sends each message back
 	everyone := s.app.WSWithConfig("/ws/broadcast", broadcast(s.nodes), paced) // sends each message to everyone
 
-	c := s.chat                                                                   // the second lesson
+	c := s.chat                                                                   // lessons 3 to 5
 	e.GET("/chat", pages.Show("chat"))                                            // room lobby
 	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
 	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
@@ -34,7 +34,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
 	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)    // a script's or a backend's
 
-	e.GET("/rooms", pages.Show("rooms")) // the third lesson; its socket is /socket.io/
+	e.GET("/rooms", pages.Show("rooms")) // lesson 6; its socket is /socket.io/
 	rooms.Serve(s.io, "/", "/garden")    // two namespaces with events, announcements, counts and rooms
 
 	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive

@@ -1,4 +1,4 @@
-// Package chat is the second lesson: rooms in which what one person posts reaches everyone, in one
+// Package chat is the group chat of lessons 3 to 5: rooms in which what one person posts reaches everyone, in one
 // order, and nothing that was acknowledged is lost.
 //
 //	c, err := chat.Open(ctx, app, hub, broker, chat.Config{Secret: secret})

@@ -2,7 +2,7 @@
 //
 // Use it when clients want events with names, acknowledgements, rooms and namespaces, when they may be behind proxies that
 // let no WebSocket through, or when a Node server is to be ported. For messages of your own, package ws is smaller and
-// faster. This is the third lesson.
+// faster. This is lesson 6.
 //
 //	io := socketio.New(app, socketio.Config{})
 //	io.OnConnect(func(s *socketio.Socket) error {

@@ -1,4 +1,4 @@
-// The second lesson's page: a room in which nothing is lost. What is not acknowledged is kept, shown as
+// The page /chat, of lessons 3 and 4: a room in which nothing is lost. What is not acknowledged is kept, shown as
 // pending, and sent again under the same id after a reconnect.
 
 import { connect } from "/connection.js";

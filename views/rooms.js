@@ -1,4 +1,4 @@
-// The third lesson's page: two namespaces over one connection, each with its announcements, its count, its
+// The page /rooms, of lesson 6: two namespaces over one connection, each with its announcements, its count, its
 // rooms, and acknowledgements. It uses the official client, or with ?client=small the small one beside it.
 
 import { closeWords } from "/close-codes.js";

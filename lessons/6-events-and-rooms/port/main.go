@@ -1,6 +1,6 @@
 // A small Socket.IO server: server.mjs ported, in the same order.
 //
-//	go run ./lessons/3-events-and-rooms/port
+//	go run ./lessons/6-events-and-rooms/port
 package main
 
 import (
