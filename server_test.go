@@ -650,7 +650,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, code, _ := strings.Cut(string(program), "package main")
-	if !strings.Contains(string(readme), "```go\npackage main"+code+"```") {
+	if !strings.Contains(string(readme), "\npackage main"+code+"```") {
 		t.Error("the README shows another smallest program")
 	}
 	var help bytes.Buffer
