@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds the wait for one step. Tests shorten it.
-var patience = time.Minute
+var patience = 2 * time.Minute
 
 // Run works through a page in a folder that is a copy of the repository, and fails the test at the first step that does not do what the page shows.
 // env is what commands find in their environment.

@@ -124,7 +124,7 @@ document.title // of the first tab
 		t.Error(got)
 	}
 	wrong := "'''js console page=URL\n1 + 1\n//> …\n//> 3\n'''"
-	patience = patience / 60
+	patience /= 60
 	defer func() { patience *= 60 }()
 	if got := work(t, strings.ReplaceAll(wrong, "URL", server.URL)); !strings.Contains(got, "p.md:4: this did not come") {
 		t.Errorf("got\n%s", got)
