@@ -1,0 +1,123 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"echows/ws"
+)
+
+// A browser may send a long message in fragments: the first has the opcode, the last says FIN.
+func TestAFragmentedMessageArrivesAsTwo(t *testing.T) {
+	address, _ := serveXNet(t)
+	x := open(t, address)
+	x.send(text, "Hel")
+	x.send(fin|continuation, "lo")
+	x.wants("text Hel", "text lo") // two messages, of one
+
+	address, _ = serveWS(t, ws.Config{})
+	w := open(t, address)
+	w.send(text, "Hel")
+	w.send(fin|continuation, "lo")
+	w.wants("text Hello")
+}
+
+// Who ends a connection says why, and the other side repeats it. That is how both know that it was no accident.
+func TestACloseCodeIsLost(t *testing.T) {
+	const enough = "\x0f\xa0enough" // 4000
+
+	address, _ := serveXNet(t)
+	x := open(t, address)
+	x.send(fin|closing, enough)
+	x.wants("the end") // a browser calls this 1006, an accident
+
+	address, _ = serveWS(t, ws.Config{})
+	w := open(t, address)
+	w.send(fin|closing, enough)
+	w.wants("close 4000", "the end")
+}
+
+// What is not UTF-8 is no text, and a browser that gets it has to close. So one client ends the connections of all.
+func TestBadTextReachesEveryone(t *testing.T) {
+	address, _ := serveXNet(t)
+	good, bad := open(t, address), open(t, address)
+	bad.send(fin|text, "\xff")
+	good.wants("text \xff")
+
+	address, _ = serveWS(t, ws.Config{})
+	good, bad = open(t, address), open(t, address)
+	bad.send(fin|text, "\xff")
+	bad.wants("close 1007") // the one who sent it goes
+	good.send(fin|text, "all is well")
+	good.wants("text all is well")
+}
+
+// A browser sends the Origin of the page that connects. Whoever does not look at it serves the pages of others, with the cookies
+// of the people who look at them.
+func TestAForeignPageGetsIn(t *testing.T) {
+	address, _ := serveXNet(t)
+	if _, status := shake(t, address, "http://evil.example"); status != http.StatusSwitchingProtocols {
+		t.Errorf("x/net answers a foreign page %d", status)
+	}
+	address, _ = serveWS(t, ws.Config{})
+	if _, status := shake(t, address, "http://evil.example"); status != http.StatusForbidden {
+		t.Errorf("ws answers a foreign page %d", status)
+	}
+}
+
+// A laptop that is closed sends nothing, not even an end. Without pings nobody asks, and the connection stays for ever.
+func TestTheDeadStay(t *testing.T) {
+	address, r := serveXNet(t)
+	x := open(t, address)
+	x.send(fin|text, "my last words") // and is silent from here on
+	x.wants("text my last words")
+
+	address, app := serveWS(t, ws.Config{PingInterval: 50 * time.Millisecond})
+	dead := open(t, address)
+	dead.wants("ping", "ping") // and answers none
+	for dead.next(patience) == "ping" {
+	}
+	if n := app.Len(); n != 0 {
+		t.Errorf("ws keeps %d connections", n)
+	}
+	if n := r.len(); n != 1 { // in all this time
+		t.Errorf("x/net keeps %d connections", n)
+	}
+}
+
+func (r *room) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.members)
+}
+
+// One who does not read fills the buffers between the server and him. Then the server's write waits, with the lock that all
+// need.
+func TestASlowReaderStopsEveryone(t *testing.T) {
+	const most = 300 // messages of 60 KiB: more than what all buffers on the way hold
+	long := strings.Repeat("a", 60<<10)
+
+	address, _ := serveXNet(t)
+	slow, good := open(t, address), open(t, address)
+	stopped := false
+	for i := 0; i < most && !stopped; i++ {
+		good.send(fin|text, long)
+		stopped = good.next(time.Second) == "nothing"
+	}
+	if !stopped {
+		t.Fatal("x/net's chat goes on")
+	}
+	go io.Copy(io.Discard, slow.conn) // ends with the connection; now that the slow one reads, the others go on
+	good.wants("text " + long)
+
+	address, _ = serveWS(t, ws.Config{PingInterval: time.Hour})
+	open(t, address) // never reads
+	good = open(t, address)
+	for range most {
+		good.send(fin|text, long)
+		good.wants("text " + long)
+	}
+}
