@@ -28,6 +28,7 @@ const (
 	writeTime   = 5 * time.Second        // for a server to take what is written: a frozen one would hold everything up
 	pingTime    = 2 * time.Second        // between two pings to the server
 	pings       = 2                      // that it may leave without an answer: one that is silent is left after 4 to 6 s
+	inProcess   = 30 * time.Second       // for a write to the embedded server, and between two pings: it has no network to be lost by
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
@@ -156,7 +157,8 @@ func (b *Broker) open(ctx context.Context) error {
 		if err := b.embed(); err != nil {
 			return err
 		}
-		options = append(options, nats.InProcessServer(b.server))
+		options = append(options, nats.InProcessServer(b.server),
+			nats.PingInterval(inProcess), nats.FlusherTimeout(inProcess))
 	}
 	if err := b.connect(ctx, append(options, b.config.access()...)); err != nil {
 		return err

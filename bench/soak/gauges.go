@@ -30,7 +30,7 @@ const heap = "heap in use"
 var quantities = []quantity{
 	{name: "goroutines", metrics: []string{"go_goroutines"}, slack: 2},
 	{name: "open descriptors", metrics: []string{"process_open_fds"}, slack: 2},
-	{name: "connections", metrics: []string{"echows_connections", "echows_sockets"}},
+	{name: "connections", metrics: []string{"echows_connections"}},
 	{name: "bytes that wait", metrics: []string{"echows_buffered_bytes"}},
 	{name: "topics", metrics: []string{"echows_topics"}},
 	{name: "chat rooms", metrics: []string{"echows_chat_rooms"}},
