@@ -102,6 +102,10 @@ func (k *kind) judge(writers []*people.Writer, readers []*people.Reader, kept ma
 			k.loses(int64(one.n), one.why)
 		}
 	}
+	if v.Incomplete > 0 { // a reader was away for so long that its room had no more of what it missed
+		k.broken.Add(int64(v.Incomplete))
+		k.why.Add("a history with a gap", v.Incomplete)
+	}
 	for _, sample := range v.Samples {
 		log.Print(sample)
 	}
