@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,10 @@ func TestACloseCodeIsLost(t *testing.T) {
 // What is not UTF-8 is no text, and a browser that gets it has to close. So one client ends the connections of all.
 func TestBadTextReachesEveryone(t *testing.T) {
 	address, _ := serveXNet(t)
-	good, bad := open(t, address), open(t, address)
+	good := open(t, address)
+	good.send(fin|text, "here") // and is in the room when it hears itself
+	good.wants("text here")
+	bad := open(t, address)
 	bad.send(fin|text, "\xff")
 	good.wants("text \xff")
 
@@ -79,6 +83,9 @@ func TestTheDeadStay(t *testing.T) {
 	dead := open(t, address)
 	dead.wants("ping", "ping") // and answers none
 	for dead.next(patience) == "ping" {
+	}
+	for end := time.Now().Add(patience); app.Len() > 0 && time.Now().Before(end); { // it forgets a moment after it has closed
+		runtime.Gosched()
 	}
 	if n := app.Len(); n != 0 {
 		t.Errorf("ws keeps %d connections", n)
