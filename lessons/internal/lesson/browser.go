@@ -59,6 +59,7 @@ type Tab struct {
 
 	mu      sync.Mutex // guards the rest
 	lines   []string   // what the console shows
+	answers int        // scripts whose end was heard
 	changed chan struct{}
 }
 
@@ -90,7 +91,7 @@ func (t *Tab) Open(url string) error {
 	return chromedp.Do(ctx, chromedp.Navigate(url))
 }
 
-// value begins a console line of ours: what a script came to. It goes the way of all lines, so that it is in their order.
+// value begins a console line of ours: what a script came to, or nothing. It goes the way of all lines, so that it is in their order.
 const value = "\x02"
 
 // helper is for scripts in comments: it waits for something on the page.
@@ -100,7 +101,8 @@ const helper = `globalThis.until ??= async (ready) => {
 	}
 }; 0`
 
-// Type types a script into the console, where await works. What it comes to is a line there, unless that is undefined, or an object.
+// Type types a script into the console, where await works, and returns when all that it showed is heard. What it comes to is a line there, unless
+// that is undefined, or an object.
 func (t *Tab) Type(script string) error {
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
@@ -122,15 +124,35 @@ func (t *Tab) Type(script string) error {
 		line = "'" + text(got.Result) + "'"
 	case got.Result.Type != "undefined" && got.Result.Type != "function" && (got.Result.Type != "object" || got.Result.Subtype == "null"):
 		line = text(got.Result)
-	default:
-		return nil
 	}
 	quoted, err := json.Marshal(value + line)
 	if err != nil {
 		return err
 	}
-	_, err = chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "console.log(" + string(quoted) + ")"})
-	return err
+	t.mu.Lock()
+	before := t.answers
+	t.mu.Unlock()
+	if _, err = chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "console.log(" + string(quoted) + ")"}); err != nil {
+		return err
+	}
+	return t.until(ctx, func() bool { return t.answers > before })
+}
+
+// until waits for a condition, which is asked for with mu held, at each change.
+func (t *Tab) until(ctx context.Context, condition func() bool) error {
+	for {
+		t.mu.Lock()
+		ok, changed := condition(), t.changed
+		t.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // hear gets the page's events.
@@ -141,20 +163,26 @@ func (t *Tab) hear(event any) {
 		for _, arg := range e.Args {
 			all = append(all, text(arg))
 		}
-		t.add(strings.TrimPrefix(strings.Join(all, " "), value))
+		line, ours := strings.CutPrefix(strings.Join(all, " "), value)
+		t.add(line, ours)
 	case *runtime.EventExceptionThrown:
-		t.add(exception(e.ExceptionDetails))
+		t.add(exception(e.ExceptionDetails), false)
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError && !strings.HasSuffix(e.Entry.URL, "/favicon.ico") {
-			t.add(e.Entry.Text)
+			t.add(e.Entry.Text, false)
 		}
 	}
 }
 
-func (t *Tab) add(text string) {
+func (t *Tab) add(text string, ours bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lines = append(t.lines, strings.Split(text, "\n")...)
+	if ours {
+		t.answers++
+	}
+	if !ours || text != "" {
+		t.lines = append(t.lines, strings.Split(text, "\n")...)
+	}
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -168,22 +196,20 @@ func (t *Tab) Len() int {
 
 // Comes waits until lines after the first skipped are as shown, and returns how many of all have come then, or -1, and these lines.
 func (t *Tab) Comes(ctx context.Context, skipped int, shown []string, out func(string) string) (int, []string) {
-	for {
-		t.mu.Lock()
-		lines, changed := slices.Clone(t.lines[skipped:]), t.changed
-		t.mu.Unlock()
+	var lines []string
+	ends := -1
+	t.until(ctx, func() bool {
+		lines = slices.Clone(t.lines[skipped:])
 		for i := range lines {
 			lines[i] = out(lines[i])
 		}
-		if ends, _, _ := match(shown, lines, false); ends >= 0 {
-			return skipped + ends, lines
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return -1, lines
-		}
+		ends, _, _ = match(shown, lines, false)
+		return ends >= 0
+	})
+	if ends < 0 {
+		return -1, lines
 	}
+	return skipped + ends, lines
 }
 
 // text is how a console shows a value.

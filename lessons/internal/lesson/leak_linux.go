@@ -13,20 +13,28 @@ import (
 
 // left ends the processes that have a variable in their environment and do not end by themselves, and returns what they are.
 func left(variable string) (found []string) {
-	deadline := time.Now().Add(5 * time.Second)
+	const patience = 5 * time.Second
+	if found = gone(variable, patience); len(found) > 0 {
+		for _, pid := range with(variable) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		gone(variable, patience)
+	}
+	return found
+}
+
+// gone waits until no process has the variable, and returns those that have it when the time is over.
+func gone(variable string, patience time.Duration) (found []string) {
+	deadline := time.Now().Add(patience)
 	pause := time.NewTicker(50 * time.Millisecond)
 	defer pause.Stop()
 	for {
 		found = nil
-		last := time.Now().After(deadline)
 		for _, pid := range with(variable) {
 			command, _ := os.ReadFile(fmt.Sprint("/proc/", pid, "/cmdline"))
 			found = append(found, fmt.Sprint(pid, ": ", strings.ReplaceAll(string(command), "\x00", " ")))
-			if last {
-				syscall.Kill(pid, syscall.SIGKILL)
-			}
 		}
-		if len(found) == 0 || last {
+		if len(found) == 0 || time.Now().After(deadline) {
 			return found
 		}
 		<-pause.C

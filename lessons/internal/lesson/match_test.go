@@ -15,6 +15,7 @@ func TestMatchLine(t *testing.T) {
 		{"a ", "a\r", true},
 		{"a", "ab", false},
 		{"a…", "ab", true},
+		{"b…", "ab", false},
 		{"…b", "ab", true},
 		{"a…b", "ab", true},
 		{"a…b", "a", false},

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recorder is a test that is expected to fail.
@@ -64,6 +65,7 @@ func TestRun(t *testing.T) {
 		"a terminal":             {"'''console terminal=a\n$ echo begins; cat\nbegins\n> hello\nhello\n'''\n'''console terminal=a\n^C\n$ echo on\non\n'''", ""},
 		"two terminals":          {"'''console terminal=a\n$ cat\n'''\n'''console terminal=b\n$ cat\n> b\nb\n'''\n'''console terminal=a\n> a\na\n'''", ""},
 		"more comes":             {"'''console terminal=a\n$ echo 1; echo 2; cat\n1\n'''\n'''console terminal=a\n2\n'''", ""},
+		"what is passed over":    {"'''console terminal=a\n$ echo 1; echo 2\n1\n$ echo on\non\n'''", ""},
 		"a terminal's end":       {"'''console terminal=a\n$ echo 1\n1\n2\n'''", "p.md:4: this did not come"},
 		"nothing to interrupt":   {"'''console terminal=a\n^C\n'''", "p.md:2: nothing runs"},
 		"what left its terminal": {"'''console\n$ setsid sh -c 'sleep 1000 >/dev/null 2>&1 &'\n'''", "leaves processes behind"},
@@ -93,6 +95,9 @@ func TestRunScripts(t *testing.T) {
 	defer server.Close()
 	const ok = `'''js console page=URL/one
 //> loaded
+console.log("passed over")
+'''
+'''js console
 1 + 1
 //> 2
 const a = "te" + 'xt'; a
@@ -124,8 +129,8 @@ document.title // of the first tab
 		t.Error(got)
 	}
 	wrong := "'''js console page=URL\n1 + 1\n//> …\n//> 3\n'''"
-	patience /= 60
-	defer func() { patience *= 60 }()
+	defer func(before time.Duration) { patience = before }(patience)
+	patience = 10 * time.Second
 	if got := work(t, strings.ReplaceAll(wrong, "URL", server.URL)); !strings.Contains(got, "p.md:4: this did not come") {
 		t.Errorf("got\n%s", got)
 	}

@@ -63,7 +63,7 @@ func TestTerminal(t *testing.T) {
 
 func TestTerminalCodes(t *testing.T) {
 	w, ctx := terminal(t, "")
-	for command, want := range map[string]int{"true": 0, "false": 1, "(exit 7)": 7, "printf 'no line'; (exit 2)": 2, "no-such-command": 127, "if": 2, "cat": 0} {
+	for command, want := range map[string]int{"true": 0, "false": 1, "(exit 7)": 7, "printf 'no line'; (exit 2)": 2, "no-such-command": 127, "if": 2, "cat": 0, "true <&3": 1} {
 		before, err := w.Type(ctx, command)
 		if err == nil {
 			err = w.End(ctx)
@@ -135,8 +135,9 @@ func canceled() context.Context {
 func TestClose(t *testing.T) {
 	variable := fmt.Sprintf("ECHOWS_LESSON_TEST=%d-%d", os.Getpid(), time.Now().UnixNano())
 	w, ctx := terminal(t, "server", variable)
-	if _, err := w.Type(ctx, "sleep 1000 & (sleep 1000)"); err != nil {
-		t.Fatal(err)
+	at, err := w.Type(ctx, "sleep 1000 & echo begun; (sleep 1000)")
+	if err != nil || w.Comes(ctx, at, []string{"begun"}, same) < 0 {
+		t.Fatal("it does not begin", err)
 	}
 	w.Close()
 	if found := left(variable); len(found) > 0 {
