@@ -30,15 +30,15 @@ func serveXNet(t *testing.T) (address string, r *room) {
 }
 
 // serveWS serves the same chat with ws.
-func serveWS(t *testing.T, cfg ws.Config) (address string, app *ws.App) {
+func serveWS(t *testing.T, cfg ws.Config) (address string) {
 	e := echo.New()
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	app = ws.New(e, cfg)
+	app := ws.New(e, cfg)
 	app.WS("/ws", func(s *ws.Socket, c echo.Context) error {
 		s.OnMessage(s.Broadcast)
 		return nil
 	})
-	return serve(t, e), app
+	return serve(t, e)
 }
 
 func serve(t *testing.T, e *echo.Echo) string {
