@@ -229,6 +229,40 @@ func TestOneAddressHoldsAPart(t *testing.T) {
 	eventually(t, func() bool { return app.Stats().Buffered == 0 })
 }
 
+// What waits counts, however small the messages are.
+func TestSmallMessagesAreCharged(t *testing.T) {
+	const limit, peers, size, each = 1 << 20, 10, 120, 16 << 20
+	var route *ws.Route
+	app, addr := serve(t, ws.Config{MaxBuffered: limit, MaxMessage: 64 << 10, SendBuffer: each, CloseTimeout: 100 * time.Millisecond}, func(e *echo.Echo, app *ws.App) {
+		route = app.WS("/echo", echoBack)
+	})
+	for range peers {
+		dial(t, addr, "/echo").conn.(*net.TCPConn).SetReadBuffer(4 << 10) // and it never reads
+	}
+	eventually(t, func() bool { return route.Len() == peers })
+	most := 0
+	for i := 0; i < each/size && route.Len() > 0; i++ {
+		if err := route.Broadcast(ws.Message{Opcode: ws.Binary, Data: make([]byte, size)}); err != nil {
+			t.Fatal(err)
+		}
+		if i%1000 > 0 {
+			continue
+		}
+		waits := 0
+		for s := range route.Sockets() {
+			waits += s.Buffered()
+		}
+		most = max(most, waits)
+	}
+	const uncharged = 32 << 10 // of each connection: a small buffer, and what is shared
+	if most > limit/4+peers*uncharged {
+		t.Errorf("%d bytes wait", most)
+	}
+	if app.Stats().Full == 0 {
+		t.Error("nobody was refused")
+	}
+}
+
 func TestSettingsOfARoute(t *testing.T) {
 	_, addr := serve(t, ws.Config{MaxMessage: 10, Compression: ws.CompressionOn}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/app", echoBack)

@@ -310,7 +310,7 @@ func (o *outbox) refuseLocked(why *wire.CloseError) error {
 // appendLocked queues a frame. The error is how to close the connection if there is no room for it; a control frame is
 // queued all the same.
 func (o *outbox) appendLocked(first byte, payload []byte) *wire.CloseError {
-	if why := o.growLocked(wire.MaxHeader + len(payload)); why != nil && !wire.Opcode(first&0xf).IsControl() {
+	if why := o.growLocked(wire.MaxHeader+len(payload), wire.Opcode(first&0xf).IsControl()); why != nil {
 		return why
 	}
 	b := o.queue
@@ -347,20 +347,21 @@ func (o *outbox) appendSharedLocked(frames []byte) *wire.CloseError {
 			return nil
 		}
 	}
-	if why := o.growLocked(len(frames)); why != nil {
+	if why := o.growLocked(len(frames), false); why != nil {
 		return why
 	}
 	o.queue.p = append(o.queue.p, frames...)
 	return nil
 }
 
-// growLocked makes room for n bytes in queue, behind what is shared.
-func (o *outbox) growLocked(n int) *wire.CloseError {
+// growLocked makes room for n bytes in queue, behind what is shared. Where there is none, the error is how to close the
+// connection, and queue stays as it is; a control frame gets its room all the same.
+func (o *outbox) growLocked(n int, control bool) *wire.CloseError {
 	if o.queue == nil {
 		o.queue = o.conn.takeBuffer()
 	}
 	why := o.queue.grow(n+len(o.shared), maxInt)
-	if why != nil && n > wire.MaxHeader+wire.MaxControl {
+	if why != nil && !control {
 		if len(o.queue.p) == 0 {
 			o.queue.give()
 			o.queue = nil
