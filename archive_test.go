@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +98,21 @@ func ready(t *testing.T, url string, status int) string {
 	}
 }
 
+// awaitBehind waits until /metrics says that something has been waiting to be copied.
+func awaitBehind(t *testing.T, url string) {
+	t.Helper()
+	behind := regexp.MustCompile(`(?m)^echows_archive_behind_seconds [0-9.e-]*[1-9]`)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing tells when
+		_, text := get(t, url+"/metrics")
+		if behind.MatchString(text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is behind")
+		}
+	}
+}
+
 func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	db := startPostgres(t)
 	dir := t.TempDir()
@@ -121,6 +137,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	if body := ready(t, p.url, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
 		t.Errorf("/readyz says %s", body)
 	}
+	awaitBehind(t, p.url)
 	p.log.find(t, "not copied into the database")
 	db.Restart()
 	db.equal(ana, "lobby", n)

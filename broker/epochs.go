@@ -151,9 +151,9 @@ func (l *Log) Unused(after, before uint64) bool {
 // Range is sequences, from the first to the last.
 type Range struct{ First, Last uint64 }
 
-// Used returns the sequences between two, both exclusive, that may have been messages': those that this stream could
-// give, and, where this stream never gave after, those up to its next epoch, which may have been another stream's. It is
-// empty where Unused is true.
+// Used returns the sequences after one and before another that messages may have had. These are the sequences that this
+// stream could have given. If it never gave after, another stream may have; then the sequences up to this stream's next epoch
+// count, too. The result is empty where Unused is true.
 func (l *Log) Used(after, before uint64) []Range { return l.epochs().used(after, before) }
 
 func (es epochs) used(after, before uint64) (all []Range) {

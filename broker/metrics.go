@@ -36,7 +36,7 @@ var (
 	descFailed     = prometheus.NewDesc("echows_broker_store_failures_total", "Messages that could not be stored.", nil, nil)
 )
 
-// Collector returns the Broker's metrics. A scrape asks no server: what it says is what is known here, and at most
+// Collector returns the Broker's metrics. A scrape asks no server: it reports what this process knows, which is at most
 // Config.Compare old. It may be collected until Close.
 func (b *Broker) Collector() prometheus.Collector { return collector{b} }
 

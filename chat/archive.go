@@ -55,6 +55,8 @@ type archive struct {
 	said   string    // which of these was logged last
 	wanted uint64    // the table lacks something up to this sequence; or 0
 	since  time.Time // when that began
+	known  uint64    // the last sequence that the table accounted for at the last look
+	looked bool      // there was one
 	lacks  lacking
 }
 

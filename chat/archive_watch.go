@@ -36,6 +36,7 @@ type ArchiveStats struct {
 	Behind  time.Duration // how long something has been waiting to be copied
 	Copied  uint64        // messages that this node has added to the table
 	Up      bool          // the database takes messages, as far as this node knows
+	Known   bool          // the table was looked at: before that, the rest is zero
 }
 
 // lacking is what the table lacks.
@@ -55,6 +56,7 @@ func (a *archive) stats() ArchiveStats {
 		Missing: a.lacks.messages,
 		Behind:  a.behindLocked(),
 		Copied:  a.copied.Load(),
+		Known:   a.looked,
 		Up:      trouble == nil || errors.Is(trouble, broker.ErrUnavailable), // which is the stream's
 	}
 }
@@ -76,6 +78,9 @@ func (a *archive) watch(ctx context.Context) {
 		if err != nil && connected && !errors.Is(err, context.DeadlineExceeded) { // an old connection may have ended long since
 			err = w.look(ctx)
 		}
+		if err != nil {
+			a.noteWaiting(ctx)
+		}
 		if ctx.Err() == nil {
 			a.noteSeen(err)
 		}
@@ -83,6 +88,19 @@ func (a *archive) watch(ctx context.Context) {
 		case <-time.After(watchEvery):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// noteWaiting notes since when something waits to be copied, while the table cannot be read: the stream says what is newer
+// than what the table had.
+func (a *archive) noteWaiting(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	newest, err := a.source.Last(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil && a.looked && a.wanted == 0 && newest > a.known {
+		a.wanted, a.since = newest, time.Now()
 	}
 }
 
@@ -106,10 +124,20 @@ func (w *watcher) look(ctx context.Context) (err error) {
 	if err = w.archive.compare(ctx, w.conn, &w.checked); err == nil {
 		err = w.archive.countGaps(ctx, w.conn)
 	}
+	if err == nil {
+		w.archive.noteLook()
+	}
 	if err != nil {
 		w.disconnect()
 	}
 	return err
+}
+
+// noteLook notes that the state of the table is known.
+func (a *archive) noteLook() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.looked = true
 }
 
 func (w *watcher) disconnect() {
@@ -159,6 +187,7 @@ func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.known = end.known
 	if end.known >= a.wanted {
 		a.wanted = 0
 	}

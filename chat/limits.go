@@ -94,7 +94,7 @@ func (c *Chat) tooMany(ctx echo.Context, limit, what string) error {
 	return refuse(codeRateLimited, what+"; try again in a second").http()
 }
 
-// gate lets some through at once, and of each address a part of them. Those who come later wait.
+// gate lets a number of requests through at once, and only a part of them from each address. Others wait.
 type gate struct {
 	places    chan struct{} // holds one for each who is in the gate
 	ofAddress int

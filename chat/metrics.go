@@ -93,7 +93,7 @@ var (
 	descTickets    = describe("echows_chat_tickets_total", "Tickets, by what became of them.", "result")
 	descSessions   = describe("echows_chat_sessions_total", "Sessions that were begun, ended by their users, or refused where they were presented.", "event")
 
-	descBehind  = describe("echows_archive_behind_seconds", "For so long a message has been waiting to be copied into the database.")
+	descBehind  = describe("echows_archive_behind_seconds", "Seconds that the oldest message not yet in the database has been waiting.")
 	descGaps    = describe("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.")
 	descMissing = describe("echows_archive_missing_messages", "Messages that are missing in the database, at most.")
 	descCopied  = describe("echows_archive_copied_total", "Messages copied into the database.")
@@ -155,9 +155,11 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		count(descLimits[name], limit)
 	}
 	archived := c.chat.Archive()
-	gauge(descBehind, archived.Behind.Seconds())
-	gauge(descGaps, float64(archived.Gaps))
-	gauge(descMissing, float64(archived.Missing))
+	if c.chat.archive == nil || archived.Known { // a zero that only means "not looked yet" would look like gaps that come later
+		gauge(descBehind, archived.Behind.Seconds())
+		gauge(descGaps, float64(archived.Gaps))
+		gauge(descMissing, float64(archived.Missing))
+	}
 	metrics <- prometheus.MustNewConstMetric(descCopied, prometheus.CounterValue, float64(archived.Copied))
 	switch {
 	case c.chat.archive == nil:

@@ -58,14 +58,14 @@ type Settings struct {
 	AnswerTime time.Duration
 }
 
-// TLS says where a certificate comes from. Of the zero value there is none: the server speaks plain HTTP.
+// TLS says where the certificate comes from. The zero value means none: the server speaks plain HTTP.
 type TLS struct {
 	Cert, Key string // files
 	Domain    string // to get a certificate for
 }
 
-// NATS says where a NATS cluster is, how it knows us and we know it, and how many of its servers keep a message. Of the
-// zero value there is none: messages are kept by a server inside this process.
+// NATS says where the NATS cluster is, how this server and the cluster authenticate to each other, and how many servers keep a
+// message. The zero value means no cluster: a server inside this process keeps the messages.
 type NATS struct {
 	URL       string
 	Creds     string // a file

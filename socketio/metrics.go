@@ -27,7 +27,7 @@ const (
 	limitName    = "echows_limits_reached_total"
 	limitHelp    = "Times that a limit refused or slowed a client."
 	recoveryHelp = "Sockets that wanted to come back, by whether they could."
-	silentHelp   = "Connections closed because nothing came of their clients, not even pongs."
+	silentHelp   = "Connections closed because their clients sent nothing, not even pongs."
 )
 
 // Those with a transport have the names that ws uses, and count what ws cannot see: clients that poll; and, of Socket.IO's

@@ -20,8 +20,8 @@ type failure struct {
 	Room       string // of the chat, that may be the one that was meant; or ""
 }
 
-// OnError returns a handler of errors that shows a page to who asks for HTML first, as browsers do for what people open.
-// Everybody else gets the answer of otherwise, such as Echo's JSON.
+// OnError returns an error handler that shows a page to clients that ask for HTML first, as browsers do when people open an
+// address. Everybody else gets the answer of otherwise, such as Echo's JSON.
 func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
 		r := c.Request()

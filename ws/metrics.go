@@ -59,7 +59,7 @@ var (
 	sentBytesDesc        = prometheus.NewDesc("echows_sent_bytes_total", "Bytes of the messages that were sent, or queued to be, before compression.", []string{"route"}, nil)
 	bufferedDesc         = prometheus.NewDesc("echows_buffered_bytes", "Bytes of messages that have arrived in part, and of frames that wait to be sent.", nil, nil)
 	slowDesc             = prometheus.NewDesc("echows_slow_closed_total", "Connections closed because their clients did not read.", nil, websocketOnly)
-	silentDesc           = prometheus.NewDesc("echows_silent_closed_total", "Connections closed because nothing came of their clients, not even pongs.", nil, websocketOnly)
+	silentDesc           = prometheus.NewDesc("echows_silent_closed_total", "Connections closed because their clients sent nothing, not even pongs.", nil, websocketOnly)
 	closesDesc           = prometheus.NewDesc("echows_closes_total", "WebSockets that ended, by close code.", []string{"code"}, nil)
 	refusedDesc          = prometheus.NewDesc("echows_upgrades_refused_total", "Requests to a WebSocket route that got an HTTP answer instead.", []string{"reason"}, nil)
 

@@ -12,7 +12,7 @@ type Stats struct {
 	Refused       uint64 // requests that no session took; see Config.OnRefused
 	SlowClosed    uint64 // sessions ended because their clients did not read, or poll
 	SlowPolling   uint64 // of these, those that polled
-	Silent        uint64 // sessions ended because nothing came of their clients
+	Silent        uint64 // sessions ended because their clients sent nothing
 	SilentPolling uint64 // of these, those that polled
 	Slowed        uint64 // packets that waited because of AddressMessageRate
 	NoMore        uint64 // sessions that were refused because of MaxSessions
