@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func open(t *testing.T, expected ...string) *browser {
 		}
 		t.Skip("no chromium on this machine: apt-get install chromium")
 	}
+	beside(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(900, 760),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true),
@@ -96,6 +98,16 @@ func open(t *testing.T, expected ...string) *browser {
 	}
 	return &browser{t, ctx}
 }
+
+// beside has a test run beside others, since much of its time is waiting: for a page to try again, for a state to show. A part
+// of a test does not: its parent's server would be gone.
+func beside(t *testing.T) {
+	if _, again := parallel.LoadOrStore(t, true); !again && !strings.Contains(t.Name(), "/") {
+		t.Parallel()
+	}
+}
+
+var parallel sync.Map // the tests that have been here, by *testing.T
 
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
