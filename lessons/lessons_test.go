@@ -28,6 +28,7 @@ var notRun = map[string]int{
 	"lessons/1-first-websocket/README.md":   3,
 	"lessons/2-staying-connected/README.md": 1,
 	"lessons/3-group-chat/README.md":        2,
+	"lessons/5-who-may-come-in/README.md":   3,
 	"lessons/6-events-and-rooms/README.md":  1,
 }
 
