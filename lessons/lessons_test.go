@@ -170,6 +170,7 @@ func TestPages(t *testing.T) {
 			if !runs {
 				return
 			}
+			t.Parallel() // each has a folder and ports of its own, and waits for much of its time
 			begin := time.Now()
 			env := append(environment(), "CURL_HOME="+curlHome(t))
 			lesson.Run(t, page, folder(t), env)
@@ -248,6 +249,7 @@ func TestExercises(t *testing.T) {
 	}
 	for _, name := range names {
 		t.Run(path.Base(path.Dir(name)), func(t *testing.T) {
+			t.Parallel()
 			dir := folder(t)
 			test := func() (string, error) {
 				cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=2m", "./"+name)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Ports are a lesson's own: pages say 3000 to 3009, and these are ten others in a row.
@@ -19,12 +20,14 @@ type Ports struct {
 func FreePorts() Ports {
 	for {
 		first := 21_010 + 10*rand.IntN(900) // 20000 is a time in packets of Socket.IO
-		if areFree(first) {
+		if _, taken := given.LoadOrStore(first, true); !taken && areFree(first) {
 			// Digits around it make it another number.
 			return Ports{first, regexp.MustCompile(fmt.Sprintf(`\b%d[0-9]\b`, first/10))}
 		}
 	}
 }
+
+var given sync.Map // first ports of other lessons, which may not listen yet
 
 func areFree(first int) bool {
 	for port := first; port < first+10; port++ {
