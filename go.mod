@@ -1,6 +1,6 @@
 module echows
 
-go 1.26.8
+go 1.26.0
 
 // Patterns such as ./... pass these by: exercises, which fail until they are done, and what learners write.
 ignore (

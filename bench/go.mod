@@ -1,6 +1,6 @@
 module echows/bench
 
-go 1.26.8
+go 1.26.0
 
 replace echows => ../
 
