@@ -23,7 +23,7 @@ export function comeBack({ leave, enter, onWait }) {
     failures += 1;
     queueMicrotask(() => { // when all of them have been told
       leave();
-      dispatchEvent(new CustomEvent("echows:state", { detail: { state: "waiting", wait, attempt: failures + 1 } })); // as connection.js does
+      report("waiting", { wait, attempt: failures + 1 });
     });
     const tick = () => {
       const left = until - Date.now();
@@ -40,11 +40,13 @@ export function comeBack({ leave, enter, onWait }) {
   function found() {
     clearTimeout(stable);
     stable = setTimeout(() => { failures = 0; }, stableAfter);
+    report("open");
   }
 
   // now makes the attempt that is waited for.
   function now() {
     stop();
+    report("connecting", { attempt: failures + 1 });
     enter();
   }
 
@@ -56,4 +58,9 @@ export function comeBack({ leave, enter, onWait }) {
   const isWaiting = () => timer !== undefined;
   addEventListener("online", () => isWaiting() && now());
   return { lost, found, now, stop, isWaiting };
+}
+
+// report tells whoever looks at the connections of this page, as connection.js does.
+function report(state, more) {
+  dispatchEvent(new CustomEvent("echows:state", { detail: { state, ...more } }));
 }

@@ -24,7 +24,6 @@ const space = new Uint8Array(mostText);
 
 export const entries = []; // oldest first
 export let state = { state: "none" }; // of the connection, as setState was told
-let told = false; // whether a client tells its state itself
 let count = 0;
 let tell; // what wants to know of changes, while a panel is open
 
@@ -48,14 +47,14 @@ export function add(entry) {
 }
 
 // setState is told how the connection stands: { state } is "connecting", "open", "closed", "waiting" (with wait, in ms, and
-// the number of the attempt that follows), "silent", "late" or "stopped". A client that tells it itself, byItself, knows
-// better than its sockets.
-export function setState(now, byItself = false) {
-  told ||= byItself;
-  if (byItself || !told) {
-    state = { ...now, since: performance.now() };
-    tell?.();
+// the number of the attempt that follows), "silent", "late" or "stopped". Clients tell it, and so do sockets: a socket that
+// ends after its client has said what it does next changes nothing.
+export function setState(now) {
+  if (now.state === "closed" && ["waiting", "stopped"].includes(state.state)) {
+    return;
   }
+  state = { ...now, since: performance.now() };
+  tell?.();
 }
 
 // frame adds what was sent or received: a string, or bytes as a WebSocket has them.

@@ -9,7 +9,7 @@ globalThis.WebSocket = WatchedSocket;
 
 // A client that comes back by itself says how it stands, and for how long it waits: connection.js and small.js do.
 addEventListener("echows:state", ({ detail }) => {
-  setState(detail, true);
+  setState(detail);
   const words = told(detail);
   if (words !== undefined) {
     add({ kind: "event", text: words, size: 0 });

@@ -405,10 +405,8 @@ func TestTheWireOfTheRooms(t *testing.T) {
 			b.screenshot("wire-rooms" + strings.ReplaceAll(query, "?", "-"))
 			b.press("Drop")
 			b.row("1006 abnormal closure")
-			if strings.Contains(query, "small") { // the official client does not say so
-				b.row("the page waits ", " s, then makes attempt 2")
-			}
-			b.until(connected + ` && ` + wireRows + `.filter((row) => row.includes("/garden") && row.includes("answers")).length === 3`)
+			b.row("the page waits ", " s, then makes attempt 2")
+			b.until(connected + ` && ` + wireState + ` === "open" && ` + wireRows + `.filter((row) => row.includes("/garden") && row.includes("answers")).length === 3`)
 		})
 	}
 }
