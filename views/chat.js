@@ -2,7 +2,7 @@
 // pending, and sent again under the same id after a reconnect.
 
 import { connect } from "/connection.js";
-import { body, element, group, render } from "/chat-message.js";
+import { body, element, group, person, render } from "/chat-message.js";
 import { nameCard } from "/chat-name.js";
 import { Pace } from "/chat-pace.js";
 import { endTyping, forgetPeople, showPeople, startTyping } from "/chat-people.js";
@@ -37,7 +37,7 @@ let begun = false; // the first page of this connection's history has come
 let caughtUp = false; // and the last
 let takesTyping; // whether the server does; undefined until it is known
 let typedAt = 0;
-const pending = new Map(); // id → {text, item, state}: what is not known to be stored
+const pending = new Map(); // id → {text, by, item, state}: what is not known to be stored, and who wrote it
 const pace = new Pace();
 let retry; // timer, while the server takes nothing: what is posted meanwhile waits behind
 let next; // timer, until the pace lets more go
@@ -123,7 +123,7 @@ function showState(name, more) {
     begun = caughtUp = false;
     forgetPeople();
     for (const one of pending.values()) {
-      if (one.state !== "refused" && one.state !== "stored") {
+      if (isSending(one) || one.state === "waiting") {
         setPending(one, "waiting", "waits for the connection");
       }
     }
@@ -325,15 +325,15 @@ const store = `pending:${room}`; // of this tab: a reload loses nothing either
 // savePending also keeps how far the room was seen: what was stored since shows up when the page is back,
 // and is not sent again.
 function savePending() {
-  const waiting = [...pending].map(([id, one]) => [id, one.text]);
+  const waiting = [...pending].map(([id, one]) => [id, one.text, one.by]);
   sessionStorage.setItem(store, JSON.stringify({ since: lastSeq, waiting }));
 }
 
-function addPending(id, content) {
+function addPending(id, content, by) {
   const item = element("li", "own");
   item.append(body(content), element("p", "state"));
   pendingList.append(item);
-  const one = { text: content, item, state: "" };
+  const one = { text: content, by, item, state: "" };
   pending.set(id, one);
   savePending();
   return one;
@@ -346,24 +346,60 @@ function removePending(id) {
   }
 }
 
-// setPending shows how a pending message stands: "sending", "waiting", "stored" or "refused".
+// setPending shows how a pending message stands: "sending", "waiting", "stored", "refused", or "kept", which is for the
+// reader to decide on.
 function setPending(one, state, note) {
   one.state = state;
   one.item.className = `own ${state}`;
   const line = one.item.querySelector(".state");
   line.textContent = note;
   if (state === "refused") {
-    const edit = element("button", "link", "Edit");
-    edit.type = "button";
-    edit.addEventListener("click", () => {
-      const id = [...pending].find(([, other]) => other === one)?.[0];
-      removePending(id);
+    line.append(" ", choice("Edit", () => {
+      removePending(idOf(one));
       text.value = one.text;
       text.focus();
       grow();
-    });
-    line.append(" ", edit);
+    }));
   }
+}
+
+function choice(words, f) {
+  const made = element("button", "link", words);
+  made.type = "button";
+  made.addEventListener("click", f);
+  return made;
+}
+
+const idOf = (one) => [...pending].find(([, other]) => other === one)?.[0];
+
+// sortPending is for when it is known who I am. What somebody else wrote in this tab, and I may be another person or the
+// same under another name, does not go out in my name unless I say so.
+function sortPending() {
+  for (const one of pending.values()) {
+    const mine = one.by?.name === me.name && one.by.mark === me.mark;
+    if (!mine && one.state !== "stored") {
+      keep(one);
+    } else if (one.state === "kept") {
+      setPending(one, "waiting", "waits for the connection");
+    }
+  }
+}
+
+function keep(one) {
+  setPending(one, "kept", "Not sent: written as ");
+  const line = one.item.querySelector(".state");
+  line.append(one.by ? person(one.by.name, one.by.mark) : "somebody else", ". ", choice("", () => {
+    one.by = me;
+    savePending();
+    setPending(one, "waiting", "waits for the connection");
+    text.focus(); // the button goes
+    sendOn();
+  }), " ", choice("Discard", () => {
+    removePending(idOf(one));
+    text.focus();
+    settle(false, []);
+  }));
+  line.querySelector("button").append("Send as ", element("bdi", "", me.name));
 }
 
 // transmitAll sends what waits, as much of it as may go.
@@ -420,7 +456,7 @@ composer.addEventListener("submit", (event) => {
   if (wrong !== "") {
     return;
   }
-  const one = addPending(newID(), content);
+  const one = addPending(newID(), content, me);
   setPending(one, "waiting", caughtUp ? "waits for those before it" : "waits for the connection");
   sendOn();
   text.value = "";
@@ -533,10 +569,11 @@ function showMe({ name, mark = "" }) {
   if (first) { // otherwise the name may be about to be changed
     card.hide();
   }
+  sortPending();
 }
 
 $("#rename").addEventListener("click", () => {
-  if (pending.size > 0) { // it is sent in the name that it was written in
+  if ([...pending.values()].some(({ state }) => state !== "kept")) { // it is sent in the name that it was written in
     problem("Your messages are still on their way; change your name when they have arrived.");
     return;
   }
@@ -558,6 +595,6 @@ function restore() {
       lastSeq = kept.since;
       firstSeq = kept.since + 1;
     }
-    kept.waiting.forEach(([id, content]) => setPending(addPending(id, content), "waiting", "waits for the connection"));
+    kept.waiting.forEach(([id, content, by]) => setPending(addPending(id, content, by), "waiting", "waits for the connection"));
   }
 }

@@ -25,6 +25,7 @@ type fakeChat struct {
 	tickets atomic.Int32     // asked for
 	over    atomic.Bool      // the session is
 	old     atomic.Bool      // it knows no marks
+	name    atomic.Value     // who is signed in, a string
 	joined  chan *fakeMember // each connection of the page
 }
 
@@ -41,6 +42,7 @@ type fakeMember struct {
 func newFakeChat(t *testing.T) *fakeChat {
 	t.Helper()
 	f := &fakeChat{t: t, joined: make(chan *fakeMember, 10)}
+	f.name.Store("ana")
 	e := echo.New()
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{ContentSecurityPolicy: views.Policy}))
 	app := ws.New(e, ws.Config{})
@@ -51,7 +53,16 @@ func newFakeChat(t *testing.T) *fakeChat {
 		if f.old.Load() {
 			return c.JSON(http.StatusOK, map[string]string{"name": "ana"})
 		}
-		return c.JSON(http.StatusOK, map[string]string{"name": "ana", "mark": "k3f7"})
+		return c.JSON(http.StatusOK, map[string]string{"name": f.name.Load().(string), "mark": "k3f7"})
+	})
+	e.POST("/session", func(c echo.Context) error {
+		var asked struct{ Name string }
+		if err := c.Bind(&asked); err != nil {
+			return err
+		}
+		f.name.Store(asked.Name)
+		f.over.Store(false)
+		return c.JSON(http.StatusOK, map[string]string{"name": asked.Name, "mark": "k3f7"})
 	})
 	e.POST("/ticket", func(c echo.Context) error {
 		f.tickets.Add(1)
@@ -59,7 +70,8 @@ func newFakeChat(t *testing.T) *fakeChat {
 			return echo.ErrUnauthorized
 		}
 		var asked struct{ Room string }
-		if err := c.Bind(&asked); err != nil || !strings.HasSuffix(c.Request().Referer(), "/chat/"+asked.Room) {
+		page, _, _ := strings.Cut(c.Request().Referer(), "?")
+		if err := c.Bind(&asked); err != nil || !strings.HasSuffix(page, "/chat/"+asked.Room) {
 			t.Errorf("a ticket for room %q: %v", asked.Room, err)
 		}
 		return c.JSON(http.StatusCreated, map[string]any{"ticket": "t", "expiresIn": 30})
