@@ -213,7 +213,7 @@ const (
 	lastReply = `document.querySelector("#websocket-returns > p:last-child")?.textContent`
 	connected = `document.querySelector("#connection").dataset.state === "open"`
 	waiting   = `document.querySelector("#connection").dataset.state === "waiting"`
-	enabled   = `!document.querySelector("#websocket-button").disabled`
+	enabled   = `document.querySelector("#websocket-button").matches(":enabled:not([aria-disabled=true])")`
 )
 
 func TestClickStopAndStartAgain(t *testing.T) {

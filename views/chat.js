@@ -2,6 +2,7 @@
 // pending, and sent again under the same id after a reconnect.
 
 import { connect } from "/connection.js";
+import { awayWords, showConnection } from "/connection-shown.js";
 import { body, element, group, person, render } from "/chat-message.js";
 import { nameCard } from "/chat-name.js";
 import { Pace } from "/chat-pace.js";
@@ -43,8 +44,6 @@ let retry; // timer, while the server takes nothing: what is posted meanwhile wa
 let next; // timer, until the pace lets more go
 
 // ---- the connection
-
-const words = { connecting: "connecting …", open: "connected", waiting: "not connected, trying again", stopped: "not signed in" };
 
 const connection = connect(place, {
   onState: showState,
@@ -108,17 +107,13 @@ function request(path, options) {
   return fetch(path, { signal: AbortSignal.timeout(10_000), ...options });
 }
 
-function showState(name, more) {
-  $("#connection").dataset.state = name;
-  const why = name === "stopped" && more !== undefined ? `not connected: ${more}` : words[name];
-  const button = $("#connection-now");
-  button.hidden = name !== "waiting" && why === words[name];
-  button.textContent = name === "waiting" ? "Try now" : "Connect again";
-  const state = $("#connection-state");
-  if (state.textContent !== why) { // a screen reader speaks each change, not each second
-    state.textContent = why;
-  }
-  $("#connection-seconds").textContent = name === "waiting" ? `in ${more} s` : "";
+function showState(name, why, left) {
+  showConnection({ state: name, left, ...{
+    connecting: { said: "connecting …" },
+    open: { said: "connected" },
+    waiting: { said: awayWords(why), again: "Try now" },
+    stopped: why === undefined ? { said: "not signed in" } : { said: `not connected: ${why}`, again: "Connect again" },
+  }[name] });
   if (name !== "open") {
     begun = caughtUp = false;
     forgetPeople();

@@ -5,8 +5,8 @@
 // path                 or a function that returns one, or a promise of one. It is asked before each attempt, with a
 //                      signal that aborts when the attempt takes too long. What it throws counts as a failed
 //                      attempt; undefined stops, until again()
-// onState(name, more)  "connecting", "open", "waiting" with the whole seconds left, each second, or "stopped" with
-//                      the close code and the reason in words, if it was the server's doing
+// onState(name, why, left)  "connecting", "open", "waiting" with the whole seconds left, each second, or "stopped". why
+//                      has the close code and the reason of the connection's end in words, where there was one
 // onOpen()             the connection is open, for the first time or again
 // onMessage(data)      what the server sent: a string, or a Blob
 // onDoubt()            optional: the connection may have died without a word. Send what the server has to answer
@@ -32,6 +32,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   let socket;
   let state;
   let failures = 0; // in a row
+  let ended; // how the last connection did, in words; of attempts since then nothing new is said
   let timer; // of the state: until the attempt is given up, the connection is stable, or the wait is over
   let attempt; // an AbortController
   let silence; // the timer while something is expected
@@ -39,9 +40,9 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   let doubted = 0; // when there was doubt last
   let doubting; // the timer until there may be again
 
-  function show(name, more) {
+  function show(name, why, left) {
     state = name;
-    onState(name, more);
+    onState(name, why, left);
   }
 
   async function open() {
@@ -79,6 +80,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
       clearTimeout(timer);
       timer = setTimeout(() => { failures = 0; }, stableAfter);
       heard = Date.now();
+      ended = undefined;
       show("open");
       report("open");
       onOpen();
@@ -90,7 +92,15 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
       onMessage(event.data);
     };
     // Every end comes by here, also that of an attempt.
-    socket.onclose = ({ code, reason }) => (isFinal(code) ? stop(closeWords(code, reason)) : retry());
+    socket.onclose = ({ code, reason }) => {
+      const why = closeWords(code, reason);
+      if (isFinal(code)) {
+        stop(why);
+        return;
+      }
+      ended ??= why;
+      retry();
+    };
   }
 
   // drop leaves whatever there is. It does not wait for the end of the connection: over a network that
@@ -126,7 +136,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
         open();
       } else {
         timer = setTimeout(tick, Math.min(left, 250));
-        show("waiting", Math.ceil(left / 1000));
+        show("waiting", ended, Math.ceil(left / 1000));
       }
     };
     tick();

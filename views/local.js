@@ -1,23 +1,13 @@
 // The first lesson's page: say hello, send on each click, and append what comes back. Beside it: what led to what.
 
 import { connect } from "/connection.js";
+import { awayWords, showConnection } from "/connection-shown.js";
 import { answered, asked, ended } from "/exchanges.js";
 
 const mostReplies = 500; // on the page; the oldest go
 
 const button = document.querySelector("#websocket-button");
 const returns = document.querySelector("#websocket-returns");
-const state = document.querySelector("#connection");
-const stateText = document.querySelector("#connection-state");
-const stateSeconds = document.querySelector("#connection-seconds");
-const nowButton = document.querySelector("#connection-now");
-
-const words = {
-  connecting: "connecting …",
-  open: "connected",
-  waiting: "not connected, trying again",
-  stopped: "the server ended the connection",
-};
 
 const connection = connect("/ws", {
   onState: showState,
@@ -26,28 +16,30 @@ const connection = connect("/ws", {
 });
 
 button.addEventListener("click", () => say("You clicked", { clicked: true }));
-nowButton.addEventListener("click", () => connection.again());
+document.querySelector("#connection-now").addEventListener("click", () => connection.again());
 
-// say sends a message, and shows what led to it.
+// say sends a message, and shows what led to it. Where there is no connection it does nothing.
 function say(cause, message) {
   const text = JSON.stringify(message);
   if (connection.send(text)) {
     asked(cause, text);
+    connection.expect(); // the server answers each
   }
 }
 
-function showState(name, more) {
-  if (name !== "open") {
+function showState(name, why, left) {
+  if (name === "open") {
+    button.disabled = false; // and never again: what is disabled loses the focus
+  } else {
     ended();
   }
-  button.disabled = name !== "open";
-  nowButton.hidden = name !== "waiting" && name !== "stopped";
-  state.dataset.state = name;
-  const word = name === "stopped" ? `${words.stopped}: ${more}` : words[name];
-  if (stateText.textContent !== word) { // a screen reader speaks each change, not each second
-    stateText.textContent = word;
-  }
-  stateSeconds.textContent = name === "waiting" ? `in ${more} s` : "";
+  button.setAttribute("aria-disabled", name !== "open");
+  showConnection({ state: name, left, ...{
+    connecting: { said: "connecting …" },
+    open: { said: "connected" },
+    waiting: { said: awayWords(why), again: "Try now" },
+    stopped: { said: `the server ended the connection: ${why}`, again: "Try now" },
+  }[name] });
 }
 
 // append shows a reply that asks for it, and reports whether it did. Whatever else the server says is for newer pages

@@ -2,6 +2,7 @@
 // rooms, and acknowledgements. It uses the official client, or with ?client=small the small one beside it.
 
 import { closeWords } from "/close-codes.js";
+import { awayWords, showConnection } from "/connection-shown.js";
 import { comeBack } from "/rooms-return.js";
 
 const mostLines = 300; // of a log; the oldest go
@@ -77,8 +78,7 @@ function show(namespace, title) {
     if (reason === "io server disconnect") {
       refuse("The server ended this connection.");
     } else if (reason !== "io client disconnect") {
-      const end = details?.context; // the small client does not say how it ended
-      cause(end?.code === undefined ? reason : closeWords(end.code, end.reason));
+      cause(howItEnded(reason, details?.context));
       back.lost();
     }
     state();
@@ -254,19 +254,21 @@ function state(seconds) {
   }
   const open = sockets.filter((socket) => socket.connected).length;
   const name = seconds !== undefined ? "waiting" : open === sockets.length ? "open" : open < wanted.size ? "connecting" : "stopped";
-  const words = {
-    open: "connected",
-    connecting: "connecting …",
-    waiting: "not connected, trying again",
-    stopped: open > 0 ? "connected in part" : "not connected",
-  }[name];
-  document.querySelector("#connection").dataset.state = name;
-  document.querySelector("#connection-now").hidden = name !== "waiting";
-  document.querySelector("#connection-seconds").textContent = name === "waiting" ? `in ${seconds} s` : "";
-  const shown = document.querySelector("#connection-state");
-  if (shown.textContent !== words) { // a screen reader speaks each change, not each second
-    shown.textContent = words;
+  showConnection({ state: name, left: seconds, ...{
+    open: { said: "connected" },
+    connecting: { said: "connecting …" },
+    waiting: { said: awayWords(), again: "Try now" }, // why is below: see cause
+    stopped: { said: open > 0 ? "connected in part" : "not connected" },
+  }[name] });
+}
+
+// howItEnded takes the official client's words, and the event that ended the WebSocket, which is not always known. Of a
+// connection that fails, that client tells at once, before the code comes: it is always the same.
+function howItEnded(reason, end) {
+  if (reason === "transport error") {
+    return closeWords(1006);
   }
+  return end?.code === undefined ? reason : closeWords(end.code, end.reason);
 }
 
 // cause says how the connection ended, until there is another.
