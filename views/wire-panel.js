@@ -1,5 +1,5 @@
-// The panel of wire.js: what it shows, and its buttons. It draws once in a frame of the screen at most, however much
-// comes; what is gone from wire-record.js by then is counted, and not shown.
+// The panel of wire.js: what it shows, and its buttons. It draws four times a second at most, however much comes: the page
+// needs the time. What is gone from wire-record.js by then is counted, and not shown.
 
 import { entries, listen, state } from "/wire-record.js";
 import { plot } from "/wire-plot.js";
@@ -7,7 +7,8 @@ import { reader } from "/wire-read.js";
 import { make, row } from "/wire-row.js";
 import { anyFrozen, anyThere, dropAll, freezeAll, readSlowly, readsSlowly, thawAll } from "/wire-socket.js";
 
-const mostAtOnce = 50; // rows that are made in one frame of the screen, once the panel is open
+const drawEvery = 250; // ms between two times; the first is at once
+const mostAtOnce = 50; // rows that are made at one time, once the panel is open
 
 let panel; // once it is built
 
@@ -20,7 +21,6 @@ export function toggle(host, opener, byHand) {
 
 function build(host, opener) {
   const title = make("h2", "", "The wire");
-  title.id = "wire-title";
   title.tabIndex = -1;
   const now = make("p", "wire-state");
   const trips = plot();
@@ -30,13 +30,12 @@ function build(host, opener) {
   const wide = matchMedia("(min-width: 80rem)"); // as in wire.css: there is room for it beside the page
   tools.open = wide.matches;
   wide.addEventListener("change", () => { tools.open = wide.matches; });
-  const element = make("section", "wire-panel",
+  const element = make("div", "wire-panel", // host is the landmark, and has the name
     make("div", "wire-title", title, now, button("Clear", list.clear), button("Close", () => setOpen(false, true))),
     make("p", "wire-note", "Every frame that this page sends and receives. A browser shows neither pings and pongs nor fragments."),
     tools, list.element);
   element.id = "wire-panel";
   element.hidden = true;
-  element.setAttribute("aria-labelledby", title.id);
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       event.stopPropagation(); // the page may have something of its own to close
@@ -45,15 +44,20 @@ function build(host, opener) {
   });
   opener.setAttribute("aria-controls", element.id);
   host.append(element);
-  let drawing; // the request for the next frame of the screen
+  let drawing = false; // it will be, soon
+  let drawn = -Infinity; // when it was last
   let counting; // timer, while a wait is shown
 
   function schedule() {
-    drawing ??= requestAnimationFrame(draw);
+    if (!drawing) {
+      drawing = true;
+      setTimeout(requestAnimationFrame, drawn + drawEvery - performance.now(), draw);
+    }
   }
 
   function draw() {
-    drawing = undefined;
+    drawing = false;
+    drawn = performance.now();
     clearTimeout(counting);
     if (element.hidden) {
       return;
@@ -63,7 +67,7 @@ function build(host, opener) {
     failing.draw();
     list.draw();
     if (state.state === "waiting") {
-      counting = setTimeout(schedule, 200);
+      counting = setTimeout(schedule, drawEvery);
     }
   }
 
@@ -75,6 +79,8 @@ function build(host, opener) {
     schedule();
     if (byHand) {
       (open ? title : opener).focus();
+    } else if (open) {
+      document.activeElement.scrollIntoView({ block: "nearest" }); // the panel may have covered it
     }
   }
 
@@ -200,7 +206,7 @@ function frames(trips) {
     });
   }
 
-  // showNew passes over the first of many that came within one frame of the screen: nobody could read them, and to make
+  // showNew passes over the first of many that came since the last time: nobody could read them, and to make
   // their rows would take the time that the page needs.
   function showNew(fresh) {
     const passed = last === 0 ? 0 : Math.max(0, fresh.length - mostAtOnce);

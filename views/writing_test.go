@@ -127,6 +127,14 @@ func TestRightToLeft(t *testing.T) {
 		line(5, "ana", "k3f7", "שלום"),
 	)
 	b.said(5)
+	// Initials have a direction of their own, and stand at the side where the message begins.
+	initials := evaluate[string](b, `JSON.stringify([0, 1].map((n) => {
+		const { direction, unicodeBidi, left, right } = getComputedStyle(document.querySelectorAll("#messages .who")[n], "::before");
+		return [direction, unicodeBidi, parseFloat(left) < 0, parseFloat(right) < 0];
+	}))`)
+	if want := `[["ltr","isolate",true,false],["ltr","isolate",false,true]]`; initials != want {
+		t.Errorf("initials are %s, want %s", initials, want)
+	}
 	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages > li")].map((li) => {
 		const list = li.parentElement.getBoundingClientRect(), text = li.querySelector(".text").getBoundingClientRect();
 		return [text.left - list.left < list.right - text.right ? "left" : "right", li.className];

@@ -1,0 +1,120 @@
+package views_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// within reports whether an element is in the window, and nothing covers its middle.
+func within(selector string) string {
+	return fmt.Sprintf(`(() => {
+		const one = document.querySelector(%[1]q);
+		const { left, right, top, bottom } = one.getBoundingClientRect();
+		const there = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+		return top >= 0 && bottom <= innerHeight + 0.5 && one.contains(there);
+	})()`, selector)
+}
+
+// In windows that are low the panel's log is in sight, whether its tools are open or not, and the page keeps what it needs.
+func TestTheWireInLowWindows(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url + "?wire"))
+	m := f.next()
+	for i := range 20 {
+		m.message(line(i+1, "bo", "q2xa", "hello"))
+	}
+	b.row("received")
+	for _, size := range [][2]int64{{390, 844}, {640, 400}, {844, 390}, {1280, 500}, {320, 568}, {1440, 900}} {
+		b.do(chromedp.EmulateViewport(size[0], size[1]))
+		for _, open := range []bool{false, true} {
+			evaluate[bool](b, fmt.Sprintf(`document.querySelector(".wire-tools").open = %t, true`, open))
+			b.settled()
+			if !evaluate[bool](b, within(".wire-log")+` && document.querySelector(".wire-log").clientHeight >= 60 && `+within(".wire-title")) {
+				t.Errorf("at %v, tools open %t, the log is not in sight: %s", size, open, evaluate[string](b, `["#wire-panel", ".wire-title", ".wire-tools", ".wire-log"].map((one) => {
+					const { top, bottom } = document.querySelector(one).getBoundingClientRect();
+					return one + " from " + top + " to " + bottom;
+				}).join()`))
+			}
+			b.screenshot(fmt.Sprintf("wire-low-%d-%d-%t", size[0], size[1], open))
+		}
+		if evaluate[bool](b, `document.querySelector(".wire-opener").checkVisibility()`) {
+			t.Error("there are two buttons for the panel")
+		}
+	}
+	if got := evaluate[int](b, `document.querySelectorAll("#wire section, #wire [aria-labelledby]").length`); got > 0 {
+		t.Errorf("%d parts of the panel have a name beside that of the whole", got)
+	}
+	m.history()
+}
+
+// With the panel open each page keeps room for what it is for.
+func TestThePagesBesideTheWire(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	url := servePages(t, answering)
+	for _, c := range []struct{ url, part string }{{url + "/?wire", ".effects"}, {f.url + "?wire", "#scroller"}} {
+		b.do(chromedp.Navigate(c.url))
+		b.until(connected)
+		b.row("open")
+		for _, width := range []int64{1000, 1024, 1030, 1090, 1150, 1280, 1440} {
+			b.do(chromedp.EmulateViewport(width, 800))
+			b.settled()
+			if got := evaluate[float64](b, fmt.Sprintf(`document.querySelector(%q).getBoundingClientRect().width`, c.part)); got < 370 {
+				t.Errorf("%s at %d px is %v px wide", c.part, width, got)
+			}
+			if evaluate[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+				t.Errorf("at %d px %s is wider than the window", width, c.url)
+			}
+		}
+	}
+}
+
+// Whoever is asked for a name can give it, however low the window is.
+func TestTheNameInLowWindows(t *testing.T) {
+	b := open(t, "/ticket")
+	f := newFakeChat(t)
+	f.over.Store(true)
+	for _, c := range []struct {
+		width, height int64
+		query         string
+		want          []string
+	}{
+		{640, 400, "", []string{"#name", "#sign-in-button"}},
+		{844, 390, "", []string{"#name", "#sign-in-button"}},
+		{390, 844, "?wire", []string{"#name"}},
+		{390, 700, "?wire", []string{"#name"}},
+	} {
+		b.do(chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(f.url+c.query))
+		b.until(focus + ` === "name"`)
+		if c.query != "" {
+			b.until(`document.querySelector("#wire-panel")?.checkVisibility() === true`)
+		}
+		b.settled()
+		for _, one := range c.want {
+			if !evaluate[bool](b, within(one)) {
+				t.Errorf("at %d × %d%s, %s is not in sight", c.width, c.height, c.query, one)
+			}
+		}
+		b.screenshot(fmt.Sprintf("sign-in-%d-%d%s", c.width, c.height, strings.ReplaceAll(c.query, "?", "-")))
+	}
+}
+
+// The way to the other lessons goes only while somebody writes in a low window.
+func TestTheLessonsInLowWindows(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(640, 400), chromedp.Navigate(f.url))
+	f.next().history()
+	b.until(connected)
+	const shown = `document.querySelector(".lessons").checkVisibility()`
+	b.do(chromedp.Focus("#scroller"))
+	b.until(shown)
+	b.do(chromedp.Focus("#text"))
+	b.until(`!` + shown)
+	b.do(chromedp.Focus("#scroller"))
+	b.until(shown)
+}
