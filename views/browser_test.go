@@ -163,15 +163,32 @@ func (b *browser) screenshot(name string) {
 	}
 }
 
-// build makes the program.
+// build makes the program, once for all tests, and returns a path to it in a folder of the test's own.
 func build(t *testing.T) string {
 	t.Helper()
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(t.TempDir(), "echows")
-	if out, err := exec.Command("go", "build", "-o", path, "echows").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := os.WriteFile(path, program, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
+
+var built = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "echows-views-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "echows")
+	if out, err := exec.Command("go", "build", "-o", path, "echows").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(path)
+})
 
 // start runs the program and returns its address, and what stops it and checks its exit code.
 func start(t *testing.T, program, addr string, args ...string) (string, func()) {
