@@ -102,6 +102,7 @@ type server struct {
 	nodes   *nodes.Nodes // nil on one machine
 	chat    *chat.Chat
 	io      *socketio.Server
+	conns   *web.Conns // to public
 	metrics http.Handler
 	public  *web.Server // -addr
 	inner   *web.Server // -metrics-addr; nil without
@@ -206,7 +207,9 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		ContentSecurityPolicy: views.Policy,
 		ReferrerPolicy:        "same-origin",
 	}), web.StaySecure(s.app))
-	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector())
+	all, ofAddress := set.HTTPLimits()
+	s.conns = web.NewConns(web.ConnLimits{Most: all, MostAddress: ofAddress, Proxies: set.Proxies})
+	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector(), s.conns.Collector())
 	pages := views.New()
 	e.HTTPErrorHandler = pages.OnError(e.DefaultHTTPErrorHandler)
 	if err := routes(e, s, pages, set.MetricsAddr == ""); err != nil {
@@ -217,12 +220,18 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 
 // listen has the addresses answered.
 func (s *server) listen(set settings.Settings, e *echo.Echo, certificates *tls.Config) (err error) {
-	s.public, err = web.Listen(web.Config{Addr: set.Addr, Flag: "-addr", Handler: e, TLS: certificates})
+	s.public, err = web.Listen(web.Config{Addr: set.Addr, Flag: "-addr", Handler: e, TLS: certificates, Conns: s.conns})
 	if err != nil {
 		return err
 	}
 	if set.MetricsAddr != "" {
-		s.inner, err = web.Listen(web.Config{Addr: set.MetricsAddr, Flag: "-metrics-addr", Handler: innerRoutes(s), WriteTimeout: settings.AnswerTime})
+		s.inner, err = web.Listen(web.Config{
+			Addr:         set.MetricsAddr,
+			Flag:         "-metrics-addr",
+			Handler:      innerRoutes(s),
+			Conns:        web.NewConns(web.ConnLimits{Most: settings.InnerHTTPConns, MostAddress: settings.InnerHTTPConns}),
+			WriteTimeout: settings.AnswerTime,
+		})
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,14 @@ const (
 	// JournalBytes is what the events of Socket.IO take in each NATS server's memory, for clients that come back.
 	JournalBytes = 64 << 20
 
+	// HTTPConns is how many HTTP connections there may be that are no WebSockets, or not yet; and no more than a third of the
+	// files that the process may have open. AddressHTTPConns is how many of them one address may have at least, however
+	// few sockets it may have. HTTPLimits has both.
+	HTTPConns        = 10_000
+	AddressHTTPConns = 1000
+	// InnerHTTPConns is how many HTTP connections there may be to -metrics-addr.
+	InnerHTTPConns = 100
+
 	// HeaderBytes is the most that a request's header may have: a socket keeps it.
 	HeaderBytes = 16 << 10
 	// HeaderTime is how long a request's header may take to arrive.

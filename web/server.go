@@ -21,6 +21,7 @@ type Config struct {
 	Flag    string // the setting that has Addr, for errors: -addr
 	Handler http.Handler
 	TLS     *tls.Config // nil for plain HTTP
+	Conns   *Conns      // bounds its connections; nil for no bounds
 	// WriteTimeout is how long an answer may take, from its request; 0 for no limit, where the handler has one of its
 	// own (AnswerInTime).
 	WriteTimeout time.Duration
@@ -41,7 +42,7 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s (%s): %w", cfg.Addr, cfg.Flag, err)
 	}
-	return &Server{listener: listener, http: &http.Server{
+	s := &Server{listener: listener, http: &http.Server{
 		Handler:           cfg.Handler,
 		TLSConfig:         cfg.TLS,
 		ReadHeaderTimeout: settings.HeaderTime,
@@ -58,7 +59,11 @@ func Listen(cfg Config) (*Server, error) {
 			PingTimeout:                   settings.StreamPing,
 			WriteByteTimeout:              settings.AnswerTime,
 		},
-	}}, nil
+	}}
+	if cfg.Conns != nil {
+		s.http.ConnState = cfg.Conns.changed
+	}
+	return s, nil
 }
 
 // Serve answers until Shutdown or Close, and then returns nil; an error is why it ended by itself.

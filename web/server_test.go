@@ -29,6 +29,12 @@ func serve(t *testing.T, cfg Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, s)
+	return s
+}
+
+// run has s serve until the test ends.
+func run(t *testing.T, s *Server) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
 	t.Cleanup(func() {
@@ -42,7 +48,6 @@ func serve(t *testing.T, cfg Config) *Server {
 			t.Errorf("serving ends with %v", err)
 		}
 	})
-	return s
 }
 
 // pair is a certificate for 127.0.0.1, of net/http's tests.

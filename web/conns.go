@@ -1,0 +1,182 @@
+package web
+
+import (
+	"container/list"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// ConnLimits bound the HTTP connections of a Server.
+type ConnLimits struct {
+	Most        int            // in all
+	MostAddress int            // of one address: IPv4, or an IPv6 network of 64 bits
+	Proxies     []netip.Prefix // whose connections are those of many clients: they count in all only
+}
+
+// Conns bounds the connections of a Server that are not WebSockets, or not yet. Where a limit is reached, the
+// connection that has been idle longest makes room for a new one; where none is idle, the new one is closed. Both are
+// counted. The methods may be called from any goroutine.
+type Conns struct {
+	limits      ConnLimits
+	logged      rate.Sometimes // log lines
+	full        atomic.Uint64  // closed because of limits.Most
+	addressFull atomic.Uint64  // and because of limits.MostAddress
+
+	mu        sync.Mutex // guards the rest; not held while a connection is closed
+	open      map[net.Conn]*openConn
+	all       connGroup
+	addresses map[netip.Prefix]*connGroup // those with connections
+}
+
+// connGroup is the open connections of all addresses, or of one.
+type connGroup struct {
+	conns int
+	idle  list.List // of net.Conn; the one that has been idle longest is first
+}
+
+// openConn is what is known of a connection.
+type openConn struct {
+	address   netip.Prefix
+	ofAddress *connGroup
+	// Where it is in the lists of idle connections; nil while it is not idle.
+	inAll, inAddress *list.Element
+}
+
+// NewConns returns the bounds of one Server.
+func NewConns(limits ConnLimits) *Conns {
+	return &Conns{
+		limits:    limits,
+		logged:    rate.Sometimes{First: 1, Interval: time.Second},
+		open:      map[net.Conn]*openConn{},
+		addresses: map[netip.Prefix]*connGroup{},
+	}
+}
+
+// changed is the Server's http.Server.ConnState.
+func (c *Conns) changed(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		c.add(conn)
+	case http.StateIdle:
+		c.setIdle(conn, true)
+	case http.StateActive:
+		c.setIdle(conn, false)
+	case http.StateHijacked, http.StateClosed:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.removeLocked(conn)
+	}
+}
+
+// add counts a new connection, and closes one where there are too many.
+func (c *Conns) add(conn net.Conn) {
+	addr, address := addressOf(conn)
+	c.mu.Lock()
+	group := c.addresses[address]
+	if group == nil {
+		group = new(connGroup)
+	}
+	closed := c.makeRoomLocked(conn, addr, group)
+	if closed != conn {
+		c.open[conn] = &openConn{address: address, ofAddress: group}
+		c.addresses[address] = group // again, where its last connection made room
+		c.all.conns++
+		group.conns++
+	}
+	c.mu.Unlock()
+	if closed == nil {
+		return
+	}
+	cut(closed)
+	c.logged.Do(func() {
+		slog.Warn("HTTP connection closed, as there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
+	})
+}
+
+// makeRoomLocked returns the connection to close so that conn is within the limits, which may be conn itself, or nil. An
+// older one is no longer counted.
+func (c *Conns) makeRoomLocked(conn net.Conn, addr netip.Addr, group *connGroup) net.Conn {
+	crowded := &c.all
+	switch {
+	case group.conns >= c.limits.MostAddress && !c.isProxy(addr):
+		crowded = group
+		c.addressFull.Add(1)
+	case c.all.conns >= c.limits.Most:
+		c.full.Add(1)
+	default:
+		return nil
+	}
+	first := crowded.idle.Front()
+	if first == nil {
+		return conn
+	}
+	oldest := first.Value.(net.Conn)
+	c.removeLocked(oldest)
+	return oldest
+}
+
+func (c *Conns) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.limits.Proxies, func(proxy netip.Prefix) bool { return proxy.Contains(addr) })
+}
+
+// setIdle notes whether a connection waits for its next request.
+func (c *Conns) setIdle(conn net.Conn, idle bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.open[conn]
+	if known == nil { // it was closed to make room
+		return
+	}
+	c.notIdleLocked(known)
+	if idle {
+		known.inAll, known.inAddress = c.all.idle.PushBack(conn), known.ofAddress.idle.PushBack(conn)
+	}
+}
+
+func (c *Conns) notIdleLocked(known *openConn) {
+	if known.inAll != nil {
+		c.all.idle.Remove(known.inAll)
+		known.ofAddress.idle.Remove(known.inAddress)
+		known.inAll, known.inAddress = nil, nil
+	}
+}
+
+// removeLocked counts a connection no longer, if it is counted.
+func (c *Conns) removeLocked(conn net.Conn) {
+	known := c.open[conn]
+	if known == nil {
+		return
+	}
+	c.notIdleLocked(known)
+	delete(c.open, conn)
+	c.all.conns--
+	if known.ofAddress.conns--; known.ofAddress.conns == 0 {
+		delete(c.addresses, known.address)
+	}
+}
+
+// addressOf is a connection's address, and what its limit is counted under: that, or, for IPv6, its network of 64 bits.
+func addressOf(conn net.Conn) (addr netip.Addr, counted netip.Prefix) {
+	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		addr = remote.AddrPort().Addr().Unmap().WithZone("")
+	}
+	counted, _ = addr.Prefix(min(addr.BitLen(), 64)) // fails only for more bits than there are
+	return addr, counted
+}
+
+// cut closes a connection without a word: a tls.Conn would wait until its last one is taken.
+func cut(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	conn.Close() // its goroutine sees the error
+}
