@@ -230,6 +230,7 @@ func (s *server) listen(set settings.Settings, e *echo.Echo, certificates *tls.C
 			Flag:         "-metrics-addr",
 			Handler:      innerRoutes(s),
 			Conns:        web.NewConns(web.ConnLimits{Most: settings.InnerHTTPConns, MostAddress: settings.InnerHTTPConns}),
+			ReadTimeout:  settings.BodyTime,
 			WriteTimeout: settings.AnswerTime,
 		})
 		if err != nil {

@@ -25,6 +25,9 @@ type Config struct {
 	// WriteTimeout is how long an answer may take, from its request; 0 for no limit, where the handler has one of its
 	// own (AnswerInTime).
 	WriteTimeout time.Duration
+	// ReadTimeout is how long a request may take to arrive, body included; 0 for no limit but that of its header, where the
+	// handler has one of its own (BodyInTime).
+	ReadTimeout time.Duration
 }
 
 // Server is an address that is listened on. Its methods may be called from any goroutine.
@@ -46,6 +49,7 @@ func Listen(cfg Config) (*Server, error) {
 		Handler:           cfg.Handler,
 		TLSConfig:         cfg.TLS,
 		ReadHeaderTimeout: settings.HeaderTime,
+		ReadTimeout:       cfg.ReadTimeout,
 		WriteTimeout:      cfg.WriteTimeout,
 		IdleTimeout:       settings.IdleTime,
 		MaxHeaderBytes:    settings.HeaderBytes, // a socket keeps them
