@@ -3,6 +3,7 @@ package settings
 import (
 	"net"
 	"net/netip"
+	"strconv"
 )
 
 // AskURL is Ask's URL of a server with these settings on this machine.
@@ -21,6 +22,9 @@ func (set *Settings) AskURL() string {
 		host = "127.0.0.1"
 	case err == nil && ip.IsUnspecified():
 		host = "::1"
+	}
+	if number, err := net.LookupPort("tcp", port); err == nil { // of http, too
+		port = strconv.Itoa(number)
 	}
 	return scheme + "://" + net.JoinHostPort(host, port) + set.Ask
 }

@@ -10,6 +10,7 @@ func TestAskURL(t *testing.T) {
 	for args, want := range map[string]string{
 		"-healthcheck":                                                   "http://127.0.0.1:3000/healthz",
 		"-healthcheck=ready -addr 0.0.0.0:80":                            "http://127.0.0.1:80/readyz",
+		"-healthcheck -addr :http":                                       "http://127.0.0.1:80/healthz",
 		"-healthcheck -addr [::]:80":                                     "http://[::1]:80/healthz",
 		"-healthcheck -addr 10.0.0.1:80":                                 "http://10.0.0.1:80/healthz",
 		"-healthcheck -addr :443 -tls-domain a.example":                  "https://127.0.0.1:443/healthz",
