@@ -3,6 +3,7 @@ package web
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -29,10 +30,15 @@ func ClientAddress(proxies []netip.Prefix) echo.IPExtractor {
 func StaySecure(app *ws.App) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if r := c.Request(); app.IsSecure(r) && !strings.HasPrefix(r.Host, "localhost") { // where other servers are http:
+			if r := c.Request(); app.IsSecure(r) && !isLocalhost(r.Host) { // where other servers are http:
 				c.Response().Header().Set(echo.HeaderStrictTransportSecurity, "max-age=2592000")
 			}
 			return next(c)
 		}
 	}
+}
+
+// isLocalhost reports whether a Host header names localhost, on any port.
+func isLocalhost(host string) bool {
+	return strings.EqualFold((&url.URL{Host: host}).Hostname(), "localhost")
 }
