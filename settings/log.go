@@ -21,13 +21,20 @@ func (set *Settings) Logger(w io.Writer) (logger *slog.Logger, flush func()) {
 	return slog.New(h), flush
 }
 
-// longestValue is how many bytes of a value are logged. A stack is logged whole: it is the program's own.
-const longestValue = 1 << 10
+const (
+	// longestValue is how many bytes of a value are logged, and longestStack how many of a stack, whose beginning says where
+	// the program failed.
+	longestValue = 1 << 10
+	longestStack = 8 << 10
+
+	stackKey = "stack" // of a stack, whoever logs it
+)
 
 // shorten cuts what clients could make long, such as a path.
 func shorten(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == "stack" {
-		return a
+	longest := longestValue
+	if a.Key == stackKey {
+		longest = longestStack
 	}
 	var text string
 	switch v := a.Value.Any().(type) {
@@ -36,8 +43,8 @@ func shorten(_ []string, a slog.Attr) slog.Attr {
 	case error:
 		text = v.Error()
 	}
-	if len(text) > longestValue {
-		a.Value = slog.StringValue(strings.ToValidUTF8(text[:longestValue], "") + fmt.Sprintf("… (%d bytes)", len(text)))
+	if len(text) > longest {
+		a.Value = slog.StringValue(strings.ToValidUTF8(text[:longest], "") + fmt.Sprintf("… (%d bytes)", len(text)))
 	}
 	return a
 }

@@ -48,6 +48,8 @@ type paceState struct {
 	texts  map[text]*tally
 	told   *time.Timer // for the next summary; nil while nothing was left out since the last
 	closed bool
+
+	telling sync.WaitGroup // calls of tell that write; none begins once closed is set
 }
 
 // text is what lines are told apart by.
@@ -94,7 +96,23 @@ func (p *pace) Handle(ctx context.Context, r slog.Record) error {
 	if !p.state.admit(text{r.Level, r.Message}, time.Now()) {
 		return nil
 	}
+	if p.state.bytes.Tokens() < 0 {
+		r = withoutStack(r)
+	}
 	return p.next.Handle(ctx, r)
+}
+
+// withoutStack is a line that is written although the bytes are used up: short.
+func withoutStack(r slog.Record) slog.Record {
+	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == stackKey {
+			a.Value = slog.StringValue("left out, as much is logged")
+		}
+		short.AddAttrs(a)
+		return true
+	})
+	return short
 }
 
 // admit reports whether a line is to be written, and counts it if not.
@@ -171,9 +189,15 @@ func (s *paceState) takeLocked() (all []omission) {
 // tell writes a summary.
 func (s *paceState) tell() {
 	s.mu.Lock()
+	if s.closed { // close tells
+		s.mu.Unlock()
+		return
+	}
 	s.told = nil
 	all := s.takeLocked()
+	s.telling.Add(1)
 	s.mu.Unlock()
+	defer s.telling.Done()
 	s.write(all)
 }
 
@@ -204,7 +228,7 @@ func (s *paceState) summary(of omission) {
 
 const leftOutText = "lines were left out of the log"
 
-// close writes what was left out and not told yet, and has no more told.
+// close writes what was left out and not told yet, and has no more told. It waits for a summary that is being written.
 func (s *paceState) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -214,5 +238,6 @@ func (s *paceState) close() {
 	}
 	all := s.takeLocked()
 	s.mu.Unlock()
+	s.telling.Wait()
 	s.write(all)
 }

@@ -220,6 +220,74 @@ func TestTheLogIsBounded(t *testing.T) {
 	})
 }
 
+// Callbacks that panic write their stacks while there is room, and in any case that they panicked.
+func TestStacksAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, j, flush := newLog()
+		defer flush()
+		const minutes, texts = 3, 5
+		said, size := 0, 0
+		for range minutes * 60 {
+			for i := range 100 {
+				log.With("id", "1-2").Error(fmt.Sprint("panic ", i%texts), "panic", "a", "stack", strings.Repeat("x", 64<<10))
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if size == 0 && !strings.Contains(j.text.String(), strings.Repeat("x", longestStack)) {
+				t.Error("the first stack is not written")
+			}
+			lines, n := j.take(t)
+			size += n
+			for _, l := range lines {
+				if l.Msg != leftOutText {
+					said++
+				}
+			}
+		}
+		if size > 1_000_000*minutes {
+			t.Errorf("in %d minutes %d bytes are written", minutes, size)
+		}
+		if said < texts*minutes*60 {
+			t.Errorf("%d panics are told in %d minutes", said, minutes)
+		}
+		t.Logf("%d bytes and %d panics a minute", size/minutes, said/minutes)
+	})
+}
+
+// stuck is a log whose writes wait.
+type stuck struct{ begun, release chan struct{} }
+
+func (s stuck) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(leftOutText)) {
+		s.begun <- struct{}{}
+		<-s.release
+	}
+	return len(line), nil
+}
+
+// The end waits for a summary that is being written.
+func TestTheEndWaitsForASummary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := Defaults()
+		out := stuck{make(chan struct{}), make(chan struct{})}
+		log, flush := set.Logger(out)
+		for range lineBurst + 1 {
+			log.Info("flood")
+		}
+		<-out.begun
+		ended := make(chan struct{})
+		go func() { flush(); close(ended) }()
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("it does not wait")
+		default:
+		}
+		close(out.release)
+		<-ended
+	})
+}
+
 // Attributes and groups of a logger are written, and it is paced with the others.
 func TestPaceIsShared(t *testing.T) {
 	log, j, flush := newLog()
@@ -271,7 +339,7 @@ func TestLevelsAndLongValues(t *testing.T) {
 	log.Warn("text", "path", strings.Repeat("é", 5000), "error", errors.New(strings.Repeat("e", 5000)), "stack", strings.Repeat("s", 5000))
 	flush()
 	text := out.String()
-	if strings.Contains(text, "unseen") || len(text) > 5000+3*longestValue || strings.Count(text, "…") != 2 || !strings.Contains(text, "(10000 bytes)") || strings.Contains(text, `\x`) {
+	if strings.Contains(text, "unseen") || len(text) > 5000+3*longestValue || !strings.Contains(text, strings.Repeat("s", 5000)) || strings.Count(text, "…") != 2 || !strings.Contains(text, "(10000 bytes)") || strings.Contains(text, `\x`) {
 		t.Errorf("%d bytes: %.200s", len(text), text)
 	}
 	if log.Enabled(context.Background(), slog.LevelInfo) {
