@@ -90,5 +90,5 @@ func (set *Settings) limitFlags(f *flagSet) {
 // logFlags say what is logged, and how.
 func (set *Settings) logFlags(f *flagSet) {
 	f.StringVar(&set.Log, f.name("log", "LOG"), set.Log, "`form` of the log: text or json")
-	f.TextVar(&set.LogLevel, f.name("log-level", "LOG_LEVEL"), set.LogLevel, "lowest `level` that is logged: debug, info, warn or error")
+	f.Var((*level)(&set.LogLevel), f.name("log-level", "LOG_LEVEL"), "lowest `level` that is logged: debug, info, warn or error")
 }

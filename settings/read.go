@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"slices"
+	"strings"
 )
 
 // Read reads the settings: a flag wins over its environment variable, which wins over the default. An error is one line
@@ -16,37 +19,87 @@ func Read(args []string, getenv func(string) string, out io.Writer) (Settings, e
 	if errors.Is(err, flag.ErrHelp) {
 		flags.usage(out)
 	}
+	if text, ok := strings.CutSuffix(fmt.Sprint(err), ": parse error"); ok {
+		name := text[strings.LastIndex(text, " -")+len(" -"):]
+		err = fmt.Errorf("%s: %w", text, explain(flags.Lookup(name), err))
+	}
 	if err != nil {
 		return set, fmt.Errorf("%w (-h lists the settings)", err)
 	}
 	if flags.NArg() > 0 {
 		return set, fmt.Errorf("unexpected argument %q (-h lists the settings)", flags.Arg(0))
 	}
-	if err := flags.readEnvironment(getenv); err != nil {
+	fromEnvironment, err := flags.readEnvironment(getenv)
+	if err != nil {
 		return set, err
 	}
-	return set, set.check()
+	return set, nameVariables(set.check(), fromEnvironment)
 }
 
-// readEnvironment sets the flags that were not given from their environment variables, in the order of their names.
-func (f *flagSet) readEnvironment(getenv func(string) string) error {
-	given := map[string]bool{}
+// nameVariables adds to an error, which names flags, where those were set from: flags are environment variables' names, by
+// flag.
+func nameVariables(err error, flags map[string]string) error {
+	if err == nil {
+		return nil
+	}
+	var from []string
+	for _, word := range strings.FieldsFunc(err.Error(), func(r rune) bool { return r == ' ' || r == ',' || r == ':' }) {
+		name, isFlag := strings.CutPrefix(word, "-")
+		if variable := flags[name]; isFlag && variable != "" && !slices.Contains(from, variable) {
+			from = append(from, variable)
+		}
+	}
+	if len(from) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (set by %s in the environment)", err, strings.Join(from, ", "))
+}
+
+// readEnvironment sets the flags that were not given from their environment variables, in the order of their names, and
+// returns which variable set which flag.
+func (f *flagSet) readEnvironment(getenv func(string) string) (variables map[string]string, failed error) {
+	given, variables := map[string]bool{}, map[string]string{}
 	f.Visit(func(one *flag.Flag) { given[one.Name] = true })
-	var failed error
 	f.VisitAll(func(one *flag.Flag) {
 		variable := f.env[one.Name]
 		value := getenv(variable)
 		if variable == "" || value == "" || given[one.Name] || failed != nil {
 			return
 		}
-		if variable == "PORT" {
-			value = ":" + value
-		}
-		if err := f.Set(one.Name, value); err != nil {
-			failed = fmt.Errorf("invalid value %q in the environment variable %s: %w", getenv(variable), variable, err)
+		variables[one.Name] = variable
+		if err := f.setFrom(one, variable, value); err != nil {
+			failed = fmt.Errorf("invalid value %q in the environment variable %s: %w", value, variable, err)
 		}
 	})
-	return failed
+	return variables, failed
+}
+
+// setFrom sets a flag from an environment variable.
+func (f *flagSet) setFrom(one *flag.Flag, variable, value string) error {
+	if variable == "PORT" {
+		if _, err := net.LookupPort("tcp", value); err != nil {
+			return errors.New("want a port, such as 3000")
+		}
+		value = ":" + value
+	}
+	return explain(one, f.Set(one.Name, value))
+}
+
+// explain says what a value has to be where the package flag says only that it cannot read it.
+func explain(one *flag.Flag, err error) error {
+	getter, ok := one.Value.(flag.Getter)
+	if err == nil || !ok {
+		return err
+	}
+	switch getter.Get().(type) {
+	case bool:
+		return errors.New("want true or false")
+	case int:
+		return errors.New("want a whole number")
+	case float64:
+		return errors.New("want a number")
+	}
+	return err
 }
 
 func (f *flagSet) usage(out io.Writer) {

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -101,5 +102,17 @@ func (s *syncTime) Set(text string) error {
 		return errors.New("want always, or a time from 10ms to 1h, such as 1s")
 	}
 	*s = syncTime(d)
+	return nil
+}
+
+// level is one of log/slog, written in small letters.
+type level slog.Level
+
+func (l *level) String() string { return strings.ToLower(slog.Level(*l).String()) }
+
+func (l *level) Set(text string) error {
+	if (*slog.Level)(l).UnmarshalText([]byte(text)) != nil {
+		return errors.New("want debug, info, warn or error")
+	}
 	return nil
 }
