@@ -79,3 +79,31 @@ func TestLinesOfAConnectionHaveItsID(t *testing.T) {
 		t.Errorf("%s is closed as %s", id, got)
 	}
 }
+
+// So has a line on a request, by the id that its answer has, which no client chooses.
+func TestLinesOfARequestHaveItsID(t *testing.T) {
+	p := startProgram(t)
+	ana := signIn(t, p.url, "ana")
+	seen := map[string]bool{}
+	for range 2 {
+		req, err := http.NewRequest("POST", p.url+"/chat/lobby/messages", strings.NewReader("no JSON"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + ana.token}, "X-Request-Id": {"chosen"}}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		id := res.Header.Get("X-Request-Id")
+		if len(id) < 10 || seen[id] {
+			t.Errorf("an answer has the id %q", id)
+		}
+		seen[id] = true
+		p.log.find(t, " id="+id+" ")
+	}
+	if strings.Contains(p.log.String(), "chosen") {
+		t.Error("a client's own id is in the log")
+	}
+}

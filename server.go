@@ -201,7 +201,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		Adapter:  s.nodes.Adapter(),
 		Journal:  s.nodes.Journal(),
 	})
-	e.Use(middleware.Recover(), web.BodyInTime, web.AnswerInTime(set.AnswerTime))
+	e.Use(web.RequestID, middleware.Recover(), web.BodyInTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
