@@ -179,7 +179,10 @@ func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 
 func TestBusyConnectionsStay(t *testing.T) {
 	b := bound(t, ConnLimits{Most: 4, MostAddress: 2}, nil)
-	busy := []*client{b.busy(one), b.busy(one)}
+	again := b.idle(one)
+	again.send("/wait")
+	b.await(http.StateActive)
+	busy := []*client{again, b.busy(one)}
 	if !b.dial(one).isClosed() {
 		t.Error("a third connection of an address is taken")
 	}
