@@ -31,7 +31,7 @@ func TestHead(t *testing.T) {
 	p := startProgram(t)
 	for path, want := range map[string]int{
 		"/": 200, "/chat": 200, "/chat/kitchen": 200, "/rooms": 200, "/style.css": 200, "/local.js": 200, "/healthz": 200, "/readyz": 200, "/metrics": 200,
-		"/nowhere": 404, "/chat/Kitchen": 404, "/session": 401, "/chat/lobby/messages": 401,
+		"/nowhere": 404, "/chat/Kitchen": 404, "/session": 401, "/chat/lobby/messages": 401, "/ws": 426,
 	} {
 		res, body := ask(t, "HEAD", p.url+path, nil)
 		if res.StatusCode != want || len(body) != 0 {

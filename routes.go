@@ -15,41 +15,35 @@ import (
 
 // routes is every URL the server answers on -addr, but for those below /socket.io/, which socketio.New mounts.
 func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error {
-	getAndHead(e, "/", pages.Show("index")) // the first lesson's page
-	getAndHead(e, "/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
+	e.GET("/", pages.Show("index")) // the first lesson's page
+	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
 	paced := ws.RouteConfig{MessageRate: s.messageRate}
 	s.app.WSWithConfig("/ws", reply, paced)                                    // the first lesson: answers each message
 	s.app.WS("/ws/echo", echoBack)                                             // sends each message back
 	everyone := s.app.WSWithConfig("/ws/broadcast", broadcast(s.nodes), paced) // sends each message to everyone
 
-	c := s.chat                                                                         // lessons 3 to 5
-	getAndHead(e, "/chat", pages.Show("chat"))                                          // room lobby
-	getAndHead(e, "/chat/:room", pages.Show("chat"), chat.RequireRoom)                  // any room
-	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                       // a name gets a session
-	getAndHead(e, "/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession) // whose it is
-	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())                    // which ends, on all nodes
-	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession)       // a session gets tickets
+	c := s.chat                                                                   // lessons 3 to 5
+	e.GET("/chat", pages.Show("chat"))                                            // room lobby
+	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
+	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
+	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose it is
+	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())              // which ends, on all nodes
+	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
-	getAndHead(e, "/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
-	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)            // a script's or a backend's
+	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
+	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)    // a script's or a backend's
 
-	getAndHead(e, "/rooms", pages.Show("rooms")) // lesson 6; its socket is /socket.io/
-	rooms.Serve(s.io, "/", "/garden")            // two namespaces with events, announcements, counts and rooms
+	e.GET("/rooms", pages.Show("rooms")) // lesson 6; its socket is /socket.io/
+	rooms.Serve(s.io, "/", "/garden")    // two namespaces with events, announcements, counts and rooms
 
-	getAndHead(e, "/healthz", echo.WrapHandler(web.Live()))        // the process is alive
-	getAndHead(e, "/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs
+	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive
+	e.GET("/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs
 	if withMetrics {
-		getAndHead(e, "/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
+		e.GET("/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
 	}
 
 	return s.nodes.Hear(everyone) // what is said in /ws/broadcast on other nodes
-}
-
-// getAndHead answers GET, and HEAD as GET but without a body, which net/http leaves out.
-func getAndHead(e *echo.Echo, path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) {
-	e.GET(path, h, m...)
-	e.HEAD(path, h, m...)
 }
 
 // gzip compresses what a browser keeps; not a part of it, as parts of it cannot be put together.

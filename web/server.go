@@ -46,7 +46,7 @@ func Listen(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("cannot listen on %s (%s): %w", cfg.Addr, cfg.Flag, err)
 	}
 	s := &Server{listener: listener, http: &http.Server{
-		Handler:           cfg.Handler,
+		Handler:           headAsGet(cfg.Handler),
 		TLSConfig:         cfg.TLS,
 		ReadHeaderTimeout: settings.HeaderTime,
 		ReadTimeout:       cfg.ReadTimeout,
