@@ -549,7 +549,7 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a recovery without end", "-recovery 100h", nil, 2, "-recovery"},
 		{"a ping too often", "-ping 1ms", nil, 2, "too short"},
 		{"a bad environment", "", map[string]string{"PING_INTERVAL": "often"}, 2, "PING_INTERVAL"},
-		{"a bad port", "", map[string]string{"PORT": "99999"}, 2, ":99999"},
+		{"a bad port", "", map[string]string{"PORT": "99999"}, 2, `"99999" in the environment variable PORT`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
