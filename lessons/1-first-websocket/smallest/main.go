@@ -2,6 +2,12 @@
 package main
 
 import (
+	"context"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+
 	"github.com/labstack/echo/v4"
 
 	"echows/ws"
@@ -16,5 +22,14 @@ func main() {
 		})
 		return nil
 	})
-	e.Logger.Fatal(e.Start(":3000"))
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, func() { // Ctrl-C: everybody is told, with 1012, and comes back later
+		app.Shutdown(context.Background())
+		e.Close()
+	})
+	if err := e.Start(":3000"); err != http.ErrServerClosed {
+		log.Fatal(err)
+	}
 }
