@@ -159,13 +159,13 @@ func (c *Chat) Messages(ctx echo.Context) error {
 		return err
 	}
 	defer turn.end()
-	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit)
-	if err != nil {
-		return c.unavailable(ctx, err)
-	}
 	bytes := pageBytes
 	if c.answering.Load() > manyBytes {
 		bytes = shortBytes
+	}
+	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit, bytes)
+	if err != nil {
+		return c.unavailable(ctx, err)
 	}
 	data := olderFrame(rememberAll(messages), bytes) // and messages is not held while that is written
 	c.answering.Add(int64(len(data)))
@@ -207,18 +207,13 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 }
 
 // older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded
-// or lost.
-func (c *Chat) older(ctx context.Context, room string, before uint64, limit int) ([]Message, error) {
+// or lost. It returns the newest of them, oldest first: limit at most, and few that do not fit into an answer of so many bytes.
+func (c *Chat) older(ctx context.Context, room string, before uint64, limit, bytes int) ([]Message, error) {
 	entries, err := c.entries.Before(ctx, room, before, limit)
 	if err != nil {
 		return nil, err
 	}
-	messages := []Message{} // an array on the wire, also where it is empty
-	for _, e := range entries {
-		if m, err := decodeStored(e); err == nil {
-			messages = append(messages, m)
-		}
-	}
+	messages, all := decodeNewest(entries, bytes)
 	if c.archive == nil {
 		return messages, nil
 	}
@@ -229,13 +224,35 @@ func (c *Chat) older(ctx context.Context, room string, before uint64, limit int)
 	if err != nil { // the next page will say so
 		c.noDatabase(ctx, room, err)
 	}
-	messages = merge(archived, messages)
+	messages = merge(archived, messages, all)
 	return messages[max(0, len(messages)-limit):], nil
 }
 
-// merge merges a room's messages from two places, in order, each once.
-func merge(a, b []Message) []Message {
-	all := append(a, b...)
-	slices.SortStableFunc(all, func(a, b Message) int { return cmp.Compare(a.Seq, b.Seq) })
-	return slices.CompactFunc(all, func(a, b Message) bool { return a.Seq == b.Seq })
+// decodeNewest decodes the newest entries, until they have so many bytes, and reports whether these are all. Decoding
+// takes most of the time of an answer, so what would not fit is left.
+func decodeNewest(entries []broker.Entry, bytes int) (messages []Message, all bool) {
+	messages = []Message{} // an array on the wire, also where it is empty
+	for _, e := range slices.Backward(entries) {
+		if bytes <= 0 && len(messages) > 0 {
+			slices.Reverse(messages)
+			return messages, false
+		}
+		if m, err := decodeStored(e); err == nil {
+			messages = append(messages, m)
+		}
+		bytes -= len(e.Data)
+	}
+	slices.Reverse(messages)
+	return messages, true
+}
+
+// merge merges a room's messages from the database and from the stream, in order, each once. Unless those of the stream
+// are all that it has, the database's before them are left out: a message between could be missing.
+func merge(archived, streamed []Message, all bool) []Message {
+	if !all {
+		archived = slices.DeleteFunc(archived, func(m Message) bool { return m.Seq < streamed[0].Seq })
+	}
+	messages := append(archived, streamed...)
+	slices.SortStableFunc(messages, func(a, b Message) int { return cmp.Compare(a.Seq, b.Seq) })
+	return slices.CompactFunc(messages, func(a, b Message) bool { return a.Seq == b.Seq })
 }

@@ -1,0 +1,68 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"echows/broker"
+)
+
+// An answer has the newest messages, without a hole, and does not decode what does not fit into it.
+func TestDecodeNewest(t *testing.T) {
+	var entries []broker.Entry
+	for seq := range uint64(5) {
+		data := `{"id":"` + strings.Repeat("x", int(seq)+1) + `","from":"ana","text":"` + strings.Repeat("y", 100) + `","at":"2026-01-02T03:04:05Z"}`
+		entries = append(entries, broker.Entry{Seq: seq + 1, Data: []byte(data)})
+	}
+	each := len(entries[4].Data)
+	for _, c := range []struct {
+		bytes int
+		want  []uint64
+	}{
+		{0, []uint64{5}},
+		{1, []uint64{5}},
+		{each + 1, []uint64{4, 5}},
+		{2 * each, []uint64{3, 4, 5}},
+		{4 * each, []uint64{1, 2, 3, 4, 5}},
+		{1 << 20, []uint64{1, 2, 3, 4, 5}},
+	} {
+		messages, all := decodeNewest(entries, c.bytes)
+		if got := seqs(messages); !slices.Equal(got, c.want) || all != (len(c.want) == 5) {
+			t.Errorf("%d bytes: %v, all %v; want %v", c.bytes, got, all, c.want)
+		}
+	}
+	if messages, all := decodeNewest(nil, 0); messages == nil || len(messages) > 0 || !all {
+		t.Errorf("of none: %v, %v", messages, all)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	of := func(seqs ...uint64) (messages []Message) {
+		for _, seq := range seqs {
+			messages = append(messages, Message{Seq: seq})
+		}
+		return messages
+	}
+	for _, c := range []struct {
+		archived, streamed []Message
+		all                bool
+		want               []uint64
+	}{
+		{of(1, 2, 3), of(3, 4), true, []uint64{1, 2, 3, 4}},
+		{of(1, 2, 3), of(), true, []uint64{1, 2, 3}},
+		{of(1, 2, 5), of(4, 6), false, []uint64{4, 5, 6}}, // 3 is in the stream, and was not decoded
+		{of(), of(4, 6), false, []uint64{4, 6}},
+	} {
+		if got := seqs(merge(c.archived, c.streamed, c.all)); !slices.Equal(got, c.want) {
+			t.Errorf("%v and %v: %v, want %v", seqs(c.archived), seqs(c.streamed), got, c.want)
+		}
+	}
+}
+
+func seqs(messages []Message) (all []uint64) {
+	for _, m := range messages {
+		all = append(all, m.Seq)
+	}
+	return all
+}
