@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,6 +28,10 @@ const (
 	perSecond = 20   // events of one visitor; in bursts of twice as many
 	ofAddress = 200  // events of all visitors from one address together, since many people hear each; in bursts of twice as many
 )
+
+// pause is how long nothing more is read of a visitor who sends too much. A refusal costs about as much as an event, so
+// refusals have to be few, too.
+const pause = time.Second / perSecond
 
 // said is a message to a namespace, or to one of its rooms.
 type said struct {
@@ -118,7 +123,9 @@ type asked struct {
 func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	return func(e socketio.Event) error {
 		if !v.mayGoOn() {
-			return e.Ack(tooMany)
+			err := e.Ack(tooMany)
+			v.pause()
+			return err
 		}
 		var a asked
 		if err := e.Decode(&a); err != nil {
@@ -138,6 +145,14 @@ func (v *visitor) mayGoOn() bool {
 	}
 	ok, err := v.networks.Allow(v.network)
 	return ok && err == nil
+}
+
+// pause keeps the visitor's next events waiting.
+func (v *visitor) pause() {
+	select {
+	case <-time.After(pause):
+	case <-v.socket.Context().Done():
+	}
 }
 
 func (v *visitor) say(a asked) error {
