@@ -40,20 +40,23 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "broadcast-unread",
 	What:  "ten connections send 256 KiB again and again to /ws/broadcast, where 200 members never read",
-	Limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 96 MiB of all connections",
+	Limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter",
 	run: func(a *attacker) {
-		go a.each(200, func(int) error {
-			return a.opened("/ws/broadcast", func(*websocket.Conn) error {
-				<-a.ctx.Done()
-				return nil
-			})
-		})
+		go a.unread(200, "/ws/broadcast")
 		a.floodSockets(10, "/ws/broadcast", bytes.Repeat(small, 4096))
+	},
+}, {
+	Name:  "broadcast-small",
+	What:  "two connections send 64 bytes as quickly as they can to /ws/broadcast, where 1,000 members never read",
+	Limit: "the same; `-message-rate`, 1,000 a second of one connection",
+	run: func(a *attacker) {
+		go a.unread(1000, "/ws/broadcast")
+		a.floodSockets(2, "/ws/broadcast", small)
 	},
 }, {
 	Name:  "echo-unread",
 	What:  "200 connections send 1 MB again and again to /ws/echo, and never read",
-	Limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 96 MiB of all connections",
+	Limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter",
 	run: func(a *attacker) {
 		a.each(200, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
@@ -68,7 +71,7 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "fragments",
 	What:  "400 connections send 1 MB of a message that does not end",
-	Limit: "`ws.Config.MaxBuffered`, 96 MiB of all connections; `MessageTimeout`",
+	Limit: "`ws.Config.MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter; `MessageTimeout`",
 	run: func(a *attacker) {
 		a.each(400, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
@@ -81,6 +84,16 @@ var socketAttacks = []Attack{{
 		})
 	},
 }}
+
+// unread has connections to a route that never read.
+func (a *attacker) unread(connections int, path string) {
+	a.each(connections, func(int) error {
+		return a.opened(path, func(*websocket.Conn) error {
+			<-a.ctx.Done()
+			return nil
+		})
+	})
+}
 
 // floodSockets has connections to a route send the same text again and again.
 func (a *attacker) floodSockets(connections int, path string, text []byte) {
