@@ -75,11 +75,11 @@ func (b *Budget) addLocked(address string, n int) {
 	}
 }
 
-// IsFull reports whether there is no more room for an address.
-func (b *Budget) IsFull(address string) bool {
+// Fits reports whether there is room for n more bytes of an address, for which Take could still be too late.
+func (b *Budget) Fits(address string, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used >= b.most || b.of[address] >= Part(b.most)
+	return b.used+int64(n) <= b.most && b.of[address]+int64(n) <= Part(b.most)
 }
 
 // Used returns how many bytes are counted.

@@ -15,14 +15,14 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%s takes %d: %v", c.address, c.n, got)
 		}
 	}
-	if !b.IsFull("a") || b.IsFull("d") || b.Used() != 99 {
-		t.Errorf("a %v, d %v, %d", b.IsFull("a"), b.IsFull("d"), b.Used())
+	if b.Fits("a", 1) || !b.Fits("a", 0) || !b.Fits("d", 1) || b.Fits("d", 2) || b.Used() != 99 {
+		t.Errorf("a %v, d %v, %d", b.Fits("a", 1), b.Fits("d", 1), b.Used())
 	}
 	if all, address := b.Refused(); all != 1 || address != 2 {
 		t.Errorf("%d and %d were refused", all, address)
 	}
 	b.Add("d", 30)
-	if !b.IsFull("f") || b.Take("f", 1) {
+	if b.Fits("f", 1) || b.Take("f", 1) {
 		t.Error("f finds room where there is none")
 	}
 	if why := b.Try("f", 1); why != All {

@@ -167,7 +167,7 @@ func (s *Session) pushLocked(p packet) {
 
 // mostQueuedLocked returns how many bytes may wait to be polled.
 func (s *Session) mostQueuedLocked() int {
-	if s.queued >= freeBytes && s.server.buffered.IsFull(s.holding.address) {
+	if s.queued >= freeBytes && !s.server.buffered.Fits(s.holding.address, 1) {
 		return min(s.server.config.MaxQueue, freeBytes)
 	}
 	return s.server.config.MaxQueue

@@ -27,7 +27,7 @@ var buffers = sync.Pool{New: func() any { return &buffer{p: make([]byte, 0, buff
 func (c *Conn) takeBuffer() *buffer {
 	b := buffers.Get().(*buffer)
 	b.conn = c
-	if n := cap(b.p); n > bufferFree && b.charge(n) != nil {
+	if n := cap(b.p); n > bufferFree && !b.chargeIfFits(n) {
 		b.p = make([]byte, 0, bufferSize) // there is no room for the large one, which is garbage
 	}
 	return b
@@ -66,9 +66,10 @@ func (b *buffer) shrink() {
 		return
 	}
 	small := append(make([]byte, 0, len(b.p)), b.p...)
-	b.uncharge()
 	if n := cap(small); n > bufferFree {
-		b.charge(n) // of what was given back just now
+		b.recharge(min(n, b.charged))
+	} else {
+		b.uncharge()
 	}
 	if n := cap(b.p); n >= bufferSize && n <= bufferKeep {
 		buffers.Put(&buffer{p: b.p[:0]})
@@ -92,10 +93,19 @@ func (b *buffer) charge(size int) *wire.CloseError {
 	return nil
 }
 
-func (b *buffer) uncharge() {
-	if b.charged > 0 {
-		b.conn.engine.Buffers.Add(b.conn.handler.Address(), -b.charged)
-		b.charged = 0
+// chargeIfFits is charge for what can be done without: nobody is refused anything.
+func (b *buffer) chargeIfFits(size int) bool {
+	budget := b.conn.engine.Buffers
+	return budget == nil || budget.Fits(b.conn.handler.Address(), size) && b.charge(size) == nil
+}
+
+func (b *buffer) uncharge() { b.recharge(0) }
+
+// recharge makes b's charge a smaller one.
+func (b *buffer) recharge(size int) {
+	if b.charged > size {
+		b.conn.engine.Buffers.Add(b.conn.handler.Address(), size-b.charged)
+		b.charged = size
 	}
 }
 
