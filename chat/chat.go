@@ -109,6 +109,7 @@ type Chat struct {
 
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
+	addressReads *middleware.RateLimiterMemoryStore // by address, of parts of answers
 	answers      *gate
 	refusals     rate.Sometimes // log lines
 	warnings     sync.Map       // by what they say: *rate.Sometimes
@@ -150,6 +151,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),
+		addressReads: limiter(cfg.Limits.Connects, 10),
 		answers:      newGate(answersAtOnce, addressAnswers),
 		refusals:     someRefusals(),
 	}

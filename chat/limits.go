@@ -23,6 +23,7 @@ const (
 	answersAtOnce  = 64              // answers with older messages that are read at once
 	addressAnswers = 8               // and those of one address, until they are written
 	answerPatience = 5 * time.Second // that one waits for its turn
+	answerPart     = 32 << 10        // bytes of an answer that count as one more read of its address
 )
 
 // LimitSessions bounds the sessions that one address may begin.

@@ -154,6 +154,10 @@ func (c *Chat) Messages(ctx echo.Context) error {
 		}
 		limit = n
 	}
+	address := ws.AddressOf(ctx)
+	if !allows(c.addressReads, address) {
+		return c.tooMany(ctx, limitReads, "too many messages for this address")
+	}
 	turn, err := c.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -168,6 +172,9 @@ func (c *Chat) Messages(ctx echo.Context) error {
 		return c.unavailable(ctx, err)
 	}
 	data := olderFrame(rememberAll(messages), bytes) // and messages is not held while that is written
+	for range len(data) / answerPart {               // most of the work is that of long answers
+		allows(c.addressReads, address)
+	}
 	c.answering.Add(int64(len(data)))
 	defer c.answering.Add(-int64(len(data)))
 	turn.pass()

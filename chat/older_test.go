@@ -1,6 +1,9 @@
 package chat
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +37,37 @@ func TestDecodeNewest(t *testing.T) {
 	}
 	if messages, all := decodeNewest(nil, 0); messages == nil || len(messages) > 0 || !all {
 		t.Errorf("of none: %v, %v", messages, all)
+	}
+}
+
+// Long answers count as several, so one address reads a few of them a second.
+func TestLongAnswersCountMore(t *testing.T) {
+	c, _ := openChat(t, t.TempDir(), Config{Limits: Limits{Connects: 1}}) // in bursts of ten
+	c.app.Echo().GET("/chat/:room/messages", c.Messages)
+	store(t, c, "lobby", 100, func() int { return 1900 })
+	ask := func(address string, limit int) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", fmt.Sprint("/chat/lobby/messages?limit=", limit), nil)
+		r.RemoteAddr = address + ":80"
+		w := httptest.NewRecorder()
+		c.app.Echo().ServeHTTP(w, r)
+		return w
+	}
+	for _, limit := range []int{1, 1, 100} { // 1, 1, and 1 with 6 more
+		if w := ask("192.0.2.1", limit); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	for i := 0; ; i++ {
+		w := ask("192.0.2.1", 1)
+		if w.Code == http.StatusTooManyRequests {
+			break
+		}
+		if i == 5 {
+			t.Fatal("long answers cost as much as short ones")
+		}
+	}
+	if w := ask("192.0.2.2", 100); w.Code != http.StatusOK {
+		t.Errorf("another address: %d %s", w.Code, w.Body)
 	}
 }
 

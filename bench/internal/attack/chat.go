@@ -97,7 +97,7 @@ var chatAttacks = []Attack{{
 }, {
 	Name:  "answers",
 	What:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
-	Limit: "`-address-rate`, 50 reads a second of one address; 8 answers to it under way, of 256 KiB; a minute for each",
+	Limit: "`-address-rate`, 50 reads a second of one address, one more for each 32 KiB; 8 answers to it under way, of 256 KiB; a minute for each",
 	run: func(a *attacker) {
 		a.fill(200, strings.Repeat("語", 2000))
 		token, err := a.Token(a.ctx, "bad")
