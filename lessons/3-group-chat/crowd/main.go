@@ -59,13 +59,15 @@ func run(ctx context.Context, args []string) error {
 		defer s.Close(ws.CloseGoingAway, "")
 	}
 	var all []*listener
+	var sockets []*ws.Socket
+	defer func() { leave(sockets) }()
 	for range listeners {
 		l := &listener{want: *count, welcome: make(chan struct{}), done: make(chan struct{})}
 		s, err := join(ctx, url, l.welcome, l.listen)
 		if err != nil {
 			return err
 		}
-		defer s.Close(ws.CloseNormal, "")
+		sockets = append(sockets, s)
 		all = append(all, l)
 	}
 
@@ -74,7 +76,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer poster.Close(ws.CloseNormal, "") // not before all is heard: a server may give up what it has not read of who left
+	sockets = append(sockets, poster) // it stays until all is heard: a server may drop what it has not read of a member that left
 	var silence time.Duration
 	for _, l := range all {
 		if err := l.wait(ctx); err != nil {
@@ -105,6 +107,16 @@ func join(ctx context.Context, url string, welcome <-chan struct{}, h func(*ws.S
 	}
 	s.Close(ws.CloseNormal, "")
 	return nil, err
+}
+
+// leave closes sockets, and waits until the server has said goodbye to each, so that its log has 1000 for them.
+func leave(sockets []*ws.Socket) {
+	for _, s := range sockets {
+		s.Close(ws.CloseNormal, "")
+	}
+	for _, s := range sockets {
+		<-s.Done()
+	}
 }
 
 // post posts all texts as one more member, and returns when they are on their way.
