@@ -10,7 +10,7 @@ import (
 	"echows/ws"
 )
 
-// A browser may send a long message in fragments: the first has the opcode, the last says FIN.
+// A client may send a long message in fragments: the first has the opcode, and only the last has FIN.
 func TestAFragmentedMessageArrivesAsTwo(t *testing.T) {
 	address, _ := serveXNet(t)
 	x := open(t, address)
@@ -25,7 +25,7 @@ func TestAFragmentedMessageArrivesAsTwo(t *testing.T) {
 	w.wants("text Hello")
 }
 
-// Who ends a connection says why, and the other side repeats it. That is how both know that it was no accident.
+// The side that closes a connection says why, and the other side repeats the code, so that both know that it was no accident.
 func TestACloseCodeIsLost(t *testing.T) {
 	const enough = "\x0f\xa0enough" // 4000
 
@@ -40,7 +40,7 @@ func TestACloseCodeIsLost(t *testing.T) {
 	w.wants("close 4000", "the end")
 }
 
-// What is not UTF-8 is no text, and a browser that gets it has to close. So one client ends the connections of all.
+// Text that is not UTF-8 makes every browser that gets it close. So one client can end the connections of all.
 func TestBadTextReachesEveryone(t *testing.T) {
 	address, _ := serveXNet(t)
 	good, bad := open(t, address), open(t, address)
@@ -57,8 +57,8 @@ func TestBadTextReachesEveryone(t *testing.T) {
 	good.wants("text all is well")
 }
 
-// A browser sends the Origin of the page that connects. Whoever does not look at it serves the pages of others, with the cookies
-// of the people who look at them.
+// A browser sends the Origin of the page that connects. A server that does not check it serves foreign pages, with the cookies
+// of the people who look at these.
 func TestAForeignPageGetsIn(t *testing.T) {
 	address, _ := serveXNet(t)
 	if _, status := shake(t, address, "http://evil.example"); status != http.StatusSwitchingProtocols {
@@ -70,7 +70,7 @@ func TestAForeignPageGetsIn(t *testing.T) {
 	}
 }
 
-// A laptop that is closed sends nothing, not even an end. Without pings nobody asks, and the connection stays for ever.
+// A laptop that is closed sends nothing more, not even a close frame. Without pings nobody asks, and the connection stays for ever.
 func TestTheDeadStay(t *testing.T) {
 	address, r := serveXNet(t)
 	x := open(t, address)
@@ -98,8 +98,8 @@ func (r *room) len() int {
 	return len(r.members)
 }
 
-// One who does not read fills the buffers between the server and him. Then the server's write waits, with the lock that all
-// need.
+// When a client does not read, the buffers between it and the server fill up. Then the server's write waits, while it holds the lock
+// that all need.
 func TestASlowReaderStopsEveryone(t *testing.T) {
 	const most = 300 // messages of 60 KiB: more than what all buffers on the way hold
 	long := strings.Repeat("a", 60<<10)
