@@ -21,7 +21,7 @@ func New() *echo.Echo {
 //
 //	{"add":2}        is answered with {"sum":2}
 //	{"add":40}       then with {"sum":42}
-//	what is no JSON  with {"error":"not JSON"}
+//	no JSON          with {"error":"not JSON"}
 //
 // A binary message closes the connection with 1003.
 func sum(s *ws.Socket, c echo.Context) error {
