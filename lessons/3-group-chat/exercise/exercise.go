@@ -9,7 +9,7 @@ import (
 	"echows/ws"
 )
 
-// New returns a server with a WebSocket for each room: /chat/kitchen, /chat/garden, and any other name.
+// New returns a server with a WebSocket for each room: /chat/kitchen, /chat/garden, or any other name.
 func New() *echo.Echo {
 	e := echo.New()
 	app := ws.New(e, ws.Config{})
@@ -17,8 +17,8 @@ func New() *echo.Echo {
 	return e
 }
 
-// room welcomes who joins with {"members":2}: how many the room has now, the newcomer too. It sends each text to everyone
-// in the same room, as it came, its sender too, and to nobody else. A text of more than 200 characters goes to nobody, and
+// room welcomes a new member with {"members":2}: how many the room has now, including the new one. It sends each text, as it came,
+// to everyone in the same room, including its sender, and to nobody else. A text of more than 200 characters goes to nobody, and
 // its sender gets {"error":"too long"}.
 func room(s *ws.Socket, c echo.Context) error {
 	// Yours to write. s.Param("room") is the name of the room, s.Route().Sockets() are the sockets of all rooms.
