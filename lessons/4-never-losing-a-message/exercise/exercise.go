@@ -3,7 +3,7 @@
 //	go test ./lessons/4-never-losing-a-message/exercise
 package exercise
 
-// Post is a message with its sender's id.
+// Post is a message with the id that its sender gave it.
 type Post struct {
 	ID   string
 	Text string
@@ -15,7 +15,7 @@ type Outbox struct {
 }
 
 // Connected is called when there is a connection, for the first time or again. send hands a post to it, and may fail, which
-// means that the connection is about to end. All that is not acknowledged is sent, in the order of Add.
+// means that the connection is about to end. Connected sends all posts that are not acknowledged, in the order of Add.
 func (o *Outbox) Connected(send func(Post) error) {
 }
 
@@ -27,11 +27,11 @@ func (o *Outbox) Disconnected() {
 func (o *Outbox) Add(p Post) {
 }
 
-// Acknowledged is called when the server has a post. It may come twice, and for ids that nobody knows.
+// Acknowledged is called when the server has acknowledged a post. That may happen twice, and for ids that nobody knows.
 func (o *Outbox) Acknowledged(id string) {
 }
 
-// Pending are the posts that are not acknowledged, in order.
+// Pending returns the posts that are not acknowledged, in order.
 func (o *Outbox) Pending() []Post {
 	return nil
 }
