@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"html/template"
+	"net"
 	"net/http"
 	"os"
 )
@@ -33,7 +34,11 @@ func main() {
 	}
 	addr, target := os.Args[1], os.Args[2]
 	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { page.Execute(w, target) })
-	fmt.Printf("kittens: http://localhost%s\n", addr)
-	fmt.Fprintln(os.Stderr, "evil:", http.ListenAndServe(addr, nil))
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		fmt.Printf("kittens: http://localhost%s\n", addr)
+		err = http.Serve(l, nil)
+	}
+	fmt.Fprintln(os.Stderr, "evil:", err)
 	os.Exit(1)
 }
