@@ -1,5 +1,5 @@
 // Command leader asks a NATS cluster which of its servers leads the stream of the chat, and prints the port where
-// that one listens for clients, such as :3004. What it asks are the servers in the environment variable NATS_URL.
+// that server listens for clients, such as :3004. The environment variable NATS_URL names the servers to ask.
 //
 //	go run ./lessons/signal kill $(go run ./lessons/7-more-than-one-machine/leader)
 package main
@@ -28,10 +28,11 @@ func main() {
 	fmt.Println(port)
 }
 
-// leader finds it. For some seconds after the last one died there is none; it asks until there is one, or ctx ends.
+// leader returns the leader's port. For some seconds after a leader's death there is none: it asks until there is one, or
+// ctx ends.
 func leader(ctx context.Context, urls string) (port string, err error) {
 	if urls == "" {
-		return "", errors.New("NATS_URL has to have the cluster's servers, with commas")
+		return "", errors.New("NATS_URL has to name the cluster's servers, separated by commas")
 	}
 	for {
 		name, err := ask(ctx, urls)
