@@ -42,7 +42,7 @@ func (r *Room) Tell(news any) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.members {
-		s.SendJSON(news) // Yours to mend: this makes JSON of it for each member.
+		s.SendJSON(news) // Yours to change: this makes JSON of the news again for each member.
 	}
 	return nil
 }

@@ -62,13 +62,13 @@ func TestOnce(t *testing.T) {
 		wants(t, came, `{"news":"tea is ready"}`)
 	}
 	if made := n.made.Load(); made != 1 {
-		t.Errorf("for %d members it was made into JSON %d times, and once is enough", len(members), made)
+		t.Errorf("for %d members the news was made into JSON %d times, want once", len(members), made)
 	}
 }
 
 func TestNoJSON(t *testing.T) {
 	_, room := New()
 	if err := room.Tell(make(chan int)); err == nil {
-		t.Error("a channel cannot be made into JSON, and Tell says nothing of it")
+		t.Error("a channel cannot be made into JSON, but Tell returns no error")
 	}
 }
