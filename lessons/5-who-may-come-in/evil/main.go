@@ -1,4 +1,4 @@
-// Command evil serves a page of somebody else, which reads what its visitors may read on your server:
+// Command evil serves somebody else's page. It reads from your server what its visitors may read there:
 //
 //	go run ./lessons/5-who-may-come-in/evil :3001 ws://localhost:3000/diary
 package main

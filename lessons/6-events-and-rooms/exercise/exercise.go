@@ -1,4 +1,4 @@
-// Package exercise is a classroom where one raises one's hand: server.mjs, ported. Make its test pass:
+// Package exercise is a classroom where pupils raise their hands: server.mjs, ported. Make its test pass:
 //
 //	go test ./lessons/6-events-and-rooms/exercise
 package exercise
@@ -24,7 +24,7 @@ func New() *echo.Echo {
 //	a client connects with {"name":…}, or is refused with "who are you?"
 //	"raise"  raises its hand, tells the others "raised" and its name, and is acknowledged with how many hands are up
 //	"lower"  lowers it, and is acknowledged
-//	"hint"   with a text is for all that have a hand up: "hint", the name, the text
+//	"hint"   with a text goes to everybody with a hand up, as "hint", the name and the text
 func classroom(n *socketio.Namespace) {
 	// Yours to write.
 }

@@ -1,4 +1,4 @@
-// A classroom, as one writes it on Node. Port it to Go, in exercise.go.
+// A classroom, for Node. Port it to Go, in exercise.go.
 import { Server } from "socket.io";
 
 const io = new Server(3000);

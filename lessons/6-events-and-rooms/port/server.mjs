@@ -1,4 +1,4 @@
-// A small Socket.IO server as one writes it on Node. main.go is the same in Go, in the same order.
+// A small Socket.IO server for Node. main.go is the same in Go, in the same order.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 

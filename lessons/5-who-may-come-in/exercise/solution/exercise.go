@@ -12,7 +12,7 @@ const (
 	mostTickets = 3 // of one person
 )
 
-// Tickets are those that were given out and are not used. Its methods may be called from any goroutine.
+// Tickets are the ones that were given out and not used yet. Its methods may be called from any goroutine.
 type Tickets struct {
 	mu    sync.Mutex        // guards the rest
 	valid map[string]ticket // by their secrets
@@ -23,7 +23,7 @@ type ticket struct {
 	until      time.Time
 }
 
-// Give returns a new ticket. It looks at all that there are, which is fine for some thousand.
+// Give returns a new ticket. It looks at all tickets, which is fine for some thousand.
 func (t *Tickets) Give(name, room string, now time.Time) (secret string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +47,7 @@ func (t *Tickets) Give(name, room string, now time.Time) (secret string, ok bool
 	return secret, true
 }
 
-// Use returns whose ticket it is, and uses it up.
+// Use returns the name of the ticket's owner. The ticket cannot be used again.
 func (t *Tickets) Use(secret, room string, now time.Time) (name string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

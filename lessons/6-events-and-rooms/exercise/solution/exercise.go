@@ -1,4 +1,4 @@
-// Package exercise is a classroom where one raises one's hand: server.mjs, ported. Make its test pass:
+// Package exercise is a classroom where pupils raise their hands: server.mjs, ported. Make its test pass:
 //
 //	go test ./lessons/6-events-and-rooms/exercise
 package exercise

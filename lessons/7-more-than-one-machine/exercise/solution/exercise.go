@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Ready returns those of the nodes, such as "127.0.0.1:3001", that answer GET /readyz with 200 before ctx ends, in
-// the order in which they were given. All are asked at the same time: one that is frozen takes as long as ctx lasts.
+// Ready returns the nodes, such as "127.0.0.1:3001", that answer GET /readyz with 200 before ctx ends, in the order
+// in which they were given. It asks all nodes at the same time, since a frozen one takes until ctx ends.
 func Ready(ctx context.Context, nodes []string) []string {
 	ok := make([]bool, len(nodes))
 	var asked sync.WaitGroup
