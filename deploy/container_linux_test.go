@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// As the container file has it, the program runs with nothing beside it, as nobody, where it can write to its data folder
-// only, and can be asked for its health. A root folder of its own stands for the container.
+// As in the container file, the program runs with nothing beside it, as an unprivileged user that can write only to the
+// data folder, and its health check works. A root folder of its own stands in for the container.
 func TestTheContainersRoot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may change the root folder")
@@ -25,7 +25,7 @@ func TestTheContainersRoot(t *testing.T) {
 	}
 	serve, check := command(t, string(text), `(?m)^ENTRYPOINT (\[.*\])`), command(t, string(text), `(?m)^\tCMD (\[.*\])`)
 	root := t.TempDir()
-	if err := os.Chmod(root, 0o755); err != nil { // for nobody, who has to pass
+	if err := os.Chmod(root, 0o755); err != nil { // so that the unprivileged user can enter
 		t.Fatal(err)
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s", "-o", filepath.Join(root, serve[0]), "..")
@@ -66,7 +66,7 @@ func TestTheContainersRoot(t *testing.T) {
 			t.Fatalf("the program ends: %v\n%s", err, log)
 		case <-ctx.Done():
 			t.Fatalf("it is not healthy: %v\n%s", err, out)
-		default: // and is asked again
+		default: // asked again
 		}
 	}
 	node.Process.Signal(syscall.SIGTERM)
@@ -74,7 +74,7 @@ func TestTheContainersRoot(t *testing.T) {
 		t.Errorf("it ends with %v\n%s", err, log)
 	}
 	if err := inside(ctx, check).Run(); err == nil {
-		t.Error("a node that has ended is healthy")
+		t.Error("the health check passes for a node that has ended")
 	}
 	if left, err := os.ReadDir(root); err != nil || len(left) != 2 {
 		t.Errorf("the root folder has %v, %v", left, err)

@@ -26,15 +26,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// What start starts takes posts through nginx, and still does when a node is killed; stop ends all of it, and what was
-// posted is there after the next start.
+// After start, posts work through nginx, even when a node is killed; stop ends everything, and the messages are there
+// after the next start.
 func TestLocal(t *testing.T) {
 	require(t, "ECHOWS_NGINX", "nginx", "/usr/sbin/nginx")
 	require(t, "ECHOWS_POSTGRES", "initdb", "/usr/lib/postgresql/*/bin/initdb")
 	require(t, "ECHOWS_NGINX", "curl")
 	top, err := os.MkdirTemp("", "echows-deploy")
 	if err == nil {
-		err = os.Chmod(top, 0o755) // as start drops from root to the user postgres, who has to pass
+		err = os.Chmod(top, 0o755) // start switches from root to the user postgres, which must be able to enter
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -63,12 +63,12 @@ func TestLocal(t *testing.T) {
 	url := fmt.Sprint("http://127.0.0.1:", ports[0])
 
 	run("start")
-	if out, err := script("start"); err == nil || !strings.Contains(out, "runs already") {
-		t.Errorf("a second start ends with %v and says %q", err, out)
+	if out, err := script("start"); err == nil || !strings.Contains(out, "is already running") {
+		t.Errorf("a second start ended with %v and %q", err, out)
 	}
 	post(t, url, "one")
 	kill(t, filepath.Join(folder, "node2.pid"))
-	for i := range 6 { // nginx sends them around
+	for i := range 6 { // nginx spreads them
 		post(t, url, fmt.Sprint("without the second node ", i))
 	}
 	run("stop")
@@ -89,7 +89,7 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-// require skips the test where a program is missing; where the variable says "required", as in CI, that fails.
+// require skips the test if a program is missing; if the variable is "required", as in CI, it fails the test instead.
 func require(t *testing.T, variable, name string, elsewhere ...string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err == nil {
@@ -106,7 +106,7 @@ func require(t *testing.T, variable, name string, elsewhere ...string) {
 	t.Skipf("no %s on this machine", name)
 }
 
-// freePorts are numbers in a row that nobody listens on, below those that systems give to connections.
+// freePorts returns consecutive ports that nobody listens on, below those that systems give to connections.
 func freePorts(t *testing.T, n int) (all []int) {
 	t.Helper()
 	for first := 20_000 + os.Getpid()%5000; len(all) < n; first++ {
@@ -121,7 +121,7 @@ func freePorts(t *testing.T, n int) (all []int) {
 	return all
 }
 
-// post posts as a new person, from which on some node there is one more session.
+// post posts as a new person, which begins a session on some node.
 func post(t *testing.T, url, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -133,7 +133,7 @@ func post(t *testing.T, url, text string) {
 	}
 }
 
-// seen is what someone who comes now sees first.
+// seen returns the history that a new client receives.
 func seen(t *testing.T, url string) (texts []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -160,7 +160,7 @@ func seen(t *testing.T, url string) (texts []string) {
 	return texts
 }
 
-// awaitRows waits until the table has so many messages.
+// awaitRows waits until the table has the given number of messages.
 func awaitRows(t *testing.T, folder string, port, want int) {
 	t.Helper()
 	password, err := os.ReadFile(filepath.Join(folder, "password"))
@@ -185,7 +185,7 @@ func awaitRows(t *testing.T, folder string, port, want int) {
 	}
 }
 
-// kill ends a process of start's as a crash does.
+// kill ends a process that start started, like a crash.
 func kill(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -201,7 +201,7 @@ func kill(t *testing.T, file string) {
 	}
 }
 
-// running are the command lines that have the folder in them.
+// running returns the command lines that contain the folder.
 func running(t *testing.T, folder string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -210,14 +210,14 @@ func running(t *testing.T, folder string) []string {
 	}
 	var all []string
 	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), folder+"/") { // others end meanwhile
+		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), folder+"/") { // others may end in the meantime
 			all = append(all, strings.ReplaceAll(string(text), "\x00", " "))
 		}
 	}
 	return slices.Compact(all)
 }
 
-// The container files name the versions that go.mod has; of Go the newest patch, which go.mod does not ask for.
+// The container files name the versions in go.mod, and Go's newest patch, which go.mod does not require.
 func TestVersions(t *testing.T) {
 	mod, err := os.ReadFile("../go.mod")
 	if err != nil {
@@ -233,7 +233,7 @@ func TestVersions(t *testing.T) {
 		}
 		version := regexp.MustCompile(image.in).FindStringSubmatch(string(mod))
 		if version == nil || !strings.Contains(string(text), image.name+version[1]+image.end) {
-			t.Errorf("%s has not the version %q of %s", file, version, image.name)
+			t.Errorf("%s does not have version %q of %s", file, version, image.name)
 		}
 	}
 }

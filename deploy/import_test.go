@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// importer is a program in a module of its own. MODULE is what this module is called.
+// importer is a program in a module of its own. MODULE stands for this module's name.
 const importer = `package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 }
 `
 
-// A program of another module can use the packages, with the two lines in its go.mod that the README has.
+// A program in another module can use the packages, with the README's two lines in its go.mod.
 func TestImportByReplace(t *testing.T) {
 	top, name := module(t)
 	dir := t.TempDir()
@@ -52,7 +52,7 @@ func TestImportByReplace(t *testing.T) {
 	goCommand(t, dir, "build", "-mod=mod", "-o", filepath.Join(dir, "app"), ".")
 }
 
-// A fork with another name builds, and imports nothing by the old one.
+// A fork with another name builds, and imports nothing under the old name.
 func TestRename(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("deploy/rename is for a shell")
@@ -65,7 +65,7 @@ func TestRename(t *testing.T) {
 	}
 	for _, to := range []string{"", "https://example.com/you", "a#b", "/you/fork", "you/fork/"} {
 		if out, err := rename(to); err == nil || read(t, dir, "go.mod") != read(t, top, "go.mod") {
-			t.Errorf("%q is taken as a name: %s", to, out)
+			t.Errorf("%q is accepted as a name: %s", to, out)
 		}
 	}
 	const fork = "github.com/you/fork"
@@ -110,7 +110,7 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// module is where this module is, and what it is called, which in a fork is something else.
+// module returns this module's folder and its name, which in a fork is different.
 func module(t *testing.T) (top, name string) {
 	t.Helper()
 	fields := strings.Fields(goCommand(t, ".", "list", "-m", "-f", "{{.Dir}} {{.Path}}"))
@@ -120,7 +120,7 @@ func module(t *testing.T) (top, name string) {
 	return fields[0], fields[1]
 }
 
-// goCommand is what go says, in a folder.
+// goCommand runs go in a folder and returns its output.
 func goCommand(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
@@ -135,7 +135,7 @@ func goCommand(t *testing.T, dir string, args ...string) string {
 	return string(out)
 }
 
-// files are a module's, below a folder: not git's, nor what a build, a package manager or a running server put there.
+// files returns a module's files in a folder, without git's and those of a build, a package manager or a running server.
 func files(t *testing.T, top string) (names []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(top), ".", func(name string, d fs.DirEntry, err error) error {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// unitLines are the unit's lines, those that go on joined, comments among them.
+// unitLines returns the unit's lines, including comments, with continued lines joined.
 func unitLines(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("echows.service")
@@ -19,8 +19,8 @@ func unitLines(t *testing.T) []string {
 	return strings.Split(strings.ReplaceAll(string(text), "\\\n", " "), "\n")
 }
 
-// Each flag and variable that the unit names is in README's table of settings, which the server's own test
-// holds to -h.
+// Each flag and variable that the unit names is in the README's table of settings, which the server's own test
+// compares with -h.
 func TestTheUnitNamesSettingsThatExist(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestTheUnitNamesSettingsThatExist(t *testing.T) {
 	}
 }
 
-// A reader learns of each line what it is for, in a comment above it: systemd knows none behind a value.
+// A comment above each line says what it is for: after a value, systemd has no comments.
 func TestEachLineOfTheUnitSaysWhatItIsFor(t *testing.T) {
 	before := ""
 	for _, line := range unitLines(t) {
@@ -62,21 +62,21 @@ func TestEachLineOfTheUnitSaysWhatItIsFor(t *testing.T) {
 				t.Errorf("no comment above %s", line)
 			}
 			if strings.Contains(line, " #") {
-				t.Errorf("a comment behind a value is part of it: %s", line)
+				t.Errorf("a comment after a value is part of it: %s", line)
 			}
 		}
 		before = line
 	}
 }
 
-// systemd, where there is one, knows every line of the unit.
+// systemd, if installed, accepts every line of the unit.
 func TestSystemdTakesTheUnit(t *testing.T) {
 	verify, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Log("not looked at: there is no systemd-analyze") // and not a failure: containers, where CI runs, have none
+		t.Log("not checked: there is no systemd-analyze") // no failure: containers, where CI runs, have none
 		return
 	}
-	// It wants the program to be there.
+	// It requires the program to exist.
 	text := strings.ReplaceAll(strings.Join(unitLines(t), "\n"), "=/usr/local/bin/echows ", "=/bin/true ")
 	unit := filepath.Join(t.TempDir(), "echows.service")
 	if err := os.WriteFile(unit, []byte(text), 0o644); err != nil {
@@ -84,7 +84,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 	}
 	out, err := exec.CommandContext(t.Context(), verify, "verify", unit).CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, filepath.Base(unit)) { // and not another of this machine, which it looks at, too
+		if strings.Contains(line, filepath.Base(unit)) { // not another unit of this machine, which it checks, too
 			t.Error(line)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// promtool runs Prometheus' own judge in the folder prometheus.
+// promtool runs Prometheus' own checker in the folder prometheus.
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	require(t, "ECHOWS_PROMTOOL", "promtool")
@@ -65,7 +65,7 @@ func TestEachAlertIsTested(t *testing.T) {
 	}
 }
 
-// dashboard is what the test reads of Grafana's model.
+// dashboard is the part of Grafana's model that the test reads.
 type dashboard struct {
 	Title, UID    string
 	SchemaVersion int
@@ -83,7 +83,7 @@ type panel struct {
 	Targets                  []struct{ Expr, LegendFormat string }
 }
 
-// Grafana can show the dashboard: panels do not overlap, and each says what it shows, from the chosen source and of the
+// Grafana can show the dashboard: panels do not overlap, and each says what it shows, from the chosen source and for the
 // chosen nodes.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile("grafana/echows.json")
@@ -137,7 +137,7 @@ func TestDashboard(t *testing.T) {
 	checkExpressions(t, exprs)
 }
 
-// checkExpressions has Prometheus read what Grafana would ask it.
+// checkExpressions lets Prometheus parse what Grafana would ask it.
 func checkExpressions(t *testing.T, exprs []string) {
 	t.Helper()
 	variables := strings.NewReplacer("$node", ".*", "$__rate_interval", "1m", "$__range", "3h")
