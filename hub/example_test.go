@@ -13,7 +13,7 @@ import (
 	"echows/ws"
 )
 
-// demo serves an App's routes for an example, and returns where, and what ends it.
+// demo serves an App's routes for an example, and returns their address and a function that ends it.
 func demo(setup func(app *ws.App)) (url string, end func()) {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -25,7 +25,7 @@ func demo(setup func(app *ws.App)) (url string, end func()) {
 	}
 }
 
-// listener is a client whose messages can be waited for.
+// listener is a client that lets the example wait for messages.
 type listener struct {
 	socket *ws.Socket
 	heard  chan string
@@ -45,7 +45,7 @@ func listen(url string) listener {
 	return l
 }
 
-// A chat of many rooms: whoever connects joins the room in the path, and what is said there reaches its members.
+// A chat of many rooms: each client joins the room in the path, and messages reach the room's members.
 func Example() {
 	rooms := hub.New()
 	url, end := demo(func(app *ws.App) {
@@ -71,7 +71,7 @@ func Example() {
 	// 2 drink tea in one of 2 rooms
 }
 
-// A message to all members but the one that it comes from.
+// A message to all members except its sender.
 func ExampleHub_Broadcast() {
 	h := hub.New()
 	url, end := demo(func(app *ws.App) {
@@ -156,7 +156,7 @@ func ExampleHub_BroadcastPrepared() {
 	// tick
 }
 
-// Members are sockets where sockets have joined: what belongs to one is kept under a ws.Key.
+// If sockets have joined a topic, its members are sockets, and a ws.Key has each one's data.
 func ExampleHub_Members() {
 	h := hub.New()
 	name := ws.NewKey[string]("name")

@@ -1,13 +1,13 @@
-// Package hub sends messages to topics, such as the rooms of a chat. Use it when sockets of a process join and leave
-// groups that their routes do not fix: everyone on one route is reached by ws.Route.Broadcast alone.
+// Package hub sends messages to topics, such as the rooms of a chat. Use it for groups that sockets join and leave; to
+// reach everyone on one route, ws.Route.Broadcast is enough.
 //
 //	h := hub.New()
 //	err := h.Join("lobby", s)
 //	err = h.Broadcast("lobby", message, s) // to all but s
 //
 // A topic begins with its first member and ends with its last; a membership ends with its socket. A message is encoded
-// once for all members, and all of them get a topic's messages in the same order. A broadcast does not wait: a member
-// that does not read is closed with 1013 (see ws.Socket.Offer).
+// once for all members, and all of them receive a topic's messages in the same order. A broadcast does not wait: it
+// closes a member that does not read with 1013 (see ws.Socket.Offer).
 //
 // Topics exist in this process only, and carry messages of any form.
 package hub
@@ -23,8 +23,8 @@ import (
 
 // Hub is a set of topics. Its methods may be called from any goroutine, callbacks of sockets included.
 //
-// Locks are taken in this order: a membership's, a topic's, the Hub's. The only code of others that runs under one
-// of them is Member.Offer, under its topic's.
+// Locks are taken in this order: a membership's, a topic's, the Hub's. The only callback that runs under a lock is
+// Member.Offer, under its topic's.
 type Hub struct {
 	log ws.Log // of all broadcasts
 
@@ -34,12 +34,13 @@ type Hub struct {
 	members     int // of all topics: the sum of their users
 }
 
-// Member is what can join a topic: a *ws.Socket, or something that stands for one socket, or for several one after the
-// other. Its type must be comparable.
+// Member is what can join a topic: a *ws.Socket, or something that represents one socket, or several in succession. Its
+// type must be comparable.
 type Member interface {
 	// Offer sends without waiting, and calls no method of the Hub; see ws.Socket.Offer.
 	Offer(p *ws.Prepared)
-	// OnClose adds a function to be called when the member has ended, or at once if it has; see ws.Socket.OnClose.
+	// OnClose adds a function to be called when the member has ended, or immediately if it already has; see
+	// ws.Socket.OnClose.
 	OnClose(f func(code ws.CloseCode, reason string))
 }
 
@@ -50,7 +51,7 @@ func New() *Hub {
 
 // topic is the members of one topic.
 type topic struct {
-	users int // members and those about to be; guarded by the Hub
+	users int // members, and those about to join; guarded by the Hub
 
 	mu      sync.Mutex // held while a broadcast is queued, so that all members see one order
 	members []Member
@@ -84,7 +85,7 @@ func (h *Hub) Join(topic string, s Member) error {
 	return nil
 }
 
-// Leave ends the membership of s in a topic, if it is a member. Nothing that is broadcast afterwards reaches it.
+// Leave ends the membership of s in a topic, if it is a member. Later broadcasts do not reach it.
 func (h *Hub) Leave(topic string, s Member) {
 	h.mu.Lock()
 	m := h.memberships[s]
@@ -100,9 +101,9 @@ func (h *Hub) Leave(topic string, s Member) {
 	}
 }
 
-// Broadcast sends a message to all members of a topic except the given ones. All members get a topic's messages in the
-// same order. The error says what is wrong with m, as that of ws.Socket.Send does; there is none for a topic without
-// members.
+// Broadcast sends a message to all members of a topic except the given ones. All members receive a topic's messages in
+// the same order. The error says what is wrong with m, as that of ws.Socket.Send does; a topic without members is no
+// error.
 func (h *Hub) Broadcast(topic string, m ws.Message, except ...Member) error {
 	p, err := ws.Prepare(m)
 	if err != nil {
@@ -112,7 +113,7 @@ func (h *Hub) Broadcast(topic string, m ws.Message, except ...Member) error {
 	return nil
 }
 
-// BroadcastPrepared is Broadcast for a message that is encoded already.
+// BroadcastPrepared is like Broadcast, for a message that is already encoded.
 func (h *Hub) BroadcastPrepared(topic string, p *ws.Prepared, except ...Member) {
 	h.mu.Lock()
 	t := h.topics[topic]
@@ -167,7 +168,7 @@ func (h *Hub) Members(topic string) iter.Seq[Member] {
 	}
 }
 
-// membership returns that of s, and makes sure that it ends with s.
+// membership returns the membership of s, and makes sure that it ends with s.
 func (h *Hub) membership(s Member) *membership {
 	h.mu.Lock()
 	m := h.memberships[s]
@@ -183,8 +184,7 @@ func (h *Hub) membership(s Member) *membership {
 	return m
 }
 
-// end takes s out of all topics. A Join from here on finds the membership ended, or makes a new one that ends at
-// once.
+// end removes s from all topics. A later Join finds the membership ended, or makes a new one that ends immediately.
 func (h *Hub) end(s Member, m *membership) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,7 +198,7 @@ func (h *Hub) end(s Member, m *membership) {
 	delete(h.memberships, s)
 }
 
-// use returns the topic for one more member, and makes it if there is none.
+// use counts one more user of a topic and returns it, making it if necessary.
 func (h *Hub) use(name string) *topic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -212,7 +212,7 @@ func (h *Hub) use(name string) *topic {
 	return t
 }
 
-// leave takes s out of the topic; the lock of its membership is held.
+// leave removes s from the topic; the lock of its membership is held.
 func (h *Hub) leave(name string, s Member, t *topic) {
 	t.mu.Lock()
 	i, last := t.place[s], len(t.members)-1

@@ -200,7 +200,7 @@ func TestMembershipEndsWithTheSocket(t *testing.T) {
 	}
 }
 
-// OnClose and everything else of a member may use the hub.
+// All callbacks of a member, including OnClose, may use the hub.
 func TestCallbacksMayUseTheHub(t *testing.T) {
 	s := serve(t, ws.Config{})
 	a, sa := s.connect()
@@ -266,8 +266,8 @@ func TestSocketsComeAndGoDuringBroadcasts(t *testing.T) {
 	talking.Wait()
 }
 
-// Of a thousand members ten never read, and one reads a byte a second: the others get every
-// message, in order; those eleven are dropped with 1013; and memory comes back.
+// Of a thousand members, ten never read, and one reads a byte a second: the others get every message
+// in order; those eleven are closed with 1013; and their memory is freed.
 func TestAThousandMembersAndElevenThatDoNotRead(t *testing.T) {
 	const members, deaf, messages = 1000, 10, 100
 	s := serve(t, ws.Config{SendBuffer: 32 << 10, WriteTimeout: time.Minute, CloseTimeout: time.Second})
@@ -396,7 +396,7 @@ func TestSeveralAreExcepted(t *testing.T) {
 	expect(t, c, "to c", "to all")
 }
 
-// What the hub keeps of a member goes with it.
+// The hub keeps nothing of a member that is gone.
 func TestNothingIsKept(t *testing.T) {
 	s := serve(t, ws.Config{})
 	for range 10 {

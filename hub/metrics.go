@@ -19,7 +19,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- membersDesc
 }
 
-// Collect sends the numbers of this moment.
+// Collect sends the current numbers.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	c.hub.mu.Lock()
 	topics, members := len(c.hub.topics), c.hub.members
