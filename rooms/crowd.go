@@ -16,19 +16,19 @@ type announcement struct {
 	Text string `json:"text"`
 }
 
-// stats are told to everyone when they change.
+// stats are sent to everyone when they change.
 type stats struct {
 	Clients int `json:"clients"` // over all nodes
 }
 
 const (
-	crowdPause = time.Second     // between two times that everyone is told
-	countTime  = 2 * time.Second // for other nodes to say how many they have
-	mostNamed  = 3               // people in one announcement
+	crowdPause = time.Second     // between two updates
+	countTime  = 2 * time.Second // for other nodes to send their counts
+	mostNamed  = 3               // people named in one announcement
 )
 
-// crowd tells a namespace who came, who left, and how many people there are: at once after a quiet time, and then once
-// a second at most, so that a flood of arrivals costs everyone else no more than three events a second.
+// crowd tells a namespace who came, who left, and how many people there are: immediately after a quiet time, and then at
+// most once a second, so that a flood of arrivals costs everyone else no more than three events a second.
 type crowd struct {
 	namespace *socketio.Namespace
 
@@ -40,7 +40,7 @@ type crowd struct {
 	timer   *time.Timer // for the next time; nil while it is quiet
 }
 
-// flock is some people: a few names, and how many there are in all.
+// flock is a group of people: a few names, and their number in total.
 type flock struct {
 	names []string // in quotation marks, which no name contains: so a person named "bo left" cannot make others believe that bo left
 	count int
@@ -103,7 +103,7 @@ func (c *crowd) tell() {
 
 	n := c.namespace
 	if came.count == 1 {
-		n.Except(newest).Emit("announcements", announcement{came.did("joined")}) // who came knows
+		n.Except(newest).Emit("announcements", announcement{came.did("joined")}) // the newcomer knows
 	} else if came.count > 1 {
 		n.Emit("announcements", announcement{came.did("joined")})
 	}

@@ -1,7 +1,7 @@
 // Package rooms is the third lesson: the server's side of the page /rooms, with events, announcements, a count of
 // visitors, namespaces and rooms. Read it to learn package socketio.
 //
-// rooms.go: what visitors may do. crowd.go: what everyone is told of who came and who left.
+// rooms.go: what visitors may do. crowd.go: how everyone learns who came and who left.
 package rooms
 
 import (
@@ -25,12 +25,12 @@ import (
 const (
 	mostRooms = 10   // that one visitor may be in
 	longest   = 1000 // characters of a message
-	perSecond = 20   // events of one visitor; in bursts of twice as many
-	ofAddress = 200  // events of all visitors from one address together, since many people hear each; in bursts of twice as many
+	perSecond = 20   // events of one visitor; bursts may have twice as many
+	ofAddress = 200  // events of all visitors from one address together, since many people hear each; bursts may have twice as many
 )
 
-// pause is how long nothing more is read of a visitor who sends too much. A refusal costs about as much as an event, so
-// refusals have to be few, too.
+// pause is how long a visitor who sends too much is not read. A refusal costs about as much as an event, so refusals
+// must be few, too.
 const pause = time.Second / perSecond
 
 // said is a message to a namespace, or to one of its rooms.
@@ -59,7 +59,7 @@ var visitorName = socketio.NewKey[string]("name")
 // Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another.
 func Serve(io *socketio.Server, namespaces ...string) {
 	networks := middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
-		Rate: ofAddress, Burst: 2 * ofAddress, // it forgets an address that has been silent for three minutes
+		Rate: ofAddress, Burst: 2 * ofAddress, // an address is forgotten after three silent minutes
 	})
 	for _, name := range namespaces {
 		crowd := visitors(io.Of(name), networks)
@@ -104,7 +104,7 @@ type visitor struct {
 	events *rate.Limiter
 
 	network  string
-	networks *middleware.RateLimiterMemoryStore // which all visitors of a network share
+	networks *middleware.RateLimiterMemoryStore // a limit that all visitors of a network share
 }
 
 // rooms returns the rooms that the visitor is in. A socket that came back is already in its rooms.
@@ -119,7 +119,7 @@ type asked struct {
 }
 
 // limited returns a listener that calls f, and acknowledges the event with f's error or with the visitor's rooms. It
-// decodes the event only if it is not one too many.
+// does not decode events past the limit.
 func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	return func(e socketio.Event) error {
 		if !v.mayGoOn() {
@@ -138,7 +138,7 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	}
 }
 
-// mayGoOn reports whether the visitor may send another event, by its own limit and by its network's.
+// mayGoOn reports whether the visitor may send another event, within its own limit and its network's.
 func (v *visitor) mayGoOn() bool {
 	if !v.events.Allow() {
 		return false
@@ -173,7 +173,7 @@ func (v *visitor) join(a asked) error {
 }
 
 func (v *visitor) leave(a asked) error {
-	if !broker.ValidTopic(a.Room) { // not even the one that has its id
+	if !broker.ValidTopic(a.Room) { // the socket's own room, named by its id, is not valid either
 		return errors.New("there is no such room")
 	}
 	v.socket.Leave(a.Room)
