@@ -51,7 +51,7 @@ func (c *Conn) attempt() (open time.Duration, err error) {
 // begin is the handler of a new connection.
 func (c *Conn) begin(s *ws.Socket) error {
 	c.mu.Lock()
-	if c.closing != nil { // while it was dialed
+	if c.closing != nil { // closed while dialing
 		defer c.mu.Unlock()
 		return c.closing
 	}

@@ -12,7 +12,7 @@ import (
 const (
 	firstDelay        = 500 * time.Millisecond // the longest wait after the first failure; doubled after each further one
 	longestDelay      = 30 * time.Second
-	stableAfter       = 5 * time.Second // a connection that was open for this long was good: the next wait is short again
+	stableAfter       = 5 * time.Second // after a connection that was open for this long, the next wait is short again
 	longestRetryAfter = 5 * time.Minute // that a server may ask for
 )
 

@@ -20,8 +20,8 @@ import (
 type ChatConfig struct {
 	// Name is the name to sign in with, of 1 to 32 characters.
 	Name string
-	// Token is a session's token, which is used as long as it is valid. After that, the Chat signs in with Name, if there is
-	// one.
+	// Token is a session's token, which is used as long as it is valid. After that, the Chat signs in with Name, if that is
+	// set.
 	Token string
 	// After is the sequence of the last message that the program has seen, such as new(seq); the Chat begins with the
 	// messages after it, and with the first one for 0. By default it begins with the newest 50.
@@ -34,8 +34,8 @@ type ChatConfig struct {
 	OnHistory func(h History)
 	// OnPresence is called with the number of connections in the room.
 	OnPresence func(count int)
-	// OnPeople is called after OnPresence with the people in the room, one for each session. The server may leave some out of
-	// a long list. If the server does not say who is there, OnPeople is not called.
+	// OnPeople is called after OnPresence with the people in the room, one for each session. The server may shorten a long
+	// list. If the server does not say who is there, OnPeople is not called.
 	OnPeople func(people []Person)
 	// OnState is as in Config.
 	OnState func(state State, wait time.Duration, err error)
@@ -79,7 +79,7 @@ type Chat struct {
 	room   string
 	http   *http.Client
 	conn   *Conn
-	slots  chan struct{}      // one for each post under way
+	slots  chan struct{}      // one for each post that waits for its answer
 	pause  chan time.Duration // holds one, after which sending goes on
 	done   chan struct{}
 
@@ -101,9 +101,9 @@ type Chat struct {
 	why     error // the reason; nil for Close
 }
 
-// JoinChat begins to join a room, and returns at once. base is the server's address, such as "https://example.com". The
-// Chat lives until Close, until ctx ends, or until the server refuses it for good: because no room can have that name
-// (404), because the session is over and there is no Name (401), or because it does not accept the Name (400). The
+// JoinChat begins to join a room, and returns immediately. base is the server's address, such as "https://example.com".
+// The Chat lives until Close, until ctx ends, or until the server refuses it for good: because no room can have that
+// name (404), because the session is over and there is no Name (401), or because it does not accept the Name (400). The
 // caller of JoinChat must wait for Done.
 func JoinChat(ctx context.Context, base, room string, cfg ChatConfig) *Chat {
 	c := newChat(room, cfg)
@@ -167,7 +167,7 @@ func (c *Chat) setBase(base string) error {
 	case c.config.Name == "" && c.config.Token == "":
 		return &permanentError{errors.New("a chat needs a Name or a Token")}
 	case strings.Trim(c.room, ".") == "": // would lead elsewhere
-		return &permanentError{fmt.Errorf("%q is no room", c.room)}
+		return &permanentError{fmt.Errorf("invalid room %q", c.room)}
 	}
 	u.Scheme = strings.Replace(u.Scheme, "ws", "http", 1)
 	u.RawQuery, u.Fragment = "", ""
@@ -175,8 +175,8 @@ func (c *Chat) setBase(base string) error {
 	return nil
 }
 
-// Close leaves the room and returns at once; Done tells when the Chat has ended. Posts that wait end with an error;
-// they may be stored or not. Callbacks may call it.
+// Close leaves the room and returns immediately; wait for Done. Posts without an answer end with an error; they may or
+// may not be stored. Callbacks may call it.
 func (c *Chat) Close() { c.conn.Close(ws.CloseNormal, "") }
 
 // Now ends a wait between attempts to connect, as Conn.Now does. Callbacks may call it.
@@ -189,7 +189,7 @@ func (c *Chat) Done() <-chan struct{} { return c.done }
 // *ws.HandshakeError may also be the answer to a request for a session or a ticket.
 func (c *Chat) Err() error { return c.conn.Err() }
 
-// run is the Chat's own goroutine. It waits for the end of pauses, and for that of the Conn.
+// run is the Chat's own goroutine. It waits for pauses to end, and for the Conn.
 func (c *Chat) run(over <-chan struct{}) {
 	defer close(c.done)
 	timer := time.NewTimer(time.Hour)

@@ -156,8 +156,8 @@ func TestPostsThatAreRefused(t *testing.T) {
 	}
 }
 
-// What is stored while its acknowledgement is lost, and the server starts anew before the poster is back, is there
-// once; so is what is posted while there is no server.
+// A post is stored once even if its acknowledgement is lost and the server restarts before the poster is back; so is a
+// post made while there is no server.
 func TestAPostDuringAnOutage(t *testing.T) {
 	dir := t.TempDir()
 	s := startChat(t, dir, "127.0.0.1:0", chat.Limits{})

@@ -16,11 +16,11 @@ import (
 var ErrNotConnected = errors.New("client: not connected")
 
 // Target returns where to connect. It is called before each attempt, with a context that ends after Config.Timeout, and
-// may take its time, for example to get a ticket. header is sent in addition to that of Config.Dial. An error counts as
+// may take time, for example to request a ticket. header is sent in addition to that of Config.Dial. An error counts as
 // a failed attempt; a *ws.HandshakeError has the same effect as one from the server.
 type Target func(ctx context.Context) (url string, header http.Header, err error)
 
-// URL returns a Target that is always the same address: a ws:, wss:, http: or https: URL.
+// URL returns a Target that always returns the same address: a ws:, wss:, http: or https: URL.
 func URL(address string) Target {
 	err := checkURL(address)
 	return func(context.Context) (string, http.Header, error) { return address, nil, err }
@@ -35,7 +35,7 @@ func checkURL(address string) error {
 	switch u.Scheme {
 	case "ws", "wss", "http", "https":
 	default:
-		return &permanentError{fmt.Errorf("%q is no ws:, wss:, http: or https: URL", address)}
+		return &permanentError{fmt.Errorf("%q is not a ws:, wss:, http: or https: URL", address)}
 	}
 	if u.Host == "" {
 		return &permanentError{fmt.Errorf("%q has no host", address)}
@@ -52,7 +52,7 @@ func (e *permanentError) Unwrap() error { return e.error }
 type State int
 
 const (
-	StateConnecting State = iota // calls the Target, and shakes hands
+	StateConnecting State = iota // calling the Target, or in the handshake
 	StateOpen                    // messages can be sent
 	StateWaiting                 // for the next attempt
 	StateClosed                  // for good

@@ -30,8 +30,8 @@ type Conn struct {
 	err     error          // why the Conn ended
 }
 
-// Connect begins to connect, and returns at once. The Conn lives until Close, until ctx ends, which closes it with code
-// 1001, or until Config.Retry reports false. The caller of Connect must wait for Done.
+// Connect begins to connect, and returns immediately. The Conn lives until Close, until ctx ends, which closes it with
+// code 1001, or until Config.Retry reports false. The caller of Connect must wait for Done.
 func Connect(ctx context.Context, target Target, cfg Config) *Conn {
 	c := newConn(ctx, target, cfg)
 	go c.run()
@@ -97,7 +97,7 @@ func (c *Conn) Now() {
 	}
 }
 
-// Again closes the connection with code 1000, if there is one, and connects again without a wait. If there is no
+// Again closes the connection with code 1000, if there is one, and connects again without waiting. If there is no
 // connection, Again does what Now does.
 func (c *Conn) Again() {
 	c.mu.Lock()
@@ -111,8 +111,8 @@ func (c *Conn) Again() {
 	s.Close(ws.CloseNormal, "")
 }
 
-// Close ends the Conn for good and returns at once; Done tells when it has ended. Messages that were sent before go out
-// first. Only the first call counts. If the code may not be sent, Close closes with 1011 instead and returns an error.
+// Close ends the Conn for good and returns immediately; wait for Done. Messages that were sent before go out first. Only
+// the first call counts. If the code may not be sent, Close closes with 1011 instead and returns an error.
 func (c *Conn) Close(code ws.CloseCode, reason string) error {
 	why := &ws.CloseError{Code: code, Reason: reason}
 	if !code.MayBeSent() {
@@ -175,7 +175,7 @@ func (c *Conn) stay() error {
 		case !c.config.Retry(err):
 			return err
 		}
-		// The clients to which a server gave the same time must not all come back when it is over.
+		// Clients that a server told the same time must not all come back when it is over.
 		wait := retryAfter(err, time.Now()) + delay(failures, c.config.random)
 		failures++
 		c.setState(StateWaiting, wait, err)
@@ -219,7 +219,7 @@ func (c *Conn) takeAgain() bool {
 func (c *Conn) setState(state State, wait time.Duration, err error) {
 	c.mu.Lock()
 	c.state = state
-	if state == StateConnecting { // which is what an earlier Now wanted
+	if state == StateConnecting { // as an earlier Now wanted
 		select {
 		case <-c.wakeUp:
 		default:

@@ -137,7 +137,7 @@ func TestSendWhileThereIsNoConnection(t *testing.T) {
 	}
 }
 
-// What a callback does ends the connection, and a Close inside one ends it for good.
+// A callback's error ends the connection, and a Close inside a callback ends it for good.
 func TestCallbacksClose(t *testing.T) {
 	url, _ := serve(t, func(_ *echo.Echo, app *ws.App) { app.WS("/", echoBack) })
 	var c *Conn

@@ -1,17 +1,17 @@
 // Package client has connections that come back by themselves. Conn is a WebSocket; Chat is a member of a chat room
 // that misses no message while it is away, and posts each of its own once.
 //
-// Use it in scripts, services and bots that have to outlive restarts of the server and failures of the network. For one
-// connection that is not made again, ws.Dial is enough. For Socket.IO, use a client of that protocol.
+// Use it in scripts, services and bots that must outlive restarts of the server and failures of the network. If the
+// connection need not come back, ws.Dial is enough. For Socket.IO, use a client of that protocol.
 //
 //	conn := client.Connect(ctx, client.URL("wss://example.com/ws"), client.Config{
 //		OnMessage: func(m ws.Message) error { fmt.Println(m.Text()); return nil },
 //	})
 //	defer conn.Close(ws.CloseNormal, "")
 //
-// Both live until they are closed, until their context ends, or until the server says that coming back is of no use;
-// Done and Err tell. Between attempts they wait for a random time, longer after each failure, so that the clients of a
-// server that restarts do not all come back at the same moment.
+// Both live until they are closed, until their context ends, or until the server's answer means that coming back is
+// useless; see Done and Err. Between attempts they wait for a random time, longer after each failure, so that the clients
+// of a restarting server do not all come back at the same moment.
 //
 // # Who runs what
 //

@@ -83,7 +83,7 @@ func TestAnswersThatEnd(t *testing.T) {
 	}
 }
 
-func TestURLsThatAreNone(t *testing.T) {
+func TestInvalidURLs(t *testing.T) {
 	for _, url := range []string{"", "%", "ftp://x", "localhost:3000", "ws:"} {
 		w := watch(t, t.Context(), URL(url), Config{})
 		wait(t, w.Done())

@@ -15,7 +15,7 @@ import (
 	"echows/ws"
 )
 
-// demo serves a route for an example, and returns where, and what ends it.
+// demo serves a route for an example, and returns its address and a function that ends it.
 func demo(handler ws.Handler, middleware ...echo.MiddlewareFunc) (url string, end func()) {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -27,7 +27,7 @@ func demo(handler ws.Handler, middleware ...echo.MiddlewareFunc) (url string, en
 	}
 }
 
-// answers says to each message what it was.
+// answers replies to each message with its text.
 func answers(s *ws.Socket, _ echo.Context) error {
 	s.OnMessage(func(m ws.Message) error { return s.SendText("you said: " + m.Text()) })
 	return nil
@@ -51,11 +51,11 @@ func ExampleConnect() {
 	// <nil>
 }
 
-// A message that cannot be sent at the moment is not kept: the program decides whether it is of use later. (What must not
-// be lost needs an answer of the server, as Chat.Post has.)
+// A message that cannot be sent at the moment is not kept: the program decides whether it is useful later. (A message that
+// must not be lost needs an answer from the server, as with Chat.Post.)
 func ExampleConn_SendText() {
 	url, end := demo(answers)
-	end() // the server is away
+	end() // the server goes down
 
 	conn := client.Connect(context.Background(), client.URL(url), client.Config{})
 	err := conn.SendText("the temperature is 21 °C")
@@ -68,8 +68,8 @@ func ExampleConn_SendText() {
 	// not sent; the next one is better
 }
 
-// A server that is too busy answers 503, and says for how long. The client waits for that time and a random one more,
-// which doubles with each failure, up to 30 s. Now ends the wait, for when one knows better.
+// A server that is too busy answers 503, and says for how long. The client waits for that time plus a random one, which
+// doubles with each failure, up to 30 s. Now ends the wait, if the program knows better.
 func ExampleConn_Now() {
 	busy := make(chan bool, 1)
 	busy <- true
@@ -117,7 +117,7 @@ func ExampleConn_Now() {
 	// closed
 }
 
-// A client that a server refuses for good does not try again, and says why.
+// A client that the server refuses for good does not try again, and returns why.
 func ExampleConn_Err() {
 	url, end := demo(answers, func(echo.HandlerFunc) echo.HandlerFunc {
 		return func(echo.Context) error { return echo.NewHTTPError(http.StatusForbidden, "members only") }
@@ -132,7 +132,7 @@ func ExampleConn_Err() {
 	// true 403 false
 }
 
-// A member hears what is said, what it missed while it was away included: each message once, and in order.
+// A member receives every message, including those it missed while it was away, once and in order.
 func ExampleJoinChat() {
 	url, end := lobby()
 	defer end()
@@ -155,8 +155,8 @@ func ExampleJoinChat() {
 	// <nil>
 }
 
-// A bot that answers. Post returns when the answer is stored, however often the connection was lost meanwhile; so the
-// bot posts in a goroutine of its own: a callback that waited for Post would wait for itself.
+// A bot that answers. Post returns when the answer is stored, however often the connection is lost before; so the bot
+// posts in a goroutine of its own: a callback that waited for Post would wait for itself.
 func ExampleChat_Post() {
 	url, end := lobby()
 	defer end()
@@ -194,7 +194,7 @@ func ExampleChat_Post() {
 
 	_, err := ana.Post(ctx, " ")
 	var refused *client.Refused
-	fmt.Println(errors.As(err, &refused), refused.Code) // it will not be taken another time either
+	fmt.Println(errors.As(err, &refused), refused.Code) // trying again would not help
 
 	ana.Close()
 	bot.Close()

@@ -42,17 +42,17 @@ type post struct {
 
 // Post posts text, and returns its sequence when it is stored. While there is no connection, Post waits; a post that was not
 // acknowledged is sent again on the next connection. If the server cannot take it at the moment, because of a limit or
-// because its store is away, it is sent again after a pause, until ctx ends. 1,000 posts may wait for their answers; another
-// one waits until one of them has its answer. Posts of one goroutine are stored in its order.
+// because its store is unavailable, it is sent again after a pause, until ctx ends. At most 1,000 posts wait for their
+// answers; further calls wait for one of them. Posts of one goroutine are stored in its order.
 //
-// The error is a *Refused, ctx's, or ErrNotConnected if the Chat has ended. In the latter two cases the message may be stored
-// or not. Callbacks must not call Post, since they would wait for themselves.
+// The error is a *Refused, ctx's, or ErrNotConnected if the Chat has ended. In the latter two cases the message may or may
+// not be stored. Callbacks must not call Post, since they would wait for themselves.
 func (c *Chat) Post(ctx context.Context, text string) (seq uint64, err error) {
 	return c.PostID(ctx, rand.Text(), text)
 }
 
-// PostID is like Post, with an id of the caller's choice, of 1 to 64 characters. Within five minutes, the same id from
-// the same session is the same message. So a message that may be stored or not can be posted again.
+// PostID is like Post, with an id that the caller chooses, of 1 to 64 characters. Within five minutes, the same id from
+// the same session is the same message. So a message that may or may not be stored can be posted again.
 func (c *Chat) PostID(ctx context.Context, id, text string) (seq uint64, err error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -83,10 +83,10 @@ func (c *Chat) enqueue(id, text string) (*post, error) {
 	case err != nil:
 		return nil, fmt.Errorf("client: post: %w", err)
 	case !utf8.ValidString(id) || id == "":
-		return nil, &Refused{"bad_id", "the id has to be UTF-8, and not empty"}
+		return nil, &Refused{"bad_id", "the id must be UTF-8, and not empty"}
 	case !utf8.ValidString(text):
-		return nil, &Refused{"bad_text", "the text has to be UTF-8"}
-	case len(data) > maxFrame: // past its limit for messages, a server ends the connection
+		return nil, &Refused{"bad_text", "the text must be UTF-8"}
+	case len(data) > maxFrame: // a message past the server's limit would end the connection
 		return nil, &Refused{"bad_text", "the text is too long"}
 	}
 	p := &post{id: id, text: text, message: ws.Message{Opcode: ws.Text, Data: data}, answered: make(chan struct{})}
@@ -96,7 +96,7 @@ func (c *Chat) enqueue(id, text string) (*post, error) {
 		return nil, c.notConnectedLocked()
 	}
 	if slices.ContainsFunc(c.queue, func(q *post) bool { return q.id == id }) {
-		return nil, &Refused{"bad_id", "a post of this id is under way"}
+		return nil, &Refused{"bad_id", "a post with this id is in flight"}
 	}
 	c.queue = append(c.queue, p)
 	c.transmit()
@@ -142,7 +142,7 @@ func (c *Chat) joined(send func(ws.Message) error) {
 	c.transmit()
 }
 
-// disconnected makes the posts that were sent on the last connection wait for the next one.
+// disconnected makes the posts sent on the last connection wait for the next one.
 func (c *Chat) disconnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,8 +178,8 @@ func (c *Chat) refusedPost(id string, why *Refused) {
 	c.transmit()
 }
 
-// answered removes the post that is answered from sent; mu is held. A server answers in order, so an answer without an
-// id, which a post with a bad id gets, is for the oldest post.
+// answered removes the answered post from sent; mu is held. A server answers in order, so an answer without an id, such
+// as to a post with a bad id, is for the oldest post.
 func (c *Chat) answered(id string) *post {
 	i := slices.IndexFunc(c.sent, func(p *post) bool { return id == "" || p.id == id })
 	if i < 0 {
@@ -191,7 +191,7 @@ func (c *Chat) answered(id string) *post {
 	return p
 }
 
-// hold makes a pause; mu is held. Posts that were already sent are most likely refused, too, and do not make the pause
+// hold pauses sending; mu is held. Posts that were already sent are most likely refused, too, and do not make the pause
 // longer.
 func (c *Chat) hold() {
 	if c.paused {
@@ -216,7 +216,7 @@ func (c *Chat) resume() {
 	c.transmit()
 }
 
-// end ends all posts, since the Chat has.
+// end ends all posts, since the Chat has ended.
 func (c *Chat) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

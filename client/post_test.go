@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What is not acknowledged is sent again by each connection, in order, under its id.
+// Each connection sends unacknowledged posts again, in order, under their ids.
 func TestPostsAreRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := alone(t, ChatConfig{})
@@ -65,7 +65,7 @@ func TestAPostThatIsGivenUp(t *testing.T) {
 		c.joined(c.sendTo)
 		ctx, cancel := context.WithCancel(t.Context())
 		a, b := c.posting(ctx, "a"), c.posting(t.Context(), "b")
-		c.expect(c.posting(t.Context(), "b"), "0 client: the post was refused: a post of this id is under way (bad_id)")
+		c.expect(c.posting(t.Context(), "b"), "0 client: the post was refused: a post with this id is in flight (bad_id)")
 		cancel()
 		c.expect(a, "0 client: post: context canceled")
 		c.expectSent("a", "b")
@@ -79,8 +79,8 @@ func TestAPostThatIsGivenUp(t *testing.T) {
 	})
 }
 
-// What was given up while it was sent takes no place in the window of the next connection.
-func TestTheWindowIsANewConnections(t *testing.T) {
+// A post that was given up in flight takes no place in the window of the next connection.
+func TestANewConnectionHasAWholeWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := alone(t, ChatConfig{})
 		c.joined(c.sendTo)
@@ -150,7 +150,7 @@ func TestOnePostTooMany(t *testing.T) {
 			return slices.ContainsFunc(c.queue, func(p *post) bool { return p.id == id })
 		}
 		if has("next") {
-			t.Error("more are under way than may be")
+			t.Error("more posts are in flight than may be")
 		}
 		cancel()
 		c.expect(first, "0 client: post: context canceled")

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// What the history has is not posted again.
+// A post that is in the history is not sent again.
 func TestTheHistoryAcknowledges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := alone(t, ChatConfig{})

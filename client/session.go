@@ -13,8 +13,8 @@ import (
 	"echows/ws"
 )
 
-// httpClient makes the client for HTTP requests. Each request has a connection of its own: there are two before each
-// attempt, and then none for a long time.
+// httpClient makes the client for HTTP requests. Each request has a connection of its own: there are at most two before
+// each attempt, and then none for a long time.
 func httpClient(cfg ws.DialConfig) *http.Client {
 	proxy := cfg.Proxy
 	if proxy == nil {
@@ -58,8 +58,8 @@ func (c *Chat) ticket(ctx context.Context) (string, error) {
 	return ticket, lasting(err)
 }
 
-// signIn begins a session. To the server, a new session is another person, so it does not recognize the ids of posts
-// from an earlier one. But posts that it stored before are in the history, which comes first.
+// signIn begins a session. To the server, a new session is another person, so it does not recognize the ids of an
+// earlier session's posts. But those that it stored are in the history, which comes first.
 func (c *Chat) signIn(ctx context.Context) error {
 	var got struct{ Token, Name string }
 	if err := c.ask(ctx, "session", "", map[string]string{"name": c.config.Name}, &got); err != nil {
@@ -111,8 +111,8 @@ func (c *Chat) ask(ctx context.Context, path, token string, body, answer any) er
 }
 
 const (
-	maxAnswer  = 64 << 10 // bytes that are read of an answer
-	maxRefusal = 1 << 10  // and kept of a refusal
+	maxAnswer  = 64 << 10 // bytes read of an answer
+	maxRefusal = 1 << 10  // bytes kept of a refusal
 )
 
 func isUnauthorized(err error) bool {
@@ -120,7 +120,7 @@ func isUnauthorized(err error) bool {
 	return errors.As(err, &refused) && refused.StatusCode == http.StatusUnauthorized
 }
 
-// lasting marks refusals that another request would get again as permanent.
+// lasting marks as permanent those refusals that another request would receive again.
 func lasting(err error) error {
 	if refused := (*ws.HandshakeError)(nil); errors.As(err, &refused) && !retryableStatus(refused.StatusCode) {
 		return &permanentError{err}
@@ -128,8 +128,8 @@ func lasting(err error) error {
 	return err
 }
 
-// mostRefused is how many tickets may be refused in a row. A single refusal may be no one's mistake: tickets are lost
-// when the server restarts.
+// mostRefused is how many tickets may be refused in a row. A single refusal may be nobody's fault: tickets are lost when
+// the server restarts.
 const mostRefused = 3
 
 // retry is like Retryable, but also tries again where the chat knows better.
