@@ -31,12 +31,12 @@ type cat struct {
 	opened  atomic.Bool   // there was a connection
 	failed  atomic.Bool   // a line could not be sent or printed
 	came    chan struct{} // holds one when a message has come
-	enough  chan struct{} // closed when -n messages have, or no more can be printed
+	enough  chan struct{} // closed when -n messages have come, or no more can be printed
 
-	// Owned by the callbacks, and free when the session is done.
+	// Owned by the callbacks, and by nobody when the session is done.
 	count int
 	full  bool  // enough is closed
-	lost  error // the end that was the last, without -reconnect
+	lost  error // why the only connection ended, without -reconnect
 
 	mu     sync.Mutex // held while something is written to stderr
 	stderr io.Writer
@@ -148,7 +148,7 @@ func (c *cat) sendAll(ctx context.Context, s session, lines <-chan string) {
 // received prints a message and counts it.
 func (c *cat) received(line []byte, counts bool) {
 	if c.full {
-		return // on its way when this end closed
+		return // it came after this end closed
 	}
 	if counts {
 		c.count++
@@ -169,7 +169,7 @@ func (c *cat) received(line []byte, counts bool) {
 	}
 }
 
-// read reads lines until the end, or until ctx ends; but it cannot leave a read that is under way.
+// read reads lines until the end of stdin, or until ctx ends; but it cannot interrupt a blocked read.
 func read(ctx context.Context, stdin io.Reader) <-chan string {
 	lines := make(chan string)
 	go func() {

@@ -16,7 +16,7 @@ func (c *cat) joinChat() session {
 	o := c.options
 	m := &member{}
 	made := make(chan struct{})
-	before := 0     // messages to come that were there before this one
+	before := 0     // messages to come that were there before this member
 	joining := true // until the first history has come
 	base, room := o.room()
 	m.Chat = client.JoinChat(context.Background(), base, room, client.ChatConfig{

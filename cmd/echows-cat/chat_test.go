@@ -80,7 +80,7 @@ func TestChat(t *testing.T) {
 	s.ends(0, "closed: 1000")
 }
 
-func TestChatsThatCannotBe(t *testing.T) {
+func TestImpossibleChats(t *testing.T) {
 	url := serveChat(t)
 	start(t, "-chat", "ana", url+"/ws/chat/No").expect(3, "", "404")
 	start(t, "-chat", strings.Repeat("n", 33), url).expect(3, "", "400")

@@ -1,4 +1,4 @@
-// Command echows-cat is a terminal's end of a WebSocket: lines go out as messages, messages come in as lines. With
+// Command echows-cat connects a terminal to a WebSocket: it sends lines as messages, and prints messages as lines. With
 // -chat it is a member of a chat room.
 //
 // This file starts and ends it. options.go: the flags. cat.go: what happens in between. plain.go and chat.go: the
@@ -20,11 +20,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process immediately
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// The exit codes, as usage says them.
+// The exit codes, as in usage.
 const (
 	exitDone    = 0
 	exitLost    = 1
@@ -32,8 +32,8 @@ const (
 	exitRefused = 3
 )
 
-// run is the program: it ends with the connection, and closes that when ctx ends. It returns the exit code. A read
-// of stdin that is under way then is left alone: a terminal's cannot be interrupted.
+// run is the program: it ends with the connection, closes it when ctx ends, and returns the exit code. It does not wait
+// for a blocked read of stdin, which on a terminal cannot be interrupted.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	opts, err := readOptions(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return c.exitCode(err)
 }
 
-// exitCode says on stderr how it ended; err is nil where this end closed.
+// exitCode says on stderr how the connection ended; err is nil if this end closed it.
 func (c *cat) exitCode(err error) int {
 	code := exitLost
 	var closed *ws.CloseError

@@ -19,7 +19,7 @@ import (
 // options are what the command line says.
 type options struct {
 	url       string
-	chat      string // who to be in a room; "" for no chat
+	chat      string // the name to have in a room; "" for no chat
 	n         int
 	pretty    bool
 	reconnect bool
@@ -43,7 +43,7 @@ func readOptions(args []string) (options, error) {
 		}
 	}
 	if len(urls) != 1 {
-		return o, fmt.Errorf("one URL is needed, not %d", len(urls))
+		return o, fmt.Errorf("want one URL, not %d", len(urls))
 	}
 	o.url = urls[0]
 	return o, o.check()
@@ -56,13 +56,13 @@ func (o *options) check() error {
 	}
 	switch {
 	case u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return fmt.Errorf("%q is no URL such as ws://localhost:3000/ws", o.url)
+		return fmt.Errorf("%q is not a URL such as ws://localhost:3000/ws", o.url)
 	case o.n < 0:
-		return errors.New("-n has to be 0 or more")
+		return errors.New("-n must be 0 or more")
 	case o.timeout <= 0:
-		return errors.New("-timeout has to be more than 0")
+		return errors.New("-timeout must be more than 0")
 	case o.chat != "" && (o.ping || o.pretty || len(o.dial.Subprotocols) > 0):
-		return errors.New("-ping, -pretty and -subprotocol are not for -chat")
+		return errors.New("-ping, -pretty and -subprotocol cannot be used with -chat")
 	}
 	return nil
 }
@@ -73,22 +73,22 @@ func (o *options) flags() *flag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
 	f.StringVar(&o.chat, "chat", "", "join a chat room as `NAME`, post lines, and print \"15:04 ana: text\"")
-	f.IntVar(&o.n, "n", 0, "end after `N` messages; what a room had before does not count")
-	f.DurationVar(&o.quiet, "w", time.Second, "at the end of the input, close when no message has come for this `TIME`;\nnegative: do not close. With -n the end of the input does not close")
+	f.IntVar(&o.n, "n", 0, "end after `N` messages; earlier messages of a room do not count")
+	f.DurationVar(&o.quiet, "w", time.Second, "after the end of the input, close when no message has come for this `TIME`;\nnegative: do not close. With -n the end of the input never closes")
 	f.BoolVar(&o.pretty, "pretty", false, "indent JSON, as on a terminal")
-	f.BoolVar(&o.reconnect, "reconnect", false, "come back instead of ending when the connection is lost")
-	f.BoolVar(&o.ping, "ping", false, "ping once a second, and print the time to the answer on stderr")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "`TIME` for a connection to be made")
+	f.BoolVar(&o.reconnect, "reconnect", false, "reconnect when the connection is lost, instead of ending")
+	f.BoolVar(&o.ping, "ping", false, "ping once a second, and print the round-trip time on stderr")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "`TIME` to wait for a connection")
 	f.Func("H", "send a header field, `'Name: value'`; may be repeated", o.addHeader)
-	f.Func("subprotocol", "offer subprotocol `NAME`; may be repeated, the most wanted first", func(name string) error {
+	f.Func("subprotocol", "offer subprotocol `NAME`; may be repeated, in order of preference", func(name string) error {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return errors.New("no subprotocol has such a name")
+			return errors.New("not a valid name for a subprotocol")
 		}
 		o.dial.Subprotocols = append(o.dial.Subprotocols, name)
 		return nil
 	})
-	f.StringVar(&o.dial.Origin, "origin", "", "say to be a page of `ORIGIN`; by default of the server's own")
-	f.BoolFunc("insecure", "take any certificate", func(string) error {
+	f.StringVar(&o.dial.Origin, "origin", "", "send `ORIGIN` as the origin; by default the server's own")
+	f.BoolFunc("insecure", "accept any certificate", func(string) error {
 		o.dial.TLS = &tls.Config{InsecureSkipVerify: true}
 		return nil
 	})
@@ -103,7 +103,7 @@ func (o *options) addHeader(field string) error {
 	name, value, ok := strings.Cut(field, ":")
 	value = strings.TrimSpace(value)
 	if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-		return errors.New("a field looks like 'Name: value'")
+		return errors.New("want 'Name: value'")
 	}
 	if o.dial.Header == nil {
 		o.dial.Header = http.Header{}
@@ -117,16 +117,16 @@ func usage() string {
 	var b strings.Builder
 	b.WriteString(`usage: echows-cat [flags] URL
 
-Lines of the input go out as text messages; each message that comes is printed on a line. JSON is indented on
-a terminal, and elsewhere printed as it comes. What there is to say about the connection is on stderr.
+Each line of input is sent as a text message; each message received is printed on a line. JSON is indented on
+a terminal, and elsewhere printed as it comes. News of the connection goes to stderr.
 
   echows-cat ws://localhost:3000/ws                                 talk to it; Ctrl-C ends it
   echo '{"clicked":true}' | echows-cat -n 1 ws://localhost:3000/ws  ask one question, get one answer
-  echows-cat -chat ana http://localhost:3000/chat/lobby             be in a room
+  echows-cat -chat ana http://localhost:3000/chat/lobby             join a room
   date | echows-cat -chat clock -w 0 http://localhost:3000          post a line, and leave
 
-With -chat the URL is the server's, a room's page or a room's socket; the room is "lobby" unless it says another.
-A line counts as posted when it is stored, and empty lines are not posted.
+With -chat the URL is the server's, a room's page or a room's socket; without a room in it, the room is "lobby".
+A line counts as posted when it is stored; empty lines are not posted.
 
 flags:
 `)
@@ -135,7 +135,7 @@ flags:
 	f.PrintDefaults()
 	b.WriteString(`
 exit code:
-  0  this end closed, after the input's end, -n messages or Ctrl-C; or the server did, with 1000, 1001 or no code
+  0  this end closed, after the end of input, -n messages or Ctrl-C; or the server did, with 1000, 1001 or no code
   1  the connection was lost or closed with another code, or a line could not be sent
   2  a flag or the URL is wrong
   3  there was no connection: the server refused the handshake, or cannot be reached
@@ -143,7 +143,7 @@ exit code:
 	return b.String()
 }
 
-// room splits the URL of a chat into the server's, and the room.
+// room splits the URL of a chat into the server's and the room.
 func (o *options) room() (base, room string) {
 	u, err := url.Parse(o.url)
 	if err != nil {

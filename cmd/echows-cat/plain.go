@@ -11,7 +11,7 @@ import (
 	"echows/ws"
 )
 
-// plain is a connection that is no chat's.
+// plain is a connection without a chat.
 type plain struct {
 	*client.Conn
 	cat   *cat
@@ -74,7 +74,7 @@ func (p *plain) send(ctx context.Context, line string) error {
 // pingEvery is the time between two pings.
 const pingEvery = time.Second
 
-// ping prints how long a ping takes there and back, until the connection ends.
+// ping pings, and prints the round-trip times, until the connection ends.
 func (p *plain) ping(s *ws.Socket) {
 	var mu sync.Mutex
 	var number int // of the last ping

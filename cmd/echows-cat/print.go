@@ -43,7 +43,7 @@ func (p *printer) print(line []byte) error {
 	return err
 }
 
-// visible keeps a server from more than text: control characters can do a lot to a terminal.
+// visible keeps the server from sending more than text: control characters can do a lot to a terminal.
 func visible(r rune) rune {
 	if unicode.IsControl(r) && r != '\n' && r != '\t' {
 		return unicode.ReplacementChar
@@ -65,7 +65,7 @@ func (p *printer) format(m ws.Message) []byte {
 	return b.Bytes()
 }
 
-// oneLine is what stands for the ends of lines inside a text.
+// oneLine replaces the line ends inside a text.
 var oneLine = strings.NewReplacer("\r\n", " ⏎ ", "\n", " ⏎ ", "\r", " ⏎ ")
 
 func (p *printer) formatPost(m client.Message) []byte {
