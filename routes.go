@@ -13,7 +13,7 @@ import (
 	"echows/ws"
 )
 
-// routes is every URL the server answers on -addr, but for those below /socket.io/, which socketio.New mounts.
+// routes mounts every URL that the server answers on -addr, except those below /socket.io/, which socketio.New mounts.
 func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error {
 	e.GET("/", pages.Show("index")) // the first lesson's page
 	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
@@ -27,8 +27,8 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat", pages.Show("chat"))                                            // room lobby
 	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
 	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
-	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose it is
-	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())              // which ends, on all nodes
+	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose session it is
+	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())              // ends the session, on all nodes
 	e.POST("/ticket", c.Ticket, chat.NoStore, c.LimitTickets(), c.RequireSession) // a session gets tickets
 	s.app.WS("/ws/chat/:room", c.Join, chat.RequireRoom, chat.RequireAfter, c.LimitUpgrades(), c.RequireTicket)
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
@@ -43,16 +43,16 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 		e.GET("/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
 	}
 
-	return s.nodes.Hear(everyone) // what is said in /ws/broadcast on other nodes
+	return s.nodes.Hear(everyone) // what clients of other nodes send to /ws/broadcast
 }
 
-// gzip compresses what a browser keeps; not a part of it, as parts of it cannot be put together.
+// gzip compresses what browsers cache, but not ranges: compressed ranges cannot be put together.
 var gzip = middleware.GzipWithConfig(middleware.GzipConfig{
 	MinLength: 1024,
 	Skipper:   func(c echo.Context) bool { return c.Request().Header.Get("Range") != "" },
 })
 
-// innerRoutes is every URL that -metrics-addr answers.
+// innerRoutes serves every URL of -metrics-addr.
 func innerRoutes(s *server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())

@@ -1,7 +1,7 @@
 // Command echows is a WebSocket server to learn from and then keep.
 //
-// This file starts it: it wires the pieces, listens, and shuts down. The settings are in the package
-// settings, what the server answers in routes.go, and the first lesson in ws_handler.go.
+// This file starts it: it wires the pieces, listens, and shuts down. The settings are in package settings, the URLs
+// in routes.go, and the first lesson in ws_handler.go.
 package main
 
 import (
@@ -44,11 +44,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stderr))
 }
 
-// run is the program: it serves until ctx ends, and returns the exit code. What a person can mend is
-// one line on stderr: 2 for a setting, 1 for anything else.
+// run is the program: it serves until ctx ends, and returns the exit code. An error that a person can fix
+// is one line on stderr, and the code is 2 for a wrong setting, 1 for anything else.
 func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
 	if slices.Contains(args, "-version") || slices.Contains(args, "--version") {
-		fmt.Println(settings.Version()) // for scripts: on stdout, and whatever else is set
+		fmt.Println(settings.Version()) // for scripts: on stdout, whatever else is set
 		return 0
 	}
 	set, err := settings.Read(args, getenv, stderr)
@@ -111,11 +111,11 @@ type server struct {
 	messageRate float64 // a second, of one connection to the first lesson's routes; 0 for no limit
 
 	serving sync.WaitGroup
-	failed  chan error // serving ended by itself; holds one of each address
+	failed  chan error // why serving ended by itself; holds one error for each address
 }
 
-// start wires the pieces and listens. Everything that can be wrong with the settings is an error
-// here, before the first connection. For a NATS cluster it waits as long as ctx lasts.
+// start wires the pieces and listens. Anything wrong with the settings is an error here, before the
+// first connection. It waits for a NATS cluster for as long as ctx lasts.
 func start(ctx context.Context, set settings.Settings) (*server, error) {
 	s := &server{failed: make(chan error, 2)}
 	if err := s.start(ctx, set); err != nil {
@@ -218,7 +218,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 	return s.listen(set, e, certificates)
 }
 
-// listen has the addresses answered.
+// listen listens on the addresses, and starts serving them.
 func (s *server) listen(set settings.Settings, e *echo.Echo, certificates *tls.Config) (err error) {
 	s.public, err = web.Listen(web.Config{Addr: set.Addr, Flag: "-addr", Handler: e, TLS: certificates, Conns: s.conns})
 	if err != nil {
@@ -242,7 +242,7 @@ func (s *server) listen(set settings.Settings, e *echo.Echo, certificates *tls.C
 	return nil
 }
 
-// serve has an address answered until it is shut down.
+// serve starts serving an address, until it is shut down.
 func (s *server) serve(at *web.Server) {
 	s.serving.Go(func() {
 		if err := at.Serve(); err != nil {
@@ -251,7 +251,6 @@ func (s *server) serve(at *web.Server) {
 	})
 }
 
-// compression is what -compress says.
 func compression(on bool) ws.Compression {
 	if on {
 		return ws.CompressionOn
@@ -259,7 +258,7 @@ func compression(on bool) ws.Compression {
 	return ws.CompressionOff
 }
 
-// chatLimits are the chat's.
+// chatLimits returns the chat's limits.
 func chatLimits(set settings.Settings) chat.Limits {
 	limits := chat.Limits{
 		Posts:        rate.Limit(set.PostRate),
@@ -275,7 +274,7 @@ func chatLimits(set settings.Settings) chat.Limits {
 // Addr is the address listened on.
 func (s *server) Addr() *net.TCPAddr { return s.public.Addr() }
 
-// URL is the first page's, for a browser on this machine.
+// URL returns the address of the first page, for a browser on this machine.
 func (s *server) URL() string {
 	scheme := "http"
 	if s.secure {
@@ -288,22 +287,21 @@ func (s *server) URL() string {
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, strconv.Itoa(s.Addr().Port)))
 }
 
-// Ready says what is missing for the server to be of use, or nil.
+// Ready returns an error that says what the server lacks to be usable, or nil.
 func (s *server) Ready(ctx context.Context) error {
 	ready := make(chan error, 1)
-	go func() { ready <- s.broker.Ready(ctx) }() // beside the chat's: each may wait a second
+	go func() { ready <- s.broker.Ready(ctx) }() // while the chat's runs: each may wait a second
 	err := s.chat.Ready(ctx)
 	return errors.Join(<-ready, err)
 }
 
-// Close accepts no more connections, closes the sockets with 1012, waits, within settings.ShutdownTime, for them
-// and for requests under way, and then ends the pieces, the last first. It takes a server that started
-// in part.
+// Close accepts no more connections, closes the sockets with 1012, waits up to settings.ShutdownTime for them and
+// for requests in progress, and then ends the pieces, the last first. The server may have started only in part.
 func (s *server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.ShutdownTime)
 	defer cancel()
 	if s.io != nil {
-		s.io.Close() // first: GETs that wait are answered, and clients told
+		s.io.Close() // first, so that waiting GETs are answered, and clients told
 	}
 	if s.app != nil {
 		sockets := make(chan error, 1)
@@ -312,7 +310,7 @@ func (s *server) Close() {
 		if err := <-sockets; err != nil {
 			slog.Warn("sockets did not end in time", "error", err)
 		}
-		shutdown(ctx, s.inner) // last, so that the end can be watched
+		shutdown(ctx, s.inner) // last, so that the shutdown can be watched
 	}
 	s.serving.Wait()
 	if s.chat != nil {

@@ -17,10 +17,10 @@ type Reply struct {
 	ReturnText string `json:"returnText"`
 }
 
-// logged keeps one client from filling the log: it gets the first messages, and then twenty a second.
+// logged keeps clients from filling the log: it logs the first 100 messages, and then twenty a second.
 var logged = rate.Sometimes{First: 100, Interval: time.Second / 20}
 
-// reply is the first lesson: whatever the page says, it is told to append a line.
+// reply is the first lesson: whatever the page sends, the answer tells it to append a line.
 func reply(s *ws.Socket, c echo.Context) error {
 	s.OnMessage(func(m ws.Message) error {
 		logged.Do(func() { slog.Info("message", "id", s.ID(), "got", m) })
@@ -35,12 +35,12 @@ func echoBack(s *ws.Socket, c echo.Context) error {
 	return nil
 }
 
-// broadcast sends every message to all who are connected, its sender too: the simplest group chat there
-// is. One that sends faster than the others read is slowed down.
+// broadcast sends every message to all who are connected, including its sender: the simplest group chat
+// there is. A client that sends faster than the others read is slowed down.
 func broadcast(others *nodes.Nodes) ws.Handler {
 	return func(s *ws.Socket, c echo.Context) error {
 		s.OnMessage(func(m ws.Message) error {
-			others.Tell(m) // where there are any
+			others.Tell(m) // if there are other nodes
 			return s.Broadcast(m)
 		})
 		return nil

@@ -1,6 +1,6 @@
-// Package metrics is what /metrics answers with: the collectors of the program's packages, and those of the process, of Go
-// and of the build. Each package declares its own, as a method Collector; this one knows none of them. Names follow
-// https://prometheus.io/docs/practices/naming, and nothing has a label by room, user or address.
+// Package metrics serves /metrics: the collectors of the program's packages, and those of the process, of Go and of the
+// build. Each package declares its own, as a method Collector; this one knows none of them. Names follow
+// https://prometheus.io/docs/practices/naming, and no label is a room, a user or an address.
 package metrics
 
 import (
@@ -14,8 +14,8 @@ import (
 	"echows/settings"
 )
 
-// Handler answers a scrape with what the collectors have. It panics where two of them have the same metric, which no
-// input from outside decides.
+// Handler answers scrapes with the collectors' metrics. It panics if two collectors have the same metric, which no
+// outside input can cause.
 func Handler(all ...prometheus.Collector) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
@@ -27,14 +27,14 @@ func Handler(all ...prometheus.Collector) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
 
-// maxScrapes is how many scrapes run at once; more are answered with 503.
+// maxScrapes is how many scrapes may run at a time; more are answered with 503.
 const maxScrapes = 4
 
 // build says which program this is.
 func build() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "echows_build_info",
-		Help:        "1, with the version and Go's as labels.",
+		Help:        "Always 1, with the program's version and Go's as labels.",
 		ConstLabels: prometheus.Labels{"version": settings.ModuleVersion(), "goversion": runtime.Version()},
 	}, func() float64 { return 1 })
 }

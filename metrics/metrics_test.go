@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func TestHandlerHasWhatItIsGivenAndTheProcess(t *testing.T) {
+func TestHandlerHasTheGivenAndTheProcessMetrics(t *testing.T) {
 	count := prometheus.NewCounter(prometheus.CounterOpts{Name: "echows_test_total", Help: "Tests."})
 	count.Add(3)
 	answer := httptest.NewRecorder()
