@@ -19,17 +19,17 @@ import (
 const (
 	archiveTime      = 5 * time.Second         // for one statement, and for a connection
 	archiveMigration = 2 * time.Minute         // for the schema: a table of millions of messages is read once
-	archiveRetry     = time.Second             // before the next try, after a failure
-	archiveAgain     = 3 * time.Second         // so often a turn that worked may be tried again at once
-	archiveTurn      = 2 * time.Second         // before the next try for the lock, while another node copies
-	archiveGoodbye   = 300 * time.Millisecond  // for the end of a connection
-	archiveLock      = int64(0x6563686f777301) // the advisory lock: the node that has it copies
+	archiveRetry     = time.Second             // before the next attempt, after a failure
+	archiveAgain     = 3 * time.Second         // how often a turn that worked may be repeated without a pause
+	archiveTurn      = 2 * time.Second         // before the next attempt at the lock, while another node copies
+	archiveGoodbye   = 300 * time.Millisecond  // for closing a connection
+	archiveLock      = int64(0x6563686f777301) // the advisory lock: the node that holds it copies
 )
 
-// sessionSettings make the database end the session of a node that was stopped or cut off, and with it the lock. Settings
+// sessionSettings make the database end the session, and release the lock, of a node that was stopped or cut off. Settings
 // that a version of PostgreSQL does not know are left out.
 var sessionSettings = [][2]string{
-	{"idle_session_timeout", "15s"}, // a node that copies says something every three seconds
+	{"idle_session_timeout", "15s"}, // a node that copies sends something every three seconds
 	{"idle_in_transaction_session_timeout", "15s"},
 	{"client_connection_check_interval", "5s"},
 	{"lock_timeout", "5s"},
@@ -39,12 +39,12 @@ var sessionSettings = [][2]string{
 	{"tcp_user_timeout", "15s"},
 }
 
-// archive is the copy of every message in PostgreSQL. One node at a time copies: the one that has the lock.
+// archive is the copy of every message in PostgreSQL. One node at a time copies: the one that holds the lock.
 type archive struct {
 	config *pgx.ConnConfig
 	pool   *pgxpool.Pool // for reading
 	log    *slog.Logger
-	chunk  int           // rows, at most, that are looked at in one step of mending
+	chunk  int           // rows, at most, checked in one step of mending
 	source *broker.Log   // set by begin
 	copied atomic.Uint64 // messages added to the table
 
@@ -55,13 +55,13 @@ type archive struct {
 	said   string    // which of these was logged last
 	wanted uint64    // the table lacks something up to this sequence; or 0
 	since  time.Time // when that began
-	known  uint64    // the last sequence that the table accounted for at the last look
-	looked bool      // there was one
+	known  uint64    // the last sequence that the table accounted for at the last comparison
+	looked bool      // there was a comparison
 	lacks  lacking
 }
 
-// openArchive checks the URL, and also returns the last sequence that the table knows, or 0. It is no error that a database
-// is away: the copy catches up.
+// openArchive checks the URL, and also returns the last sequence that the table knows, or 0. It is not an error if the
+// database is unavailable: the copy catches up.
 func openArchive(ctx context.Context, url string, log *slog.Logger) (*archive, uint64, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -83,7 +83,7 @@ func openArchive(ctx context.Context, url string, log *slog.Logger) (*archive, u
 	return a, last, nil
 }
 
-// lastArchived is the last sequence that the table knows, or 0.
+// lastArchived returns the last sequence that the table knows, or 0.
 func (a *archive) lastArchived(ctx context.Context) (uint64, error) {
 	conn, err := a.connect(ctx)
 	if err != nil {
@@ -94,11 +94,11 @@ func (a *archive) lastArchived(ctx context.Context) (uint64, error) {
 	return end.known, err
 }
 
-// begin sets what the archive is a copy of. It fails where the two do not belong together, if that can be seen now.
+// begin sets what the archive copies. It fails if the two do not belong together, as far as that can be seen now.
 func (a *archive) begin(ctx context.Context, source *broker.Log) error {
 	a.source = source
 	if a.turn != nil {
-		return nil // the database was away a moment ago
+		return nil // the database was unavailable a moment ago
 	}
 	conn, err := a.connect(ctx)
 	if err == nil {
@@ -116,7 +116,7 @@ func (a *archive) begin(ctx context.Context, source *broker.Log) error {
 	return nil
 }
 
-// sayLost logs that the table has messages that the stream should have, too, where that is so.
+// sayLost logs if the table has messages that the stream should have, too, but has not.
 func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
 	end, err := readEnd(ctx, conn)
 	if err != nil || end.last == 0 {
@@ -130,13 +130,13 @@ func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	a.log.Warn("the database has messages that the stream has not; they are read from the database. "+
-		"Where the stream was lost, or restored from a copy, what had been posted and not copied into the database is lost",
+		"If the stream was lost, or restored from a backup, messages that were posted but not copied into the database are lost",
 		"up to", end.last, "the stream begins at", first)
 	return nil
 }
 
 // close closes the connections for reading. It waits only for a moment, as a database that does not answer would take
-// longer. run and watch have ended by then.
+// longer. run and watch must have ended.
 func (a *archive) close() {
 	closed := make(chan struct{})
 	go func() {
@@ -146,11 +146,11 @@ func (a *archive) close() {
 	select {
 	case <-closed:
 	case <-time.After(archiveGoodbye):
-		a.log.Warn("the database does not let go of its connections")
+		a.log.Warn("connections to the database did not close in time")
 	}
 }
 
-// connect returns a connection to a schema that is up to date.
+// connect returns a connection, and makes sure that the schema is up to date.
 func (a *archive) connect(ctx context.Context) (*pgx.Conn, error) {
 	connecting, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -170,7 +170,7 @@ func (a *archive) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// disconnect closes a connection, in order if the database answers soon.
+// disconnect closes a connection, cleanly if the database answers soon.
 func disconnect(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), archiveGoodbye)
 	defer cancel()

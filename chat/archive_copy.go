@@ -12,8 +12,8 @@ import (
 	"echows/broker"
 )
 
-// errNotStorable is what is wrong with an entry that PostgreSQL does not take as a message.
-var errNotStorable = errors.New("a field has a zero byte, or the room is none")
+// errNotStorable means that PostgreSQL does not accept an entry as a message.
+var errNotStorable = errors.New("a field has a zero byte, or the room is invalid")
 
 // run copies until ctx ends.
 func (a *archive) run(ctx context.Context) {
@@ -23,7 +23,7 @@ func (a *archive) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if worked && time.Since(again) > archiveAgain { // an old connection may end: a new one shows whether something is wrong
+		if worked && time.Since(again) > archiveAgain { // an old connection may just end: a new one shows whether something is wrong
 			again = time.Now()
 			continue
 		}
@@ -41,7 +41,7 @@ func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer disconnect(conn) // which gives the lock back
+	defer disconnect(conn) // which releases the lock
 	checked := new(tableEnd)
 	for {
 		mine, err := a.tryLock(ctx, conn, checked)
@@ -58,7 +58,7 @@ func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 			return worked, ctx.Err()
 		}
 	}
-	end, err := readEnd(ctx, conn) // again: another node may have copied until now
+	end, err := readEnd(ctx, conn) // again: another node may have copied up to now
 	if err != nil {
 		return worked, err
 	}
@@ -75,7 +75,7 @@ func (a *archive) takeTurn(ctx context.Context) (worked bool, err error) {
 	return worked, err
 }
 
-// tryLock takes the lock, unless another node has it, or this one cannot read the stream.
+// tryLock takes the lock, unless another node holds it, or this one cannot read the stream.
 func (a *archive) tryLock(ctx context.Context, conn *pgx.Conn, checked *tableEnd) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -92,12 +92,12 @@ func (a *archive) tryLock(ctx context.Context, conn *pgx.Conn, checked *tableEnd
 type copier struct {
 	archive *archive
 	conn    *pgx.Conn
-	last    uint64  // the last sequence that came
-	lost    lacking // gaps that were found and not logged yet
+	last    uint64  // the last sequence received
+	lost    lacking // gaps that were found but not logged yet
 	mending mending
 }
 
-// begin notes what the stream has discarded before it was copied, as far as that is known before the first entry comes.
+// begin notes what the stream discarded before it was copied, as far as that is known before the first entry comes.
 func (c *copier) begin(ctx context.Context, end tableEnd) error {
 	a := c.archive
 	first, _, err := a.source.State(ctx)
@@ -123,7 +123,7 @@ func (c *copier) begin(ctx context.Context, end tableEnd) error {
 	return err
 }
 
-// keep adds what came, if anything, and then fills in some of what was missing before.
+// keep adds a batch, if there is one, and then fills in some of what was missing before.
 func (c *copier) keep(ctx context.Context, batch []broker.Entry) error {
 	err := c.insert(ctx, batch)
 	if err != nil {
@@ -136,14 +136,14 @@ func (c *copier) keep(ctx context.Context, batch []broker.Entry) error {
 	return c.mend(ctx)
 }
 
-// archiveBatch is how many entries broker.Log.Copy hands over at once while there are more.
+// archiveBatch is how many entries, at most, broker.Log.Copy hands over at a time.
 const archiveBatch = 500
 
-// insert adds a batch: all of it, with the gaps before its entries, or nothing.
+// insert adds a whole batch, with the gaps before its entries, or nothing.
 func (c *copier) insert(ctx context.Context, batch []broker.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
-	if len(batch) == 0 { // this says to the database that this node is alive
+	if len(batch) == 0 { // tells the database that this node is alive
 		return c.conn.Ping(ctx)
 	}
 	end := batch[len(batch)-1].Seq
@@ -169,7 +169,7 @@ func (c *copier) insert(ctx context.Context, batch []broker.Entry) error {
 	return err
 }
 
-// store adds entries, and returns how many messages the table did not have. Those that it has must be the same.
+// store adds entries, and returns how many messages the table did not have. Those that it has must be identical.
 func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (added int, err error) {
 	var seqs, others []int64
 	var rooms, ids, authors, marks, texts []string
@@ -189,7 +189,7 @@ func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (ad
 			return 0, fmt.Errorf("insert: %w", err)
 		}
 		if n := done.RowsAffected(); n > 0 {
-			c.archive.log.Error("stored messages are none of ours, and not copied into the database", "messages", n, "from", others[0], "to", others[len(others)-1])
+			c.archive.log.Error("stored entries are not chat messages, and not copied into the database", "messages", n, "from", others[0], "to", others[len(others)-1])
 		}
 	}
 	done, err := tx.Exec(ctx, `INSERT INTO messages (seq, room, id, author, mark, text, posted_at)
@@ -213,10 +213,10 @@ func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (ad
 	return added, nil
 }
 
-// decodeArchived decodes a stored message as the table has it.
+// decodeArchived decodes a stored message for the table.
 func decodeArchived(e broker.Entry) (Message, error) {
 	m, err := decodeStored(e)
-	if err == nil && (!broker.ValidTopic(e.Topic) || strings.Contains(m.From+m.Mark, "\x00")) { // which would be refused again and again
+	if err == nil && (!broker.ValidTopic(e.Topic) || strings.Contains(m.From+m.Mark, "\x00")) { // PostgreSQL would refuse it again and again
 		err = errNotStorable
 	}
 	m.At = m.At.Truncate(time.Microsecond)

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	mendChunk  = 100_000                // rows, at most, that one step looks at
-	mendTime   = 500 * time.Millisecond // for some steps, before new messages are copied again
+	mendChunk  = 100_000                // rows, at most, that one step checks
+	mendTime   = 500 * time.Millisecond // for a few steps, before new messages are copied again
 	mendPause  = time.Second            // in between
-	mendRetry  = 10 * time.Second       // when the stream cannot be asked
-	mendExpire = 10 * time.Second       // for some steps
+	mendRetry  = 10 * time.Second       // when the stream cannot be read
+	mendExpire = 10 * time.Second       // deadline of a few steps
 )
 
-// gap is a range of sequences that the table lacks. None of them lies between two epochs of the stream, where no message
-// ever was, so that gaps can be counted as they are.
+// gap is a range of sequences that the table lacks. It excludes the ranges between two epochs of the stream, where there
+// never was a message, so that its length is a count of messages.
 type gap struct{ first, last uint64 }
 
 // add counts more gaps.
@@ -35,7 +35,7 @@ func (l *lacking) add(gaps []gap) {
 	}
 }
 
-// readGaps counts the gaps that were noticed since a time.
+// readGaps counts the gaps noticed since a time.
 func readGaps(ctx context.Context, conn *pgx.Conn, since time.Time) (l lacking, err error) {
 	err = conn.QueryRow(ctx, `SELECT count(*), coalesce(sum(last - first + 1), 0)::bigint, coalesce(min(first), 0), coalesce(max(last), 0)
 		FROM gaps WHERE noticed_at >= $1`, since).Scan(&l.gaps, &l.messages, &l.first, &l.last)
@@ -75,7 +75,7 @@ func (c *copier) uncovered(ctx context.Context, tx pgx.Tx, after, before uint64)
 	return found, nil
 }
 
-// note adds gaps to the table gaps, as noticed at a time; the zero time is now.
+// note adds gaps to the table gaps, as noticed at the given time; the zero time means now.
 func note(ctx context.Context, tx pgx.Tx, gaps []gap, at time.Time) error {
 	if len(gaps) == 0 {
 		return nil
@@ -104,32 +104,31 @@ func (c *copier) noteGaps(ctx context.Context, tx pgx.Tx, after, before uint64) 
 	return found, err
 }
 
-// sayGaps logs the gaps that were found since it was called before.
+// sayGaps logs the gaps found since its last call.
 func (c *copier) sayGaps() {
 	if c.lost.gaps == 0 {
 		return
 	}
 	l := c.lost
 	c.lost = lacking{}
-	c.archive.log.Error("messages are missing in the database: the stream has discarded or lost them before they were copied",
+	c.archive.log.Error("messages are missing in the database: the stream discarded or lost them before they were copied",
 		"messages at most", l.messages, "from", l.first, "to", l.last, "gaps", l.gaps,
-		"advice", "they cannot be had; the table gaps has all of them. Keep the database from being away for so long, or keep more in the stream (-keep-messages, -keep-time, -keep-bytes)")
+		"advice", "they cannot be recovered; the table gaps lists all of them. Keep the database from being down for so long, or keep more in the stream (-keep-messages, -keep-time, -keep-bytes)")
 }
 
-// mending is how far the search for copied rows that are missing in the table has come, and the filling of gaps from the
-// stream.
+// mending is the progress of the search for copied rows that the table has lost, and of filling gaps from the stream.
 type mending struct {
-	scanned uint64    // the rows up to here have been looked at
-	upTo    uint64    // and are to be up to here
-	first   uint64    // what the stream begins with
-	filled  uint64    // the gaps that begin up to here have been compared with the stream
-	added   int       // messages that were filled in
+	scanned uint64    // rows up to here have been checked
+	upTo    uint64    // rows up to here are to be checked
+	first   uint64    // the first sequence of the stream
+	filled  uint64    // gaps that begin up to here have been compared with the stream
+	added   int       // messages filled in
 	began   time.Time // by the database's clock
 	next    time.Time // step
 	done    bool
 }
 
-// beginMending logs which gaps are known, and sets where the search for others begins.
+// beginMending logs the known gaps, and sets where the search for others begins.
 func (c *copier) beginMending(ctx context.Context, end tableEnd, first uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
@@ -138,11 +137,11 @@ func (c *copier) beginMending(ctx context.Context, end tableEnd, first uint64) e
 		return err
 	}
 	if known.gaps > 0 {
-		c.archive.log.Warn("messages are missing in the database, as was noticed before", "messages at most", known.messages,
-			"from", known.first, "to", known.last, "gaps", known.gaps, "advice", "the table gaps has all of them")
+		c.archive.log.Warn("messages are missing in the database, as noticed before", "messages at most", known.messages,
+			"from", known.first, "to", known.last, "gaps", known.gaps, "advice", "the table gaps lists all of them")
 	}
 	c.mending = mending{upTo: end.last, first: first}
-	var lowest uint64 // what is below may be deleted by whoever wants to
+	var lowest uint64 // rows below may be deleted by anybody
 	if err := c.conn.QueryRow(ctx, `SELECT coalesce(min(seq), 0), now() FROM messages`).Scan(&lowest, &c.mending.began); err != nil {
 		return fmt.Errorf("gaps: %w", err)
 	}
@@ -152,7 +151,7 @@ func (c *copier) beginMending(ctx context.Context, end tableEnd, first uint64) e
 	return nil
 }
 
-// mend takes some steps, and then returns so that new messages do not wait for long.
+// mend takes a few steps, and then returns so that new messages do not wait for long.
 func (c *copier) mend(ctx context.Context) error {
 	m := &c.mending
 	if m.done || time.Now().Before(m.next) {
@@ -167,7 +166,7 @@ func (c *copier) mend(ctx context.Context) error {
 		} else {
 			err = c.fill(ctx)
 		}
-		if errors.Is(err, broker.ErrUnavailable) { // not now
+		if errors.Is(err, broker.ErrUnavailable) { // try again later
 			m.next = time.Now().Add(mendRetry)
 			return nil
 		}
@@ -201,7 +200,7 @@ func (c *copier) scan(ctx context.Context) error {
 	return err
 }
 
-// fill compares the next gap with the stream, and fills in what that has.
+// fill compares the next gap with the stream, and fills in the messages that the stream has.
 func (c *copier) fill(ctx context.Context) error {
 	m := &c.mending
 	var g gap
@@ -240,7 +239,7 @@ func (c *copier) fill(ctx context.Context) error {
 	if err == nil {
 		c.archive.copied.Add(uint64(added))
 		m.added += added
-		m.filled = entries[len(entries)-1].Seq // what is left begins there or was not in the stream
+		m.filled = entries[len(entries)-1].Seq // the rest of the gap begins there, or was not in the stream
 	}
 	return err
 }
@@ -255,8 +254,8 @@ func (c *copier) sayMended(ctx context.Context) error {
 	if err != nil || left.gaps == 0 || left.first > m.upTo {
 		return err
 	}
-	c.archive.log.Error("messages are missing in the database: rows were deleted, or a backup of it was restored, and the stream has them no more",
+	c.archive.log.Error("messages are missing in the database: rows were deleted, or a backup of it was restored, and the stream no longer has them",
 		"messages at most", left.messages, "from", left.first, "to", left.last, "gaps", left.gaps,
-		"advice", "they are in a backup of the database, if anywhere; the table gaps has all of them")
+		"advice", "they are in a backup of the database, if anywhere; the table gaps lists all of them")
 	return nil
 }

@@ -48,7 +48,7 @@ func (a *archive) whole(ctx context.Context, after, before uint64) (bool, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, archiveTime)
 	defer cancel()
-	var first, last, gap uint64 // what the table begins and ends with, and the end of the last gap that begins below before
+	var first, last, gap uint64 // the table's first and last sequence, and the end of the last gap that begins below before
 	err := a.pool.QueryRow(ctx, `SELECT
 		coalesce(least((SELECT min(seq) FROM messages), (SELECT min(seq) FROM not_ours), (SELECT min(first) FROM gaps)), 0),
 		coalesce(greatest((SELECT max(seq) FROM messages), (SELECT max(seq) FROM not_ours), (SELECT max(last) FROM gaps)), 0),
@@ -57,12 +57,12 @@ func (a *archive) whole(ctx context.Context, after, before uint64) (bool, error)
 		return false, fmt.Errorf("read: %w", err)
 	}
 	switch {
-	case last == 0: // an empty table has what was never there
+	case last == 0: // an empty table has nothing to miss
 		return a.source.Unused(after, before), nil
 	case first > after+1 && !a.source.Unused(after, min(first, before)):
 		return false, nil // the table begins later
 	case last+1 < before && !a.source.Unused(max(last, after), before):
-		return false, nil // it does not go so far yet
+		return false, nil // the table ends earlier, so far
 	}
 	return gap <= after, nil
 }

@@ -28,14 +28,14 @@ var migrations = []string{
 		last       bigint NOT NULL CHECK (last >= first),
 		noticed_at timestamptz NOT NULL DEFAULT now()
 	)`,
-	// Sequences have had no jumps before this version.
+	// Before this version, sequences had no jumps.
 	`INSERT INTO gaps (first, last)
 		SELECT before + 1, seq - 1 FROM (SELECT seq, lag(seq, 1, 0::bigint) OVER (ORDER BY seq) AS before FROM messages) AS pairs
 		WHERE seq > before + 1 ON CONFLICT DO NOTHING`,
 }
 
 // errNewer means that a later version of this program made the schema, so that nothing is copied.
-var errNewer = errors.New("the database was brought to a newer version of this program")
+var errNewer = errors.New("the database's schema is from a newer version of this program")
 
 // migrate brings the schema up to date, one node at a time.
 func migrate(ctx context.Context, conn *pgx.Conn) error {

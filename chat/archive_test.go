@@ -164,7 +164,7 @@ const (
 	missingCount = `SELECT coalesce(sum(last - first + 1), 0)::bigint FROM gaps`
 )
 
-func TestWhatIsDiscardedBeforeItIsCopiedIsAGap(t *testing.T) {
+func TestMessagesDiscardedBeforeTheyAreCopiedAreAGap(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -283,7 +283,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	db.exec(`DELETE FROM messages WHERE seq BETWEEN 8 AND 12 OR seq BETWEEN 90 AND 110`)
 	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
 	n.says("filled in from the stream\" messages=13")
-	n.says(`rows were deleted, or a backup of it was restored, and the stream has them no more" "messages at most"=13 from=11 to=100 gaps=2`)
+	n.says(`rows were deleted, or a backup of it was restored, and the stream no longer has them" "messages at most"=13 from=11 to=100 gaps=2`)
 	db.await(`SELECT count(*) FROM gaps WHERE (first, last) IN ((11, 12), (90, 100))`, 2)
 	db.await(gapCount, 2)
 	n.ready("", 5*time.Second)
@@ -291,7 +291,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// It is known over restarts.
 	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
-	n.says(`as was noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
+	n.says(`as noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
 	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
 		return fmt.Sprint(s), s.Gaps == 2 && s.Missing == 13
@@ -331,7 +331,7 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	n.says("messages=597")
 }
 
-// A table of the version before is brought up to date, and what it lacks is known.
+// A table from the previous version is migrated, and its gaps are known.
 func TestAnOlderTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -355,10 +355,10 @@ func TestAnOlderTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
-	n.says(`as was noticed before" "messages at most"=3 from=1 to=5 gaps=2`)
+	n.says(`as noticed before" "messages at most"=3 from=1 to=5 gaps=2`)
 }
 
-func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
+func TestForeignEntriesAreNoGap(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	nats := natsServer(t)
@@ -402,7 +402,7 @@ func TestWhatIsNoneOfOursIsNoGap(t *testing.T) {
 	}
 }
 
-func TestALostStreamBesideATableThatHasTheHistory(t *testing.T) {
+func TestALostStreamWithACompleteTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
@@ -472,7 +472,7 @@ func TestATableOfAnotherChat(t *testing.T) {
 	}
 }
 
-// A stream that was made while the database was away, and ends before it, would give sequences out again.
+// A stream that was made while the database was down, and ends before it, would assign sequences again.
 func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -488,7 +488,7 @@ func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
 	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
 }
 
-func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
+func TestDatabaseFailuresAreExplained(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -498,13 +498,13 @@ func TestWhatIsWrongWithTheDatabaseIsSaid(t *testing.T) {
 	rows := 0
 	var chat *admin
 	for _, wrong := range []struct{ how, what, mended string }{
-		{"", "there is no database of this name", "CREATE DATABASE chat"},
+		{"", "there is no database with this name", "CREATE DATABASE chat"},
 		{"INSERT INTO echows_schema VALUES (99)", "newer version", "DELETE FROM echows_schema WHERE version = 99"},
 		{"ALTER TABLE messages RENAME TO elsewhere", "a table or a column of it is missing", "ALTER TABLE elsewhere RENAME TO messages"},
 		{"ALTER DATABASE chat SET default_transaction_read_only = on", "it is read-only", "ALTER DATABASE chat RESET default_transaction_read_only"},
 		{`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''full'' USING ERRCODE = ''53100''; END';
 			CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH STATEMENT EXECUTE FUNCTION refuse()`, "its disk is full", "DROP TRIGGER refuse ON messages"},
-		{"ALTER ROLE echows NOLOGIN", "it does not let this program in", "ALTER ROLE echows LOGIN"},
+		{"ALTER ROLE echows NOLOGIN", "it refuses this program's user or password", "ALTER ROLE echows LOGIN"},
 	} {
 		on := chat
 		if on == nil {
@@ -589,8 +589,8 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 	}
 }
 
-// All nodes say so when the one that copies does not get on, whatever the reason.
-func TestACopyThatIsBehindIsSaid(t *testing.T) {
+// All nodes report it when the node that copies makes no progress, whatever the reason.
+func TestALateCopyIsReported(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -605,7 +605,7 @@ func TestACopyThatIsBehindIsSaid(t *testing.T) {
 	n.ready("", 5*time.Second)
 	n.posted = 1
 	n.post("lobby", 1)
-	n.ready("though there is something to copy", 20*time.Second)
+	n.ready("messages have been waiting to be copied", 20*time.Second)
 	n.says("the copy is behind")
 	if behind := n.archive.stats().Behind; behind < archiveLate {
 		t.Errorf("it is behind by %v", behind)
@@ -615,7 +615,7 @@ func TestACopyThatIsBehindIsSaid(t *testing.T) {
 	db.await(rowCount, 2)
 }
 
-// What lies between two epochs of the stream is not missing, wherever a gap begins or ends.
+// Sequences between two epochs of the stream do not count as missing, wherever a gap begins or ends.
 func TestGapsOverEpochs(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
@@ -693,8 +693,8 @@ func TestGapsOverEpochs(t *testing.T) {
 	}
 }
 
-// What readyz shows to everybody has no addresses, names or passwords.
-func TestWhatIsSaidToAll(t *testing.T) {
+// The answer of /readyz, which everybody can see, has no addresses, names or passwords.
+func TestReadinessShowsNoSecrets(t *testing.T) {
 	a := &archive{log: slog.New(slog.DiscardHandler), wanted: 1} // and late, or nothing would be said of the stream
 	for _, err := range []error{
 		fmt.Errorf("dial tcp 10.1.2.3:5432: secret"),

@@ -14,29 +14,29 @@ import (
 )
 
 const (
-	watchEvery   = 2 * time.Second     // between two looks at how far the table is
+	watchEvery   = 2 * time.Second     // between two comparisons of the table with the stream
 	watchTime    = 2 * time.Second     // for one of them
-	archiveLate  = 15 * time.Second    // so long may the table be behind
-	archiveQuiet = 5 * time.Second / 2 // without a failure, and with everything copied: the failure is over
+	archiveLate  = 15 * time.Second    // how long the table may be behind
+	archiveQuiet = 5 * time.Second / 2 // after this long without a failure, and with everything copied, a failure is over
 )
 
 // errForeign means that the stream and the table do not belong together, so that nothing is copied.
 var errForeign = errors.New("the stream and the table messages do not belong together")
 
-// errBelow means that the stream would give out sequences that the table has already, so that nothing is copied.
+// errBelow means that the stream would assign sequences that the table already has, so that nothing is copied.
 var errBelow = errors.New("the stream ends before the table does")
 
 // errLate means that messages are not copied in time.
-var errLate = errors.New("messages wait to be copied")
+var errLate = errors.New("messages are waiting to be copied")
 
 // ArchiveStats is the state of the copy in the database.
 type ArchiveStats struct {
 	Gaps    int           // ranges of sequences whose messages are missing in the table
-	Missing uint64        // at most so many messages
+	Missing uint64        // how many messages, at most
 	Behind  time.Duration // how long something has been waiting to be copied
 	Copied  uint64        // messages that this node has added to the table
 	Up      bool          // the database takes messages, as far as this node knows
-	Known   bool          // the table was looked at: before that, the rest is zero
+	Known   bool          // the table has been compared; before that, the rest is zero
 }
 
 // lacking is what the table lacks.
@@ -57,7 +57,7 @@ func (a *archive) stats() ArchiveStats {
 		Behind:  a.behindLocked(),
 		Copied:  a.copied.Load(),
 		Known:   a.looked,
-		Up:      trouble == nil || errors.Is(trouble, broker.ErrUnavailable), // which is the stream's
+		Up:      trouble == nil || errors.Is(trouble, broker.ErrUnavailable), // that is the stream's trouble
 	}
 }
 
@@ -75,7 +75,7 @@ func (a *archive) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		connected := w.conn != nil
 		err := w.look(ctx)
-		if err != nil && connected && !errors.Is(err, context.DeadlineExceeded) { // an old connection may have ended long since
+		if err != nil && connected && !errors.Is(err, context.DeadlineExceeded) { // an old connection may have ended long ago
 			err = w.look(ctx)
 		}
 		if err != nil {
@@ -91,8 +91,8 @@ func (a *archive) watch(ctx context.Context) {
 	}
 }
 
-// noteWaiting notes since when something waits to be copied, while the table cannot be read: the stream says what is newer
-// than what the table had.
+// noteWaiting notes since when something has been waiting to be copied, while the table cannot be read: anything in the
+// stream newer than what the table had.
 func (a *archive) noteWaiting(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, watchTime)
 	defer cancel()
@@ -104,7 +104,7 @@ func (a *archive) noteWaiting(ctx context.Context) {
 	}
 }
 
-// watcher is watch's state. It has a connection of its own, so that it does not wait for those who read.
+// watcher is watch's state. It has a connection of its own, so that it does not wait for readers.
 type watcher struct {
 	archive *archive
 	conn    *pgx.Conn // nil while there is none
@@ -133,7 +133,7 @@ func (w *watcher) look(ctx context.Context) (err error) {
 	return err
 }
 
-// noteLook notes that the state of the table is known.
+// noteLook notes that the table has been compared.
 func (a *archive) noteLook() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -152,7 +152,7 @@ type tableEnd struct {
 	last             uint64 // message's sequence, or 0
 	id, room, author string
 	at               time.Time
-	known            uint64 // last sequence that is accounted for: a message, an entry that is none, or a gap
+	known            uint64 // last sequence accounted for: a message, another entry, or a gap
 }
 
 func readEnd(ctx context.Context, conn *pgx.Conn) (end tableEnd, err error) {
@@ -168,8 +168,8 @@ func readEnd(ctx context.Context, conn *pgx.Conn) (end tableEnd, err error) {
 	return end, nil
 }
 
-// compare checks whether the table belongs to the stream, and notes how far the table is. checked is the end that was found
-// to belong to the stream before.
+// compare checks whether the table belongs to the stream, and notes how far the table is. checked is the end that was last
+// found to belong to the stream.
 func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd) error {
 	end, err := readEnd(ctx, conn) // first: the stream may only be ahead
 	if err != nil {
@@ -197,7 +197,7 @@ func (a *archive) compare(ctx context.Context, conn *pgx.Conn, checked *tableEnd
 	return nil
 }
 
-// belongs looks for a sequence that both have. If there is one, it has to be the same message in each.
+// belongs looks for a sequence that both have. If there is one, it must be the same message in both.
 func (a *archive) belongs(ctx context.Context, conn *pgx.Conn, end tableEnd) error {
 	first, last, err := a.source.State(ctx)
 	if err != nil {
@@ -207,7 +207,7 @@ func (a *archive) belongs(ctx context.Context, conn *pgx.Conn, end tableEnd) err
 	if err != nil {
 		return err
 	}
-	if !held && first <= end.last { // an old message will do
+	if !held && first <= end.last { // any older message will do
 		if e, held, err = a.source.At(ctx, first); err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ func (a *archive) belongs(ctx context.Context, conn *pgx.Conn, end tableEnd) err
 	if held {
 		m, err := decodeArchived(e)
 		if err != nil || m.ID != end.id || e.Topic != end.room || m.From != end.author || !m.At.Equal(end.at) {
-			return fmt.Errorf("%w: sequence %d is another message in each", errForeign, e.Seq)
+			return fmt.Errorf("%w: sequence %d is a different message in each", errForeign, e.Seq)
 		}
 	}
 	if last < end.known {
@@ -245,7 +245,7 @@ func (a *archive) countGaps(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// ready says why the copy is not as it should be, or returns nil. It does not wait.
+// ready returns what is wrong with the copy, or nil. It does not wait.
 func (a *archive) ready() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -256,12 +256,12 @@ func (a *archive) ready() error {
 	what, _ := explain(err) // err itself may have names and addresses, and is in the log
 	if errors.Is(err, broker.ErrUnavailable) {
 		if a.behindLocked() <= archiveLate {
-			return nil // whether posts are taken, the broker says; a copy that waits for a leader is no reason to turn people away
+			return nil // the broker's Ready says whether posts are taken; a copy that waits for a leader is no reason to turn people away
 		}
 		return errors.New("copy into the database: " + what)
 	}
 	if errors.Is(err, errLate) {
-		what = fmt.Sprintf("it has been behind for %d s, though there is something to copy", int(a.behindLocked().Seconds()))
+		what = fmt.Sprintf("messages have been waiting to be copied for %d s", int(a.behindLocked().Seconds()))
 	}
 	return errors.New("database: " + what)
 }
@@ -289,7 +289,7 @@ func (a *archive) noteTurn(err error) {
 	a.sayLocked()
 }
 
-// noteSeen notes what a look at the table has shown. Where another node copies, a good look also shows that this node's own
+// noteSeen notes the result of a comparison. If another node copies, a good result also means that this node's own
 // failure is over.
 func (a *archive) noteSeen(err error) {
 	a.mu.Lock()
@@ -301,7 +301,7 @@ func (a *archive) noteSeen(err error) {
 	a.sayLocked()
 }
 
-// sayLocked logs what is wrong, once, and again when it is something else.
+// sayLocked logs what is wrong, once, and again when it changes.
 func (a *archive) sayLocked() {
 	err := a.troubleLocked()
 	if err == nil {
@@ -321,49 +321,49 @@ func (a *archive) sayLocked() {
 		"advice", advice, "error", err)
 }
 
-// explain says what is wrong with the database, without names and addresses, and what helps.
+// explain returns what is wrong with the database, without names and addresses, and what to do.
 func explain(err error) (what, advice string) {
 	var refused *pgconn.PgError
 	const byItself = "; copying goes on by itself"
 	switch {
 	case errors.Is(err, errForeign):
-		return "it belongs to another chat: the same sequence is another message in each", "give another database (-database), or restore the data folder, and restart"
+		return "it belongs to another chat: the same sequence is a different message in each", "give another database (-database), or restore the data folder, and restart"
 	case errors.Is(err, errBelow):
 		return "it has sequences that the stream is going to use for other messages", "restart this node while the database can be reached: the stream then goes on above them"
 	case errors.Is(err, errNewer):
-		return "it was brought to a newer version of this program", "update this node, or give another database (-database)"
+		return "its schema is from a newer version of this program", "update this node, or give another database (-database)"
 	case errors.Is(err, errLate):
-		return "the copy is behind, though there is something to copy", "see what the other nodes log, and whether the database is slow" + byItself
+		return "the copy is behind: messages are waiting", "check what the other nodes log, and whether the database is slow" + byItself
 	case errors.Is(err, broker.ErrUnavailable):
-		return "the stream cannot be read", "see what is wrong with NATS" + byItself
+		return "the stream cannot be read", "find out what is wrong with NATS" + byItself
 	case errors.As(err, &refused):
 		what, advice = explainCode(refused.Code)
 		return what, advice + byItself
 	}
-	return "it cannot be reached, or does not answer", "start it, or mend the network or the address (-database)" + byItself
+	return "it cannot be reached, or does not answer", "start it, or fix the network or the address (-database)" + byItself
 }
 
-// explainCode does so for an error code of PostgreSQL (appendix A of its manual).
+// explainCode is explain for an error code of PostgreSQL (appendix A of its manual).
 func explainCode(code string) (what, advice string) {
 	switch {
 	case code == "53100":
 		return "its disk is full", "make room on the database's disk"
 	case strings.HasPrefix(code, "53"):
-		return "it has no connections, or memory, left", "raise its limits (max_connections), or end what uses them"
+		return "it has run out of connections or memory", "raise its limits (max_connections), or end what uses them"
 	case code == "25006":
-		return "it is read-only", "give the address of the primary (-database), or let it be written to"
+		return "it is read-only", "give the address of the primary (-database), or make it writable"
 	case code == "42P01", code == "42703", code == "3F000":
-		return "a table or a column of it is missing", "restore it from a backup; or drop the table echows_schema, and it is made anew and filled from what the stream holds"
+		return "a table or a column of it is missing", "restore it from a backup; or drop the table echows_schema: it is then created again and filled from the stream"
 	case code == "28P01", code == "28000":
-		return "it does not let this program in", "correct the user or the password (-database), or pg_hba.conf"
+		return "it refuses this program's user or password", "correct the user or the password (-database), or pg_hba.conf"
 	case code == "3D000":
-		return "there is no database of this name", "create it, or correct the name (-database)"
+		return "there is no database with this name", "create it, or correct the name (-database)"
 	case code == "42501":
-		return "this program may not do what it has to there", "grant its user CREATE on the schema, and everything on the tables"
+		return "this program's user lacks privileges", "grant its user CREATE on the schema, and everything on the tables"
 	case strings.HasPrefix(code, "57P"):
 		return "it is starting, or being stopped", "wait, or start it"
 	case code == "55P03", code == "57014":
-		return "something holds the table locked", "see pg_locks, and end what does"
+		return "the table is locked", "see pg_locks, and end what holds the lock"
 	}
 	return "it refuses what is copied (SQLSTATE " + code + ")", "see the error, and what the database logs"
 }

@@ -14,21 +14,21 @@ import (
 const (
 	pageMessages = 500       // of one page of a history, at most
 	pageBytes    = 256 << 10 // of one page on the wire, at most
-	pageFrame    = 128       // bytes of it beside its messages, at most
-	manyBytes    = 16 << 20  // of pages for one member each that are being sent; past that, such pages are short
-	shortBytes   = 8 << 10   // of a short one: thousands may read slowly
+	pageFrame    = 128       // bytes of a page besides its messages, at most
+	manyBytes    = 16 << 20  // of pages for single members that are being sent; past that, such pages are short
+	shortBytes   = 8 << 10   // of a short page: thousands of members may read slowly
 	tailBytes    = 192 << 10 // of a room's newest messages in memory
 	staleTime    = time.Minute
 )
 
-// remembered is a message as histories have it.
+// remembered is a message as histories contain it.
 type remembered struct {
 	seq  uint64
 	at   time.Time
 	json []byte
 }
 
-// block is consecutive messages of a room in memory: all that the room has between two sequences.
+// block holds consecutive messages of a room in memory: all that the room has between two sequences.
 type block struct {
 	room     *room
 	after    uint64       // exclusive
@@ -38,7 +38,7 @@ type block struct {
 	bytes    int
 	loaded   time.Time // when it was read, unless it is the newest: the limits may have discarded its messages since
 
-	frames [2]*ws.Prepared // the page that is all of it, incomplete and complete; made when a client needs it
+	frames [2]*ws.Prepared // the whole block as a page, incomplete and complete; made when a client needs it
 
 	place shelved // the shelf's
 }
@@ -73,8 +73,8 @@ func (b *block) dropOldest(n int) {
 	b.room.chat.shelf.shrunk(b, b.sizeLocked())
 }
 
-// frame returns the page that is all of the block, encoded once for all who ask. It is never the last page. The room is
-// not locked while it is made, so two goroutines may make it at once.
+// frame returns the whole block as a page, encoded once for all clients. It is never the last page. The room is not
+// locked while it is made, so two goroutines may make it at the same time.
 func (b *block) frame(complete bool) *ws.Prepared {
 	i := 0
 	if complete {
@@ -88,7 +88,7 @@ func (b *block) frame(complete bool) *ws.Prepared {
 	}
 	f, err := ws.Prepare(ws.Message{Opcode: ws.Text, Data: historyFrame(b.messages, complete, true)})
 	if err != nil {
-		panic(err) // it is no text: encoding/json made it
+		panic(err) // cannot happen: encoding/json made it
 	}
 	b.room.mu.Lock()
 	b.frames[i] = f
@@ -97,7 +97,7 @@ func (b *block) frame(complete bool) *ws.Prepared {
 	return f
 }
 
-// sizeLocked is about how many bytes the block takes.
+// sizeLocked returns about how many bytes the block takes.
 func (b *block) sizeLocked() int {
 	size := b.bytes + perMessage*len(b.messages)
 	for _, f := range b.frames {
@@ -127,7 +127,7 @@ func historyFrame(messages []remembered, complete, more bool) []byte {
 	return append(strconv.AppendBool(data, more), '}')
 }
 
-// firstBytes returns the first messages, one at least, that a page of so many bytes can hold.
+// firstBytes returns the first messages, at least one, that fit into a page of that many bytes.
 func firstBytes(messages []remembered, bytes int) []remembered {
 	size := pageFrame
 	for i, m := range messages {
@@ -145,7 +145,7 @@ func (r *room) cursor() uint64 {
 	return r.tail.upTo
 }
 
-// has reports whether what follows a sequence is in memory, or is what the room receives next.
+// has reports whether the messages after a sequence are in memory, or are the next that the room receives.
 func (r *room) has(seq uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,7 +153,7 @@ func (r *room) has(seq uint64) bool {
 	return r.blockLocked(seq) != nil
 }
 
-// blockLocked returns the block that has what follows a sequence, or nil.
+// blockLocked returns the block with the messages after a sequence, or nil.
 func (r *room) blockLocked(seq uint64) *block {
 	if r.tail.has(seq) || seq == r.tail.upTo {
 		return &r.tail
@@ -173,7 +173,7 @@ func (r *room) blockLocked(seq uint64) *block {
 	return nil
 }
 
-// trimLocked drops what the stream's limits discard, and what is too much to remember.
+// trimLocked drops messages that the stream's limits discard, and those past the memory limits.
 func (r *room) trimLocked() {
 	cfg, now := r.chat.config, time.Now()
 	t, drop := &r.tail, 0
@@ -194,7 +194,7 @@ func (r *room) trimLocked() {
 	})
 }
 
-// keep puts a block between the others, without what another block has, so that each sequence is in one.
+// keep inserts a block in order, without the messages of other blocks, so that each sequence is in only one.
 func (r *room) keep(b *block) {
 	r.mu.Lock()
 	fresh := b.upTo > b.after && r.blockLocked(b.after) == nil && !r.closed
@@ -230,7 +230,7 @@ func (b *block) cut(upTo uint64) {
 	b.upTo = upTo
 }
 
-// forgetBlock drops a block, since all rooms together remember too much.
+// forgetBlock drops a block, because all rooms together remember too much.
 func (r *room) forgetBlock(b *block) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -241,10 +241,10 @@ func (r *room) forgetBlock(b *block) {
 		return
 	}
 	r.blocks = slices.DeleteFunc(r.blocks, func(one *block) bool { return one == b })
-	r.chat.shelf.remove(b) // it may have been counted anew since it was taken out
+	r.chat.shelf.remove(b) // it may have been counted again since it was removed
 }
 
-// newBlock makes a block of the messages after a sequence, of as many as a page may have. It ends at end if it has all.
+// newBlock makes a block of the messages after a sequence, as many as fit into a page. It ends at end if all fit.
 func (r *room) newBlock(after uint64, messages []remembered, end uint64) *block {
 	b := &block{room: r, after: after, upTo: end, messages: messages, loaded: time.Now()}
 	if first := firstBytes(messages, pageBytes); len(first) < len(messages) {
@@ -257,8 +257,8 @@ func (r *room) newBlock(after uint64, messages []remembered, end uint64) *block 
 	return b
 }
 
-// readBlock reads what follows a sequence from the stream, or from its copy in the database, and reports whether nothing is
-// missing in between. The block is nil where the replica of the stream that answered is behind.
+// readBlock reads the messages after a sequence from the stream, or from its copy in the database, and reports whether
+// none is missing in between. The block is nil if the replica of the stream that answered lags behind.
 func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole bool, err error) {
 	p, err := r.chat.entries.After(ctx, r.name, after, pageMessages, pageBytes)
 	if err != nil {
@@ -270,9 +270,9 @@ func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole boo
 			return nil, false, nil
 		}
 		if held, err := r.chat.entries.Tail(ctx, r.name); err != nil || held > after {
-			return nil, false, err // the copy is behind
+			return nil, false, err // the replica lags behind
 		}
-		if p.Whole { // nothing is between
+		if p.Whole { // nothing lies between
 			return r.newBlock(after, nil, tailAfter), true, nil
 		}
 		return r.newBlock(tailAfter, nil, tailAfter), false, nil
@@ -289,7 +289,7 @@ func (r *room) readBlock(ctx context.Context, after uint64) (b *block, whole boo
 	return r.newBlock(at, messages, end), p.Whole, nil
 }
 
-// withArchive adds what only the copy in the database has.
+// withArchive adds the messages that only the copy in the database has.
 func (r *room) withArchive(ctx context.Context, after uint64, p broker.Page, messages []remembered) (b *block, whole bool, err error) {
 	first, end := p.Entries[0].Seq, p.Entries[len(p.Entries)-1].Seq
 	rows, err := r.chat.archive.newer(ctx, r.name, after, end, pageMessages)
@@ -302,14 +302,14 @@ func (r *room) withArchive(ctx context.Context, after uint64, p broker.Page, mes
 		return r.newBlock(at, messages, end), p.Whole && after >= r.chat.entries.Start(), nil
 	}
 	switch whole = p.Whole; {
-	case p.Whole: // but for a stream that was before this one, of which nobody knows how far the copy got
+	case p.Whole: // except from a stream before this one: nobody knows how much of that was copied
 		whole = len(rows) == 0 || rows[0].Seq >= r.chat.entries.Start()
 	case p.Known:
 		if whole, err = r.chat.archive.whole(ctx, after, first); err != nil {
 			return nil, false, err
 		}
 	}
-	if len(rows) == pageMessages { // there may be more, so the stream's do not follow
+	if len(rows) == pageMessages { // there may be more, before the stream's messages
 		end = rows[len(rows)-1].Seq
 	}
 	messages = slices.Concat(rememberAll(rows), messages)
@@ -331,14 +331,14 @@ func (r *room) tailAfter() uint64 {
 	return r.tail.after
 }
 
-// readNewest reads the newest messages up to a sequence. last is the room's last one up to there, which the stream's leader
-// knows, or 0.
+// readNewest reads the newest messages up to a sequence. last is the room's last sequence up to there, according to the
+// stream's leader, or 0.
 func (r *room) readNewest(ctx context.Context, upTo, last uint64) (*block, error) {
 	all, err := r.chat.entries.After(ctx, r.name, 0, newest+1, pageBytes)
 	if err != nil {
 		return nil, err
 	}
-	whole := all.Whole && r.chat.entries.Sure(0) // and there are few
+	whole := all.Whole && r.chat.entries.Sure(0) // if there are fewer than newest
 	entries, err := r.newestUpTo(ctx, upTo, last)
 	if err != nil {
 		return nil, err
@@ -368,15 +368,15 @@ func (r *room) readNewest(ctx context.Context, upTo, last uint64) (*block, error
 	return b, nil
 }
 
-// newestUpTo returns the newest entries up to a sequence, of which last is the last one. It waits for them, as the replica that
-// answers may be behind.
+// newestUpTo returns the newest entries up to a sequence; last is the last of them. It waits for them, as the replica
+// that answers may lag behind.
 func (r *room) newestUpTo(ctx context.Context, upTo, last uint64) ([]broker.Entry, error) {
 	for {
 		entries, err := r.chat.entries.Before(ctx, r.name, upTo+1, newest)
 		if err != nil || last == 0 || len(entries) > 0 && entries[len(entries)-1].Seq >= last {
 			return entries, err
 		}
-		if _, held, err := r.chat.entries.At(ctx, last); err != nil || !held { // deleted meanwhile
+		if _, held, err := r.chat.entries.At(ctx, last); err != nil || !held { // deleted in the meantime
 			return entries, err
 		}
 		if err := pause(ctx, reachPoll); err != nil {

@@ -27,30 +27,30 @@ type Config struct {
 	Keep int
 	// MaxAge is how long a message is kept; 30 days by default.
 	MaxAge time.Duration
-	// MaxBytes is the most that all messages take on disk, in bytes; 1 GiB by default. The oldest go first.
+	// MaxBytes bounds the disk space of all messages, in bytes; 1 GiB by default. The oldest are dropped first.
 	MaxBytes int64
 	// Database is the URL of a PostgreSQL database that every message is copied into; none by default.
 	Database string
 	// Remembered bounds the messages that all rooms together keep in memory, in bytes; 32 MiB by default. The rest
 	// is read from the stream when a client asks for it.
 	Remembered int
-	// Bus connects the nodes that share the messages; nil where there is one node. The Chat serves and closes it.
+	// Bus connects the nodes that share the messages; nil for a single node. The Chat serves and closes it.
 	Bus *broker.Bus
 	// Limits bound what one connection and one address may do.
 	Limits Limits
-	// Logger gets refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged.
+	// Logger logs refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged.
 	Logger *slog.Logger
 }
 
 // MaxKeep is the most that Config.Keep can be.
 const MaxKeep = 10_000
 
-// Limits bound what one connection and one address may do. The defaults are such that a class of fifty
-// behind one address is at home.
+// Limits bound what one connection and one address may do. The defaults suit a class of fifty behind
+// one address.
 type Limits struct {
 	Posts      rate.Limit // messages a second of one connection, or of one session by requests; 20 by default, in bursts of twice as many
-	Connects   rate.Limit // upgrades, and as many tickets, a second of one address; 50 by default, in bursts of ten times as many
-	Sessions   rate.Limit // sessions a second that one address begins; 10 by default, in bursts of ten times as many; and a tenth of them that it ends
+	Connects   rate.Limit // upgrades a second of one address, and as many tickets; 50 by default, in bursts of ten times as many
+	Sessions   rate.Limit // sessions a second that one address may begin; 10 by default, in bursts of ten times as many. It may end a tenth as many
 	TicketTime time.Duration
 
 	// AddressPosts is how many messages a second one address may post, over all its connections and requests; 200 by
@@ -80,12 +80,12 @@ func setDefault[T comparable](v *T, to T) {
 }
 
 const (
-	duplicates = 5 * time.Minute  // for so long an id is remembered
+	duplicates = 5 * time.Minute  // how long an id is remembered
 	postTime   = 20 * time.Second // for the broker to store a message: a cluster that loses its leader needs some seconds
-	openTime   = 5 * time.Second  // for a room to be opened
-	mostLoads  = 4                // rooms for which the stream is read at once; others wait
-	keepTime   = time.Second      // between two looks at what is over
-	quietTime  = 10 * time.Second // a room without members is kept open for so long
+	openTime   = 5 * time.Second  // for opening a room
+	mostLoads  = 4                // rooms for which the stream is read at a time; others wait
+	keepTime   = time.Second      // between two runs of keep
+	quietTime  = 10 * time.Second // how long a room without members stays open
 )
 
 // Chat is the rooms of one node. Its methods may be called from any goroutine.
@@ -105,7 +105,7 @@ type Chat struct {
 	shelf     shelf         // what rooms remember
 	pages     atomic.Int64  // bytes of histories, made for one member each, that are being sent
 	answering atomic.Int64  // bytes of answers with older messages that are being written
-	loads     chan struct{} // has one for each room for which the stream is read
+	loads     chan struct{} // holds one for each room for which the stream is read
 
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
@@ -202,7 +202,7 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 	return c, nil
 }
 
-// keep closes quiet rooms, drops expired tickets, and asks other nodes for what is missing, once a second. While
+// keep closes quiet rooms, drops expired tickets, and asks other nodes for missing news, once a second. While
 // there is nothing to do, that costs nothing, however many rooms there are.
 func (c *Chat) keep() {
 	tick := time.NewTicker(keepTime)
@@ -219,8 +219,8 @@ func (c *Chat) keep() {
 	}
 }
 
-// Ready says which of the things that the chat needs is missing, or returns nil. Whether posts are stored, the Broker's
-// Ready says.
+// Ready returns an error that says what the chat lacks, or nil. The Broker's Ready tells whether posts can be
+// stored.
 func (c *Chat) Ready(ctx context.Context) error {
 	if c.archive == nil {
 		return nil
@@ -228,7 +228,7 @@ func (c *Chat) Ready(ctx context.Context) error {
 	return c.archive.ready()
 }
 
-// Archive is the state of the copy in the database. Without a database it is zero.
+// Archive returns the state of the copy in the database. Without a database it is zero.
 func (c *Chat) Archive() ArchiveStats {
 	if c.archive == nil {
 		return ArchiveStats{}
@@ -236,19 +236,19 @@ func (c *Chat) Archive() ArchiveStats {
 	return c.archive.stats()
 }
 
-// Rooms is how many rooms are open on this node.
+// Rooms returns how many rooms are open on this node.
 func (c *Chat) Rooms() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.rooms)
 }
 
-// Close closes the rooms, the copy and the bus, and waits. Close the sockets before.
+// Close closes the rooms, the copy and the bus, and waits. Close the sockets first.
 func (c *Chat) Close() {
 	c.cancel()
 	c.running.Wait()
 	if c.bus != nil {
-		c.bus.Close() // the others hear that nobody is here any more
+		c.bus.Close() // which tells the other nodes that nobody is here any more
 	}
 	c.mu.Lock()
 	rooms := c.rooms

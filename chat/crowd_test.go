@@ -172,7 +172,7 @@ func TestPresenceOfTwoNodes(t *testing.T) {
 	}
 }
 
-// A lost message is noticed by the number of the next, or of a sign of life.
+// A lost message is noticed by the number of the next one, or of a heartbeat.
 func TestALostMessageOfPresence(t *testing.T) {
 	nats := startNATS(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
@@ -195,7 +195,7 @@ func TestALostMessageOfPresence(t *testing.T) {
 	lose()
 	two.enter(bea, "lobby")
 	stays.sees(3, "ana bea")
-	// The last: nothing follows it but signs of life.
+	// The last: only heartbeats follow it.
 	one.presence.mu.Lock()
 	n := one.presence.nodes[two.node]
 	n.next--
@@ -206,7 +206,7 @@ func TestALostMessageOfPresence(t *testing.T) {
 	stays.sees(3, "ana bea")
 }
 
-// What is missing is asked for as soon as it is known to be, and nothing is taken out of its order.
+// Missing news is asked for as soon as the loss is known, and no news is accepted out of order.
 func TestNumbersOfNews(t *testing.T) {
 	p := newPresence(nil, slog.New(slog.DiscardHandler), nil)
 	n := &node{}
@@ -307,7 +307,7 @@ func (s *site) quietly() bool {
 	return len(p.news)+len(p.shows)+len(p.wanted)+len(p.asks) == 0
 }
 
-// Who comes by the hundred is told in a few messages of fifty people at most.
+// When hundreds of people come, a few messages with at most fifty of them tell.
 func TestACrowdedRoom(t *testing.T) {
 	s := openSite(t, t.TempDir(), "", Limits{})
 	g := s.enter(s.signIn("zoe"), "lobby")
@@ -379,7 +379,7 @@ func TestPartsAreBounded(t *testing.T) {
 	}
 }
 
-// What another program says on the bus does no harm.
+// Messages from another program on the bus do no harm.
 func TestNonsenseOfANode(t *testing.T) {
 	nats := startNATS(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
@@ -468,7 +468,7 @@ func TestARoomHearsFiveTypeASecond(t *testing.T) {
 	}
 }
 
-func TestWhatIsTyping(t *testing.T) {
+func TestTypingMessages(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"type":"typing"}`: true, ` { "type" : "typing" } `: true, `{"type":"post"}`: false, `{"Type":"typing"}`: false,
 		`{"type":"typing","x":1}`: false, `{"type":"typing","type":"typing"}`: false, `typing`: false, ``: false,
@@ -518,8 +518,8 @@ func TestSigningOut(t *testing.T) {
 	}
 }
 
-// The close says why. Also where the session ends between the ticket and the socket, and where a socket was
-// told and its peer goes on.
+// The close frame says why, even if the session ends between the ticket and the socket, or if the socket is
+// closing and its peer goes on.
 func TestTheCloseOfASession(t *testing.T) {
 	s := openSite(t, t.TempDir(), "", Limits{})
 	dial := func(path string) (*ws.Socket, chan *ws.CloseError) {

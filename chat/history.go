@@ -13,16 +13,16 @@ import (
 const (
 	newest    = 50                    // messages of a history without after
 	reachTime = 5 * time.Second       // for this node to receive what a member has seen on another
-	reachPoll = 10 * time.Millisecond // between two looks
-	catchUp   = 64 << 10              // bytes that are queued for a member without waiting
-	loadTime  = 10 * time.Second      // for the stream to be read: a copy may be behind
+	reachPoll = 10 * time.Millisecond // between two checks
+	catchUp   = 64 << 10              // bytes queued for a member without waiting
+	loadTime  = 10 * time.Second      // for reading the stream: a replica may lag behind
 )
 
-// errOvertaken closes a member that reads more slowly than the stream's limits discard messages.
+// errOvertaken closes a member that reads more slowly than the stream discards messages.
 var errOvertaken = &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "the room is faster than this connection"}
 
 // sendHistory sends a socket what it missed, page by page, and returns the sequence up to which it has everything.
-// Each page is read when the one before was taken, so that nothing is kept for a client that reads slowly.
+// It reads each page after the last one was sent, so that nothing is kept for a client that reads slowly.
 func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint64, err error) {
 	ctx, counts := s.Context(), r.chat.counts
 	at, complete, err := r.begin(ctx, after, hasAfter)
@@ -50,7 +50,7 @@ func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint
 		}
 		counts.histories.Add(1)
 		if p.last {
-			if after > 0 { // 0 is no message's: nobody comes back after it
+			if after > 0 { // no message has sequence 0, so it does not mean that a client came back
 				counts.recovered(complete)
 			}
 			return p.upTo, nil
@@ -59,8 +59,8 @@ func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint
 	}
 }
 
-// begin returns the sequence after which a history begins, and whether nothing is missing between the sequence that was
-// asked for and that.
+// begin returns the sequence after which a history begins, and whether nothing is missing between that and the sequence
+// that the client asked for.
 func (r *room) begin(ctx context.Context, after uint64, hasAfter bool) (at uint64, complete bool, err error) {
 	if err := r.catchUp(ctx); err != nil {
 		return 0, false, err
@@ -72,7 +72,7 @@ func (r *room) begin(ctx context.Context, after uint64, hasAfter bool) (at uint6
 		return after, r.chat.entries.Sure(after), nil
 	}
 	if after > r.cursor() {
-		// Another node may have shown it already; or it is of a stream that is gone.
+		// Another node may have shown it already; or it is from a stream that is gone.
 		tail, err := r.chat.entries.Tail(ctx, r.name)
 		switch {
 		case err != nil:
@@ -104,10 +104,10 @@ func (r *room) beginNewest(ctx context.Context) (at uint64, complete bool, err e
 	if enough {
 		return at, complete, nil
 	}
-	return r.loadNewest(ctx, cursor, last) // what was in memory was more than all rooms may have
+	return r.loadNewest(ctx, cursor, last) // the shelf's limit has dropped them from memory
 }
 
-// loadNewest reads the newest messages up to a sequence into memory, once for all who ask. last is as for readNewest.
+// loadNewest reads the newest messages up to a sequence into memory, once for all callers. last is as for readNewest.
 func (r *room) loadNewest(ctx context.Context, cursor, last uint64) (at uint64, complete bool, err error) {
 	if err := r.lockLoading(ctx); err != nil {
 		return 0, false, err
@@ -117,7 +117,7 @@ func (r *room) loadNewest(ctx context.Context, cursor, last uint64) (at uint64, 
 	begin := r.newest
 	held := begin.upTo == cursor && r.blockLocked(begin.at) != nil
 	r.mu.Unlock()
-	if held { // another has read them meanwhile
+	if held { // another goroutine has read them in the meantime
 		return begin.at, begin.complete, nil
 	}
 	leave, err := r.chat.enterLoads(ctx)
@@ -158,7 +158,7 @@ func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, comple
 		return 0, false, err
 	}
 	defer r.unlockLoading()
-	if r.has(after) { // another has read it meanwhile
+	if r.has(after) { // another goroutine has read them in the meantime
 		return after, r.chat.entries.Sure(after), nil
 	}
 	at, complete, err = r.load(ctx, after)
@@ -168,12 +168,12 @@ func (r *room) beginBefore(ctx context.Context, after uint64) (at uint64, comple
 // part is one page.
 type part struct {
 	messages []remembered
-	shared   *block // or all of a block, which others may have asked for, too
+	shared   *block // or a whole block, shared with other members
 	upTo     uint64
 	last     bool // nothing follows at the moment
 }
 
-// page returns what comes after a sequence.
+// page returns the messages after a sequence.
 func (r *room) page(ctx context.Context, at uint64) (part, error) {
 	for {
 		p, ok := r.heldPage(at)
@@ -198,7 +198,7 @@ func (r *room) page(ctx context.Context, at uint64) (part, error) {
 	}
 }
 
-// heldPage is page from memory.
+// heldPage is like page, from memory only.
 func (r *room) heldPage(at uint64) (part, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,8 +226,8 @@ func (r *room) heldPage(at uint64) (part, bool) {
 	return p, true
 }
 
-// load reads what comes after a sequence into memory, and returns where that begins, and whether nothing is missing before
-// it. The caller has locked loading.
+// load reads the messages after a sequence into memory, and returns where they begin, and whether none is missing before
+// them. The caller has locked loading.
 func (r *room) load(ctx context.Context, after uint64) (at uint64, whole bool, err error) {
 	leave, err := r.chat.enterLoads(ctx)
 	if err != nil {
@@ -248,14 +248,14 @@ func (r *room) load(ctx context.Context, after uint64) (at uint64, whole bool, e
 		if r.has(after) {
 			return after, true, nil
 		}
-		if err := pause(ctx, reachPoll); err != nil { // the copy that was asked is behind
+		if err := pause(ctx, reachPoll); err != nil { // the replica lags behind
 			return 0, false, err
 		}
 	}
 }
 
-// catchUp waits for what was acknowledged on this node: a client that got an acknowledgement expects the message in its
-// history.
+// catchUp waits for the messages acknowledged on this node: a client that received an acknowledgement expects the message
+// in its history.
 func (r *room) catchUp(ctx context.Context) error {
 	r.mu.Lock()
 	stored := r.stored
@@ -263,7 +263,7 @@ func (r *room) catchUp(ctx context.Context) error {
 	return r.awaitSeen(ctx, stored)
 }
 
-// awaitSeen waits until this node has received what the room has up to a sequence.
+// awaitSeen waits until this node has received the room's messages up to a sequence.
 func (r *room) awaitSeen(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
@@ -275,7 +275,7 @@ func (r *room) awaitSeen(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// pause waits, or returns an error when ctx ends first.
+// pause waits, or returns an error if ctx ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -297,8 +297,8 @@ func (r *room) lockLoading(ctx context.Context) error {
 
 func (r *room) unlockLoading() { <-r.loading }
 
-// admit makes s a member, which has been sent everything up to a sequence. Before that, s gets what has come since:
-// in parts that wait for it to read, while there is much, and the rest at once, so that nothing comes between.
+// admit makes s, which has everything up to a sequence, a member. First it sends what has come since: while there is
+// much, in parts that wait for s to read; then the rest without waiting, so that nothing comes in between.
 func (r *room) admit(s *ws.Socket, upTo uint64) error {
 	for {
 		done, err := r.admitIfNear(s, upTo)

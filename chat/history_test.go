@@ -188,7 +188,7 @@ func TestPagesAreShared(t *testing.T) {
 	}
 }
 
-func TestWhoIsOvertakenIsTold(t *testing.T) {
+func TestAnOvertakenMemberIsTold(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{Keep: 1200, Remembered: 1000})
 	seqs := store(t, c, "lobby", 1200, short)
 	r := enterRoom(t, c, "lobby", seqs[1199])
@@ -234,7 +234,7 @@ func TestARoomsMemoryHasLimits(t *testing.T) {
 	}
 }
 
-func TestNothingIsReadForThoseWhoLeft(t *testing.T) {
+func TestNothingIsReadForClientsThatLeft(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000})
 	seqs := store(t, c, "lobby", 600, short)
 	r := enterRoom(t, c, "lobby", seqs[599])
@@ -260,7 +260,7 @@ func TestNothingIsReadForThoseWhoLeft(t *testing.T) {
 	}
 }
 
-// What all rooms remember has one limit, and what a room that is closed remembered is forgotten.
+// One limit bounds what all rooms remember, and a closed room's memory is freed.
 func TestTheShelf(t *testing.T) {
 	const limit = 200 << 10
 	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000, Remembered: limit})
@@ -292,7 +292,7 @@ func TestTheShelf(t *testing.T) {
 	}
 }
 
-// A folder that was restored from a copy: what was seen since, nobody can go on from, also where all of it is in memory.
+// After the folder was restored from a copy, no client can resume after a message that is lost, even if all is in memory.
 func TestAHistoryAfterARestore(t *testing.T) {
 	dir, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
 	c, closeIt := openChat(t, dir, Config{})
@@ -314,8 +314,8 @@ func TestAHistoryAfterARestore(t *testing.T) {
 	}
 }
 
-// While many pages wait to be taken, those that are made for one member are short; and a block that the stream may have
-// discarded since is read again.
+// While many pages wait to be sent, those for single members are short; and a block that the stream may have discarded
+// since is read again.
 func TestPagesAreShortWhileManyWait(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000})
 	seqs := store(t, c, "lobby", 700, func() int { return 500 })
@@ -346,7 +346,7 @@ func TestPagesAreShortWhileManyWait(t *testing.T) {
 	expectHistory(t, r, seqs[2], seqs[3:], true)
 }
 
-// What a database or a stream answers with can be more than a page.
+// A database or a stream can return more than a page.
 func TestABlockIsAPage(t *testing.T) {
 	var messages []remembered
 	for i := range 600 {
@@ -370,7 +370,7 @@ func TestABlockIsAPage(t *testing.T) {
 	}
 }
 
-// Messages that the stream discarded before this node could read them: members are sent away, and told.
+// If the stream discards messages before this node can read them, members are disconnected, and told.
 func TestSkippedMessagesAreSaid(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{})
 	seqs := store(t, c, "lobby", 5, short)
@@ -388,7 +388,7 @@ func TestSkippedMessagesAreSaid(t *testing.T) {
 	}
 }
 
-// A room whose messages are all too old: what comes next does not make its history complete.
+// If all messages of a room are too old, the next one does not make its history complete.
 func TestARoomThatIsTooOld(t *testing.T) {
 	dir := t.TempDir()
 	c, closeIt := openChat(t, dir, Config{MaxAge: 2 * time.Second})
@@ -411,7 +411,7 @@ func TestARoomThatIsTooOld(t *testing.T) {
 }
 
 // A member is not shown what comes after a gap: it would go on from there, and nobody would tell it of the gap.
-func TestAMemberIsSentAwayBeforeItSeesBeyondAGap(t *testing.T) {
+func TestAMemberIsClosedBeforeItSeesPastAGap(t *testing.T) {
 	s := openSite(t, t.TempDir(), "", Limits{})
 	g := s.enter(s.signIn("ana"), "lobby")
 	g.sees(1, "ana")
@@ -464,7 +464,7 @@ func sums(t *testing.T, c *Chat, rooms ...*room) {
 }
 
 // The shelf's count is right without another message.
-func TestTheShelfCountsWhatIsRemembered(t *testing.T) {
+func TestTheShelfCountsRememberedBytes(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{Keep: 5000})
 	seqs := store(t, c, "lobby", 300, func() int { return 100 })
 	r := enterRoom(t, c, "lobby", seqs[299])

@@ -16,13 +16,13 @@ import (
 
 const (
 	patienceRate  = 10              // messages a second of one connection that may be refused unread
-	patienceBurst = 100             // and how many at once; past that the connection is closed
+	patienceBurst = 100             // how many of them at once; past that the connection is closed
 	patienceSize  = maxPost         // bytes of a message that count as one more
-	forgetTime    = 2 * time.Minute // after so long without a request an address, or a session, counts as new
+	forgetTime    = 2 * time.Minute // after this long without a request an address, or a session, counts as new
 
-	answersAtOnce  = 64              // answers with older messages that are read at once
-	addressAnswers = 8               // and those of one address, until they are written
-	answerPatience = 5 * time.Second // that one waits for its turn
+	answersAtOnce  = 64              // answers with older messages that are read at a time
+	addressAnswers = 8               // answers of one address, until they are written
+	answerPatience = 5 * time.Second // how long one waits for its turn
 	answerPart     = 32 << 10        // bytes of an answer that count as one more read of its address
 )
 
@@ -32,7 +32,7 @@ func (c *Chat) LimitSessions() echo.MiddlewareFunc {
 }
 
 // LimitSignOuts bounds the sessions that one address may end: a tenth of those that it may begin, in bursts as large. Each
-// takes place on disk for twelve hours.
+// takes up disk space for twelve hours.
 func (c *Chat) LimitSignOuts() echo.MiddlewareFunc {
 	perSecond := c.config.Limits.Sessions
 	return c.limitBy(limitSignOuts, limiter(perSecond/10, 100))
@@ -43,7 +43,7 @@ func (c *Chat) LimitTickets() echo.MiddlewareFunc {
 	return c.limit(limitConnects, c.config.Limits.Connects)
 }
 
-// LimitReads bounds what one address may read by requests.
+// LimitReads bounds the requests of one address that read.
 func (c *Chat) LimitReads() echo.MiddlewareFunc {
 	return c.limit(limitReads, c.config.Limits.Connects)
 }
@@ -53,7 +53,7 @@ func (c *Chat) LimitUpgrades() echo.MiddlewareFunc {
 	return c.limit(limitConnects, c.config.Limits.Connects)
 }
 
-// limit bounds the requests of each address, and counts those that are refused under a name.
+// limit bounds the requests of each address, and counts refused ones under a name.
 func (c *Chat) limit(name string, perSecond rate.Limit) echo.MiddlewareFunc {
 	return c.limitBy(name, limiter(perSecond, 10))
 }
@@ -68,8 +68,8 @@ func (c *Chat) limitBy(name string, l *middleware.RateLimiterMemoryStore) echo.M
 	})
 }
 
-// limiter limits each address, or whatever else has a name, to so many a second, in bursts of as many as in some seconds.
-// It forgets names that are not used any more.
+// limiter limits each name, such as an address, to perSecond, in bursts of as many as in the given seconds. It forgets
+// names that are no longer used.
 func limiter(perSecond rate.Limit, seconds float64) *middleware.RateLimiterMemoryStore {
 	return middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate:      perSecond,
@@ -78,7 +78,7 @@ func limiter(perSecond rate.Limit, seconds float64) *middleware.RateLimiterMemor
 	})
 }
 
-// allows reports whether one more may come.
+// allows reports whether a name may have one more, and counts it.
 func allows(l *middleware.RateLimiterMemoryStore, name string) bool {
 	ok, err := l.Allow(name)
 	return ok && err == nil
@@ -88,23 +88,23 @@ func burst(perSecond rate.Limit, seconds float64) int {
 	return int(max(1, min(float64(perSecond)*seconds, math.MaxInt32)))
 }
 
-// tooMany is the answer past a limit, which is counted under its name.
+// tooMany returns the answer past a limit, and counts it under the limit's name.
 func (c *Chat) tooMany(ctx echo.Context, limit, what string) error {
 	c.counts.reached(limit)
 	ctx.Response().Header().Set(echo.HeaderRetryAfter, "1")
 	return refuse(codeRateLimited, what+"; try again in a second").http()
 }
 
-// gate lets a number of requests through at once, and only a part of them from each address. Others wait.
+// gate bounds the requests that pass at a time, in total and from each address. Others wait.
 type gate struct {
-	places    chan struct{} // holds one for each who is in the gate
+	places    chan struct{} // holds one for each request inside
 	ofAddress int
 
 	mu        sync.Mutex
 	addresses map[string]*queue
 }
 
-// queue is an address with a turn, or with somebody who waits for one.
+// queue is an address with requests that have a turn or wait for one.
 type queue struct {
 	places chan struct{}
 	users  int
@@ -114,8 +114,8 @@ func newGate(all, ofAddress int) *gate {
 	return &gate{places: make(chan struct{}, all), ofAddress: ofAddress, addresses: map[string]*queue{}}
 }
 
-// enter waits until one more of the address may go through. An error is of ctx: it is errAddressBusy where others of the
-// address are why.
+// enter waits until one more request of the address may pass. If ctx ends first, the error is ctx's, or errAddressBusy
+// if the address has as many turns as it may.
 func (g *gate) enter(ctx context.Context, address string) (*turn, error) {
 	q := g.join(address)
 	select {
@@ -134,7 +134,7 @@ func (g *gate) enter(ctx context.Context, address string) (*turn, error) {
 	return &turn{g, address, q, false}, nil
 }
 
-// turn is one who was let through.
+// turn is a request's permission to pass.
 type turn struct {
 	gate    *gate
 	address string
@@ -142,7 +142,7 @@ type turn struct {
 	passed  bool
 }
 
-// pass makes place for another. The turn still counts for its address.
+// pass makes room for another request. The turn still counts for its address.
 func (t *turn) pass() {
 	if !t.passed {
 		t.passed = true
@@ -157,7 +157,7 @@ func (t *turn) end() {
 	t.gate.leave(t.address, t.queue)
 }
 
-var errAddressBusy = errors.New("others of the address are in the way")
+var errAddressBusy = errors.New("the address has as many turns as it may")
 
 func (g *gate) join(address string) *queue {
 	g.mu.Lock()

@@ -20,12 +20,12 @@ type member struct {
 	socket   *ws.Socket
 	user     User
 	posts    *rate.Limiter
-	patience *rate.Limiter // for messages that are refused unread
+	patience *rate.Limiter // for messages refused unread
 	address  string        // as limits count it
 	typed    time.Time     // when it last said that its user is typing
 }
 
-// Join handles the chat's socket. RequireRoom, RequireAfter and RequireTicket come before it.
+// Join handles the chat's socket. It needs RequireRoom, RequireAfter and RequireTicket before it.
 func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	after, hasAfter, err := afterOf(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	}
 	c.online.add(m.user.ID, s)
 	s.OnClose(func(ws.CloseCode, string) { c.online.remove(m.user.ID, s) })
-	if c.ended.Has(m.user.ID) { // since the ticket was taken; ending it later finds the socket
+	if c.ended.Has(m.user.ID) { // since the ticket was redeemed; if the session ends later, endSession finds the socket
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
 	}
 	if until := m.user.Until; !until.IsZero() {
@@ -70,7 +70,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 	return nil
 }
 
-// RequireAfter answers 400 where after is not a sequence.
+// RequireAfter answers 400 if after is not a sequence.
 func RequireAfter(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if _, _, err := afterOf(ctx); err != nil {
@@ -105,7 +105,7 @@ func (m *member) receive(message ws.Message) error {
 	if until := m.user.Until; !until.IsZero() && !time.Now().Before(until) {
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: sessionOver}
 	}
-	if m.chat.ended.Has(m.user.ID) { // and the socket is closing, which its peer may be slow to answer
+	if m.chat.ended.Has(m.user.ID) { // the socket is closing, but its peer may be slow to answer
 		return &ws.CloseError{Code: ws.ClosePolicyViolation, Reason: signedOut}
 	}
 	if bad := m.refuseUnread(message.Data); bad != nil {
@@ -129,7 +129,7 @@ func (m *member) receive(message ws.Message) error {
 	return m.post(p)
 }
 
-// refuseUnread says why a message is refused before it is decoded, or returns nil. A refused one costs no more than a glance.
+// refuseUnread returns why a message is refused before it is decoded, or nil. Refusing one costs no more than a glance.
 func (m *member) refuseUnread(data []byte) *refusal {
 	limit := ""
 	switch {

@@ -17,7 +17,7 @@ type Message struct {
 	Seq  uint64    `json:"seq,omitempty"` // rises within the room; not part of what is stored
 	ID   string    `json:"id"`            // the client's own
 	From string    `json:"from"`          // the display name
-	Mark string    `json:"mark"`          // User.Mark; "" where it was stored without
+	Mark string    `json:"mark"`          // User.Mark; "" if it was stored without one
 	Text string    `json:"text"`
 	At   time.Time `json:"at"` // when it was posted, UTC
 }
@@ -27,7 +27,7 @@ const (
 	maxID   = 64
 	maxName = 32
 
-	maxPost    = 16 << 10 // bytes of a post as it comes; the longest needs 12 KB, unless it is written in escapes
+	maxPost    = 16 << 10 // bytes of a post as it is sent; the longest needs 12 KB, unless it is written in escapes
 	glanceSize = 1 << 10  // bytes that glance looks at
 )
 
@@ -70,9 +70,9 @@ func postOf(fields map[string]any) (post, *refusal) {
 	return p, nil
 }
 
-// glimpse is what can be seen of a message without decoding it. None of it is certain.
+// glimpse is what can be guessed about a message without decoding it.
 type glimpse struct {
-	id     string // if it is a good one
+	id     string // if it is valid
 	isPost bool
 }
 
@@ -101,7 +101,7 @@ func glance(data []byte) (seen glimpse) {
 	}
 }
 
-// decodeFields reads a JSON object strictly. encoding/json would accept a field twice, and match its name in any
+// decodeFields reads a JSON object strictly: encoding/json accepts a field twice, and matches names regardless of
 // case.
 func decodeFields(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -116,7 +116,7 @@ func decodeFields(data []byte) (map[string]any, error) {
 			return nil, fmt.Errorf("this is not JSON")
 		}
 		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("the field %.40q is there twice", name)
+			return nil, fmt.Errorf("the field %.40q appears twice", name)
 		}
 		var value any
 		if err := d.Decode(&value); err != nil {
@@ -154,7 +154,7 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp) || r == '\u2800'
 }
 
-// CleanName normalises a display name (NFC, one space between words, none around it), or says what is wrong
+// CleanName normalizes a display name (NFC, one space between words, none around it), or says what is wrong
 // with it. A name has 1 to 32 characters, all of them visible. It may contain the joiners that emoji and some
 // scripts need. It may not contain typographic double quotation marks, because announcements put names between
 // them, or a word that mixes letters of scripts that look alike.
@@ -173,14 +173,14 @@ func CleanName(name string) (string, error) {
 			good = unicode.Is(unicode.So, runes[i-1]) || unicode.Is(unicode.Sm, runes[i-1])
 		}
 		if !good {
-			return "", fmt.Errorf("the name has a character that cannot be seen, %U; use letters, digits, signs or emoji", r)
+			return "", fmt.Errorf("the name has an invisible character, %U; use letters, digits, symbols or emoji", r)
 		}
 	}
 	if len(runes) == 0 || len(runes) > maxName {
 		return "", fmt.Errorf("the name has to have 1 to %d characters, this one has %d", maxName, len(runes))
 	}
 	if strings.ContainsAny(clean, quotes) {
-		return "", fmt.Errorf("the name cannot have double quotation marks such as “; it is put between them")
+		return "", fmt.Errorf("the name cannot have double quotation marks such as “; announcements put it between them")
 	}
 	for word := range strings.FieldsSeq(clean) {
 		if mixed(word) {
@@ -190,13 +190,13 @@ func CleanName(name string) (string, error) {
 	return clean, nil
 }
 
-// quotes are the double quotation marks with which a name could pretend to end, and those that look like them. The plain
+// quotes are the double quotation marks by which a name could seem to end, and those that look like them. The plain
 // one looks different.
 const quotes = "“”„‟″‶ʺ＂〝〞〟"
 
-// mixed reports whether a word has letters of more than one of the scripts whose letters look alike, which Unicode's
-// restriction levels (UTS 39) are mainly about: аna with a Cyrillic а is nobody's name, 李Lee and abc한 may be. A name
-// that is written in one script, as оса is, is told apart by its mark.
+// mixed reports whether a word has letters of more than one of the scripts that look alike, the main concern of
+// Unicode's restriction levels (UTS 39): аna with a Cyrillic а is nobody's name, 李Lee and abc한 may be. For a name in
+// one script, such as оса, the mark makes the difference.
 func mixed(word string) bool {
 	scripts := 0
 	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic} {
@@ -210,7 +210,7 @@ func mixed(word string) bool {
 // joins reports whether r is the zero-width joiner or non-joiner.
 func joins(r rune) bool { return r == '\u200d' || r == '\u200c' }
 
-// joinable reports whether they may stand beside r: an emoji, or a letter of a script in which letters change shape.
+// joinable reports whether a joiner may stand beside r: an emoji, or a letter of a script whose letters change shape.
 func joinable(r rune) bool {
 	return r == '\ufe0f' || unicode.In(r, unicode.So, unicode.Sk, unicode.Arabic, unicode.Syriac, unicode.Devanagari, unicode.Bengali,
 		unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam,

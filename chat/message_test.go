@@ -138,7 +138,7 @@ func TestGlance(t *testing.T) {
 	}
 }
 
-// What was stored before there were marks is read as it was.
+// A message that was stored before there were marks can be read.
 func TestAMessageWithoutAMark(t *testing.T) {
 	m, err := decodeStored(broker.Entry{Topic: "lobby", Seq: 7, Data: []byte(`{"id":"1","from":"ana","text":"old","at":"2026-01-02T03:04:05Z"}`)})
 	if err != nil || m.Seq != 7 || m.From != "ana" || m.Mark != "" {

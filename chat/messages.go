@@ -23,20 +23,20 @@ import (
 )
 
 // Post answers POST /chat/:room/messages: {"id":"…","text":"…"} posts as a member does over its socket. The answer
-// comes when the message is stored: 201, or 200 if it was stored before. RequireRoom and RequireSession come
-// before it. The posts of one address, by requests and sockets together, are limited.
+// comes when the message is stored: 201, or 200 if it was stored before. It needs RequireRoom and RequireSession
+// before it. The posts of one address are limited, by requests and sockets together.
 func (c *Chat) Post(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
 	}
 	user, room := userOf(ctx), ctx.Param("room")
-	if !allows(c.userPosts, user.ID) { // as a connection's are
+	if !allows(c.userPosts, user.ID) { // like those of a connection
 		c.counts.post(codeRateLimited.name)
-		return c.tooMany(ctx, limitPosts, "too many messages of this session")
+		return c.tooMany(ctx, limitPosts, "too many messages from this session")
 	}
-	if !allows(c.addressPosts, ws.AddressOf(ctx)) { // after the session: without one nobody uses up what others share
+	if !allows(c.addressPosts, ws.AddressOf(ctx)) { // after the session: without one nobody can use up what others share
 		c.counts.post(codeRateLimited.name)
-		return c.tooMany(ctx, limitAddressPosts, "too many messages of this address")
+		return c.tooMany(ctx, limitAddressPosts, "too many messages from this address")
 	}
 	p, bad := readPost(ctx)
 	if bad != nil {
@@ -48,7 +48,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	switch {
 	case err == nil:
 	case ctx.Request().Context().Err() != nil:
-		return nil // nobody is there to be answered
+		return nil // nobody is waiting for an answer
 	case errors.Is(err, broker.ErrUnavailable):
 		c.warn("a message could not be stored", append(asker(ctx), "error", err)...)
 		c.counts.post(codeUnavailable.name)
@@ -66,14 +66,14 @@ func (c *Chat) Post(ctx echo.Context) error {
 	}{p.id, seq})
 }
 
-// readPost reads a post from a request's body, and no more bytes than a post may have.
+// readPost reads a post from a request's body, but no more bytes than a post may have.
 func readPost(ctx echo.Context) (post, *refusal) {
 	r := ctx.Request()
 	if kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {
 		return post{}, refuse(codeNotJSON, `send JSON, such as {"id":"1","text":"hello"}, with Content-Type: application/json`)
 	}
 	if r.ContentLength > maxPost {
-		ctx.Response().Header().Set(echo.HeaderConnection, "close") // or net/http reads on
+		ctx.Response().Header().Set(echo.HeaderConnection, "close") // otherwise net/http reads the rest
 		return post{}, refuse(codeTooLong, tooLong)
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(ctx.Response(), r.Body, maxPost))
@@ -81,9 +81,9 @@ func readPost(ctx echo.Context) (post, *refusal) {
 		return post{}, refuse(codeTooLong, tooLong)
 	}
 	if err != nil {
-		return post{}, refuse(codeBadJSON, "the message did not arrive whole")
+		return post{}, refuse(codeBadJSON, "the message is incomplete")
 	}
-	if !utf8.Valid(data) { // on a socket, that ends it
+	if !utf8.Valid(data) { // on a socket, this would close it
 		return post{}, refuse(codeBadJSON, "the message is not UTF-8")
 	}
 	fields, err := decodeFields(data)
@@ -93,7 +93,7 @@ func readPost(ctx echo.Context) (post, *refusal) {
 	return postOf(fields)
 }
 
-// store stores a post and returns its sequence, and whether it was stored before. Members who join the room on this node
+// store stores a post and returns its sequence, and whether it was stored before. Members that join the room on this node
 // afterwards find it in their histories. The same id from the same user in the same room is the same message.
 func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
 	since := time.Now()
@@ -111,7 +111,7 @@ func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq u
 	return seq, before, nil
 }
 
-// noteStored notes a sequence before its poster is told that it is stored. A room that is not open reads the stream when it
+// noteStored notes a sequence before its poster learns that it is stored. A room that is not open reads the stream when it
 // is opened.
 func (c *Chat) noteStored(room string, seq uint64) {
 	c.mu.Lock()
@@ -125,19 +125,19 @@ func (c *Chat) noteStored(room string, seq uint64) {
 	r.stored = max(r.stored, seq)
 }
 
-// uniqueID makes one id of three, since the broker compares ids over all rooms. Neither of the first two contains a
+// uniqueID makes one id of three, since the broker compares ids across all rooms. Neither of the first two contains a
 // zero byte, so different triples give different ids.
 func uniqueID(room, user, id string) string {
 	sum := sha256.Sum256([]byte(room + "\x00" + user + "\x00" + id))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. RequireRoom
-// and RequireSession come before it.
+// Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. It needs RequireRoom
+// and RequireSession before it.
 //
-// Clients may read an answer as slowly as they like within the time that the server gives them. So one holds a place among
-// all only while it is read and encoded; while it is written it counts for its address, of which eight at most are under
-// way, and with its bytes: past 16 MiB of them answers are short, and have the newest messages that fit into 8 KiB.
+// Clients may read an answer slowly, within the time that the server gives them. So an answer has one of the 64 turns
+// only while its messages are read and encoded. While it is written it still counts for its address, which may have
+// eight, and its bytes count: past 16 MiB of them, answers have only the newest messages that fit into 8 KiB.
 func (c *Chat) Messages(ctx echo.Context) error {
 	before, limit := uint64(1<<53), newest
 	if text := ctx.QueryParam("before"); text != "" {
@@ -171,8 +171,8 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	if err != nil {
 		return c.unavailable(ctx, err)
 	}
-	data := olderFrame(rememberAll(messages), bytes) // and messages is not held while that is written
-	for range len(data) / answerPart {               // most of the work is that of long answers
+	data := olderFrame(rememberAll(messages), bytes) // messages need not be kept while this is written
+	for range len(data) / answerPart {               // long answers take most of the work
 		allows(c.addressReads, address)
 	}
 	c.answering.Add(int64(len(data)))
@@ -181,7 +181,7 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	return ctx.JSONBlob(http.StatusOK, data)
 }
 
-// olderFrame encodes the newest of some messages: one at least, and as many as fit into so many bytes.
+// olderFrame encodes the newest messages: at least one, and as many as fit into the given bytes.
 func olderFrame(messages []remembered, bytes int) []byte {
 	first, size := len(messages), pageFrame
 	for first > 0 && (first == len(messages) || size+len(messages[first-1].json)+1 <= bytes) {
@@ -198,23 +198,23 @@ func olderFrame(messages []remembered, bytes int) []byte {
 	return append(data, "]}"...)
 }
 
-// takeTurn waits for a place among the answers that are read, for a moment.
+// takeTurn waits up to answerPatience for a turn to read.
 func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	waiting, cancel := context.WithTimeout(ctx.Request().Context(), answerPatience)
 	defer cancel()
 	t, err = c.answers.enter(waiting, ws.AddressOf(ctx))
 	switch {
 	case errors.Is(err, errAddressBusy):
-		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are under way")
+		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are in progress")
 	case err != nil:
 		c.counts.reached(limitAnswers)
-		return nil, c.unavailable(ctx, errors.New("too many answers are under way"))
+		return nil, c.unavailable(ctx, errors.New("too many answers are in progress"))
 	}
 	return t, nil
 }
 
 // older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded
-// or lost. It returns the newest of them, oldest first: limit at most, and few that do not fit into an answer of so many bytes.
+// or lost. It returns the newest of them, oldest first: limit at most, and not many more than fit into the given bytes.
 func (c *Chat) older(ctx context.Context, room string, before uint64, limit, bytes int) ([]Message, error) {
 	entries, err := c.entries.Before(ctx, room, before, limit)
 	if err != nil {
@@ -228,17 +228,17 @@ func (c *Chat) older(ctx context.Context, room string, before uint64, limit, byt
 	if err != nil && len(messages) == 0 {
 		return nil, err
 	}
-	if err != nil { // the next page will say so
+	if err != nil { // the next page will return it
 		c.noDatabase(ctx, room, err)
 	}
 	messages = merge(archived, messages, all)
 	return messages[max(0, len(messages)-limit):], nil
 }
 
-// decodeNewest decodes the newest entries, until they have so many bytes, and reports whether these are all. Decoding
-// takes most of the time of an answer, so what would not fit is left.
+// decodeNewest decodes the newest entries, until they fill the given bytes, and reports whether these are all. Decoding
+// takes most of an answer's time, so it skips what would not fit.
 func decodeNewest(entries []broker.Entry, bytes int) (messages []Message, all bool) {
-	messages = []Message{} // an array on the wire, also where it is empty
+	messages = []Message{} // an array on the wire even when it is empty
 	for _, e := range slices.Backward(entries) {
 		if bytes <= 0 && len(messages) > 0 {
 			slices.Reverse(messages)
@@ -253,8 +253,8 @@ func decodeNewest(entries []broker.Entry, bytes int) (messages []Message, all bo
 	return messages, true
 }
 
-// merge merges a room's messages from the database and from the stream, in order, each once. Unless those of the stream
-// are all that it has, the database's before them are left out: a message between could be missing.
+// merge merges a room's messages from the database and from the stream, in order, each once. Unless all says that the
+// stream's are complete, it drops the database's before them: a message in between could be missing.
 func merge(archived, streamed []Message, all bool) []Message {
 	if !all {
 		archived = slices.DeleteFunc(archived, func(m Message) bool { return m.Seq < streamed[0].Seq })

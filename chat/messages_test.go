@@ -55,7 +55,7 @@ func (r *slowReader) Write(p []byte) (int, error) {
 	return r.ResponseRecorder.Write(p)
 }
 
-// However many addresses read their answers slowly, others are answered: with less, where much is under way.
+// However many addresses read their answers slowly, others are answered, with less while many answers are in progress.
 func TestSlowReadersHoldUpNobodyElse(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{})
 	c.app.Echo().GET("/chat/:room/messages", c.Messages)
@@ -110,9 +110,9 @@ func TestAnAnswerHasOneMessage(t *testing.T) {
 	}
 }
 
-// Who joins after a post was acknowledged waits until this node has seen it: its room knows how far that is, whichever
-// way the post came.
-func TestWhatIsStoredIsNoted(t *testing.T) {
+// A member that joins after a post was acknowledged waits until this node has received it: the room knows its sequence,
+// whichever way the post came.
+func TestStoredSequencesAreNoted(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{})
 	if _, _, err := c.store(t.Context(), "closed", User{ID: "id", Name: "ana"}, post{"1", "hello"}); err != nil || c.Rooms() != 0 {
 		t.Errorf("%v; %d rooms are open", err, c.Rooms())

@@ -7,27 +7,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// What becomes of a post, beside the codes of refusals.
+// Results of a post, besides the codes of refusals.
 const (
 	postStored   = "stored"
 	postRepeated = "repeated"
 )
 
-// The limits, as the counter of those that were reached names them.
+// The names of the limits in their counter.
 const (
 	limitPosts        = "posts"             // of one connection, or of one session by requests
 	limitAddressPosts = "address_posts"     // of one address
 	limitConnects     = "address_connects"  // upgrades and tickets of one address
-	limitReads        = "address_reads"     // and what it reads by requests
-	limitSessions     = "address_sessions"  // that one address begins
-	limitSignOuts     = "address_sign_outs" // and ends
-	limitTickets      = "tickets"           // of one address that are unused, or of one node
-	limitAnswers      = "answers"           // with older messages, that are under way
+	limitReads        = "address_reads"     // requests of one address that read
+	limitSessions     = "address_sessions"  // sessions that one address begins
+	limitSignOuts     = "address_sign_outs" // sessions that one address ends
+	limitTickets      = "tickets"           // unused ones of one address, or all of one node
+	limitAnswers      = "answers"           // with older messages, in progress
 )
 
-// counters are what a Chat counts. Each post waits for a disk, and what else is counted is rarer or as slow.
+// counters are what a Chat counts. They need not be fast: each post waits for a disk, and everything else that is counted
+// is rarer or as slow.
 type counters struct {
-	posts       map[string]*atomic.Uint64 // by result; the map does not change, as the next one
+	posts       map[string]*atomic.Uint64 // by result; the map does not change, nor does the next one
 	limits      map[string]*atomic.Uint64 // by name
 	postSeconds prometheus.Histogram
 
@@ -45,7 +46,7 @@ func newCounters() *counters {
 		limits: named(limitPosts, limitAddressPosts, limitConnects, limitReads, limitSessions, limitSignOuts, limitTickets, limitAnswers),
 		postSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "echows_chat_post_seconds",
-			Help:    "Time from a post to its acknowledgement, of those stored.",
+			Help:    "Time from a post to its acknowledgement, if it was stored.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
@@ -59,7 +60,7 @@ func named(names ...string) map[string]*atomic.Uint64 {
 	return all
 }
 
-// post counts a post by what became of it.
+// post counts a post by its result.
 func (n *counters) post(result string) { n.posts[result].Add(1) }
 
 // reached counts a limit that refused something.
@@ -75,7 +76,7 @@ func (n *counters) stored(since time.Time, before bool) {
 	n.postSeconds.Observe(time.Since(since).Seconds())
 }
 
-// recovered counts a connection that came back and has its history.
+// recovered counts a connection that came back and received its history.
 func (n *counters) recovered(complete bool) {
 	if complete {
 		n.complete.Add(1)
@@ -87,15 +88,15 @@ func (n *counters) recovered(complete bool) {
 var (
 	descRooms      = describe("echows_chat_rooms", "Chat rooms that are open on this node.")
 	descMembers    = describe("echows_chat_members", "Chat connections in rooms of this node.")
-	descPosts      = describe("echows_chat_posts_total", "Posts, by what became of them.", "result")
-	descRecoveries = describe("echows_chat_recoveries_total", "Connections that came back after a sequence, by whether their history had all that they missed.", "result")
-	descHistories  = describe("echows_chat_histories_total", "Histories sent, pages counted once each.")
-	descTickets    = describe("echows_chat_tickets_total", "Tickets, by what became of them.", "result")
-	descSessions   = describe("echows_chat_sessions_total", "Sessions that were begun, ended by their users, or refused where they were presented.", "event")
+	descPosts      = describe("echows_chat_posts_total", "Posts, by result.", "result")
+	descRecoveries = describe("echows_chat_recoveries_total", "Connections that resumed after a sequence, by whether their history had everything they missed.", "result")
+	descHistories  = describe("echows_chat_histories_total", "Pages of histories sent.")
+	descTickets    = describe("echows_chat_tickets_total", "Tickets, by what happened to them.", "result")
+	descSessions   = describe("echows_chat_sessions_total", "Sessions begun, ended by their users, or refused when presented.", "event")
 
 	descBehind  = describe("echows_archive_behind_seconds", "Seconds that the oldest message not yet in the database has been waiting.")
 	descGaps    = describe("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.")
-	descMissing = describe("echows_archive_missing_messages", "Messages that are missing in the database, at most.")
+	descMissing = describe("echows_archive_missing_messages", "Upper bound of the messages missing in the database.")
 	descCopied  = describe("echows_archive_copied_total", "Messages copied into the database.")
 	descArchive = describe("echows_archive_up", "1 while the database takes messages.")
 )
@@ -104,7 +105,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// descLimits are, by the limit's name, the descriptions of one metric, which other packages have, too.
+// descLimits has the descriptions of one metric, which other packages have, too, by the limit's name.
 var descLimits = func() map[string]*prometheus.Desc {
 	all := map[string]*prometheus.Desc{}
 	for name := range newCounters().limits {
@@ -113,7 +114,7 @@ var descLimits = func() map[string]*prometheus.Desc {
 	return all
 }()
 
-// Collector returns the Chat's metrics, as they are when it is collected. It may be used until Close.
+// Collector returns a collector of the Chat's metrics. It may be used until Close.
 func (c *Chat) Collector() prometheus.Collector { return collector{c} }
 
 type collector struct{ chat *Chat }
@@ -155,7 +156,7 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		count(descLimits[name], limit)
 	}
 	archived := c.chat.Archive()
-	if c.chat.archive == nil || archived.Known { // a zero that only means "not looked yet" would look like gaps that come later
+	if c.chat.archive == nil || archived.Known { // a zero that only means "not known yet" would make known gaps look new
 		gauge(descBehind, archived.Behind.Seconds())
 		gauge(descGaps, float64(archived.Gaps))
 		gauge(descMissing, float64(archived.Missing))

@@ -219,7 +219,7 @@ func TestMetricsOfLimits(t *testing.T) {
 	})
 }
 
-// Of a hundred sign-outs at once and one a second there is room for every session that one address can begin.
+// The set has room for all sign-outs of one address in twelve hours: a hundred at once, and one a second.
 func TestSignOutsAreRarerThanSessions(t *testing.T) {
 	s := openSite(t, t.TempDir(), "", Limits{})
 	s.echo.GET("/limited", func(ctx echo.Context) error { return ctx.NoContent(http.StatusNoContent) }, s.LimitSignOuts())

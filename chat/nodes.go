@@ -12,24 +12,24 @@ import (
 const (
 	newsSubject   = "news"   // to all: rooms that have changed
 	wholeSubject  = "whole"  // to one node: all rooms, in parts
-	askSubject    = "ask"    // to one node: tell me everything
+	askSubject    = "ask"    // to one node: send me all rooms
 	typingSubject = "typing" // to a node with members in the room
 )
 
 const (
 	partRooms = 200      // rooms in one message, at most
-	partBytes = 32 << 10 // and about as many bytes
+	partBytes = 32 << 10 // about as many bytes
 )
 
 // report is a message that says who is where.
 type report struct {
-	Number uint64            `json:"number"`         // of this news; of the last news, where it is everything
-	Part   int               `json:"part,omitempty"` // of everything, from 1
+	Number uint64            `json:"number"`         // of this news; of the last news, if this is a part of all rooms
+	Part   int               `json:"part,omitempty"` // of all rooms, from 1
 	Last   bool              `json:"last,omitempty"` // part
 	Rooms  []json.RawMessage `json:"rooms"`          // each a told
 }
 
-// listen begins to listen to other nodes, before the bus is served.
+// listen begins listening to other nodes, before the bus is served.
 func (p *presence) listen() error {
 	id := p.bus.Node()
 	for _, subject := range []string{newsSubject, wholeSubject + "." + id, askSubject + "." + id, typingSubject + "." + id} {
@@ -40,7 +40,7 @@ func (p *presence) listen() error {
 	return nil
 }
 
-// tellNodes sends the news to all nodes, and everything to those that need it.
+// tellNodes sends the news to all nodes, and all rooms to those that need them.
 func (p *presence) tellNodes() {
 	if p.bus == nil {
 		return
@@ -78,14 +78,14 @@ func (p *presence) tellNodes() {
 	}
 }
 
-// publish sends a message. The other nodes notice that one is missing, and ask.
+// publish sends a message. Nodes that miss one notice, and ask.
 func (p *presence) publish(subject string, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
 		err = p.bus.Publish(subject, data)
 	}
 	if err != nil {
-		p.untold.Do(func() { p.log.Warn("other nodes are not told who is here", "error", err) })
+		p.untold.Do(func() { p.log.Warn("cannot tell other nodes who is here", "error", err) })
 	}
 }
 
@@ -96,7 +96,7 @@ func inParts(rooms []told) [][]json.RawMessage {
 	for _, t := range rooms {
 		data, err := json.Marshal(t)
 		if err != nil {
-			continue // strings and numbers always can be
+			continue // cannot happen: strings and numbers can always be encoded
 		}
 		last := len(parts) - 1
 		if len(parts[last]) == partRooms || len(parts[last]) > 0 && size+len(data) > partBytes {
@@ -127,7 +127,7 @@ func (p *presence) heard(from, subject string, data []byte) {
 		rooms[t.Room] = t
 	}
 	if err != nil || len(rooms) != len(r.Rooms) {
-		p.log.Warn("a node says what makes no sense", "node", from, "subject", subject, "error", err)
+		p.log.Warn("another node sent an invalid message", "node", from, "subject", subject, "error", err)
 		return
 	}
 	p.mu.Lock()
@@ -147,13 +147,13 @@ func (p *presence) heard(from, subject string, data []byte) {
 	}
 }
 
-// valid reports whether a node may say so.
+// valid reports whether a node may send this.
 func (t told) valid() bool {
 	return broker.ValidTopic(t.Room) && t.Count >= 0 && len(t.People) <= mostPeople && slices.IsSortedFunc(t.People, comparePeople)
 }
 
-// heardNewsLocked takes the news that comes next. News that comes before everything is known is part of everything; where
-// some news is missing, the node is asked for everything.
+// heardNewsLocked accepts the next news. Until all rooms are known it drops news, since all rooms will include it; if some
+// news is missing, it asks the node for all rooms.
 func (p *presence) heardNewsLocked(n *node, from string, number uint64, rooms map[string]told) {
 	switch {
 	case n.next == 0 || number < n.next:
@@ -175,12 +175,12 @@ func (p *presence) heardNewsLocked(n *node, from string, number uint64, rooms ma
 	p.touchLocked(rooms)
 }
 
-// heardPartLocked takes a part of everything, which counts when the last part has come.
+// heardPartLocked accepts a part of all rooms; they take effect when the last part has come.
 func (p *presence) heardPartLocked(n *node, r report, rooms map[string]told) {
 	if r.Part == 1 {
 		n.parts, n.part = map[string]told{}, 0
 	}
-	if n.parts == nil || r.Part != n.part+1 { // one is missing, and everything is asked for again
+	if n.parts == nil || r.Part != n.part+1 { // a part is missing; look will ask for all rooms again
 		n.parts = nil
 		return
 	}
@@ -195,7 +195,7 @@ func (p *presence) heardPartLocked(n *node, r report, rooms map[string]told) {
 	}
 }
 
-// nodesChanged is called when other nodes have come or gone. A new one is told everything; the people of one that is
+// nodesChanged is called when other nodes have come or gone. A new node is sent all rooms; the people of a node that is
 // gone are gone, too.
 func (p *presence) nodesChanged() {
 	alive := p.bus.Nodes()
@@ -216,8 +216,8 @@ func (p *presence) nodesChanged() {
 	p.stir()
 }
 
-// look asks nodes for everything of which some news is missing, and was missing at the look before. Their signs of life
-// say how much news there is. It is called once a second.
+// look asks a node for all rooms if some of its news is missing, and was missing at the last look, too. A node's
+// heartbeats carry the number of its last news. It is called once a second.
 func (p *presence) look() {
 	if p.bus == nil {
 		return
@@ -230,7 +230,7 @@ func (p *presence) look() {
 			n.behind = 0
 			continue
 		}
-		if n.behind++; n.behind == 2 || n.behind%8 == 0 { // seldom, where it does not help
+		if n.behind++; n.behind == 2 || n.behind%8 == 0 { // less often if it does not help
 			n.next = 0
 			p.asks[id] = true
 			p.stir()

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// mostPeople is how many people of a room its members, and other nodes, are told by name.
+// mostPeople is how many people of a room its members and other nodes learn by name.
 const mostPeople = 50
 
-// Person is somebody in a room, as others see them. Two sessions with the same name and the same mark are one person, as
-// nobody could tell them apart.
+// Person is somebody in a room, as others see them. Two sessions with the same name and mark are one person, since nobody
+// could tell them apart.
 type Person struct {
 	Name string `json:"name"`
 	Mark string `json:"mark"`
@@ -19,14 +19,14 @@ func comparePeople(a, b Person) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Mark, b.Mark))
 }
 
-// people has the people of one room on this node, sorted. Adding or removing one is a search and a move of what
-// follows, and the first fifty need no search: they are sent for every change, also in a room of thousands.
+// people holds the people of one room on this node, sorted. Adding or removing one takes a search and a move of those
+// after it. The first fifty, which are sent after every change even in a room of thousands, need no search.
 type people struct {
 	sorted []present
 	count  int // connections
 }
 
-// present is a person with one connection or more.
+// present is a person with at least one connection.
 type present struct {
 	Person
 	connections int
@@ -56,7 +56,7 @@ func (p *people) leave(who Person) {
 	}
 }
 
-// first returns the first fifty, or all. It is never nil.
+// first returns the first fifty people, or all. It is never nil.
 func (p *people) first() []Person {
 	all := make([]Person, 0, min(len(p.sorted), mostPeople))
 	for _, one := range p.sorted[:cap(all)] {
@@ -65,8 +65,8 @@ func (p *people) first() []Person {
 	return all
 }
 
-// together merges lists into a sorted one of the first fifty people, each once. Since each list has the first of its
-// own, nobody is missing.
+// together merges lists into a sorted list of the first fifty people, each once. Since each list has the first fifty of
+// its own, nobody is missing.
 func together(lists ...[]Person) []Person {
 	all := slices.Concat(lists...)
 	slices.SortFunc(all, comparePeople)

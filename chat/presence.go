@@ -18,15 +18,15 @@ import (
 const (
 	presencePause   = 250 * time.Millisecond  // between two presences of a room, at least
 	presenceLongest = 1500 * time.Millisecond // and at most, while it changes
-	presenceRate    = 4000                    // presences a second, about, that are sent to the members of one room here
+	presenceRate    = 4000                    // presences a second, about, sent to the members of one room here
 	newsPause       = 100 * time.Millisecond  // between two messages to the other nodes
 )
 
 // presence knows who is in which room, on this node and on the others. Its methods may be called from any goroutine.
 //
 // Nodes tell each other how many people they have, and whom, never who came or went, so that errors do not add up.
-// All nodes get numbered news of the rooms that changed. A node that is new, or has missed some news, gets everything,
-// in parts. The number of the last news goes with each sign of life (see broker.Bus), so that its loss is noticed, too.
+// They send all nodes numbered news of the rooms that changed, and all rooms, in parts, to a node that is new or has
+// missed news. Each heartbeat carries the number of the last news (see broker.Bus), so that its loss is noticed, too.
 // While nothing changes, nothing is sent and nothing is computed.
 type presence struct {
 	hub  *hub.Hub
@@ -42,10 +42,10 @@ type presence struct {
 	size   int               // connections here
 	rooms  map[string]*crowd // with connections here
 	nodes  map[string]*node  // the others
-	shows  map[string]bool   // rooms whose members here have to be told
-	news   map[string]bool   // rooms that the other nodes have to be told about
-	wanted map[string]bool   // nodes that have to be told everything
-	asks   map[string]bool   // nodes that have to be asked for everything
+	shows  map[string]bool   // rooms whose members here must be told
+	news   map[string]bool   // rooms that the other nodes must be told about
+	wanted map[string]bool   // nodes to send all rooms to
+	asks   map[string]bool   // nodes to ask for all rooms
 }
 
 // crowd is the people in a room on this node.
@@ -54,19 +54,19 @@ type crowd struct {
 	members map[*member]struct{}
 	shown   time.Time
 	typings [typingMost]time.Time // when people typed last: a ring
-	oldest  int                   // place in it
+	oldest  int                   // index of the oldest of them
 }
 
-// node is what another node has told.
+// node is what another node has sent.
 type node struct {
 	rooms  map[string]told
-	next   uint64          // number of the news that comes next; 0 before everything is known
-	parts  map[string]told // of everything, as they come
+	next   uint64          // number of the next news; 0 before all rooms are known
+	parts  map[string]told // the parts of all rooms that have come
 	part   int             // the last of them
-	behind int             // how often in a row look found something missing
+	behind int             // how often in a row look found news missing
 }
 
-// told is what a node says about one of its rooms. With a count of 0 it has no connections there any more.
+// told is what a node sends about one of its rooms. A count of 0 means that it no longer has connections there.
 type told struct {
 	Room   string   `json:"room"`
 	Count  int      `json:"count"`
@@ -87,7 +87,7 @@ func newPresence(h *hub.Hub, log *slog.Logger, bus *broker.Bus) *presence {
 	}
 }
 
-// enter adds a member to a room. The room's members are told soon, and so is the new one.
+// enter adds a member to a room. The room's members are told soon, including the new one.
 func (p *presence) enter(room string, m *member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +141,7 @@ func (p *presence) stir() {
 	}
 }
 
-// run tells nodes and members what has changed, until ctx ends. When a thousand people come at once, it takes a few
+// run tells nodes and members what has changed, until ctx ends. If a thousand people come at once, that takes a few
 // messages, not a thousand.
 func (p *presence) run(ctx context.Context) {
 	for {
@@ -162,7 +162,7 @@ func (p *presence) run(ctx context.Context) {
 	}
 }
 
-// shown is what a room's members are told.
+// shown is the message to a room's members.
 type shown struct {
 	Type   string   `json:"type"` // presence
 	Count  int      `json:"count"`
@@ -187,7 +187,7 @@ func (p *presence) tellMembers(now time.Time) (all bool) {
 	return len(p.shows) == 0
 }
 
-// due takes the rooms out of shows whose members were not told a moment ago.
+// due removes from shows, and returns, the rooms whose members were not told a moment ago.
 func (p *presence) due(now time.Time) []shown {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,7 +229,7 @@ func (p *presence) tellLocked(room string) told {
 	return t
 }
 
-// touchLocked has the members of rooms told, where this node has any.
+// touchLocked makes run tell the members of rooms that this node has.
 func (p *presence) touchLocked(rooms map[string]told) {
 	for room := range rooms {
 		if p.rooms[room] != nil {

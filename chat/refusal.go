@@ -16,13 +16,13 @@ import (
 type code struct {
 	name    string       // as clients see it
 	status  int          // of an HTTP answer
-	closing ws.CloseCode // for a socket that goes on doing it, or cannot work without it; 0 where the socket stays open
+	closing ws.CloseCode // if the client goes on, or if the socket is useless without; 0 if the socket stays open
 }
 
-// The codes, with what each means to a socket and to a request.
+// The codes, and what each means to a request and to a socket.
 var (
 	codeBadJSON     = code{"bad_json", http.StatusBadRequest, 0}
-	codeNotJSON     = code{"bad_json", http.StatusUnsupportedMediaType, 0} // nor said to be any
+	codeNotJSON     = code{"bad_json", http.StatusUnsupportedMediaType, 0} // not declared as JSON
 	codeTooLong     = code{"bad_json", http.StatusRequestEntityTooLarge, ws.ClosePolicyViolation}
 	codeLongText    = code{"bad_text", http.StatusRequestEntityTooLarge, ws.ClosePolicyViolation}
 	codeUnknownType = code{"unknown_type", http.StatusBadRequest, 0}
@@ -37,7 +37,7 @@ type refusal struct {
 	Type    string `json:"type,omitempty"` // error, on a socket
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	ID      string `json:"id,omitempty"` // of the message, where it has a good one
+	ID      string `json:"id,omitempty"` // of the message, if it has a valid one
 	code    code
 }
 
@@ -62,26 +62,26 @@ func (r *refusal) http() *echo.HTTPError {
 // someRefusals lets through the first hundred log lines, and then twenty a second.
 func someRefusals() rate.Sometimes { return rate.Sometimes{First: 100, Interval: time.Second / 20} }
 
-// logRefusal logs some refusals; who says whom it was. What the client is told is not logged, since it may quote what
-// the client sent.
+// logRefusal logs some refusals; who identifies the client. It does not log the message to the client, which may quote
+// what the client sent.
 func (c *Chat) logRefusal(r *refusal, who ...any) {
 	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code)...) })
 }
 
-// warn logs what clients can cause again and again: of each kind the first twenty lines, and then one a second.
+// warn logs something that clients can cause again and again: the first twenty lines of each kind, then one a second.
 func (c *Chat) warn(what string, attrs ...any) {
 	of, _ := c.warnings.LoadOrStore(what, &rate.Sometimes{First: 20, Interval: time.Second})
 	of.(*rate.Sometimes).Do(func() { c.log.Warn(what, attrs...) })
 }
 
-// noDatabase logs that a read of the database failed, unless that was because the client left.
+// noDatabase logs that a read from the database failed, unless it failed because the client left.
 func (c *Chat) noDatabase(ctx context.Context, room string, err error) {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		c.warn("older messages cannot be read from the database", "room", room, "error", err)
 	}
 }
 
-// asker says in the log who sent a request: its address, and the id that the server gave the request, if it did.
+// asker identifies a request in the log: its address, and the id that the server gave it, if any.
 func asker(ctx echo.Context) []any {
 	who := []any{"remote", ctx.Request().RemoteAddr}
 	if id := ctx.Response().Header().Get(echo.HeaderXRequestID); id != "" {
@@ -90,7 +90,7 @@ func asker(ctx echo.Context) []any {
 	return who
 }
 
-// unavailable is the answer while the broker or the database is away. A client that has left gets none.
+// unavailable is the answer while the broker or the database is unavailable. A client that has left receives none.
 func (c *Chat) unavailable(ctx echo.Context, err error) error {
 	if ctx.Request().Context().Err() == nil {
 		c.warn("not available", append(asker(ctx), "error", err)...)

@@ -7,18 +7,18 @@ import (
 	"echows/ws"
 )
 
-// endedBytes bounds the sessions that were ended within the last twelve hours, on disk: half a million, of 66 bytes each. One address can end
-// 43,300 in that time (see LimitSignOuts). When the set is full, a sign-out is refused with 503 until the oldest of them
-// have expired by themselves: forgetting one of those would make it good again. Those who are refused stay signed in, and
-// may try again; nothing else depends on the set.
+// endedBytes bounds, on disk, the sessions that were ended within the last twelve hours: half a million, of 66 bytes
+// each. One address can end 43,300 in that time (see LimitSignOuts). When the set is full, sign-outs are refused with 503
+// until the oldest sessions have expired: forgetting one earlier would make it valid again. Users who are refused stay
+// signed in, and may try again; nothing else depends on the set.
 const endedBytes = 32 << 20
 
-// endedSessions configures the set: it keeps a session as long as its token could still be good.
+// endedSessions configures the set: it keeps a session for as long as its token could still be valid.
 func (c *Chat) endedSessions() broker.SetConfig {
 	return broker.SetConfig{Name: "ended", MaxAge: sessionTime, MaxBytes: endedBytes, Added: c.endSession}
 }
 
-// endSession closes the connections of a session that was ended, here or on another node.
+// endSession closes the connections of a session that was ended on this or another node.
 func (c *Chat) endSession(id string) {
 	for _, s := range c.online.of(id) {
 		s.Close(ws.ClosePolicyViolation, signedOut)
@@ -31,7 +31,7 @@ const (
 	sessionOver = "the session is over"
 )
 
-// online has this node's connections, by session.
+// online holds this node's connections, by session.
 type online struct {
 	mu      sync.Mutex
 	sockets map[string]map[*ws.Socket]struct{}

@@ -24,23 +24,23 @@ type room struct {
 	follower *broker.Follower
 
 	// Guarded by the Chat.
-	users  int           // members and those about to be
+	users  int           // members, and those about to join
 	quiet  time.Time     // since when there are none
 	place  *list.Element // in Chat.quiet, while there are none
 	ending bool          // it is being closed; then another may be opened
 
-	loading chan struct{} // holds one while the stream is read for all who ask
+	loading chan struct{} // holds one while a goroutine reads the stream for all that wait
 
 	mu     sync.Mutex // held while a message is queued for all members, so that they all see one order
 	tail   block      // the newest messages
 	last   uint64     // the last sequence of the room up to where tail ends, or 0
-	blocks []*block   // of older ones, in order
-	newest beginning  // of those that were not in tail
+	blocks []*block   // of older messages, in order
+	newest beginning  // of the newest messages when they were not in tail
 	closed bool       // nothing is kept any more
 	stored uint64     // the last sequence that was acknowledged on this node
 }
 
-// topic is the room's topic in the hub, which others use, too.
+// topic returns the room's topic in the hub, which others use, too.
 func (r *room) topic() string { return topicOf(r.name) }
 
 func topicOf(room string) string { return "chat/" + room }
@@ -55,7 +55,7 @@ func (r *room) opened() bool {
 	}
 }
 
-// enter returns a room for one more user, and opens it first if it is not open. leave ends the use.
+// enter returns a room for one more user, and opens it if it is not open. leave ends the use.
 func (c *Chat) enter(ctx context.Context, name string) (*room, error) {
 	r, wait := c.use(name)
 	for wait != nil {
@@ -79,7 +79,7 @@ func (c *Chat) enter(ctx context.Context, name string) (*room, error) {
 	return r, nil
 }
 
-// use counts one more user of a room, or returns what to wait for before there can be one.
+// use counts one more user of a room, or returns what to wait for before trying again.
 func (c *Chat) use(name string) (r *room, wait <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +121,7 @@ func (c *Chat) closeQuiet(now time.Time) {
 	}
 }
 
-// takeQuiet returns the open rooms that are to be closed now.
+// takeQuiet returns the open rooms to be closed now.
 func (c *Chat) takeQuiet(now time.Time) []*room {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *Chat) takeQuiet(now time.Time) []*room {
 		r.place = nil
 		select {
 		case <-r.ready:
-			if r.err == nil { // one that could not be opened is out already
+			if r.err == nil { // a room that could not be opened is already removed
 				r.ending = true
 				end = append(end, r)
 			}
@@ -159,7 +159,7 @@ func (r *room) open() {
 }
 
 func (r *room) follow(ctx context.Context) error {
-	_, end, err := r.chat.entries.State(ctx) // first: what the room had up to here, and is not held, is not delivered
+	_, end, err := r.chat.entries.State(ctx) // first: messages up to here that the stream no longer holds are not delivered
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (r *room) follow(ctx context.Context) error {
 	return nil
 }
 
-// remember sets the newest messages, before any is delivered, and the sequence of the last.
+// remember sets the newest messages and the sequence of the last one, before any is delivered.
 func (r *room) remember(newest *block, last uint64) {
 	r.mu.Lock()
 	r.tail, r.last = *newest, last
@@ -186,7 +186,7 @@ func (r *room) remember(newest *block, last uint64) {
 	r.chat.shelf.put(&r.tail)
 }
 
-// deliver is called with each of the room's messages, in order. It remembers the message and sends it to all members.
+// deliver remembers each of the room's messages, which come in order, and sends it to all members.
 func (r *room) deliver(e broker.Entry) {
 	m, err := r.chat.decode(e)
 	r.mu.Lock()
@@ -207,12 +207,12 @@ func (r *room) deliver(e broker.Entry) {
 	r.forgetIfClosed()
 }
 
-// skipLocked handles messages that the stream has discarded before this node could read them. It closes the members'
-// connections before they see what comes after; when they come back they are told that messages are missing.
+// skipLocked handles messages that the stream discarded before this node could read them. It closes the members'
+// connections before they see later messages; when they come back they are told that messages are missing.
 func (r *room) skipLocked(next uint64) {
 	r.tail.dropOldest(len(r.tail.messages))
 	r.tail.after, r.tail.whole = next-1, false
-	r.chat.warn("messages were discarded before this node could read them; members are sent away, and come back", "room", r.name, "before", next)
+	r.chat.warn("messages were discarded before this node could read them; members are disconnected, and come back", "room", r.name, "before", next)
 	for m := range r.chat.hub.Members(r.topic()) {
 		if s, ok := m.(*ws.Socket); ok {
 			s.Close(errOvertaken.Code, errOvertaken.Reason)
@@ -220,7 +220,7 @@ func (r *room) skipLocked(next uint64) {
 	}
 }
 
-// forget drops what is remembered. A delivery may still be under way.
+// forget drops what is remembered. A delivery may still be in progress.
 func (r *room) forget() {
 	r.mu.Lock()
 	r.closed = true
@@ -242,11 +242,11 @@ func (r *room) forgetIfClosed() {
 }
 
 // decode reads a stored message. An entry that is not a message, which only another program can have stored, is
-// logged and left out.
+// logged and skipped.
 func (c *Chat) decode(e broker.Entry) (remembered, error) {
 	m, err := decodeStored(e)
 	if err != nil {
-		c.warn("a stored message is none of ours", "room", e.Topic, "seq", e.Seq, "error", err)
+		c.warn("a stored entry is not a chat message", "room", e.Topic, "seq", e.Seq, "error", err)
 		return remembered{}, err
 	}
 	return toRemember(m)
@@ -283,13 +283,13 @@ func decodeStored(e broker.Entry) (Message, error) {
 		return m, err
 	}
 	if !validID(m.ID) || !validText(m.Text) || m.From == "" || m.At.IsZero() {
-		return m, fmt.Errorf("a field is missing or not valid")
+		return m, fmt.Errorf("a field is missing or invalid")
 	}
 	m.Seq = e.Seq
 	return m, nil
 }
 
-// frame is the message that all members get.
+// frame returns the message as all members receive it.
 func (m remembered) frame() ws.Message {
 	return ws.Message{Opcode: ws.Text, Data: append([]byte(`{"type":"message",`), m.json[1:]...)}
 }

@@ -17,27 +17,27 @@ import (
 const (
 	sessionTime = 12 * time.Hour
 	cookieName  = "echows_session"
-	hostPrefix  = "__Host-" // before it by https:, so that no other host, and nothing by http:, can set it (RFC 6265bis)
+	hostPrefix  = "__Host-" // of the name over https:, so that no other host, and nothing over http:, can set it (RFC 6265bis)
 	issuer      = "echows"
-	userKey     = "echows.user" // of an echo.Context, where RequireSession and RequireTicket leave a User
+	userKey     = "echows.user" // key in an echo.Context of the User that RequireSession and RequireTicket set
 )
 
 // User is somebody who is signed in.
 type User struct {
 	ID   string // random, of one session
-	Name string // for display; others may have the same
-	// Until is when the session expires; zero where that is not known.
+	Name string // for display; not unique
+	// Until is when the session expires; zero if that is not known.
 	Until time.Time
 }
 
-// markSize is how many characters a mark has. They make 20 bits: among a hundred people of one name, two have the
+// markSize is how many characters a mark has. They make 20 bits: among a hundred people with one name, two have the
 // same mark one time in two hundred.
 const markSize = 4
 
 var markEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Mark tells people of one name apart: 4 characters of a–z and 2–7, derived from the session's id and the same for
-// everybody. Nobody can choose one directly, but signing in often enough gets any mark: it proves nothing.
+// Mark tells people with the same name apart: 4 characters of a–z and 2–7, derived from the session's id and the same
+// for everybody. Nobody can choose a mark, but whoever signs in often enough gets any mark: it proves nothing.
 func (u User) Mark() string {
 	sum := sha256.Sum256([]byte(u.ID))
 	return markEncoding.EncodeToString(sum[:])[:markSize]
@@ -58,7 +58,7 @@ type session struct {
 	Mark  string `json:"mark"`
 }
 
-// SignIn answers POST /session: {"name":"ana"} gets a session, as a cookie for pages and as a token for
+// SignIn answers POST /session: {"name":"ana"} begins a session, whose token is a cookie for pages and in the body for
 // scripts.
 func (c *Chat) SignIn(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
@@ -93,15 +93,15 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	return ctx.JSON(http.StatusCreated, session{token, user.Name, user.Mark()})
 }
 
-// WhoAmI answers GET /session with whose session it is, since pages cannot read the cookie.
+// WhoAmI answers GET /session with the session's user, since pages cannot read the cookie.
 func (c *Chat) WhoAmI(ctx echo.Context) error {
 	user := userOf(ctx)
 	return ctx.JSON(http.StatusOK, session{Name: user.Name, Mark: user.Mark()})
 }
 
-// SignOut answers DELETE /session: the session ends on all nodes, with its tickets and its connections, and the
-// cookie goes. While that cannot be stored, because the broker is away or too many sessions were ended in the last twelve
-// hours, the answer is 503, the cookie stays, and the session may have ended or not. LimitSignOuts comes before it.
+// SignOut answers DELETE /session: the session ends on all nodes, with its tickets and its connections, and the cookie
+// is removed. If that cannot be stored, because the broker is unavailable or too many sessions were ended in the last
+// twelve hours, the answer is 503, the cookie stays, and the session may or may not have ended. It needs LimitSignOuts.
 func (c *Chat) SignOut(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (c *Chat) cookieName(r *http.Request) string {
 	return cookieName
 }
 
-// sameOrigin refuses what a page of another origin sends in a visitor's name.
+// sameOrigin refuses what a page of another origin sends on a visitor's behalf.
 func (c *Chat) sameOrigin(ctx echo.Context) error {
 	if err := c.app.CheckOrigin(ctx.Request()); err != nil {
 		return echo.NewHTTPError(http.StatusForbidden, err.Error())
@@ -143,7 +143,7 @@ func (c *Chat) sameOrigin(ctx echo.Context) error {
 	return nil
 }
 
-// RequireSession lets a request pass that has a session, by cookie or by token, and answers 401 to others.
+// RequireSession lets requests with a session pass, by cookie or by token, and answers 401 to others.
 func (c *Chat) RequireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		user, err := c.signedIn(ctx.Request())

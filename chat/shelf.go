@@ -5,28 +5,28 @@ import (
 	"sync"
 )
 
-// shelf bounds the bytes of messages that all rooms together keep in memory. The block that was not used for longest
-// goes first.
+// shelf bounds the bytes of messages that all rooms together keep in memory. It drops the least recently used block
+// first.
 //
-// Locks are taken in this order: a room's, the shelf's. So what has to go is forgotten later, by who holds none. While no
-// block changes, bytes is the sum of the sizes of those that are there.
+// Locks are taken in this order: a room's, the shelf's. So callers forget dropped blocks later, when they hold no lock.
+// While no block changes, bytes is the sum of the sizes of the blocks on the shelf.
 type shelf struct {
 	mu    sync.Mutex
 	limit int
 	bytes int
-	order list.List // of *block, the one used last in front
+	order list.List // of *block, the most recently used in front
 }
 
 // shelved is what the shelf knows about a block.
 type shelved struct {
-	element *list.Element // nil while it is not there
-	bytes   int           // that are counted
+	element *list.Element // nil while the block is not on the shelf
+	bytes   int           // as counted
 }
 
-// perMessage is about how many bytes a message takes beside its JSON.
+// perMessage is about how many bytes a message takes besides its JSON.
 const perMessage = 64
 
-// put counts a block, which may have grown, and makes room for it. The caller holds no room's lock.
+// put counts a block, which may have grown, and drops others to make room. The caller holds no room's lock.
 func (s *shelf) put(b *block) {
 	b.room.mu.Lock()
 	gone := s.count(b, b.sizeLocked(), true)
@@ -34,7 +34,7 @@ func (s *shelf) put(b *block) {
 	forget(gone)
 }
 
-// grew counts a block anew, unless it was taken out meanwhile. The caller holds no room's lock.
+// grew counts a block again, unless it was removed in the meantime. The caller holds no room's lock.
 func (s *shelf) grew(b *block) {
 	b.room.mu.Lock()
 	gone := s.count(b, b.sizeLocked(), false)
@@ -42,8 +42,8 @@ func (s *shelf) grew(b *block) {
 	forget(gone)
 }
 
-// count counts a block, whose room is locked, so that its size stays as it is. It returns the blocks that have to go:
-// the caller forgets them when it holds no lock. One that is not there is counted where add says so.
+// count counts a block. Its room is locked, so that its size does not change. A block that is not on the shelf is added
+// only if add is true. count returns the blocks it dropped: the caller forgets them when it holds no lock.
 func (s *shelf) count(b *block, bytes int, add bool) (gone []*block) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func forget(gone []*block) {
 	}
 }
 
-// shrunk counts a block anew that has become smaller, if it is there. Its room is locked.
+// shrunk counts a smaller block again, if it is on the shelf. Its room is locked.
 func (s *shelf) shrunk(b *block, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *shelf) shrunk(b *block, bytes int) {
 	case b.place.element == nil:
 	case bytes == 0:
 		s.setLocked(b, 0)
-	default: // and it stays where it is
+	default: // it stays where it is in the order
 		s.bytes += bytes - b.place.bytes
 		b.place.bytes = bytes
 	}
@@ -88,7 +88,7 @@ func (s *shelf) used(b *block) {
 	}
 }
 
-// remove takes a block out.
+// remove removes a block.
 func (s *shelf) remove(b *block) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

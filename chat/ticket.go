@@ -18,15 +18,15 @@ import (
 
 // A browser cannot send a token with a WebSocket's handshake, and a cookie alone would let in any page that
 // gets past the origin check. So a client with a session asks for a ticket, which opens one socket. A ticket is the
-// name of the node that issued it, a dot, and a secret. A node that is given another node's ticket asks that node.
+// name of the node that issued it, a dot, and a secret. A node that receives another node's ticket asks that node.
 
 const (
 	redeemTime = 2 * time.Second        // for the node that issued a ticket to answer
-	redeemOnce = 800 * time.Millisecond // for one question; then it is asked again
+	redeemOnce = 800 * time.Millisecond // for one request; then it is repeated
 )
 
 // Ticket answers POST /ticket. A body is optional: {"room":"lobby"} binds the ticket to that room.
-// RequireSession comes before it.
+// It needs RequireSession before it.
 func (c *Chat) Ticket(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	}{c.node + "." + secret, int(c.config.Limits.TicketTime / time.Second)})
 }
 
-// roomOf returns the room that the body names, or "" where it names none.
+// roomOf returns the room that the body names, or "" if it names none.
 func roomOf(ctx echo.Context) (string, error) {
 	const example = `{"room":"lobby"}, or nothing`
 	fields, err := readFields(ctx, example, "room")
@@ -72,8 +72,8 @@ func roomOf(ctx echo.Context) (string, error) {
 	return room, nil
 }
 
-// RequireTicket lets an upgrade pass that has a good ticket, and answers 401 to others. It uses the ticket up only
-// when nothing else can be wrong with the handshake.
+// RequireTicket lets upgrades with a valid ticket pass, and answers 401 to others. It redeems the ticket only when
+// nothing else can be wrong with the handshake.
 func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		node, secret, ok := strings.Cut(ctx.QueryParam("ticket"), ".")
@@ -97,7 +97,7 @@ func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 			return c.noTicket()
 		case err != nil:
 			return c.unavailable(ctx, err)
-		case c.ended.Has(user.ID): // which the node that issued it may not know yet
+		case c.ended.Has(user.ID): // the node that issued the ticket may not know yet
 			return c.noTicket()
 		}
 		c.counts.ticketsRedeemed.Add(1)
@@ -106,13 +106,13 @@ func (c *Chat) RequireTicket(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// noTicket is the answer to an upgrade without a good ticket.
+// noTicket is the answer to an upgrade without a valid ticket.
 func (c *Chat) noTicket() error {
 	c.counts.ticketsRefused.Add(1)
 	return echo.NewHTTPError(http.StatusUnauthorized, errTicketIsNone.Error()+"; get one with POST /ticket")
 }
 
-// redeem asks the node that issued a ticket whose it is. The error is errTicketIsNone where that node refuses it, or is
+// redeem asks the node that issued a ticket for its user. The error is errTicketIsNone if that node refuses it, or is
 // gone, and its tickets with it.
 func (c *Chat) redeem(ctx context.Context, node string, r redemption) (User, error) {
 	if node == c.node {
@@ -133,7 +133,7 @@ func (c *Chat) redeem(ctx context.Context, node string, r redemption) (User, err
 		case errors.Is(err, broker.ErrNoNode):
 			return User{}, errTicketIsNone
 		case err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			continue // a message was lost, or is late
+			continue // a message was lost or is late
 		case err != nil:
 			return User{}, fmt.Errorf("redeem a ticket: %w", err)
 		}
@@ -154,11 +154,11 @@ func (c *Chat) askOnce(ctx context.Context, node string, question []byte) ([]byt
 	return c.bus.AskNode(ctx, node, question)
 }
 
-// asked answers another node, which was given a ticket of this one, with a User: empty where the ticket is not good.
+// asked answers another node, which received a ticket of this one, with a User: empty if the ticket is not valid.
 func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
 	var r redemption
 	if err := json.Unmarshal(data, &r); err != nil {
-		c.log.Warn("a node says what makes no sense", "node", node, "error", err)
+		c.log.Warn("another node sent an invalid message", "node", node, "error", err)
 		return
 	}
 	user, _ := c.tickets.redeem(r, c.ended.Has, time.Now())
@@ -169,7 +169,7 @@ func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
 
 const roomNames = "a room's name has 1 to 64 of a–z, 0–9, - and _"
 
-// RequireRoom answers 404 where the path's room is not a valid name.
+// RequireRoom answers 404 if the path's room is not a valid name.
 func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if !broker.ValidTopic(ctx.Param("room")) {

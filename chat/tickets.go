@@ -12,22 +12,22 @@ import (
 const (
 	mostTickets    = 100_000         // of one node, unexpired
 	addressTickets = 1000            // of one address, neither redeemed nor expired
-	remember       = 5 * time.Second // after which a redemption cannot be repeated any more
+	remember       = 5 * time.Second // for how long a redemption can be repeated
 )
 
 var (
-	errTicketsFull  = errors.New("this node has as many tickets as it may")
-	errAddressFull  = errors.New("this address has as many unused tickets as it may")
+	errTicketsFull  = errors.New("this node has too many tickets")
+	errAddressFull  = errors.New("this address has too many unused tickets")
 	errTicketIsNone = errors.New("the ticket is missing, used, expired or another's")
 )
 
-// ticket is what a node knows of a ticket: some 400 bytes, however long its origin is.
+// ticket is what a node knows about a ticket: some 400 bytes, however long its origin is.
 type ticket struct {
 	user    User
 	origin  digest // of the page that asked; zero for a script
 	address string
-	room    string // the only one that it is for; "" for any
-	payer   string // the address, or its network, whose limit it counts for
+	room    string // the only room it opens; "" for any
+	payer   string // the address, or its network, for whose limit it counts
 	expires time.Time
 
 	redeemed time.Time // zero before
@@ -35,7 +35,7 @@ type ticket struct {
 	place    *list.Element
 }
 
-// digest stands for a value that may be long, or is a secret.
+// digest is the hash of a value that may be long, or is a secret.
 type digest [16]byte
 
 func digestOf(s string) (d digest) {
@@ -46,8 +46,8 @@ func digestOf(s string) (d digest) {
 	return d
 }
 
-// redemption is a ticket with what is known of the client that brings it. Where no answer comes it is repeated under the
-// same ID, and gets the same answer: a ticket is not lost with a message.
+// redemption is a ticket with what is known about the client that presents it. If no answer comes, it is repeated under
+// the same ID, and gets the same answer: a lost message does not lose the ticket.
 type redemption struct {
 	ID      string `json:"id"`
 	Ticket  string `json:"ticket"` // without its node
@@ -57,7 +57,7 @@ type redemption struct {
 	Session string `json:"session,omitempty"` // the id of the session that came with it; "" for none
 }
 
-// tickets has the tickets that this node has issued. Its methods may be called from any goroutine.
+// tickets holds the tickets that this node has issued. Its methods may be called from any goroutine.
 type tickets struct {
 	lives   time.Duration
 	most    int
@@ -65,8 +65,8 @@ type tickets struct {
 
 	mu     sync.Mutex
 	all    map[digest]*ticket
-	issued *list.List     // digests, the one that expires first in front: all live equally long
-	used   *list.List     // digests, the one that was redeemed first in front
+	issued *list.List     // digests, the first to expire in front: all live equally long
+	used   *list.List     // digests, the first redeemed in front
 	unused map[string]int // tickets that are not redeemed, by payer
 }
 
@@ -101,8 +101,8 @@ func (s *tickets) issue(secret string, t *ticket, now time.Time) error {
 	return nil
 }
 
-// redeem returns whose ticket it is, and uses it up, if it is good for the client that brings it. Otherwise it stays good
-// for its owner.
+// redeem returns the ticket's user, and uses the ticket up, if it is valid for the client that presents it. Otherwise it
+// stays valid for its owner.
 func (s *tickets) redeem(r redemption, ended func(user string) bool, now time.Time) (User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *tickets) redeem(r redemption, ended func(user string) bool, now time.Ti
 	return t.user, nil
 }
 
-// goodFor reports whether a client that comes so may use the ticket.
+// goodFor reports whether the client of a redemption may use the ticket.
 func (t *ticket) goodFor(r redemption) bool {
 	fromPage := t.origin != digest{} // a script's has none, and its WebSocket library may send one
 	return t.address == r.Address &&
@@ -157,7 +157,7 @@ func (s *tickets) sweepLocked(now time.Time) {
 	}
 }
 
-// paidLocked counts one unused ticket less.
+// paidLocked counts one unused ticket fewer.
 func (s *tickets) paidLocked(t *ticket) {
 	if s.unused[t.payer]--; s.unused[t.payer] == 0 {
 		delete(s.unused, t.payer)

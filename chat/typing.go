@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	typingPause = 2 * time.Second // between two of one connection
-	typingMost  = 5               // of a room in any second
+	typingPause = 2 * time.Second // between two from one connection
+	typingMost  = 5               // in a room in any second
 )
 
-// typing tells members that another person is typing. It is sent at most once: a lost one is followed by another soon.
+// typing tells members that another person is typing. It is not repeated if it is lost: another one follows soon.
 type typing struct {
 	Type string `json:"type"` // typing
 	From string `json:"from"`
@@ -55,7 +55,7 @@ func (p *presence) typing(room string, user User, now time.Time) {
 			err = p.bus.Publish(typingSubject+"."+node, data)
 		}
 		if err != nil {
-			p.log.Debug("another node is not told who types", "node", node, "error", err)
+			p.log.Debug("cannot tell another node who is typing", "node", node, "error", err)
 		}
 	}
 }
@@ -73,18 +73,18 @@ func (p *presence) nodesWith(room string) []string {
 	return nodes
 }
 
-// heardTyping handles what another node says.
+// heardTyping handles another node's message.
 func (p *presence) heardTyping(data []byte) {
 	var t typed
 	if err := json.Unmarshal(data, &t); err != nil || t.User.ID == "" || t.User.Name == "" {
-		p.log.Warn("a node says what makes no sense", "subject", typingSubject, "error", err)
+		p.log.Warn("another node sent an invalid message", "subject", typingSubject, "error", err)
 		return
 	}
 	p.showTyping(t.Room, t.User, time.Now())
 }
 
-// showTyping tells the members on this node, except those of the same session, unless they have been told of enough
-// people in the last second. It reports whether it told them.
+// showTyping tells the members on this node, except those of the same session, unless typingMost people were shown in
+// the last second. It reports whether it told them.
 func (p *presence) showTyping(room string, user User, now time.Time) bool {
 	p.mu.Lock()
 	c := p.rooms[room]
