@@ -17,44 +17,44 @@ import (
 )
 
 // ErrUnavailable is the error of every method while the broker cannot be reached, or does not answer in
-// time. What was to be stored may be stored or not; it can be tried again under the same id.
+// time. A message may or may not have been stored; it can be appended again under the same id.
 var ErrUnavailable = errors.New("broker: not available")
 
 const (
 	connectTime = 2 * time.Second        // for a connection to one server
 	embedTime   = 5 * time.Second        // for the embedded server to start
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
-	drainTime   = time.Second            // for what is under way when Close is called
-	writeTime   = 5 * time.Second        // for a server to take what is written: a frozen one would hold everything up
+	drainTime   = time.Second            // for operations in progress when Close is called
+	writeTime   = 5 * time.Second        // for a write to a server: a frozen one would block everything
 	pingTime    = 2 * time.Second        // between two pings to the server
-	pings       = 2                      // that it may leave without an answer: one that is silent is left after 4 to 6 s
-	inProcess   = 30 * time.Second       // for a write to the embedded server, and between two pings: it has no network to be lost by
+	pings       = 2                      // that may go unanswered: the connection leaves a silent server after 4 to 6 s
+	inProcess   = 30 * time.Second       // for a write to the embedded server, and between two pings: no network can lose it
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
 
 // Config says which NATS servers to use, and how.
 type Config struct {
-	// URL is a NATS cluster's, such as nats://one:4222,nats://two:4222. Without one a NATS server runs
-	// inside the process, with no listener, and keeps its files under Dir.
+	// URL lists a NATS cluster's servers, such as nats://one:4222,nats://two:4222. Without it a NATS server
+	// runs inside the process, with no listener, and keeps its files under Dir.
 	URL string
 	// Credentials is the file with the user's JWT and seed for the cluster; none by default.
 	Credentials string
-	// CA is the file with the authorities' certificates for checking the cluster's (PEM); the system's by default.
+	// CA is the file with the CA certificates for verifying the cluster's (PEM); the system's by default.
 	CA string
 	// Cert and Key are the files of our own certificate for the cluster (PEM); none by default.
 	Cert, Key string
-	// Replicas is how many servers of the cluster keep each stream: 1, 3 or 5. With 0, the default, three
-	// do in a cluster, and one where a cluster has fewer than three servers.
+	// Replicas is how many servers of the cluster keep each stream: 1, 3 or 5. With 0, the default, it is
+	// three, or one if the cluster has fewer than three servers.
 	Replicas int
-	// Dir is the data folder of the embedded server; it is made, with mode 0700, where there is none.
+	// Dir is the data folder of the embedded server; it is created, with mode 0700, if necessary.
 	Dir string
 	// Sync is how often the embedded server's files are synced to disk. With 0, the default, they are
-	// before each acknowledgement; otherwise a power cut loses up to this time.
+	// synced before each acknowledgement; otherwise a power cut loses up to this much time.
 	Sync time.Duration
 	// Compare is the time between two comparisons of tails; 3 s by default.
 	Compare time.Duration
-	// Logger gets what an operator should know; slog.Default() by default.
+	// Logger logs what an operator should know; slog.Default() by default.
 	Logger *slog.Logger
 
 	lostAfter time.Duration // defaultLost
@@ -83,8 +83,8 @@ type Broker struct {
 	mu        sync.Mutex
 	link      context.Context // ends when the connection is lost
 	unlink    context.CancelFunc
-	awaited   string    // what the last line about waiting names
-	told      time.Time // when that was logged
+	awaited   string    // what the last line about waiting named
+	told      time.Time // when it was logged
 	few       time.Time // when a cluster first had too few servers
 	logs      []*Log
 	sets      []*Set
@@ -93,9 +93,9 @@ type Broker struct {
 	journals  []*Journal
 }
 
-// Open starts the embedded server, or connects to Config.URL. It waits for a cluster until ctx ends, as that may be
-// started later. What waiting cannot mend is an error at once, which says what a person can do about it: a URL that is
-// not valid, a refused user or certificate, servers without JetStream. Close ends what Open began.
+// Open starts the embedded server, or connects to Config.URL. It waits for a cluster until ctx ends, since that may be
+// started later. It returns immediately with an error that waiting cannot fix, and that says what a person can do: an
+// invalid URL, a refused user or certificate, servers without JetStream. Close ends what Open began.
 func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -110,7 +110,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.unlink = func() {}
 	b.newLink()
-	stop := context.AfterFunc(ctx, b.cancel) // so that nothing is dialled any more
+	stop := context.AfterFunc(ctx, b.cancel) // which ends dialing
 	defer stop()
 	if err := b.open(ctx); err != nil {
 		b.Close()
@@ -124,9 +124,9 @@ func (b *Broker) open(ctx context.Context) error {
 		nats.Name("echows"),
 		nats.Timeout(connectTime),
 		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // or it would give up after two
+		nats.IgnoreAuthErrorAbort(), // otherwise it gives up after two refusals
 		nats.ReconnectWait(reconnect),
-		nats.PingInterval(pingTime), // a server that takes everything and says nothing is noticed by its silence
+		nats.PingInterval(pingTime), // so that a server that accepts everything but is silent is noticed
 		nats.MaxPingsOutstanding(pings),
 		nats.FlusherTimeout(writeTime),
 		nats.ReconnectOnFlusherError(),
@@ -181,7 +181,7 @@ func (b *Broker) open(ctx context.Context) error {
 // a second.
 func seldom() rate.Sometimes { return rate.Sometimes{First: 10, Interval: time.Second} }
 
-// access returns the options by which the cluster and this program know each other.
+// access returns the options by which the cluster and this program authenticate each other.
 func (c *Config) access() (options []nats.Option) {
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
@@ -197,17 +197,17 @@ func (c *Config) access() (options []nats.Option) {
 
 // checkSync logs whether the cluster syncs before it acknowledges, which only its system account may know.
 func (b *Broker) checkSync() {
-	const advice = "set jetstream { sync_interval: always } on each server, or a power cut can lose what was acknowledged"
+	const advice = "set jetstream { sync_interval: always } on each server, or a power cut can lose acknowledged messages"
 	m, err := b.conn.Request("$SYS.REQ.SERVER.PING.JSZ", nil, time.Second/2)
 	switch {
 	case err != nil || !strings.Contains(string(m.Data), `"config"`):
-		b.log.Info("the cluster does not say whether it syncs before it acknowledges: sync_interval has to be always")
+		b.log.Info("the cluster does not say whether it syncs before it acknowledges: make sure that sync_interval is always")
 	case !strings.Contains(string(m.Data), `"sync_always":true`):
-		b.log.Warn("the cluster does not sync always", "advice", advice)
+		b.log.Warn("the cluster does not sync before it acknowledges", "advice", advice)
 	}
 }
 
-// isUp notes that there is a connection, and has everybody look for what was missed meanwhile.
+// isUp notes that there is a connection, and makes everybody look for what was missed in the meantime.
 func (b *Broker) isUp(conn *nats.Conn) {
 	b.largest.Store(conn.MaxPayload())
 	b.up.Store(conn.IsConnected())
@@ -230,12 +230,12 @@ func (b *Broker) isUp(conn *nats.Conn) {
 // tooLarge returns an error for a message that is too large for the servers.
 func (b *Broker) tooLarge(size int) error {
 	if limit := b.largest.Load(); int64(size) > limit {
-		return fmt.Errorf("broker: a message of %d bytes is larger than the %d that the NATS servers take; raise max_payload in their configuration", size, limit)
+		return fmt.Errorf("broker: a message of %d bytes is larger than the %d that the NATS servers accept; raise max_payload in their configuration", size, limit)
 	}
 	return nil
 }
 
-// Close gives what is under way a second to end, and stops the embedded server. It may be called again.
+// Close gives operations in progress a second to end, and stops the embedded server. It may be called again.
 func (b *Broker) Close() {
 	b.cancel()
 	b.mu.Lock()
@@ -252,7 +252,7 @@ func (b *Broker) Close() {
 		l.Close()
 	}
 	b.running.Wait()
-	if b.conn != nil { // before its server: what is published to one that is gone hangs
+	if b.conn != nil { // before its server: publishing to a server that is gone hangs
 		if b.conn.Drain() != nil {
 			b.conn.Close()
 		}
@@ -286,8 +286,8 @@ func redacted(urls string) string {
 	return strings.Join(all, ",")
 }
 
-// ValidTopic reports whether s can be a topic's name: 1 to 64 of a–z, 0–9, - and _. NATS would take other
-// characters, and read some of them as wildcards.
+// ValidTopic reports whether s can be a topic's name: 1 to 64 of a–z, 0–9, - and _. NATS would accept other
+// characters, and treat some of them as wildcards.
 func ValidTopic(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {

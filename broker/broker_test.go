@@ -106,7 +106,7 @@ func TestADamagedFolderIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatLimitsDeleteIsNoDamage(t *testing.T) {
+func TestDeletionByLimitsIsNoDamage(t *testing.T) {
 	dir := t.TempDir()
 	b := openBroker(t, Config{Dir: dir, Sync: time.Second})
 	l := openLog(t, b, chatLog)
@@ -187,7 +187,7 @@ func TestAServerThatRestarts(t *testing.T) {
 	}
 }
 
-// Who gives up an append says nothing of the broker.
+// A caller that gives up an append says nothing about the broker: it stays ready.
 func TestACancelledAppend(t *testing.T) {
 	b := openBroker(t, Config{})
 	l := openLog(t, b, chatLog)

@@ -13,25 +13,25 @@ import (
 )
 
 const (
-	busBeat    = time.Second      // between two signs of life of a node
+	busBeat    = time.Second      // between two heartbeats of a node
 	busSilence = 3 * time.Second  // after which a node is gone
-	busBeats   = 1024             // signs of life that may wait to be noticed
-	busOutbox  = 16 << 20         // bytes that may wait to be sent; what is published beyond is refused
-	busAskTime = 30 * time.Second // for answers, if the context has no end of its own
+	busBeats   = 1024             // heartbeats that may wait to be handled
+	busOutbox  = 16 << 20         // bytes that may wait to be sent; past that, messages are refused
+	busAskTime = 30 * time.Second // for answers, if the context has no deadline
 	nodeSize   = 8                // bytes of a node's id
 )
 
-// What a bus of some name uses as subjects, after "bus.<name>.".
+// A bus's subjects, after "bus.<name>.".
 const (
 	busMessages = "m."   // and the subject
 	busAll      = "all"  // hello, goodbye, questions
-	busTo       = "to."  // and the node: welcome, questions to it alone, answers; and ".", a number: that it is not there
-	busAlive    = "beat" // signs of life
+	busTo       = "to."  // and the node: welcome, questions to it alone, answers; then "." and a number: it is not there
+	busAlive    = "beat" // heartbeats
 )
 
-// Bus connects the nodes of a cluster for what need not last: what is published arrives at most once.
-// Its methods may be called from any goroutine, and from the functions given to Serve where they do not
-// wait: Ask, AskNode, Flush and Close do.
+// Bus carries messages between the nodes of a cluster, at most once, and stores nothing. Its methods may
+// be called from any goroutine, and also from the functions given to Serve, except those that wait: Ask,
+// AskNode, Flush and Close.
 //
 // Every message begins with the id of its node, because NATS sends our own back to us: the connection is
 // shared with others, who want theirs.
@@ -46,13 +46,13 @@ type Bus struct {
 	asked   func(node string, data []byte, answer func([]byte))
 	changed func()
 
-	queue *subscriptions // everything but signs of life, in order
-	beats *subscriptions // beside the queue, so that a flood of messages hides no node
+	queue *subscriptions // everything but heartbeats, in order
+	beats *subscriptions // apart from the queue, so that a flood of messages hides no node
 	out   outbox
 	greet chan struct{} // holds one when the others are to be greeted now
 	slow  atomic.Bool   // the queue was full since the last look at it
 
-	number atomic.Uint64 // goes with our signs of life
+	number atomic.Uint64 // sent with our heartbeats
 
 	published, failed, received atomic.Uint64
 
@@ -72,20 +72,20 @@ type Bus struct {
 type BusStats struct {
 	Published uint64 // messages, questions and answers that were sent
 	Received  uint64 // messages that were handed over
-	Dropped   uint64 // messages that came while too many waited here
+	Dropped   uint64 // messages dropped because too many were waiting here
 	Failed    uint64 // messages, questions and answers that could not be sent
 	Nodes     int    // other nodes that are alive now
 }
 
-// OpenBus joins the nodes that opened a bus of that name (lower-case letters). It is alive to the others,
-// and hears of them, from Serve on.
+// OpenBus joins the nodes that opened a bus of that name (lower-case letters). From Serve on, the others see
+// this node as alive, and it sees them.
 func (b *Broker) OpenBus(ctx context.Context, name string) (*Bus, error) {
 	return b.openBus(ctx, name, busBeat, busSilence)
 }
 
 func (b *Broker) openBus(ctx context.Context, name string, interval, silence time.Duration) (*Bus, error) {
 	if !lowerLetters(name) {
-		return nil, fmt.Errorf("broker: %q is not a bus: its name is lower-case letters", name)
+		return nil, fmt.Errorf("broker: %q is not a name for a bus: use lower-case letters", name)
 	}
 	bus := &Bus{
 		broker:   b,
@@ -146,18 +146,19 @@ func lowerLetters(s string) bool {
 // newNode makes an id.
 func newNode() string { return strings.ToLower(rand.Text()[:nodeSize]) }
 
-// Node is this node's id: 8 lower-case letters and digits, another at each start.
+// Node returns this node's id: 8 lower-case letters and digits, new at each start.
 func (b *Bus) Node() string { return b.node }
 
-// Serve begins: the others are greeted, and answer at once. It returns immediately, and is called once.
+// Serve starts the bus: it greets the others, which answer immediately. It does not wait, and must be called
+// once.
 //
-//   - message is called with what other nodes publish to subjects this one listens to, in the order of
-//     each node, over all subjects;
-//   - asked with what other nodes Ask; it may call answer later, from any goroutine, once;
-//   - changed when Nodes has changed.
+//   - message is called with what other nodes publish to subjects this one listens to, in each node's
+//     order across all subjects;
+//   - asked is called with what other nodes Ask; it may call answer later, from any goroutine, once;
+//   - changed is called when Nodes has changed.
 //
-// They are called one at a time, and what comes meanwhile waits: 8192 messages at most, then NATS drops
-// what comes next, which Stats counts. So none of them may block for long. Data is theirs to keep.
+// They are called one at a time. Up to 8192 messages wait in the meantime; then NATS drops messages, which
+// Stats counts. So none of the functions may block for long. They may keep data.
 func (b *Bus) Serve(message func(node, subject string, data []byte), asked func(node string, data []byte, answer func([]byte)), changed func()) {
 	b.serving.Do(func() {
 		b.mu.Lock()
@@ -171,7 +172,7 @@ func (b *Bus) Serve(message func(node, subject string, data []byte), asked func(
 	})
 }
 
-// run hands over all that comes. It alone changes who is alive.
+// run handles everything that is received. Only it changes which nodes are alive.
 func (b *Bus) run() {
 	tick := time.NewTicker(b.interval)
 	defer tick.Stop()
@@ -208,10 +209,10 @@ func (b *Bus) receive(m *nats.Msg) {
 	b.control(node, data)
 }
 
-// Publish sends to the other nodes that listen to the subject, at most once each, never to this one. What
-// one node publishes arrives in its order. It never waits: what waits to be sent is 16 MiB at most, and
-// what is published beyond, or while there is no connection, is refused with ErrUnavailable. So is, with
-// the limit, what no server takes. Data may be used again when it returns.
+// Publish sends to the other nodes that listen to the subject, at most once each, never to this one. One
+// node's messages arrive in order. Publish never waits: up to 16 MiB wait to be sent, and a message past that,
+// or while there is no connection, is refused with ErrUnavailable. A message that is too large for the servers is
+// refused with an error that names their limit. Data may be reused when it returns.
 func (b *Bus) Publish(subject string, data []byte) error {
 	if !validSubject(subject) {
 		return fmt.Errorf("broker: %q is not a subject", subject)
@@ -232,8 +233,8 @@ func (b *Bus) mark(parts ...[]byte) []byte {
 	return data
 }
 
-// Listen begins to receive what is published to a subject: letters, digits, - and _, with dots as
-// separators. It waits for no round trip; Flush does.
+// Listen begins receiving what is published to a subject: letters, digits, - and _, with dots as
+// separators. It does not wait for a round trip; Flush does.
 func (b *Bus) Listen(subject string) error {
 	if !validSubject(subject) {
 		return fmt.Errorf("broker: %q is not a subject", subject)
@@ -241,11 +242,11 @@ func (b *Bus) Listen(subject string) error {
 	return b.queue.add(b.prefix + busMessages + subject)
 }
 
-// Unlisten ends what Listen began. Messages that wait are still handed over.
+// Unlisten ends what Listen began. Waiting messages are still handed over.
 func (b *Bus) Unlisten(subject string) { b.queue.remove(b.prefix + busMessages + subject) }
 
-// Flush waits until the server has all that was published, and knows all that is listened to. The other
-// servers of a cluster hear of that a moment later. Without an end of ctx it waits 5 s.
+// Flush waits until the server has everything that was published, and knows what this node listens to. The
+// other servers of a cluster know a moment later. If ctx has no deadline, Flush waits 5 s at most.
 func (b *Bus) Flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -279,7 +280,7 @@ func validSubject(s string) bool {
 	return before != '.' && len(s) <= 200
 }
 
-// Stats counts.
+// Stats returns the counters.
 func (b *Bus) Stats() BusStats {
 	b.mu.Lock()
 	nodes := len(b.nodes)
@@ -293,7 +294,7 @@ func (b *Bus) Stats() BusStats {
 	}
 }
 
-// slowBus tells the bus of that subject, if it is one's, that NATS drops its messages.
+// slowBus tells a bus that NATS drops its messages, if the subject belongs to one.
 func (b *Broker) slowBus(subject string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -305,8 +306,8 @@ func (b *Broker) slowBus(subject string) bool {
 	return strings.HasPrefix(subject, "bus.")
 }
 
-// Close says goodbye to the others, so that they need not wait for silence, and waits for the call under
-// way; so it must not be called from one. It may be called again.
+// Close says goodbye to the others, so that they need not wait for silence, and waits for the current call of
+// a function given to Serve, which therefore must not call it. It may be called again.
 func (b *Bus) Close() {
 	b.closing.Do(func() {
 		b.out.put(outgoing{subject: b.prefix + busAll, data: b.mark([]byte{kindBye}), last: true})

@@ -17,7 +17,7 @@ import (
 // asking is a question that waits for answers.
 type asking struct {
 	waiting map[string]bool // nodes; Bus.mu guards it
-	answers chan answer     // one of each node that was alive, so that nobody waits to send
+	answers chan answer     // room for one from each node that was alive, so that sending does not block
 }
 
 type answer struct {
@@ -26,7 +26,7 @@ type answer struct {
 	gone bool // the node died instead
 }
 
-// settleLocked notes what a node answered, unless that is known.
+// settleLocked notes a node's answer, unless there is one already.
 func (a *asking) settleLocked(node string, w answer) {
 	if a.waiting[node] {
 		delete(a.waiting, node)
@@ -34,22 +34,21 @@ func (a *asking) settleLocked(node string, w answer) {
 	}
 }
 
-// Unanswered says which nodes did not answer in time.
+// Unanswered is the error that says which nodes did not answer in time.
 type Unanswered struct {
 	Nodes []string // sorted
 	cause error    // why the context ended
 }
 
 func (u *Unanswered) Error() string {
-	return fmt.Sprintf("broker: no answer of %s: %v", strings.Join(u.Nodes, ", "), u.cause)
+	return fmt.Sprintf("broker: no answer from %s: %v", strings.Join(u.Nodes, ", "), u.cause)
 }
 
 func (u *Unanswered) Unwrap() error { return u.cause }
 
-// Ask sends data to all other nodes that are alive and calls each, one at a time, with each one's answer,
-// until all have answered. When ctx ends before, after 30 s where it has no deadline, the error is an
-// *Unanswered. Nodes that die meanwhile are not waited for. It must not be called from a function given
-// to Serve.
+// Ask sends data to all other nodes that are alive and calls each with every answer, one at a time, until
+// all have answered. If ctx ends first, or after 30 s if it has no deadline, the error is an *Unanswered. Ask
+// does not wait for nodes that die in the meantime. It must not be called from a function given to Serve.
 func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answer []byte)) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -80,17 +79,17 @@ func (b *Bus) take(w answer, each func(node string, answer []byte)) error {
 	switch {
 	case !w.gone:
 		each(w.node, w.data)
-	case !b.broker.up.Load(): // it may be us who is gone
+	case !b.broker.up.Load(): // we may be the ones cut off
 		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
 	}
 	return nil
 }
 
-// unanswered hands over what came in the last moment, and says what is missing.
+// unanswered hands over answers that came in the last moment, and returns which are missing.
 func (b *Bus) unanswered(ctx context.Context, a *asking, each func(node string, answer []byte)) error {
 	b.mu.Lock()
 	missing := slices.Sorted(maps.Keys(a.waiting))
-	clear(a.waiting) // nothing comes from now on
+	clear(a.waiting) // no answer is accepted from now on
 	b.mu.Unlock()
 	close(a.answers)
 	for w := range a.answers {
@@ -104,13 +103,13 @@ func (b *Bus) unanswered(ctx context.Context, a *asking, each func(node string, 
 	return &Unanswered{Nodes: missing, cause: context.Cause(ctx)}
 }
 
-// ErrNoNode is what AskNode returns for a node that is not there: it has ended, or never was.
+// ErrNoNode is AskNode's error for a node that is not there: it has ended, or never existed.
 var ErrNoNode = errors.New("broker: there is no such node")
 
-// AskNode sends data to one other node and returns its answer. A node that is not there, to NATS or to us, is
-// ErrNoNode at once. A broker that is away is ErrUnavailable, and so is a node that does not answer before ctx
-// ends, after 30 s where it has no deadline: what was asked may have been done or not. It must not be called
-// from a function given to Serve.
+// AskNode sends data to one other node and returns its answer. If the node is not there, as far as NATS or this
+// node knows, the error is ErrNoNode, immediately. It is ErrUnavailable if the broker is unavailable, or if the node
+// does not answer before ctx ends, or within 30 s if ctx has no deadline: it may or may not have handled the
+// question. AskNode must not be called from a function given to Serve.
 func (b *Bus) AskNode(ctx context.Context, node string, data []byte) ([]byte, error) {
 	if len(node) != nodeSize || !ValidTopic(node) || node == b.node {
 		return nil, ErrNoNode
@@ -134,18 +133,18 @@ func (b *Bus) AskNode(ctx context.Context, node string, data []byte) ([]byte, er
 		switch {
 		case !w.gone:
 			return w.data, nil
-		case !b.broker.up.Load(): // it may be us who is gone
+		case !b.broker.up.Load(): // we may be the ones cut off
 			return nil, fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
 		}
 		return nil, ErrNoNode
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: no answer of node %s: %w", ErrUnavailable, node, context.Cause(ctx))
+		return nil, fmt.Errorf("%w: no answer from node %s: %w", ErrUnavailable, node, context.Cause(ctx))
 	case <-b.end:
 		return nil, fmt.Errorf("%w: the bus is closed", ErrUnavailable)
 	}
 }
 
-// nobodyThere reports whether a message is what NATS answers itself, where nobody listens.
+// nobodyThere reports whether a message is NATS' own answer that nobody listens.
 func nobodyThere(m *nats.Msg) bool { return len(m.Data) == 0 && m.Header.Get("Status") == "503" }
 
 // notThere settles a question to one node that is not there; subject is the question's reply.
@@ -163,7 +162,7 @@ func (b *Bus) notThere(subject string) {
 	}
 }
 
-// newAsking begins a question to all nodes that are alive.
+// newAsking begins a question to all live nodes.
 func (b *Bus) newAsking() (uint64, *asking) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -186,7 +185,7 @@ func (b *Bus) endAsking(id uint64) {
 	delete(b.asking, id)
 }
 
-// answerTo hands over a question, and sends its first answer.
+// answerTo hands over a question, and sends the first answer to it.
 func (b *Bus) answerTo(node string, question [8]byte, data []byte) {
 	var once atomic.Bool
 	b.asked(node, data, func(answer []byte) {
@@ -195,12 +194,12 @@ func (b *Bus) answerTo(node string, question [8]byte, data []byte) {
 		}
 		err := b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindAnswer}, question[:], answer), counted: true})
 		if err != nil {
-			b.broker.unanswered.Do(func() { b.broker.log.Warn("another node gets no answer", "node", node, "error", err) })
+			b.broker.unanswered.Do(func() { b.broker.log.Warn("cannot answer another node", "node", node, "error", err) })
 		}
 	})
 }
 
-// answered finds who waits for an answer.
+// answered hands an answer to the goroutine that waits for it.
 func (b *Bus) answered(node string, question uint64, data []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

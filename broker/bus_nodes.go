@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What a message to all, or to one node, begins with after its node's id.
+// The first byte, after the node's id, of a message to all or to one node.
 const (
 	kindHello   = 'h'
 	kindWelcome = 'w'
@@ -22,18 +22,18 @@ const (
 type member struct {
 	id       string
 	heard    time.Time
-	number   uint64 // that came with its last sign of life
+	number   uint64 // from its last heartbeat
 	numbered bool
 }
 
-// Nodes are the other nodes that are alive, sorted.
+// Nodes returns the other nodes that are alive, sorted.
 func (b *Bus) Nodes() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Sorted(maps.Keys(b.nodes))
 }
 
-// hear notes that the node of a message is alive, and returns its id. Our own messages are not ok.
+// hear notes that the node of a message is alive, and returns its id. ok is false for our own messages.
 func (b *Bus) hear(m *nats.Msg) (node string, ok bool) {
 	if len(m.Data) < nodeSize || string(m.Data[:nodeSize]) == b.node {
 		return "", false
@@ -60,12 +60,12 @@ func (b *Bus) hear(m *nats.Msg) (node string, ok bool) {
 	return one.id, true
 }
 
-// SetNumber sets the number that goes with this node's signs of life. Who counts what it publishes lets the
-// others see so, for nothing, whether they have missed the last: see Number.
+// SetNumber sets the number that this node's heartbeats carry. If it counts what the node publishes, the
+// others can see at no cost whether they have missed the last: see Number.
 func (b *Bus) SetNumber(n uint64) { b.number.Store(n) }
 
-// Number is the one that came with a node's last sign of life, which is a second old or more; what was
-// published before it may still wait here to be handed over. It is not ok before the first.
+// Number returns the number of a node's last heartbeat, which is a second old or more; messages published
+// before it may still be waiting here. ok is false before the first heartbeat.
 func (b *Bus) Number(node string) (n uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +75,7 @@ func (b *Bus) Number(node string) (n uint64, ok bool) {
 	return 0, false
 }
 
-// control handles what nodes say to each other.
+// control handles the messages of the nodes' buses to each other.
 func (b *Bus) control(node string, data []byte) {
 	if len(data) == 0 {
 		return
@@ -85,7 +85,7 @@ func (b *Bus) control(node string, data []byte) {
 	case kind == kindHello:
 		b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindWelcome})})
 	case kind == kindBye:
-		b.hearAll() // its last sign of life must not bring it back
+		b.hearAll() // its last heartbeat must not bring it back
 		b.lose(func(m *member) bool { return m.id == node })
 	case kind == kindAsk && len(data) >= 8:
 		b.answerTo(node, [8]byte(data), data[8:])
@@ -94,7 +94,7 @@ func (b *Bus) control(node string, data []byte) {
 	}
 }
 
-// hearAll notices the signs of life that wait.
+// hearAll handles the waiting heartbeats.
 func (b *Bus) hearAll() {
 	for {
 		select {
@@ -106,14 +106,14 @@ func (b *Bus) hearAll() {
 	}
 }
 
-// sweep ends the life of nodes that are silent. It hears first what came while we were busy.
+// sweep removes silent nodes. First it handles the heartbeats that came while we were busy.
 func (b *Bus) sweep() {
 	b.hearAll()
 	now := time.Now()
 	b.lose(func(m *member) bool { return now.Sub(m.heard) > b.silence })
 }
 
-// lose takes out nodes, for which nobody needs to wait any more.
+// lose removes nodes, so that nobody waits for them any longer.
 func (b *Bus) lose(gone func(*member) bool) {
 	b.mu.Lock()
 	before := len(b.nodes)
@@ -132,7 +132,7 @@ func (b *Bus) lose(gone func(*member) bool) {
 	}
 }
 
-// keepAlive greets the others and gives signs of life.
+// keepAlive greets the others and sends heartbeats.
 func (b *Bus) keepAlive() {
 	tick := time.NewTicker(b.interval)
 	defer tick.Stop()
@@ -151,13 +151,13 @@ func (b *Bus) keepAlive() {
 	}
 }
 
-// complain says how many messages were dropped since it was called before.
+// complain logs how many messages were dropped since its last call.
 func (b *Bus) complain(before uint64) (now uint64) {
 	if !b.slow.Swap(false) {
 		return before
 	}
 	if now = b.queue.lost(); now > before {
-		b.broker.log.Warn("messages of other nodes were dropped: they come faster than they are handled",
+		b.broker.log.Warn("messages from other nodes were dropped: they come faster than they can be handled",
 			"bus", b.prefix, "messages", now-before)
 	}
 	return now

@@ -12,25 +12,25 @@ import (
 // outgoing is a message that waits to be sent.
 type outgoing struct {
 	subject string
-	reply   string // where NATS says that nobody is there, if that is to be known
+	reply   string // where NATS says that nobody is there, if the sender wants to know
 	data    []byte
-	counted bool            // it is not one of our own purposes
+	counted bool            // in the Stats, unlike the bus's own messages
 	written chan<- struct{} // closed instead of sending anything
-	last    bool            // nothing may follow: a sign of life after the goodbye would bring us back
+	last    bool            // nothing may follow: a heartbeat after the goodbye would bring us back
 }
 
-// outbox holds what waits to be sent, in order. The connection alone would not do: when its buffer is
-// full, and the server does not read, it makes everybody wait.
+// outbox holds messages that wait to be sent, in order. The connection alone would not do: when its buffer
+// is full and the server does not read, it blocks everybody.
 type outbox struct {
 	ready chan struct{} // holds one when something waits
 
 	mu      sync.Mutex
 	waiting []outgoing
 	bytes   int
-	closed  bool // the last one was put in
+	closed  bool // the last message was added
 }
 
-// outgoingSize is what a message takes beside its data, in bytes, about.
+// outgoingSize is about how many bytes a message takes besides its data.
 const outgoingSize = 128
 
 // post leaves a message to the writer. It never waits.
@@ -59,7 +59,7 @@ func (q *outbox) put(o outgoing) error {
 	case q.closed:
 		return fmt.Errorf("%w: the bus is closed", ErrUnavailable)
 	case q.bytes > busOutbox && !o.last:
-		return fmt.Errorf("%w: %d bytes wait to be sent, and NATS takes none", ErrUnavailable, busOutbox)
+		return fmt.Errorf("%w: %d bytes are waiting to be sent, and NATS accepts none", ErrUnavailable, busOutbox)
 	}
 	q.closed = o.last
 	q.waiting = append(q.waiting, o)
@@ -71,9 +71,9 @@ func (q *outbox) put(o outgoing) error {
 	return nil
 }
 
-// take returns all that waits, and lends the next ones the place of those before.
+// take returns all waiting messages, and reuses the memory of the last ones for the next.
 func (q *outbox) take(before []outgoing) []outgoing {
-	clear(before) // lets go of their data
+	clear(before) // so that their data can be collected
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	all := q.waiting
@@ -81,7 +81,7 @@ func (q *outbox) take(before []outgoing) []outgoing {
 	return all
 }
 
-// write sends what waits, until Close: the goodbye is the last.
+// write sends waiting messages until Close: the goodbye is the last.
 func (b *Bus) write() {
 	var batch []outgoing
 	for open := true; open; {
@@ -98,12 +98,12 @@ func (b *Bus) write() {
 	if b.broker.up.Load() {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		defer cancel()
-		b.broker.conn.FlushWithContext(ctx) // what fails is of no use to anybody now
+		b.broker.conn.FlushWithContext(ctx) // nobody could use an error now
 	}
 }
 
-// send sends one message, or drops it: the connection would keep what is sent during an interruption, and
-// nobody wants it when that is over.
+// send sends one message, or drops it: the connection would keep what is sent during an interruption, but
+// nobody wants that afterwards.
 func (b *Bus) send(o outgoing) {
 	if o.written != nil {
 		close(o.written)
@@ -118,7 +118,7 @@ func (b *Bus) send(o outgoing) {
 	}
 }
 
-// forget takes a bus that ends out of the list.
+// forget removes a closing bus from the list.
 func (b *Broker) forget(bus *Bus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

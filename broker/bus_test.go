@@ -249,7 +249,7 @@ func TestManyAsksAtOnce(t *testing.T) {
 	askers.Wait()
 }
 
-func TestAskNamesWhoDoesNotAnswer(t *testing.T) {
+func TestAskNamesSilentNodes(t *testing.T) {
 	one, two, three := peers(t, natsURL(t))
 	three.answers(func([]byte, func([]byte)) {})
 	cause := errors.New("enough")
@@ -290,7 +290,7 @@ func TestAskNode(t *testing.T) {
 }
 
 // A process that is killed says no goodbye. Its server ends its connection, and NATS says so at once.
-func TestAskNodeOfOneThatWasKilled(t *testing.T) {
+func TestAskNodeOfAKilledNode(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one, two := openPeerTimes(t, url, testBeat, time.Hour), openPeer(t, p.url())
@@ -319,7 +319,7 @@ func TestAskNodeOfOneThatWasKilled(t *testing.T) {
 	}
 }
 
-func TestAskNodeOfWhoIsCutOff(t *testing.T) {
+func TestAskNodeWhileCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
@@ -363,7 +363,7 @@ func ask(t *testing.T, from, to *peer) (result <-chan error) {
 	return done
 }
 
-func TestAskDoesNotWaitForWhoSaysGoodbye(t *testing.T) {
+func TestAskDoesNotWaitForALeavingNode(t *testing.T) {
 	one, two, _ := peers(t, natsURL(t))
 	result := ask(t, one, two)
 	two.Close()
@@ -372,7 +372,7 @@ func TestAskDoesNotWaitForWhoSaysGoodbye(t *testing.T) {
 	}
 }
 
-func TestAskDoesNotWaitForWhoDies(t *testing.T) {
+func TestAskDoesNotWaitForADeadNode(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one, two := openPeerTimes(t, url, testBeat, time.Second), openPeer(t, p.url())
@@ -385,7 +385,7 @@ func TestAskDoesNotWaitForWhoDies(t *testing.T) {
 	one.knows(t)
 }
 
-func TestAskOfWhoIsCutOff(t *testing.T) {
+func TestAskWhileCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
 	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
@@ -400,7 +400,7 @@ func TestAskOfWhoIsCutOff(t *testing.T) {
 	}
 }
 
-func TestWhoIsThere(t *testing.T) {
+func TestLiveNodes(t *testing.T) {
 	url := natsURL(t)
 	// Nobody is found by a sign of life, and nobody lost by silence.
 	one := openPeerTimes(t, url, time.Hour, time.Hour)
@@ -580,8 +580,8 @@ func TestTooLargeForTheBus(t *testing.T) {
 	two.wait(t, 1)
 }
 
-// Whoever does not keep up loses messages, and knows how many. Its signs of life go on.
-func TestWhoIsTooSlow(t *testing.T) {
+// A node that does not keep up loses messages, and counts them. Its heartbeats go on.
+func TestASlowNode(t *testing.T) {
 	one, two, three := peers(t, natsURL(t))
 	listen(t, two, "a")
 	var log lockedBuffer
@@ -655,7 +655,7 @@ func TestTheBusOfACluster(t *testing.T) {
 	two.knows(t, one, three)
 }
 
-// What comes from elsewhere than a bus does no harm.
+// Messages that no bus has sent do no harm.
 func TestForeignMessagesOnTheBus(t *testing.T) {
 	one, two, three := peers(t, natsURL(t))
 	listen(t, two, "a")

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	copyBatch  = 500                    // entries, at most, that Copy hands over at once
+	copyBatch  = 500                    // entries, at most, that Copy hands over at a time
 	copyWait   = 20 * time.Millisecond  // for more of them
 	copyIdle   = 3 * time.Second        // without an entry, until the stream is asked whether there is one
-	copyRounds = 2                      // so often may the stream have entries that do not come
-	copyEnd    = 300 * time.Millisecond // for the end of a consumer
+	copyRounds = 2                      // how often the stream may have entries that do not come
+	copyEnd    = 300 * time.Millisecond // for deleting a consumer
 )
 
 // Copy hands every entry after a sequence to keep, in order, in batches of at most 500, and then new ones as they
 // come, until ctx ends or keep fails. While none come, it calls keep with no entries about every three seconds. It
-// returns keep's error, or ErrUnavailable when the broker was silent for some ten seconds, or sent nothing though there
+// returns keep's error, or ErrUnavailable if the broker was silent for about ten seconds, or sent nothing although there
 // was something to copy. Then begin again after the last entry kept.
 func (l *Log) Copy(ctx context.Context, after uint64, keep func(batch []Entry) error) error {
 	making, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	raw, _ := l.epochs().floor(after)
-	// Not nats.go's ordered consumer: that tries to mend itself for as long as it takes, and says nothing.
+	// Not nats.go's ordered consumer: that keeps trying to repair itself, and reports nothing.
 	consumer, err := l.broker.js.CreateConsumer(making, l.stream, jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       raw + 1,
@@ -41,7 +41,7 @@ func (l *Log) Copy(ctx context.Context, after uint64, keep func(batch []Entry) e
 	defer func() {
 		ending, cancel := context.WithTimeout(context.Background(), copyEnd)
 		defer cancel()
-		l.broker.js.DeleteConsumer(ending, l.stream, consumer.CachedInfo().Name) // or it ends by itself in a minute
+		l.broker.js.DeleteConsumer(ending, l.stream, consumer.CachedInfo().Name) // otherwise it ends by itself in a minute
 	}()
 	c := &copying{log: l, consumer: consumer, keep: keep, last: after}
 	for err == nil {
@@ -63,7 +63,7 @@ type copying struct {
 	missed    int    // rounds without an entry, though the stream has some
 }
 
-// fetch asks the consumer once, and hands over what comes within some seconds.
+// fetch asks the consumer once, and hands over what comes within a few seconds.
 func (c *copying) fetch(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, copyIdle)
 	defer cancel()
@@ -111,7 +111,7 @@ func (c *copying) gather(messages <-chan jetstream.Msg) (batch []Entry, open boo
 				return nil, false, fmt.Errorf("%w: copy: %w", ErrUnavailable, err)
 			}
 			if c.delivered++; meta.Sequence.Consumer != c.delivered {
-				return nil, false, fmt.Errorf("%w: copy: an entry was lost on its way", ErrUnavailable)
+				return nil, false, fmt.Errorf("%w: copy: an entry was lost in transit", ErrUnavailable)
 			}
 			batch = append(batch, Entry{Topic: topicOf(m.Subject()), Seq: c.log.epochs().seq(meta.Sequence.Stream), Data: m.Data()})
 			if more == nil {
@@ -141,7 +141,7 @@ func (c *copying) idle(ctx context.Context) error {
 }
 
 // Last returns the sequence of the last entry that is held, of any topic, as the stream's leader knows it, or 0. The
-// stream's own end (see State) may be higher, where its last entries were deleted.
+// stream's own end (see State) may be higher if its last entries were deleted.
 func (l *Log) Last(ctx context.Context) (uint64, error) { return l.Tail(ctx, "*") }
 
 // Held returns up to 256 entries of all topics between two sequences (both exclusive), oldest first. Fewer than 256
@@ -166,7 +166,7 @@ func (l *Log) Held(ctx context.Context, after, before uint64) ([]Entry, error) {
 		if len(entries) == most {
 			return entries, nil
 		}
-		// The copy of the stream that answered may lack the newest; it has everything below what it has.
+		// The replica that answered may lack the newest entries; it has everything before those it has.
 		if last, err := l.Last(ctx); err != nil || last <= upTo {
 			return entries, err
 		}

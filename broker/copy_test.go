@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// While nothing comes Copy says that it is there, and it gives up when the broker is not.
+// While nothing comes, Copy keeps calling; it gives up when the broker is gone.
 func TestCopyNoticesASilentBroker(t *testing.T) {
 	network := startProxy(t, startNATS(t, t.TempDir(), -1).ClientURL())
 	l := openLog(t, openBroker(t, Config{URL: network.url()}), chatLog)
@@ -52,7 +52,7 @@ func TestCopyNoticesAConsumerThatSendsNothing(t *testing.T) {
 	}
 }
 
-// What is lost on its way is asked for again.
+// An entry lost in transit is requested again.
 func TestCopyNoticesALostEntry(t *testing.T) {
 	l := openLog(t, openBroker(t, Config{}), chatLog)
 	for i := range 3 {

@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// maxStore is the most that all streams of the embedded server may ask for together, in bytes. Each stream has
-// a limit of its own; this one only keeps the server from refusing streams by what it guesses of the disk's size.
+// maxStore is the most that all streams of the embedded server may reserve together, in bytes. Each stream has a
+// limit of its own; this one only keeps the server from refusing streams because of its guess at the disk's size.
 const maxStore = 1 << 50
 
 // embed locks the data folder and starts the server on it.
@@ -47,7 +47,7 @@ func (b *Broker) embed() error {
 		return err
 	}
 	if first := b.server.complaint(); first != "" {
-		return fmt.Errorf("the data folder %s is damaged: %s; restore it, or begin anew with another folder (-data)", dir, first)
+		return fmt.Errorf("the data folder %s is damaged: %s; restore it, or start over with another folder (-data)", dir, first)
 	}
 	b.folder = newFolder(dir, b.log, b.newLink)
 	b.server.hearBy(b.folder.hear)
@@ -55,19 +55,19 @@ func (b *Broker) embed() error {
 	return nil
 }
 
-// embedded is the NATS server inside the process, also after a restart of it. The connection asks it for the server
-// that runs.
+// embedded is the NATS server inside the process, which may be restarted. The connection asks it for the running
+// server.
 type embedded struct {
 	options server.Options
 	log     *slog.Logger
 
 	mu      sync.Mutex
-	current *server.Server // nil while none runs
+	current *server.Server // nil while none is running
 	said    *serverLog     // the current one's
 	hear    func(complaint string) bool
 }
 
-// hearBy has hear called with the server's complaints from now on. Those for which it returns true are not logged here.
+// hearBy makes the server's complaints go to hear from now on. Those for which it returns true are not logged here.
 func (e *embedded) hearBy(hear func(string) bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,9 +75,9 @@ func (e *embedded) hearBy(hear func(string) bool) {
 	e.said.hearBy(hear)
 }
 
-// start starts a server. Stop the one before it first.
+// start starts a server. The previous one must have been stopped.
 func (e *embedded) start() error {
-	options := e.options // the server changes what it is given
+	options := e.options // a copy, as the server changes them
 	said := &serverLog{log: e.log}
 	s, err := server.NewServer(&options)
 	if err != nil {
@@ -90,7 +90,7 @@ func (e *embedded) start() error {
 	said.hearBy(e.hear)
 	e.mu.Unlock()
 	if !s.ReadyForConnections(embedTime) {
-		return fmt.Errorf("the NATS server inside the process does not start on the data folder %s: %s", e.options.StoreDir, said.first())
+		return fmt.Errorf("the NATS server inside the process cannot start on the data folder %s: %s", e.options.StoreDir, said.first())
 	}
 	return nil
 }
@@ -107,18 +107,18 @@ func (e *embedded) stop() {
 	}
 }
 
-// InProcessConn returns a connection to the server that runs.
+// InProcessConn returns a connection to the running server.
 func (e *embedded) InProcessConn() (net.Conn, error) {
 	e.mu.Lock()
 	s := e.current
 	e.mu.Unlock()
 	if s == nil {
-		return nil, errors.New("the NATS server inside the process restarts")
+		return nil, errors.New("the NATS server inside the process is restarting")
 	}
 	return s.InProcessConn()
 }
 
-// storing reports whether the server stores anything: it stops that on a full disk.
+// storing reports whether the server stores messages: it stops when the disk is full.
 func (e *embedded) storing() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,7 +132,7 @@ func (e *embedded) complaint() string {
 	return e.said.first()
 }
 
-// reason returns a file error without the path, which our own text has.
+// reason returns a file error without the path, which our own message has.
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -177,12 +177,12 @@ func (l *serverLog) Debugf(string, ...any)  {}
 func (l *serverLog) Tracef(string, ...any)  {}
 
 func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("the NATS server inside the process warns", "text", fmt.Sprintf(format, v...))
+	l.log.Warn("warning from the NATS server inside the process", "text", fmt.Sprintf(format, v...))
 }
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	if text := fmt.Sprintf(format, v...); !l.complain(text) {
-		l.log.Error("the NATS server inside the process complains", "text", text)
+		l.log.Error("error from the NATS server inside the process", "text", text)
 	}
 }
 

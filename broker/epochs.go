@@ -9,20 +9,21 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// epoch is a part of a stream. When a folder is lost, or restored from a copy, NATS gives out some sequences a second
-// time. So a Log shows NATS' sequences plus a number that grows with each epoch, and none is shown for two messages. An
+// epoch is a part of a stream. When a folder is lost, or restored from a copy, NATS assigns some sequences a second time.
+// So a Log shows NATS' sequences plus a number that grows with each epoch, and shows no sequence for two messages. An
 // epoch begins with the stream, with each start of the embedded server, which cannot know whether its folder is a copy,
-// and in a cluster when the stream is found to have lost its end.
+// and in a cluster when the stream turns out to have lost its end.
 type epoch struct {
 	From uint64 `json:"from"`           // NATS' sequence of its first message
 	Add  uint64 `json:"add"`            // to each of NATS' sequences
 	Lost bool   `json:"lost,omitempty"` // messages that were stored before it are known to be lost
 }
 
-// epochs has a stream's epochs, in order, as the stream's configuration keeps them. No epochs are as one that adds nothing.
+// epochs holds a stream's epochs, in order, as the stream's configuration keeps them. No epochs are like one that adds
+// nothing.
 type epochs []epoch
 
-// mostEpochs bounds what is kept with a stream. When it has so many, the last one goes on.
+// mostEpochs bounds what is kept with a stream. When it has this many, the last one goes on.
 const mostEpochs = 1000
 
 // seq returns the sequence to show for one of NATS'.
@@ -45,7 +46,7 @@ func (es epochs) floor(seq uint64) (raw uint64, exact bool) {
 			continue
 		}
 		raw = seq - e.Add
-		if i+1 < len(es) && raw >= es[i+1].From { // shown for none: another epoch began
+		if i+1 < len(es) && raw >= es[i+1].From { // shown for no message: another epoch began
 			return es[i+1].From - 1, false
 		}
 		return raw, true
@@ -78,7 +79,7 @@ func (es epochs) begin(last, least uint64, lost bool) epochs {
 	return append(es, epoch{From: last + 1, Add: least - last - 1, Lost: lost})
 }
 
-// trim drops the epochs of which the stream, whose oldest message is first, has nothing left, except its first one.
+// trim drops the epochs of which nothing is left in the stream, whose oldest message is first. It keeps the first epoch.
 func (es epochs) trim(first uint64) epochs {
 	for len(es) > 2 && es[2].From <= first {
 		es = slices.Delete(slices.Clone(es), 1, 2)
@@ -86,8 +87,8 @@ func (es epochs) trim(first uint64) epochs {
 	return es
 }
 
-// newer returns the list that knows of the newest epoch. Sequences to show rise from epoch to epoch, and one that was
-// begun is never taken back: of two lists the one whose last epoch shows higher ones is the one to go on with.
+// newer returns the list with the newest epoch. Shown sequences rise from epoch to epoch, and an epoch that has begun is
+// never taken back: of two lists, the one whose last epoch shows higher sequences is newer.
 func (es epochs) newer(other epochs) epochs {
 	if len(es) > 0 && (len(other) == 0 || es.begins() > other.begins()) {
 		return es
@@ -95,7 +96,7 @@ func (es epochs) newer(other epochs) epochs {
 	return other
 }
 
-// begins is the first sequence that the last epoch shows.
+// begins returns the first sequence that the last epoch shows.
 func (es epochs) begins() uint64 {
 	last := es[len(es)-1]
 	return last.From + last.Add
@@ -112,7 +113,7 @@ const (
 	leastKey  = "echows-least-per-topic" // the lowest LogConfig.PerTopic that the stream ever had
 )
 
-// epochsOf reads the epochs of a stream. One that an old version of this program made has none.
+// epochsOf reads the epochs of a stream. A stream from an old version of this program has none.
 func epochsOf(c jetstream.StreamConfig) (epochs, error) {
 	text := c.Metadata[epochsKey]
 	if text == "" {
@@ -135,9 +136,9 @@ func (es epochs) String() string {
 // before, unless more than a million messages a second were stored, and below 2⁵³, JavaScript's limit, for 200 years.
 func epochStart() uint64 { return uint64(time.Now().UnixMicro()) }
 
-// Unused reports whether no sequence between the two, both exclusive, was ever a message's, as another epoch of the
-// stream began there. It is false where this stream never gave after: then that was another stream's, or what followed
-// it is lost.
+// Unused reports whether no message ever had a sequence between the two, both exclusive, because another epoch of the
+// stream began there. It is false if this stream never assigned after: then that was another stream's, or what
+// followed it is lost.
 func (l *Log) Unused(after, before uint64) bool {
 	if before <= after+1 {
 		return true
@@ -148,12 +149,12 @@ func (l *Log) Unused(after, before uint64) bool {
 	return from == to && (exact || after == 0)
 }
 
-// Range is sequences, from the first to the last.
+// Range is a range of sequences, first and last included.
 type Range struct{ First, Last uint64 }
 
-// Used returns the sequences after one and before another that messages may have had. These are the sequences that this
-// stream could have given. If it never gave after, another stream may have; then the sequences up to this stream's next epoch
-// count, too. The result is empty where Unused is true.
+// Used returns the sequences between the two, both exclusive, that messages may have had: those that this stream could
+// have assigned. If it never assigned after, another stream may have; then the sequences up to this stream's next epoch
+// count, too. The result is empty if Unused is true.
 func (l *Log) Used(after, before uint64) []Range { return l.epochs().used(after, before) }
 
 func (es epochs) used(after, before uint64) (all []Range) {
@@ -195,8 +196,8 @@ func (l *Log) Sure(seq uint64) bool {
 	return (exact && seq <= l.highestSeen() || seq == 0) && !es.lostAfter(raw)
 }
 
-// Begins reports whether an epoch begins after one sequence and up to another. Then a copy of the stream may have messages
-// between them that the stream has lost.
+// Begins reports whether an epoch begins after the first sequence and not after the second. Then a copy of the stream may
+// have messages between them that the stream has lost.
 func (l *Log) Begins(after, upTo uint64) bool {
 	return slices.ContainsFunc(l.epochs(), func(e epoch) bool { return after < e.From+e.Add && e.From+e.Add <= upTo })
 }
@@ -211,7 +212,7 @@ func (l *Log) epochs() epochs {
 	return nil
 }
 
-// shown replaces NATS' sequences of entries by those to show.
+// shown replaces NATS' sequences of entries with those to show.
 func (l *Log) shown(entries []Entry) []Entry {
 	es := l.epochs()
 	for i := range entries {

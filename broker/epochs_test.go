@@ -247,7 +247,7 @@ func TestAStreamWithoutEpochs(t *testing.T) {
 	expectPage(t, l, next, "[] known true whole true")
 }
 
-func TestWhatLimitsTookIsSaid(t *testing.T) {
+func TestDiscardedEntriesAreReported(t *testing.T) {
 	dir := t.TempDir()
 	few := chatLog
 	few.PerTopic = 5
@@ -354,8 +354,9 @@ func TestAClustersStreamIsRestored(t *testing.T) {
 	}
 }
 
-// What is stored between a loss and its end is refused at first; and repeated, it has a sequence that nobody has seen.
-func TestWhatIsStoredBeforeALossIsNoticed(t *testing.T) {
+// An entry appended after a loss, before it is handled, is refused at first; repeated, it gets a sequence that nobody has
+// seen.
+func TestAppendBeforeALossIsNoticed(t *testing.T) {
 	url := startNATS(t, t.TempDir(), -1).ClientURL()
 	b := openBroker(t, Config{URL: url, Compare: 5 * time.Millisecond, lostAfter: 5 * time.Millisecond})
 	l := openLog(t, b, chatLog)

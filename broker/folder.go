@@ -18,30 +18,30 @@ import (
 )
 
 const (
-	startRoom  = 256 << 10       // bytes that a disk has to take for a start
-	mendedRoom = 1 << 20         // bytes that it has to take after it was full
-	lookTime   = time.Second     // between two looks at a folder
+	startRoom  = 256 << 10       // bytes that a disk must have room for at the start
+	mendedRoom = 1 << 20         // bytes that it must have room for after it was full
+	lookTime   = time.Second     // between two checks of a folder
 	mendTime   = 5 * time.Second // between two restarts of the server
 )
 
-// What can be wrong with the folder, as Ready and the log say it.
+// What can be wrong with the folder, for Ready and the log.
 var (
 	errFull       = errors.New("the disk of the data folder is full")
 	errUnwritable = errors.New("the data folder cannot be written to")
-	errGone       = errors.New("the data folder was removed or replaced while the server runs") // only a person mends that
+	errGone       = errors.New("the data folder was removed or replaced while the server runs") // only a person can fix that
 )
 
 // folder watches the embedded server's data folder. Its methods may be called from any goroutine.
 type folder struct {
 	dir   string
 	log   *slog.Logger
-	soon  chan struct{} // holds one when there is something to mend
-	heard chan string   // holds what the server said that it could not write
-	lose  func()        // ends what waits for the server
+	soon  chan struct{} // holds one when there is something to fix
+	heard chan string   // holds the server's complaint that it cannot write
+	lose  func()        // ends requests that wait for the server
 
 	mu      sync.Mutex
 	failure error      // why nothing can be stored: one of the three, or nil
-	broken  bool       // the server has failed to store something: it takes nothing more before a restart
+	broken  bool       // the server has failed to store something: it stores nothing more before a restart
 	looked  time.Time  // when Ready last looked at the folder
 	blamed  time.Time  // when an append did
 	homes   []*os.File // the streams' folders, open so that no others get their inodes
@@ -51,8 +51,8 @@ func newFolder(dir string, log *slog.Logger, lose func()) *folder {
 	return &folder{dir: dir, log: log, soon: make(chan struct{}, 1), heard: make(chan string, 1), lose: lose}
 }
 
-// hear takes a complaint of the server, and reports whether it is about the folder, which logs it then. The server
-// may hold its locks.
+// hear accepts a complaint of the server, and reports whether it is about the folder; if so, mendFolder logs it. The
+// server may hold its locks.
 func (f *folder) hear(text string) bool {
 	if !strings.Contains(text, "no space left") && !strings.Contains(text, "write error") && !strings.Contains(text, "failed to store") {
 		return false
@@ -64,7 +64,7 @@ func (f *folder) hear(text string) bool {
 	return true
 }
 
-// folderFailure says why the embedded server's folder takes nothing, or returns nil.
+// folderFailure returns why nothing can be stored in the embedded server's folder, or nil.
 func (b *Broker) folderFailure() error {
 	if b.folder == nil {
 		return nil
@@ -78,7 +78,7 @@ func (f *folder) failed() error {
 	return f.failure
 }
 
-// failLocked notes why nothing can be stored, logs it once, and wakes mendFolder. A failure that only a person can mend
+// failLocked notes why nothing can be stored, logs it once, and wakes mendFolder. A failure that only a person can fix
 // replaces any other.
 func (f *folder) failLocked(failure, reason error, advice string) {
 	if f.failure != nil && failure != errGone || f.failure == errGone {
@@ -89,7 +89,7 @@ func (f *folder) failLocked(failure, reason error, advice string) {
 		failure = fmt.Errorf("%w: %w", failure, reason)
 	}
 	f.log.Error(failure.Error(), "folder", f.dir, "advice", advice)
-	f.lose() // the server does not answer who waits
+	f.lose() // the server does not answer waiting requests
 	select {
 	case f.soon <- struct{}{}:
 	default:
@@ -110,7 +110,7 @@ func (b *Broker) blame(err error) bool {
 	return b.folder.check(broken, err)
 }
 
-// toBlame lets one of the appends that fail look at the folder, once a second.
+// toBlame lets one of the failing appends check the folder, once a second.
 func (f *folder) toBlame() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,17 +122,17 @@ func (f *folder) toBlame() bool {
 }
 
 // check writes to the folder, and notes why that fails; or, if broken, that the server stores nothing for another
-// reason. It reports whether there is a failure. reason is the error before, or nil.
+// reason. It reports whether there is a failure. reason is the error that led here, or nil.
 func (f *folder) check(broken bool, reason error) bool {
-	const affected = "messages are refused, what was acknowledged is safe; "
+	const affected = "messages are refused, acknowledged ones are safe; "
 	err := write(f.dir, startRoom)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case isFull(err):
-		f.failLocked(errFull, nil, affected+"make room: messages are then taken again, without a restart")
+		f.failLocked(errFull, nil, affected+"make room: messages are then accepted again, without a restart")
 	case err != nil:
-		f.failLocked(errUnwritable, err, affected+"let it be written to: messages are then taken again, without a restart")
+		f.failLocked(errUnwritable, err, affected+"make it writable: messages are then accepted again, without a restart")
 	case broken:
 		f.failLocked(errUnwritable, reason, affected+"the NATS server inside the process is restarted now")
 	}
@@ -153,7 +153,7 @@ func (f *folder) look() {
 	}
 }
 
-// write writes a file of a size, and removes it, to see whether the disk takes it.
+// write writes a file of the given size, and removes it, to see whether the disk has room.
 func write(dir string, size int64) error {
 	name := filepath.Join(dir, "probe")
 	defer os.Remove(name)
@@ -165,7 +165,7 @@ func write(dir string, size int64) error {
 	return err
 }
 
-// isFull reports whether err says that a disk, or a quota, is.
+// isFull reports whether err says that a disk or a quota is full.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
@@ -200,8 +200,8 @@ func (f *folder) close() {
 	f.homes = nil
 }
 
-// checkHome makes sure that the stream's folder is where it was. The server would go on writing into the files of a
-// folder that was removed, and acknowledge what is lost when it ends.
+// checkHome makes sure that the stream's folder is where it was. The server would go on writing to the files of a
+// removed folder, and acknowledge messages that are lost when it ends.
 func (l *Log) checkHome() error {
 	if l.home == nil {
 		return nil
@@ -220,7 +220,7 @@ func (l *Log) checkHome() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failLocked(errGone, nil, fmt.Sprintf("messages are refused from now on; those up to sequence %d of the stream %s "+
-		"are in the folder that was removed, and lost without it: stop, restore the folder, start", highest, l.stream))
+		"are in the folder that was removed, and lost without it: stop the server, restore the folder, start again", highest, l.stream))
 	return errGone
 }
 
@@ -230,7 +230,7 @@ func (b *Broker) gone() bool {
 }
 
 // mendFolder waits until the folder can be written to again, and then restarts the server, which does not recover from a
-// failed write by itself. A folder that is gone is for a person to mend.
+// failed write by itself. It leaves a folder that is gone to a person.
 func (b *Broker) mendFolder() {
 	f := b.folder
 	var restarted time.Time
@@ -255,13 +255,13 @@ func (b *Broker) mendFolder() {
 			restarted = time.Now()
 			if err := b.mend(); err != nil && b.ctx.Err() == nil && err.Error() != said {
 				said = err.Error()
-				f.log.Error("the data folder can be written to, but is of no use yet", "folder", f.dir, "error", err)
+				f.log.Error("the data folder can be written to, but cannot be used yet", "folder", f.dir, "error", err)
 			}
 		}
 	}
 }
 
-// mend restarts the server, if it has failed, and takes messages again if the streams have all that they had.
+// mend restarts the server, if it has failed, and accepts messages again if the streams have everything they had.
 func (b *Broker) mend() error {
 	f := b.folder
 	f.mu.Lock()
@@ -276,7 +276,7 @@ func (b *Broker) mend() error {
 	ctx, cancel := context.WithTimeout(b.ctx, requestTime)
 	defer cancel()
 	for _, l := range b.allLogs() {
-		if err := l.askReady(ctx); err != nil { // until the connection has noticed
+		if err := l.askReady(ctx); err != nil { // waits until the connection has noticed the restart
 			return err
 		}
 	}
@@ -287,9 +287,9 @@ func (b *Broker) mend() error {
 	}
 	f.failure, f.broken = nil, false
 	select {
-	case <-f.heard: // said by the server before
+	case <-f.heard: // from the server that was stopped
 	default:
 	}
-	f.log.Info("the data folder can be written to again: messages are taken", "folder", f.dir)
+	f.log.Info("the data folder can be written to again: messages are accepted", "folder", f.dir)
 	return nil
 }

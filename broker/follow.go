@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	staleWait   = 20 * time.Millisecond // for a copy of the stream that is behind its leader
+	staleWait   = 20 * time.Millisecond // for a replica that lags behind its leader
 	retryWait   = 250 * time.Millisecond
 	compareSize = 500 // topics whose tails one request asks for
-	// compareRounds is how often tails are compared after the stream has grown: a copy that is behind may answer.
+	// compareRounds is how often tails are compared after the stream has grown: a replica that lags behind may answer.
 	compareRounds = 3
 )
 
-// Follower delivers the entries of one topic: in order, each once, none left out.
+// Follower delivers the entries of one topic: in order, each once, without a gap.
 //
 // It has no queue. While it fills a gap, live entries only tell it how far the topic goes, and it reads the stream up
 // to there.
@@ -31,30 +31,30 @@ type Follower struct {
 	whole   *whole // of a Journal's follower only
 
 	mu      sync.Mutex
-	cursor  uint64 // NATS' sequence of the last entry that was delivered, or skipped because it is not held any more
-	want    uint64 // the highest sequence that is known to exist
+	cursor  uint64 // NATS' sequence of the last entry that was delivered, or skipped because it is no longer held
+	want    uint64 // the highest sequence known to exist
 	missing int    // about how many entries up to there are not delivered
 	filling bool   // a goroutine reads the stream, or Start has not been called
 	ended   bool
 }
 
-// Follow prepares to deliver what comes after tail, the topic's last sequence, which it returns. Start
-// begins the deliveries. deliver is called by one goroutine at a time. It must neither wait nor call the Follower.
+// Follow prepares to deliver the entries after tail, the topic's last sequence, which it returns. Start begins
+// the deliveries. deliver is called by one goroutine at a time. It must neither wait nor call the Follower.
 // Each topic of a Log can have one Follower at a time.
 func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f *Follower, tail uint64, err error) {
 	if !ValidTopic(topic) {
 		return nil, 0, fmt.Errorf("broker: %q is not a topic", topic)
 	}
-	before, stateErr := l.state(ctx) // what is stored later has a higher sequence, also where the topic has none yet
+	before, stateErr := l.state(ctx) // later entries have higher sequences, even if the topic has none yet
 	f = &Follower{log: l, topic: topic, deliver: deliver, filling: true}
 	l.mu.Lock()
 	if l.followers[topic] != nil {
 		l.mu.Unlock()
-		return nil, 0, fmt.Errorf("broker: %s is followed already", topic)
+		return nil, 0, fmt.Errorf("broker: %s is already followed", topic)
 	}
 	l.followers[topic] = f
 	l.mu.Unlock()
-	// First listen, then ask for the tail: what is stored in between is heard of twice, not never.
+	// First listen, then ask for the tail: an entry stored in between is heard of twice rather than never.
 	if err = l.live.Add(ctx, l.liveSubject(topic)); err == nil {
 		tail, err = l.tail(ctx, topic)
 	}
@@ -79,7 +79,7 @@ func (l *Log) Follow(ctx context.Context, topic string, deliver func(Entry)) (f 
 	return f, tail, nil
 }
 
-// Start lets the deliveries begin.
+// Start starts the deliveries.
 func (f *Follower) Start() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,7 +89,7 @@ func (f *Follower) Start() {
 	}
 }
 
-// Stop ends the deliveries. One that is under way may end after Stop returns.
+// Stop ends the deliveries. One in progress may end after Stop returns.
 func (f *Follower) Stop() {
 	f.mu.Lock()
 	f.ended = true
@@ -100,7 +100,7 @@ func (f *Follower) Stop() {
 	delete(f.log.followers, f.topic)
 }
 
-// handOut gives a live message to its follower.
+// handOut passes a live message to its follower.
 func (l *Log) handOut(m *nats.Msg) {
 	e, last, ok := entry(m)
 	if !ok {
@@ -116,8 +116,8 @@ func (l *Log) handOut(m *nats.Msg) {
 	}
 }
 
-// live handles a live entry. last is the sequence of the topic's entry before it, which falls when entries are deleted, so
-// only a last beyond the cursor is a gap.
+// live handles a live entry. last is the sequence of the topic's previous entry. It falls when entries are deleted, so
+// only a last beyond the cursor means a gap.
 func (f *Follower) live(e Entry, last uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,8 +148,8 @@ func (f *Follower) exists(seq uint64) {
 	}
 }
 
-// rewind has what comes after one of NATS' sequences delivered again: the stream has lost the entries that had these
-// sequences before.
+// rewind makes the Follower deliver again from after one of NATS' sequences: the stream has lost the entries that had
+// the later sequences before.
 func (f *Follower) rewind(to uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,7 +170,7 @@ func (f *Follower) fillLocked(to uint64) {
 	}
 }
 
-// fill reads the stream until the cursor is as far as the topic is known to go.
+// fill reads the stream until the cursor has reached the known end of the topic.
 func (f *Follower) fill() {
 	ctx, once := f.log.ctx, f.fillOnce
 	if f.whole != nil {
@@ -198,7 +198,7 @@ func (f *Follower) fill() {
 	}
 }
 
-// fillOnce delivers what the stream has after cursor, and returns how long to wait before trying again.
+// fillOnce delivers the stream's entries after cursor, and returns how long to wait before trying again.
 func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Duration {
 	entries, left, err := f.log.following(ctx, f.topic, cursor)
 	if err != nil {
@@ -216,7 +216,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	if len(entries) > 0 {
 		return 0
 	}
-	// Nothing there: the copy is behind, or what we look for was deleted since.
+	// There is nothing: the replica lags behind, or the entries we look for were deleted.
 	tail, err := f.log.tail(ctx, f.topic)
 	switch {
 	case err != nil:
@@ -234,14 +234,14 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 	return 0
 }
 
-// sayWaiting logs why a gap is not filled yet. Every topic with members may have one.
+// sayWaiting logs why a gap is not filled yet. Any topic with members may have one.
 func (f *Follower) sayWaiting(cursor uint64, err error) {
 	b := f.log.broker
 	b.gaps.Do(func() { b.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err) })
 }
 
-// following reads what follows the last entry that was delivered, and returns how many more entries there are. The first
-// entry says whether some before it were discarded.
+// following reads the entries after the last one that was delivered, and returns how many more there are. The first entry
+// says whether some before it were discarded.
 func (l *Log) following(ctx context.Context, topic string, cursor uint64) (entries []Entry, left int, err error) {
 	entries, pending, err := l.batch(ctx, get{Seq: max(cursor, 1), Next: l.subject(topic), Batch: batchSize + 1})
 	if err != nil || len(entries) == 0 {
@@ -259,20 +259,20 @@ func (l *Log) following(ctx context.Context, topic string, cursor uint64) (entri
 	return entries, left, nil
 }
 
-// surePast says why it is not certain that the topic has nothing after cursor though want was stored. A leader
-// that was deposed, and does not know that yet, may not have heard of want; so the topic's tail counts only if the leader
-// knows want.
+// surePast returns why it is not certain that the topic has nothing after cursor although want was stored, or nil. A
+// leader that was deposed, and does not know that yet, may not have heard of want; so the topic's tail counts only if the
+// leader knows want.
 func (l *Log) surePast(ctx context.Context, topic string, cursor, want uint64) error {
 	s, err := l.state(ctx)
 	if err != nil {
 		return err
 	}
 	if s.LastSeq < want {
-		return fmt.Errorf("%w: the stream %s ends at %d, and %d is known", ErrUnavailable, l.stream, s.LastSeq, want)
+		return fmt.Errorf("%w: the stream %s ends at %d, but %d is known", ErrUnavailable, l.stream, s.LastSeq, want)
 	}
 	tail, err := l.tail(ctx, topic)
 	if err == nil && tail > cursor {
-		err = fmt.Errorf("%w: the stream %s has got another leader", ErrUnavailable, l.stream)
+		err = fmt.Errorf("%w: the stream %s has another leader", ErrUnavailable, l.stream)
 	}
 	return err
 }
@@ -285,8 +285,8 @@ func (l *Log) compareSoon() {
 	}
 }
 
-// compareTails looks every few seconds whether a follower is behind its topic, as the live copy of the last
-// entry can be lost without a later one that shows it. It also looks after the end of the stream itself.
+// compareTails checks every few seconds whether a follower is behind its topic: if the live copy of the last entry is
+// lost, no later one shows it. It also watches the end of the stream itself.
 func (l *Log) compareTails() {
 	tick := time.NewTicker(l.broker.config.Compare)
 	defer tick.Stop()
@@ -330,12 +330,12 @@ func (l *Log) allFollowers() []*Follower {
 	return slices.Collect(maps.Values(l.followers))
 }
 
-// guard marks what the stream holds, and handles a loss where it holds less than before. It returns NATS' last sequence, if
+// guard marks what the stream holds, and handles a loss if it holds less than before. It returns NATS' last sequence, if
 // the stream answers and has lost nothing.
 func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	highest := l.highestSeen()
 	if l.broker.folderFailure() != nil {
-		return 0, false // it was said
+		return 0, false // already logged
 	}
 	info, err := l.info(ctx)
 	l.answers.Store(err == nil)
@@ -353,13 +353,13 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	l.highest = max(l.highest, l.epochs().seq(info.State.LastSeq))
 	l.mu.Unlock()
 	if err := l.setMark(info.State); err != nil && !l.broker.blame(err) {
-		l.broker.log.Warn("cannot mark what the stream holds", "error", err)
+		l.broker.log.Warn("cannot write down what the stream holds", "error", err)
 	}
 	return info.State.LastSeq, true
 }
 
-// lostEnd handles a stream that ends before what was seen of it. A cluster's stream goes on after a while: its operators
-// have restored what they could. The embedded server's cannot lose anything while it runs, unless its files are removed.
+// lostEnd handles a stream that ends before a sequence that was seen. A cluster's stream goes on after a while, in which
+// its operators may restore it. The embedded server's cannot lose anything while it runs, unless its files are removed.
 func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest uint64) {
 	if l.behind.IsZero() {
 		l.behind = time.Now()

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// freeSpace is how many bytes a folder's disk takes, as far as that is known.
+// freeSpace returns how many bytes are free on a folder's disk, as far as that is known.
 func freeSpace(dir string) uint64 {
 	var s syscall.Statfs_t
 	if syscall.Statfs(dir, &s) != nil {

@@ -4,5 +4,5 @@ package broker
 
 import "math"
 
-// freeSpace is not known here: a full disk is noticed by the first append that fails.
+// freeSpace is unknown here: the first append that fails notices a full disk.
 func freeSpace(string) uint64 { return math.MaxUint64 }

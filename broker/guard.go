@@ -13,8 +13,8 @@ import (
 )
 
 // mark is what a stream held at some moment, kept in the data folder. NATS repairs a damaged file by
-// dropping what it cannot read, and does not say so in a way that a program can rely on; the mark shows it. For a
-// cluster's stream only the last sequence counts.
+// dropping what it cannot read, and does not report that reliably; the mark shows it. For a cluster's stream only the
+// last sequence counts.
 type mark struct {
 	Last     uint64    `json:"last"`     // NATS' sequence
 	Shown    uint64    `json:"shown"`    // the highest sequence seen
@@ -28,7 +28,7 @@ func (l *Log) markFile() string {
 	return filepath.Join(l.broker.config.Dir, l.config.Name+".mark")
 }
 
-// setMark writes down what the stream holds, unless the file says so already.
+// setMark writes down what the stream holds, unless the file already says so.
 func (l *Log) setMark(s jetstream.StreamState) error {
 	m := mark{s.LastSeq, l.highestSeen(), s.Msgs, s.Bytes, s.FirstTime, l.config.PerTopic}
 	if m == l.marked || m.Shown < l.marked.Shown {
@@ -57,7 +57,7 @@ func (l *Log) setMark(s jetstream.StreamState) error {
 	return nil
 }
 
-// checkMark compares what the stream holds with what it held. What its limits have deleted is not damage.
+// checkMark compares what the stream holds with what it held. Messages deleted by its limits are not damage.
 func (l *Log) checkMark(s jetstream.StreamState, made bool) error {
 	data, err := os.ReadFile(l.markFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,16 +73,16 @@ func (l *Log) checkMark(s jetstream.StreamState, made bool) error {
 		return nil
 	}
 	grows := m.PerTopic <= l.config.PerTopic && m.Bytes < uint64(l.config.MaxBytes)/2 &&
-		time.Since(m.First) < l.config.MaxAge // nothing but damage can have made it smaller
+		time.Since(m.First) < l.config.MaxAge // only damage can have made it smaller
 	if s.LastSeq >= m.Last && (s.Msgs >= m.Messages || !grows) && (!made || m.Messages == 0) {
 		return nil
 	}
-	if l.broker.config.Sync > 0 { // which allows a power cut to take the newest
+	if l.broker.config.Sync > 0 { // which lets a power cut lose the newest
 		l.broker.log.Error("messages were lost, as Sync allows", "stream", l.stream, "had", m.Messages, "up to", m.Last, "has", s.Msgs, "now up to", s.LastSeq)
 		return nil
 	}
 	return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
-		"restore the folder, begin anew with another (-data), or, to go on without what is lost, remove %s",
+		"restore the folder, start over with another (-data), or, to go on without what is lost, remove %s",
 		l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
 }
 

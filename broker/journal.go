@@ -15,25 +15,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JournalConfig says what a Journal keeps. All nodes of a cluster say the same.
+// JournalConfig says what a Journal keeps. It must be the same on all nodes of a cluster.
 type JournalConfig struct {
 	// Name is the stream's: lower-case letters.
 	Name string
 	// MaxAge is how long an entry or a value is kept.
 	MaxAge time.Duration
-	// MaxBytes is the most that all entries take in each server's memory, in bytes. The oldest go first. It
-	// should hold what comes within some ten seconds at least: followers who are behind by more begin anew.
+	// MaxBytes bounds the memory of all entries in each server, in bytes. The oldest are dropped first. It
+	// should hold at least the entries of ten seconds or so: followers that are further behind begin anew.
 	MaxBytes int64
-	// MaxEntry is the most that one entry may have, in bytes. NATS servers take 1 MiB, with some bytes of
-	// our own, unless their max_payload says more.
+	// MaxEntry bounds the size of one entry, in bytes. NATS servers accept 1 MiB, including some bytes of
+	// our own, unless their max_payload is higher.
 	MaxEntry int
 }
 
-// Journal keeps entries for a short while in the memory of the NATS servers, in one order for all nodes;
-// and values that are taken once. Its methods may be called from any goroutine.
+// Journal keeps entries for a short while in the memory of the NATS servers, in one order for all nodes,
+// and values that can be taken once. Its methods may be called from any goroutine.
 //
-// It goes on when all servers were lost: the stream is made anew then. A cluster does that by itself, with
-// nothing in it, with the same creation time and with sequences that begin again. So every life of the
+// It goes on after all servers were lost: the stream is then created again. A cluster does that by itself:
+// the stream is empty, with the same creation time and with sequences that begin again. So every life of the
 // stream has an epoch in its subjects: what belongs to one life can be neither stored nor read as another's.
 type Journal struct {
 	broker   *Broker
@@ -44,7 +44,7 @@ type Journal struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	soon    chan struct{} // holds one when the stream is to be looked at now
+	soon    chan struct{} // holds one when the stream is to be checked now
 	checked atomic.Uint64 // the connection's reconnections before the last good look
 	closing sync.Once
 
@@ -57,7 +57,7 @@ type Journal struct {
 	follows map[string]*following
 }
 
-// life is the stream from its making until it is lost.
+// life is the stream from its creation until it is lost.
 type life struct {
 	*Log
 	journal *Journal
@@ -66,10 +66,10 @@ type life struct {
 	tasks   sync.WaitGroup
 
 	anchor *stored // an entry that must be in the stream, unless it was discarded; Log.mu guards it
-	last   uint64  // the stream's last sequence at the look before; owned by Journal.look
+	last   uint64  // the stream's last sequence at the previous look; owned by Journal.look
 }
 
-// OpenJournal makes the stream, or brings it to what cfg says; a Journal of a name may be opened once.
+// OpenJournal creates the stream, or updates it to cfg. A Journal of a name may be opened once.
 func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, error) {
 	if !lowerLetters(cfg.Name) || cfg.MaxAge <= 0 || cfg.MaxBytes <= 0 || cfg.MaxEntry <= 0 {
 		return nil, fmt.Errorf("broker: a journal needs a name of lower-case letters and limits above 0: %+v", cfg)
@@ -105,7 +105,7 @@ func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, 
 	return j, nil
 }
 
-// open looks until it finds a stream, and brings that to our limits.
+// open looks until it finds a stream, and updates it to our limits.
 func (j *Journal) open(ctx context.Context) error {
 	err := j.broker.patiently(ctx, "the journal "+j.config.Name, func(ctx context.Context) error {
 		if err := j.look(ctx); err != nil {
@@ -144,7 +144,7 @@ func (j *Journal) streamConfig(epoch string) jetstream.StreamConfig {
 	}
 }
 
-// epochOf is what streamConfig put into the subjects.
+// epochOf returns the epoch that streamConfig put into the subjects.
 func epochOf(info *jetstream.StreamInfo) string {
 	if parts := strings.Split(strings.Join(info.Config.Subjects, " "), "."); len(parts) == 3 {
 		return parts[1]
@@ -152,14 +152,14 @@ func epochOf(info *jetstream.StreamInfo) string {
 	return ""
 }
 
-// nextEpoch is the same on all nodes, so that those who find a loss at once agree on what follows.
+// nextEpoch returns the same on all nodes, so that nodes that find a loss at the same time agree on what follows.
 func nextEpoch(epoch string) string {
 	name, number, _ := strings.Cut(epoch, "-")
 	n, _ := strconv.Atoi(number)
 	return fmt.Sprint(name, "-", n+1)
 }
 
-// reconnections tell whether the servers may be others than before.
+// reconnections counts the times after which the servers may be different ones.
 func (j *Journal) reconnections() uint64 { return j.broker.conn.Stats().Reconnects }
 
 // inDoubt reports whether the servers may have lost the stream since the last look at it.
@@ -173,7 +173,7 @@ func (j *Journal) lookSoon() {
 	}
 }
 
-// watch looks after the stream, and whether followers are behind.
+// watch watches the stream, and checks whether followers are behind.
 func (j *Journal) watch() {
 	tick := time.NewTicker(j.broker.config.Compare)
 	defer tick.Stop()
@@ -197,14 +197,14 @@ func (j *Journal) watch() {
 		if err != nil && j.ctx.Err() == nil {
 			retry.Reset(retryWait)
 			if !failing {
-				j.broker.log.Warn("the journal cannot be used now", "journal", j.config.Name, "error", err)
+				j.broker.log.Warn("the journal is not available", "journal", j.config.Name, "error", err)
 			}
 		}
 		failing = err != nil
 	}
 }
 
-// look compares the stream with what it was. Where it is another, the next life begins.
+// look compares the stream with what it was. If it is a different one, the next life begins.
 func (j *Journal) look(ctx context.Context) error {
 	reconnections := j.reconnections()
 	life := j.life // only look changes it
@@ -218,7 +218,7 @@ func (j *Journal) look(ctx context.Context) error {
 	case err == nil && life != nil && life.epoch == epochOf(info):
 		var lost bool
 		if lost, err = life.lost(ctx, info); lost {
-			j.broker.log.Warn("the NATS servers have lost what the journal held", "journal", j.config.Name)
+			j.broker.log.Warn("the NATS servers have lost the journal's contents", "journal", j.config.Name)
 			info, err = j.broker.makeStream(ctx, j.streamConfig(nextEpoch(life.epoch)), j.broker.js.UpdateStream)
 		}
 	}
@@ -251,7 +251,7 @@ func (j *Journal) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return stream.CachedInfo(), nil
 }
 
-// lost reports whether the stream is not what it was, though it has its epoch. A new leader may be behind
+// lost reports whether the stream has lost entries, although it has its epoch. A new leader may lag behind
 // for a moment, so one look is not enough.
 func (l *life) lost(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	for try := 0; ; try++ {
@@ -270,10 +270,10 @@ func (l *life) lost(ctx context.Context, info *jetstream.StreamInfo) (bool, erro
 	}
 }
 
-// lostTries is how often more a stream is looked at that seems to have lost something.
+// lostTries is how many more times a stream is checked that seems to have lost something.
 const lostTries = 3
 
-// same reports whether the stream goes as far as it went, and has the anchor if it should.
+// same reports whether the stream goes as far as it did, and has the anchor if it should.
 func (l *life) same(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	l.mu.Lock()
 	highest, anchor := l.highest, l.anchor
@@ -334,7 +334,7 @@ func (j *Journal) begin(epoch string) {
 	}
 }
 
-// end ends the deliveries of a life, and waits for the one under way.
+// end ends the deliveries of a life, and waits for the one in progress.
 func (l *life) end() {
 	l.cancel()
 	l.live.Close()
@@ -342,11 +342,11 @@ func (l *life) end() {
 		f.Stop()
 	}
 	l.tasks.Wait()
-	l.live.subs.removeAll() // what a follower added in between
+	l.live.subs.removeAll() // those that a follower added in the meantime
 }
 
-// Close ends the deliveries and waits for what is in flight, a second at most; what is not acknowledged
-// then has failed. It must not be called from a function given to the Journal. It may be called again.
+// Close ends the deliveries and waits up to a second for what is in flight; what is not acknowledged by then
+// has failed. It must not be called from a function given to the Journal. It may be called again.
 func (j *Journal) Close() {
 	j.closing.Do(func() {
 		j.mu.Lock()

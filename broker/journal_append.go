@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	journalInFlight = 1024             // entries, or values, that wait to be sent or acknowledged; past it callers wait
+	journalInFlight = 1024             // entries, or values, that wait to be sent or acknowledged; past that, callers wait
 	journalWait     = time.Second      // for a place among them
-	journalTime     = 15 * time.Second // for one to be stored: a cluster takes some seconds to find another leader
-	journalHeaders  = 1024             // bytes that a message may have beside its entry
+	journalTime     = 15 * time.Second // for one to be stored: a cluster takes some seconds to elect another leader
+	journalHeaders  = 1024             // bytes that a message may have besides its entry
 	journalKey      = 128              // bytes of a key
 )
 
-// Append adds an entry to a topic. It does not wait for that; entries of one caller keep their order. done,
-// if not nil, is called from another goroutine, which it must not hold up: with nil when the entry is in the
-// stream, otherwise with an ErrUnavailable, and then the entry may be in the stream or not. It is tried again
-// for fifteen seconds, under an id, so that it is stored once. Data must not be changed afterwards.
+// Append adds an entry to a topic, without waiting until it is stored; entries of one caller keep their order.
+// done, if not nil, is called from another goroutine, which it must not block: with nil when the entry is in the
+// stream, otherwise with an ErrUnavailable; the entry may then be in the stream or not. Append keeps trying
+// for fifteen seconds, under one id, so that the entry is stored once. Data must not be changed afterwards.
 //
-// With 1024 entries, or values, in flight it waits a second for a place, and then returns ErrUnavailable, as
-// it does at once without a connection. An entry past MaxEntry is refused.
+// With 1024 entries, or values, in flight, Append waits a second for a place, and then returns ErrUnavailable.
+// Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused.
 func (j *Journal) Append(topic string, data []byte, done func(error)) error {
 	if !ValidTopic(topic) {
 		return fmt.Errorf("broker: %q is not a topic", topic)
@@ -34,8 +34,8 @@ func (j *Journal) Append(topic string, data []byte, done func(error)) error {
 	return j.entries.post(appending{topic: topic, m: nats.Msg{Data: data}, done: done})
 }
 
-// Put keeps a value under a key (letters, digits, - and _) for MaxAge from now, in place of one that is
-// there. done is called as in Append.
+// Put keeps a value under a key (letters, digits, - and _) for MaxAge from now, replacing any other. done is
+// called as in Append.
 func (j *Journal) Put(key string, value []byte, done func(error)) error {
 	return j.postValue(key, nats.Msg{Data: value}, done)
 }
@@ -53,8 +53,8 @@ func (j *Journal) postValue(key string, m nats.Msg, done func(error)) error {
 	return j.values.post(appending{m: m, done: done})
 }
 
-// Take returns the value of a key and removes it, so that of all who take one value, on whatever node,
-// exactly one gets it. false means that there is none. It waits 5 s at most.
+// Take returns the value of a key and removes it, so that of all callers that take one value, on any node,
+// exactly one gets it. ok is false if there is none. Take waits 5 s at most.
 func (j *Journal) Take(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	if !validKey(key) {
 		return nil, false, fmt.Errorf("broker: %q is not a key", key)

@@ -10,16 +10,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JournalHandler is told what a topic holds: one call at a time, none of which may wait, end the following
-// or close the Journal. Append, Put and Remove may be called.
+// JournalHandler receives a topic's entries. Its functions are called one at a time, and must not wait, stop
+// following, or close the Journal. They may call Append, Put and Remove.
 type JournalHandler struct {
 	// Deliver is called with each entry, in order, each once. Data is the handler's to keep.
 	Deliver func(seq uint64, data []byte)
-	// Ready is called once, when all that was there at the call of Follow is delivered; from is Journal.From.
+	// Ready is called once, when everything that was there when Follow was called is delivered; from is
+	// Journal.From.
 	Ready func(from uint64)
-	// Reset is called before anything else, and again where entries may be lost before those that come next.
-	// Another epoch means that the stream was made anew, and that sequences of one say nothing in the
-	// other. After the same one, what is delivered begins again with the oldest entry that is held.
+	// Reset is called before anything else, and again if entries may be lost before those that come next.
+	// Another epoch means that the stream was created again, and that the sequences of the two are unrelated.
+	// After the same epoch, delivery begins again with the oldest entry that is held.
 	Reset func(epoch string)
 }
 
@@ -29,26 +30,26 @@ type following struct {
 	h     JournalHandler
 
 	follower *Follower // of the present life; Journal.mu guards it
-	ready    bool      // Ready was called; owned by who delivers
+	ready    bool      // Ready was called; owned by whichever goroutine delivers
 }
 
-// whole is what a Journal's follower has beside a Log's, which passes over what is held no more: it begins
-// with the oldest entry, and never leaves one out without a Reset. Follower.mu guards it.
+// whole is what a Journal's follower adds to a Log's. A Log's skips entries that are no longer held; a Journal's
+// begins with the oldest entry, and never skips one without a Reset. Follower.mu guards it.
 type whole struct {
 	life      *life
 	following *following
 
 	begun   bool   // Reset was called
-	fresh   bool   // what it held then was not read yet: the first entry held is the oldest, whichever it is
+	fresh   bool   // nothing was read since: the first entry held is the oldest, whichever it is
 	readyAt uint64 // the topic's tail when it began
-	heard   uint64 // how often somebody told of an entry that is missing
+	heard   uint64 // how often the follower was told of an entry that it misses
 	from    uint64 // everything after this sequence was delivered since the Reset
-	sure    uint64 // nothing up to this sequence is missing: a gap is one when the stream begins after it
+	sure    uint64 // nothing up to this sequence is missing: there is a gap if the stream begins after it
 }
 
-// Follow delivers everything that the topic holds now, from the oldest entry, and then what comes. It waits
-// for nothing: while the broker is away, or the stream is lost, it begins when they are back. Each topic
-// can be followed once at a time. stop ends it, and waits for the call under way.
+// Follow delivers everything that the topic holds now, from the oldest entry, and then new entries. It does not
+// wait: if the broker is unavailable or the stream is lost, delivery begins when they are back. Each topic can
+// have one follower at a time. stop ends it, and waits for the current call.
 func (j *Journal) Follow(topic string, h JournalHandler) (stop func(), err error) {
 	if !ValidTopic(topic) {
 		return nil, fmt.Errorf("broker: %q is not a topic", topic)
@@ -59,7 +60,7 @@ func (j *Journal) Follow(topic string, h JournalHandler) (stop func(), err error
 	case j.closed:
 		return nil, fmt.Errorf("%w: the journal is closed", ErrUnavailable)
 	case j.follows[topic] != nil:
-		return nil, fmt.Errorf("broker: %s is followed already", topic)
+		return nil, fmt.Errorf("broker: %s is already followed", topic)
 	}
 	f := &following{topic: topic, h: h}
 	j.follows[topic] = f
@@ -69,7 +70,7 @@ func (j *Journal) Follow(topic string, h JournalHandler) (stop func(), err error
 	return sync.OnceFunc(func() { j.unfollow(f) }), nil
 }
 
-// unfollow stops the follower, and that of a life which begins meanwhile.
+// unfollow stops the follower, and that of a life that begins in the meantime.
 func (j *Journal) unfollow(f *following) {
 	for stopped := (*Follower)(nil); ; {
 		j.mu.Lock()
@@ -85,9 +86,9 @@ func (j *Journal) unfollow(f *following) {
 	}
 }
 
-// From is the sequence after which everything that was stored in a followed topic is delivered, or will be:
-// what was stored before may have been discarded unseen. ok is false before the first Reset. Not for a
-// JournalHandler's functions to call.
+// From returns the sequence after which everything stored in a followed topic was or will be delivered;
+// earlier entries may have been discarded unseen. ok is false before the first Reset. A JournalHandler's
+// functions must not call it.
 func (j *Journal) From(topic string) (seq uint64, ok bool) {
 	j.mu.Lock()
 	var follower *Follower
@@ -103,7 +104,7 @@ func (j *Journal) From(topic string) (seq uint64, ok bool) {
 	return follower.whole.from, follower.whole.begun
 }
 
-// follow lets a topic be delivered from this life. The caller holds Journal.mu.
+// follow starts a topic's delivery from this life. The caller holds Journal.mu.
 func (l *life) follow(f *following) {
 	follower := &Follower{
 		log:     l.Log,
@@ -120,8 +121,8 @@ func (l *life) follow(f *following) {
 	follower.fillLocked(0)
 }
 
-// follows reports whether an entry comes next for certain, by the one that was before it in its topic.
-// Where that was discarded (last is 0 when none is held), others may have been that we have never seen.
+// follows reports whether an entry certainly comes next, since last is its topic's previous entry. If that was
+// discarded (last is 0 when none is held), so may others have been that we never saw.
 func (w *whole) follows(cursor, last uint64) bool {
 	return last > 0 && last == cursor && !w.life.journal.inDoubt()
 }
@@ -133,7 +134,7 @@ func (w *whole) readyLocked(cursor uint64) {
 	}
 }
 
-// startWhole listens, finds where the stream begins, and says so.
+// startWhole listens, finds where the stream begins, and calls Reset.
 func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	if !f.listenWhole() {
 		return retryWait
@@ -159,8 +160,8 @@ func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	return 0
 }
 
-// listenWhole begins to listen, unless the follower was stopped: another one may listen by then. What is
-// stored from now on is heard of, because the requests that follow go the same way.
+// listenWhole begins listening, unless the follower was stopped: another one may be listening by then. Entries
+// stored from now on are heard of, because the requests that follow take the same connection.
 func (f *Follower) listenWhole() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -181,12 +182,12 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 		return retryWait
 	}
 	tail := want
-	if len(entries) == 0 { // the copy is behind, or what we look for is not held
+	if len(entries) == 0 { // the replica lags behind, or the entries we look for are not held
 		if tail, err = f.log.tail(ctx, f.topic); err != nil {
 			return retryWait
 		}
 	}
-	// Only now: what is not discarded yet was not when the entries were read.
+	// Only now: what has not been discarded by now had not been when the entries were read.
 	first, err := f.whole.life.first(ctx)
 	if err != nil {
 		return retryWait
@@ -212,19 +213,19 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 	if len(entries) > 0 {
 		return 0
 	}
-	f.cursor = max(f.cursor, min(w.sure, f.want)) // what we looked for was discarded before we began
+	f.cursor = max(f.cursor, min(w.sure, f.want)) // the entries we looked for were discarded before we began
 	if tail > f.cursor {
 		return staleWait
 	}
-	if w.heard == heard { // nothing was discarded, and nothing is there: somebody else has told us of it
+	if w.heard == heard { // nothing was discarded, and nothing is there: the entry we were told of does not exist
 		f.want = f.cursor
 		w.readyAt = min(w.readyAt, f.cursor)
 	}
 	return 0
 }
 
-// first is the sequence of the stream's first entry, or of the next one if it holds none. It fails while
-// it is not certain that this is the stream that it was.
+// first returns the sequence of the stream's first entry, or of the next one if it holds none. It fails while
+// it is not certain that this is still the same stream.
 func (l *life) first(ctx context.Context) (uint64, error) {
 	info, err := l.journal.info(ctx)
 	if err == nil {
@@ -234,7 +235,7 @@ func (l *life) first(ctx context.Context) (uint64, error) {
 		}
 	}
 	if err == nil {
-		err = fmt.Errorf("%w: the stream %s is to be looked at", ErrUnavailable, l.stream)
+		err = fmt.Errorf("%w: the stream %s has to be checked", ErrUnavailable, l.stream)
 	}
 	l.journal.lookSoon()
 	return 0, err
@@ -249,8 +250,8 @@ func (l *life) compareAll() {
 	}
 }
 
-// confirm notes what no follower can miss any more: up to where the stream went at the look before this
-// one, because tails were compared since.
+// confirm notes what no follower can miss any more: everything up to the stream's end at the previous look,
+// because tails were compared since.
 func (l *life) confirm(info *jetstream.StreamInfo) {
 	first := max(info.State.FirstSeq, 1)
 	for _, f := range l.allFollowers() {

@@ -15,23 +15,23 @@ import (
 
 const (
 	pipeAttempt = time.Second            // for one attempt to store what failed before
-	pipeSettle  = 300 * time.Millisecond // for the answers that are under way when one has failed
+	pipeSettle  = 300 * time.Millisecond // for outstanding answers when one has failed
 )
 
-// pipe stores a Journal's entries, or its values, in order: many are in flight, by one goroutine that sends and one
-// that waits for what became of it. When one fails nothing else is sent until it, and all that was sent after it, is
-// stored or given up: so the order stays.
+// pipe stores a Journal's entries, or its values, in order. One goroutine sends, many at a time, and one waits for the
+// results. When one fails, nothing else is sent until it, and everything sent after it, is stored or given up, so that
+// the order stays.
 type pipe struct {
 	journal *Journal
 	js      jetstream.JetStream
-	name    string // goes before the ids of what is sent
-	last    uint64 // id; owned by who sends
+	name    string // prefix of the ids
+	last    uint64 // id; owned by send
 
-	inFlight chan struct{}  // one for each of queue and acks, and for what is between
-	queue    chan appending // what waits to be sent
-	acks     chan sent      // what waits for its acknowledgement
+	inFlight chan struct{}  // holds one for each in queue and acks, and in between
+	queue    chan appending // waiting to be sent
+	acks     chan sent      // waiting to be acknowledged
 	trouble  chan struct{}  // holds one when something has failed
-	sending  sync.Mutex     // held while one is sent, and while nothing may be
+	sending  sync.Mutex     // held while one is sent, and while nothing may be sent
 }
 
 // appending is an entry or a value that waits to be stored.
@@ -43,7 +43,7 @@ type appending struct {
 	epoch string    // of an entry: the life that it was sent to, or ""
 }
 
-// sent is one that waits for its acknowledgement, unless it failed before.
+// sent is an entry or a value that waits to be acknowledged, unless sending it failed.
 type sent struct {
 	appending
 	ack    jetstream.PubAckFuture
@@ -78,7 +78,7 @@ func (p *pipe) hasTrouble() {
 	}
 }
 
-// post leaves something to be sent, when there is a place for it.
+// post queues something to be sent, when there is a place for it.
 func (p *pipe) post(a appending) error {
 	j := p.journal
 	if !j.broker.up.Load() {
@@ -97,7 +97,7 @@ func (p *pipe) post(a appending) error {
 		<-p.inFlight
 		return fmt.Errorf("%w: the journal is closed", ErrUnavailable)
 	}
-	p.queue <- a // has as many places
+	p.queue <- a // does not block: it has as many places as inFlight
 	return nil
 }
 
@@ -113,13 +113,13 @@ func (p *pipe) place() error {
 	case p.inFlight <- struct{}{}:
 		return nil
 	case <-late.C:
-		return fmt.Errorf("%w: %d entries wait to be stored", ErrUnavailable, journalInFlight)
+		return fmt.Errorf("%w: %d entries are waiting to be stored", ErrUnavailable, journalInFlight)
 	case <-p.journal.ctx.Done():
 		return fmt.Errorf("%w: the journal is closed", ErrUnavailable)
 	}
 }
 
-// send sends what waits, in order.
+// send sends what is queued, in order.
 func (p *pipe) send() {
 	defer close(p.acks)
 	for a := range p.queue {
@@ -134,15 +134,15 @@ func (p *pipe) send() {
 		if m, options, s.err = p.address(&s.appending, a.until); s.err == nil {
 			s.ack, s.err = p.js.PublishMsgAsync(m, options...)
 		}
-		p.acks <- s // has as many places
+		p.acks <- s // does not block: it has as many places as inFlight
 		p.sending.Unlock()
 	}
 }
 
-// address makes a message for the present life, which is waited for.
+// address makes a message for the present life, and waits for that if necessary.
 func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.PublishOpt, error) {
 	if !p.journal.broker.conn.IsConnected() {
-		return nil, nil, nats.ErrDisconnected // or it would be sent when nobody wants it any more
+		return nil, nil, nats.ErrDisconnected // otherwise it would be sent when nobody wants it any more
 	}
 	m, options := a.m, []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
 	if a.topic == "" {
@@ -152,7 +152,7 @@ func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.Pu
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case a.epoch != "" && a.epoch != life.epoch: // who follows may have had it
+	case a.epoch != "" && a.epoch != life.epoch: // followers may have received it
 		return nil, nil, errLifeEnded
 	}
 	a.epoch = life.epoch
@@ -162,7 +162,7 @@ func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.Pu
 
 var errLifeEnded = errors.New("the stream was lost")
 
-// await passes on what became of what was sent, in order.
+// await waits for the results of what was sent, in order.
 func (p *pipe) await() {
 	var late <-chan time.Time // after Close
 	closed := p.journal.ctx.Done()
@@ -188,13 +188,13 @@ func (p *pipe) await() {
 	}
 }
 
-// errTrouble is the error of what is not known to have failed, while something else has.
+// errTrouble is the error of something that may not have failed, while something else has.
 var errTrouble = errors.New("something failed")
 
-// closedTime is over.
+// closedTime is a time that is over.
 var closedTime = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
 
-// finish tells what became of one.
+// finish reports the result of one.
 func (p *pipe) finish(s *sent) {
 	if s.err != nil {
 		s.err = fmt.Errorf("%w: %w", ErrUnavailable, s.err)
@@ -206,8 +206,8 @@ func (p *pipe) finish(s *sent) {
 	<-p.inFlight
 }
 
-// repair stores what was sent and failed, while nothing else is sent. What failed before something that was stored is
-// given up: it would come too late.
+// repair stores what was sent and failed, while nothing else is sent. If something after it was stored, it is given up,
+// since it would be out of order.
 func (p *pipe) repair(first sent) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -232,7 +232,7 @@ func (p *pipe) repair(first sent) {
 		}
 		s := &all[0]
 		all = all[1:]
-		if p.store(s); s.stored { // so the others can follow
+		if p.store(s); s.stored { // so the others may follow
 			for i := range all {
 				p.sendAgain(&all[i])
 			}
@@ -251,7 +251,7 @@ func (p *pipe) sendAgain(s *sent) {
 	}
 }
 
-// settle waits a moment for answers, and returns which is the last one that was stored, or -1.
+// settle waits a moment for answers, and returns the index of the last one that was stored, or -1.
 func settle(all []sent) (last int) {
 	last = -1
 	late := time.After(pipeSettle)
@@ -275,7 +275,7 @@ func settle(all []sent) (last int) {
 	return last
 }
 
-// store stores one that failed, or was not answered: under its id, so it is stored once.
+// store stores one that failed or was not answered, under its id, so that it is stored once.
 func (p *pipe) store(s *sent) {
 	for time.Now().Before(s.until) && p.journal.ctx.Err() == nil && !refused(s.err) {
 		until := time.Now().Add(pipeAttempt)
@@ -297,7 +297,7 @@ func (p *pipe) store(s *sent) {
 	}
 }
 
-// refused reports whether it is of no use to try again.
+// refused reports whether trying again is useless.
 func refused(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, errLifeEnded) || errors.As(err, &api) && refusedForGood(api)

@@ -364,7 +364,7 @@ func TestALostBeginningIsAReset(t *testing.T) {
 	}
 }
 
-// What a follower has seen already may be discarded: nothing is lost.
+// Entries that a follower has already seen may be discarded: nothing is lost.
 func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: 20 * time.Millisecond}), testJournal)
 	w, quiet := followJournal(t, j, "room"), followJournal(t, j, "quiet")
@@ -405,8 +405,8 @@ func TestDiscardedBeforeAnybodyLooked(t *testing.T) {
 	}
 }
 
-// What was never stored is not waited for.
-func TestAnEntryThatIsNot(t *testing.T) {
+// A follower does not wait for an entry that was never stored.
+func TestAnEntryThatWasNeverStored(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
 	add(t, j, "room", "0")
@@ -444,7 +444,7 @@ func TestALiveEntryInDoubt(t *testing.T) {
 }
 
 // The stream was lost, and others have filled it further than it went before anybody here looked at it.
-func TestAStreamThatIsAnother(t *testing.T) {
+func TestADifferentStream(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
 	add(t, j, "room", numbers(0, 3)...)
@@ -504,7 +504,7 @@ func TestEntriesAreBounded(t *testing.T) {
 	}
 }
 
-// What waits for a server that does not answer is bounded, and ends.
+// The number of appends that wait for a silent server is bounded, and so is their time.
 func TestAppendIsBounded(t *testing.T) {
 	p := startProxy(t, natsURL(t))
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)

@@ -215,7 +215,7 @@ func TestReadinessAsksAgain(t *testing.T) {
 	}
 }
 
-// Who asks at once waits no longer than one who asks alone, and hears the same.
+// Concurrent callers of Ready wait no longer than a single one, and get the same answer.
 func TestReadinessAskedByMany(t *testing.T) {
 	f, l := newFake(t)
 	f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return 0, &jetstream.ClusterInfo{} } })
@@ -357,8 +357,8 @@ func TestAStreamThatRefusesIsNotReady(t *testing.T) {
 	}
 }
 
-// What was asked by a connection that is lost is asked again, before its time is over.
-func TestALostConnectionEndsWhatWaitsForIt(t *testing.T) {
+// A request over a lost connection is repeated before it times out.
+func TestALostConnectionEndsItsRequests(t *testing.T) {
 	f, l := newFake(t)
 	came := make(chan struct{}, 10)
 	silent := true
@@ -408,8 +408,8 @@ func TestAnAppendThatFailedTriesMoreOften(t *testing.T) {
 	}
 }
 
-// A new leader that is behind for a moment has lost nothing; one that stays so has.
-func TestALostEndIsSaidWhenItIsSure(t *testing.T) {
+// A new leader that lags behind for a moment has lost nothing; one that stays behind has.
+func TestALostEndIsReportedWhenItIsCertain(t *testing.T) {
 	f, l := newFake(t)
 	last := uint64(1)
 	f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return last, led(heard, heard) } })

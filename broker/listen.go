@@ -8,26 +8,26 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// listenQueue is how many messages may wait for a Listener. When the queue is full, NATS drops what comes
-// next. Those who need every message notice that by the sequences.
+// listenQueue is how many messages may wait for a Listener. When the queue is full, NATS drops messages. Those
+// that need every message notice that by the sequences.
 const listenQueue = 8192
 
-// subscriptions are one owner's. They all feed one queue, so that their messages stay in the order in which NATS
-// sends them.
+// subscriptions are one owner's subscriptions. They all feed one queue, so that their messages stay in the order in
+// which NATS sends them.
 type subscriptions struct {
 	conn  *nats.Conn
 	queue chan *nats.Msg
 
 	mu      sync.Mutex
 	subs    map[string]*nats.Subscription
-	dropped uint64 // of those that have ended
+	dropped uint64 // by subscriptions that have ended
 }
 
 func newSubscriptions(conn *nats.Conn, queue int) *subscriptions {
 	return &subscriptions{conn: conn, queue: make(chan *nats.Msg, queue), subs: map[string]*nats.Subscription{}}
 }
 
-// add begins to listen to a subject. The server hears of it a moment later.
+// add begins listening to a subject. The server hears of it a moment later.
 func (s *subscriptions) add(subject string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,7 +42,7 @@ func (s *subscriptions) add(subject string) error {
 	return nil
 }
 
-// remove ends listening to a subject. Messages that wait stay in the queue.
+// remove ends listening to a subject. Waiting messages stay in the queue.
 func (s *subscriptions) remove(subject string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,10 +63,10 @@ func (s *subscriptions) removeAll() {
 
 func (s *subscriptions) endLocked(sub *nats.Subscription) {
 	s.dropped += droppedOf(sub)
-	sub.Unsubscribe() // fails only where the connection has ended, and the subscription with it
+	sub.Unsubscribe() // fails only if the connection has ended, and the subscription with it
 }
 
-// lost is how many messages found the queue full.
+// lost returns how many messages were dropped because the queue was full.
 func (s *subscriptions) lost() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +82,8 @@ func droppedOf(sub *nats.Subscription) uint64 {
 	return uint64(n)
 }
 
-// Listener hands messages of many subjects to one function, one at a time: a goroutine for all of
-// them, and a kilobyte for each.
+// Listener hands messages of many subjects to one function, one at a time. It takes one goroutine for all
+// subjects, and a kilobyte for each.
 type Listener struct {
 	subs  *subscriptions
 	end   chan struct{}
@@ -121,7 +121,7 @@ func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 	return l
 }
 
-// Add begins to listen to a subject. When it returns without an error, the server has heard of it.
+// Add begins listening to a subject. When it returns without an error, the server has heard of it.
 func (l *Listener) Add(ctx context.Context, subject string) error {
 	err := l.subs.add(subject)
 	if err == nil {
@@ -136,10 +136,10 @@ func (l *Listener) Add(ctx context.Context, subject string) error {
 	return nil
 }
 
-// Remove ends listening to a subject. Messages that wait are still handed over.
+// Remove ends listening to a subject. Waiting messages are still handed over.
 func (l *Listener) Remove(subject string) { l.subs.remove(subject) }
 
-// Close ends the Listener and waits for the call under way. It may be called again.
+// Close ends the Listener and waits for the current call. It may be called again.
 func (l *Listener) Close() {
 	l.close.Do(func() {
 		l.subs.removeAll()

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// lockFolder makes sure that no other process uses the folder: two would both acknowledge, and lose
-// one's messages. The lock ends with the process, however it ends.
+// lockFolder makes sure that no other process uses the folder: two would both acknowledge, and one's messages
+// would be lost. The lock ends with the process, however it ends.
 func lockFolder(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 
 const (
 	attemptTime = 2 * time.Second        // for the first attempt to append
-	againTime   = time.Second / 2        // for each one after it: a leader that was elected meanwhile is to be found soon
+	againTime   = time.Second / 2        // for each later one, so that a newly elected leader is found soon
 	attemptWait = 100 * time.Millisecond // between two
-	lostWait    = 5 * time.Minute        // between two log lines on a lost tail
-	lostDoubt   = 2 * time.Second        // before the first: a new leader may be behind for a moment
-	failingTime = 4 * time.Second        // for which a failure counts, unless something is stored: there may be no other try
+	lostWait    = 5 * time.Minute        // between two log lines about a lost tail
+	lostDoubt   = 2 * time.Second        // before the first: a new leader may lag behind for a moment
+	failingTime = 4 * time.Second        // how long a failure counts, unless something is stored: nobody else may try
 )
 
 // LogConfig says what a Log keeps.
@@ -33,26 +33,26 @@ type LogConfig struct {
 	PerTopic int
 	// MaxAge is how long a message is kept.
 	MaxAge time.Duration
-	// MaxBytes is the most that all messages take on disk, in bytes. The oldest go first.
+	// MaxBytes bounds the disk space of all messages, in bytes. The oldest are dropped first.
 	MaxBytes int64
-	// Duplicates is for how long an id is remembered.
+	// Duplicates is how long an id is remembered.
 	Duplicates time.Duration
-	// After is a sequence that a copy of the stream knows to be a message's: messages stored from now on get higher
-	// ones.
+	// After is a sequence that a message has in a copy of the stream: messages stored from now on get higher
+	// sequences.
 	After uint64
 }
 
 // Entry is one message of a Log.
 type Entry struct {
 	Topic string
-	Seq   uint64 // rises within the Log, and so within the topic; never given twice, even where the stream is lost
+	Seq   uint64 // rises within the Log, and so within the topic; never assigned twice, even if the stream is lost
 	Data  []byte
 	// Skipped reports, to a Follower's deliver, that entries before this one were discarded before they could be
 	// delivered.
 	Skipped bool
 }
 
-// Log is a stream of messages by topic, which all see in one order. Its methods may be called from any
+// Log is a stream of messages by topic, which everybody sees in one order. Its methods may be called from any
 // goroutine.
 type Log struct {
 	broker *Broker
@@ -70,7 +70,7 @@ type Log struct {
 	// Owned by OpenLog, then by compareTails.
 	marked     mark // what was written down
 	complained time.Time
-	behind     time.Time // since when the stream ends before what was seen of it; zero while it does not
+	behind     time.Time // since when the stream ends before a sequence that was seen; zero if it does not
 	resume     time.Time // when appends may go on after a loss: until then some nodes may not know of the new epoch
 	compared   uint64    // NATS' last sequence when tails were compared
 	rounds     int       // how often they were compared since the stream had it
@@ -78,23 +78,23 @@ type Log struct {
 	refuses atomic.Bool // appends, while the stream is behind
 	answers atomic.Bool // the stream answered when tails were compared last
 
-	// twice is the first of NATS' sequences that the stream was seen to give a second time, or 0. It proves that the stream has
-	// lost its end, however far it goes now. From there on nothing is acknowledged until an epoch begins.
+	// twice is the first of NATS' sequences that the stream is known to have assigned a second time, or 0. It proves that the
+	// stream has lost its end, however far it goes now. From there on nothing is acknowledged until an epoch begins.
 	twice atomic.Uint64
 
 	home os.FileInfo // the stream's folder, when it was opened; nil on a cluster
 
-	asking sync.Mutex // one asks for Ready at a time
+	asking sync.Mutex // held while one call asks for Ready
 	asked  asked      // the last good answer
 
 	mu        sync.Mutex
 	followers map[string]*Follower // by topic
 	highest   uint64               // the last sequence seen, as shown
-	failing   error                // why the last Append failed, where the broker was the reason
+	failing   error                // why the last Append failed, if the broker was the reason
 	failed    time.Time            // when
 }
 
-// OpenLog makes the stream, or changes it to what cfg says. A Log of a name may be opened once.
+// OpenLog creates the stream, or updates it to cfg. A Log of a name may be opened once.
 func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	l := &Log{
 		broker:    b,
@@ -116,7 +116,7 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		return nil, err
 	}
 	if lost := info.State.Lost; lost != nil {
-		return nil, fmt.Errorf("the stream %s is damaged: %d messages (%d bytes) cannot be read; restore its files, or begin anew with another folder (-data)",
+		return nil, fmt.Errorf("the stream %s is damaged: %d messages (%d bytes) cannot be read; restore its files, or start over with another folder (-data)",
 			l.stream, len(lost.Msgs), lost.Bytes)
 	}
 	if err := l.checkMark(info.State, made); err != nil {
@@ -140,13 +140,13 @@ func (b *Broker) OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	return l, nil
 }
 
-// makeStream makes or updates a stream. In a cluster it asks for three copies, or for Config.Replicas.
+// makeStream creates or updates a stream. In a cluster it asks for three replicas, or for Config.Replicas.
 func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	create func(context.Context, jetstream.StreamConfig) (jetstream.Stream, error)) (*jetstream.StreamInfo, error) {
 	want.Replicas = b.replicas()
 	stream, err := create(ctx, want)
 	if want.Replicas > 1 && b.tooFewServers(err) {
-		b.log.Warn("the cluster keeps no three copies of what is stored", "stream", want.Name, "error", err)
+		b.log.Warn("the cluster cannot keep three replicas of the stream", "stream", want.Name, "error", err)
 		want.Replicas = 1
 		stream, err = create(ctx, want)
 	}
@@ -156,8 +156,8 @@ func (b *Broker) makeStream(ctx context.Context, want jetstream.StreamConfig,
 	return stream.CachedInfo(), nil
 }
 
-// tooFewServers reports whether a cluster is too small for the copies that were asked for, where Config.Replicas does
-// not say how many it has to keep. Its servers get some time to start. No other error is a reason to keep fewer copies.
+// tooFewServers reports whether a cluster is too small for the replicas that were asked for, if Config.Replicas does not
+// say how many there must be. Its servers have some time to start. No other error is a reason to keep fewer replicas.
 func (b *Broker) tooFewServers(err error) bool {
 	var refused *jetstream.APIError
 	if b.config.Replicas != 0 || !errors.As(err, &refused) {
@@ -171,7 +171,7 @@ func (b *Broker) tooFewServers(err error) bool {
 	return refused.ErrorCode == codeNotClustered || refused.ErrorCode == codeNoPeers && time.Since(b.few) > fewTime
 }
 
-// replicas is how many copies a cluster has to keep: three by default, as a cluster has three servers at least.
+// replicas returns how many replicas to ask for: three by default, as a cluster should have at least three servers.
 func (b *Broker) replicas() int {
 	switch {
 	case b.config.Replicas != 0:
@@ -186,9 +186,9 @@ func (l *Log) subject(topic string) string     { return l.config.Name + "." + to
 func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name + "." + topic }
 
 // Append stores data under the topic, and returns its sequence when it is on disk. The same id again within
-// LogConfig.Duplicates stores nothing: it returns the first one's sequence, and that it was stored before. Ids are
-// compared over all topics. While the broker is away, Append keeps trying until ctx ends, but it does not wait for a
-// data folder that is full or gone. The error is ErrUnavailable.
+// LogConfig.Duplicates stores nothing: Append returns the first one's sequence, and that it was stored before. Ids are
+// compared across all topics. While the broker is unavailable, Append keeps trying until ctx ends, but it does not wait
+// for a data folder that is full or gone. The error is ErrUnavailable.
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
@@ -198,13 +198,13 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 	switch {
 	case err == nil && !before:
 		l.broker.stores.isStored(since)
-	case err != nil && !errors.Is(ctx.Err(), context.Canceled): // who gave up says nothing of the broker
+	case err != nil && !errors.Is(ctx.Err(), context.Canceled): // a caller that gave up says nothing about the broker
 		l.broker.stores.failed.Add(1)
 	}
 	return seq, before, err
 }
 
-// append is Append, of a topic that is valid.
+// append is Append with a valid topic.
 func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	for limit := attemptTime; ; limit = againTime {
 		if l.refuses.Load() {
@@ -215,19 +215,19 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 			return 0, false, fmt.Errorf("%w: append: %w", ErrUnavailable, err)
 		}
 		seq, before, err = l.attempt(ctx, limit, topic, id, data)
-		if err == nil && !before && seq <= highest { // the stream has lost its end, and nobody has noticed yet
+		if err == nil && !before && seq <= highest { // the stream has lost its end, which nobody has noticed yet
 			l.noteLost(seq)
 			l.compareSoon()
 			return 0, false, l.errLost()
 		}
 		if err == nil {
-			err = l.checkHome() // before anybody is told that it is stored
+			err = l.checkHome() // before acknowledging
 		}
 		if err == nil || isFinal(err) || ctx.Err() != nil {
 			break
 		}
 		if l.broker.blame(err) {
-			continue // to the reason
+			continue // the next round returns the reason
 		}
 		l.noteRefusal(err)
 		select {
@@ -241,7 +241,7 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
-		if !errors.Is(ctx.Err(), context.Canceled) { // who gave up says nothing of the broker
+		if !errors.Is(ctx.Err(), context.Canceled) { // as above
 			l.failing, l.failed = err, time.Now()
 		}
 		return 0, false, fmt.Errorf("%w: append to the stream %s: %w", ErrUnavailable, l.stream, err)
@@ -251,11 +251,11 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 	return seq, before, nil
 }
 
-// noteLost notes that a message was stored under a sequence that was another's, and refuses what follows.
+// noteLost notes that a message was stored under a sequence that another one had, and refuses later messages.
 func (l *Log) noteLost(seq uint64) {
 	l.refuses.Store(true)
 	raw, exact := l.epochs().floor(seq)
-	if !exact || raw == 0 { // another epoch has begun meanwhile
+	if !exact || raw == 0 { // another epoch has begun in the meantime
 		return
 	}
 	for before := l.twice.Load(); (before == 0 || raw < before) && !l.twice.CompareAndSwap(before, raw); {
@@ -264,7 +264,7 @@ func (l *Log) noteLost(seq uint64) {
 }
 
 func (l *Log) errLost() error {
-	return fmt.Errorf("%w: append: the stream %s ends before what was seen of it", ErrUnavailable, l.stream)
+	return fmt.Errorf("%w: append: the stream %s has lost its end", ErrUnavailable, l.stream)
 }
 
 func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string, data []byte) (seq uint64, before bool, err error) {
@@ -278,10 +278,10 @@ func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string
 	return l.epochs().seq(ack.Sequence), ack.Duplicate, nil
 }
 
-// noteRefusal lets Ready know, while an append still tries, that the stream answers and takes nothing.
+// noteRefusal lets Ready know, while an append keeps trying, that the stream answers but stores nothing.
 func (l *Log) noteRefusal(err error) {
 	var refused *jetstream.APIError
-	if !errors.As(err, &refused) || refused.Code == http.StatusConflict { // its own attempt before is under way
+	if !errors.As(err, &refused) || refused.Code == http.StatusConflict { // our own earlier attempt is still in progress
 		return
 	}
 	l.mu.Lock()
@@ -289,7 +289,7 @@ func (l *Log) noteRefusal(err error) {
 	l.failing, l.failed = err, time.Now()
 }
 
-// isFinal reports whether trying again is of no use.
+// isFinal reports whether trying again is useless.
 func isFinal(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && refusedForGood(refused) || errors.Is(err, nats.ErrMaxPayload) ||
@@ -314,8 +314,8 @@ func (l *Log) state(ctx context.Context) (jetstream.StreamState, error) {
 	return info.State, nil
 }
 
-// info asks the stream's leader for the stream's configuration and state. What a server says without a leader, or a leader
-// without a quorum, may be old, and is an error.
+// info asks the stream's leader for the stream's configuration and state. An answer from a server without a leader, or
+// from a leader without a quorum, may be old, and is an error.
 func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
@@ -339,8 +339,8 @@ func (l *Log) highestSeen() uint64 {
 	return l.highest
 }
 
-// entry reads a message that the stream has sent as an answer, or republished. Fields of the same names that a publisher
-// sets come first, so the last value is the server's.
+// entry reads a message that the stream sent as an answer or republished. A publisher's fields with the same names come
+// first, so the last value is the server's.
 func entry(m *nats.Msg) (e Entry, last uint64, ok bool) {
 	field := func(name string) string {
 		if values := m.Header.Values(name); len(values) > 0 {

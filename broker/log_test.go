@@ -109,7 +109,7 @@ func follow(t testing.TB, l *Log, topic string) (*seen, *Follower, uint64) {
 	return s, f, tail
 }
 
-func TestWhatIsAppendedReachesFollowersOnce(t *testing.T) {
+func TestEntriesReachFollowersOnce(t *testing.T) {
 	l := openLog(t, openBroker(t, Config{}), chatLog)
 	before := appendTo(t, l, "lobby", "before")
 	s, _, tail := follow(t, l, "lobby")

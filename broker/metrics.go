@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// stores counts what became of Log.Append, which waits for a disk: counting costs nothing beside that.
+// stores counts the results of Log.Append, which waits for a disk: counting costs nothing compared to that.
 type stores struct {
 	stored  atomic.Uint64
 	failed  atomic.Uint64
@@ -17,12 +17,12 @@ type stores struct {
 func newStores() *stores {
 	return &stores{seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "echows_broker_store_seconds",
-		Help:    "Time that storing a message took, of those stored.",
+		Help:    "Time taken to store a message, if it was stored.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	})}
 }
 
-// isStored counts a message that is stored, since a moment.
+// isStored counts a stored message, and the time since it was appended.
 func (s *stores) isStored(since time.Time) {
 	s.stored.Add(1)
 	s.seconds.Observe(time.Since(since).Seconds())
@@ -30,8 +30,8 @@ func (s *stores) isStored(since time.Time) {
 
 var (
 	descUp         = prometheus.NewDesc("echows_broker_up", "1 while messages can be stored.", nil, nil)
-	descLag        = prometheus.NewDesc("echows_broker_lag_messages", "Messages that are stored and not yet delivered to this node's rooms.", nil, nil)
-	descReconnects = prometheus.NewDesc("echows_broker_reconnects_total", "Times that the connection to NATS was lost and made again.", nil, nil)
+	descLag        = prometheus.NewDesc("echows_broker_lag_messages", "Messages that are stored but not yet delivered to this node's rooms.", nil, nil)
+	descReconnects = prometheus.NewDesc("echows_broker_reconnects_total", "Times that the connection to NATS was lost and established again.", nil, nil)
 	descStored     = prometheus.NewDesc("echows_broker_stored_total", "Messages that were stored.", nil, nil)
 	descFailed     = prometheus.NewDesc("echows_broker_store_failures_total", "Messages that could not be stored.", nil, nil)
 )
@@ -83,10 +83,10 @@ func (b *Broker) takes() bool {
 func (b *Broker) allLogs() []*Log {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.logs // which is only appended to
+	return b.logs // never changed, only appended to
 }
 
-// lag is how many messages wait to be delivered to followers here.
+// lag returns how many messages are waiting to be delivered to this node's followers.
 func (l *Log) lag() int {
 	n := len(l.live.subs.queue)
 	for _, f := range l.allFollowers() {
@@ -95,7 +95,7 @@ func (l *Log) lag() int {
 	return n
 }
 
-// lag is how many entries are known to exist and not delivered: at least one, until the stream has said how many.
+// lag returns how many entries are known to exist but not delivered: at least one, until the stream has said how many.
 func (f *Follower) lag() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -24,7 +24,7 @@ func expectMetric(t *testing.T, b *Broker, name string, want float64) {
 	})
 }
 
-func TestMetricsOfWhatIsStored(t *testing.T) {
+func TestMetricsOfStoring(t *testing.T) {
 	p := startProxy(t, natsURL(t))
 	b := openBroker(t, Config{URL: p.url(), Compare: 20 * time.Millisecond})
 	l := openLog(t, b, chatLog)
@@ -67,7 +67,7 @@ func TestMetricsOfWhatIsStored(t *testing.T) {
 	expectMetric(t, b, "echows_broker_up", 0)
 }
 
-// What is stored and waits here is counted: in the queue, and what is to be read from the stream.
+// The lag counts stored entries that wait here: in the queue, and to be read from the stream.
 func TestMetricsOfTheLag(t *testing.T) {
 	b := openBroker(t, Config{Dir: t.TempDir(), Sync: time.Minute, Compare: time.Hour})
 	l := openLog(t, b, chatLog)

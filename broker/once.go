@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Once keeps values that can be taken once, by any node. They are in the servers' memory, and lost with it.
+// Once keeps values that can be taken once, by any node. They are in the servers' memory, and are lost with it.
 type Once struct {
 	broker *Broker
 	config jetstream.KeyValueConfig
@@ -20,10 +20,10 @@ type Once struct {
 	bucket jetstream.KeyValue
 }
 
-// onceBytes bounds all values of one place. When it is full, Put fails.
+// onceBytes bounds all values of one Once. When it is full, Put fails.
 const onceBytes = 64 << 20
 
-// OpenOnce makes the place, or changes it to what is said here. Values are kept for ttl.
+// OpenOnce creates the bucket, or updates it. Values are kept for ttl.
 func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (*Once, error) {
 	o := &Once{broker: b, config: jetstream.KeyValueConfig{
 		Bucket:   name,
@@ -38,7 +38,7 @@ func (b *Broker) OpenOnce(ctx context.Context, name string, ttl time.Duration) (
 	return o, nil
 }
 
-// open makes the bucket. A server that restarts has lost it, so this may be called again.
+// open creates the bucket. A restarted server has lost it, so open may be called again.
 func (o *Once) open(ctx context.Context) error {
 	bucket, err := o.broker.js.CreateOrUpdateKeyValue(ctx, o.config)
 	if o.config.Replicas > 1 && o.broker.tooFewServers(err) {
@@ -54,7 +54,7 @@ func (o *Once) open(ctx context.Context) error {
 	return nil
 }
 
-// again calls f, and where that fails, once more on a bucket made anew.
+// again calls f, and if that fails, once more on a new bucket.
 func (o *Once) again(ctx context.Context, f func(jetstream.KeyValue) error) error {
 	o.mu.Lock()
 	bucket := o.bucket
@@ -72,11 +72,11 @@ func (o *Once) again(ctx context.Context, f func(jetstream.KeyValue) error) erro
 	if err = f(bucket); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	o.broker.log.Warn("a bucket was lost and is made anew", "bucket", o.config.Bucket)
+	o.broker.log.Warn("a bucket was lost, and was created again", "bucket", o.config.Bucket)
 	return nil
 }
 
-// ready says why the place cannot be used, or nil.
+// ready returns why the bucket cannot be used, or nil.
 func (o *Once) ready(ctx context.Context) error {
 	return o.again(ctx, func(bucket jetstream.KeyValue) error {
 		_, err := bucket.Status(ctx)
@@ -94,8 +94,8 @@ func (o *Once) Put(ctx context.Context, key string, value []byte) error {
 	})
 }
 
-// Take removes the value of a key if accept, which gets it, agrees. Of all who take one value, on any node, exactly one
-// gets true. The others, and those who come too late, get false.
+// Take removes the value of a key if accept returns true for it. Of all callers that take one value, on any node, exactly
+// one gets true. The others, and those that come too late, get false.
 func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -108,7 +108,7 @@ func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) b
 		}
 		err = bucket.Delete(ctx, key, jetstream.LastRevision(found.Seq))
 		if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) {
-			return nil // another took it in between
+			return nil // another caller has taken it in the meantime
 		}
 		taken = err == nil
 		return err

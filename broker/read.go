@@ -17,8 +17,8 @@ import (
 // batchSize is how many messages one request reads, at most.
 const batchSize = 256
 
-// get is a request for messages of the stream (ADR-31, "direct get"). Any server that has a copy answers, so
-// the newest messages may be missing from the answer for some milliseconds.
+// get is a request for messages of the stream (ADR-31, "direct get"). Any replica may answer, so the newest
+// messages may be missing from the answer for some milliseconds.
 type get struct {
 	Seq   uint64   `json:"seq,omitempty"`
 	Next  string   `json:"next_by_subj,omitempty"`
@@ -44,7 +44,7 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 	if err := l.broker.conn.PublishRequest("$JS.API.DIRECT.GET."+l.stream, inbox.Subject, body); err != nil {
 		return nil, 0, unavailable(ctx, part, err)
 	}
-	var before uint64 // the sequence of the entry before, by the server's count
+	var before uint64 // the sequence of the previous entry, according to the server
 	for {
 		m, err := inbox.NextMsgWithContext(ctx)
 		if err != nil {
@@ -71,7 +71,8 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 }
 
 // read returns up to 256 entries of the topic after a sequence, oldest first. An empty result means that there are none, or
-// that the copy that answered does not have them yet (see Tail). Sequences are NATS', as in all that is not exported here.
+// that the replica that answered does not have them yet (see Tail). Sequences are NATS', as in all unexported functions
+// here.
 func (l *Log) read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
 	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
 	return entries, err
@@ -94,7 +95,7 @@ func (l *Log) tail(ctx context.Context, topic string) (uint64, error) {
 	return m.Seq, nil
 }
 
-// At returns the entry of that sequence, and whether it is still held.
+// At returns the entry with that sequence, and whether it is still held.
 func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
 	raw, exact := l.epochs().floor(seq)
 	if raw == 0 || !exact {
@@ -107,19 +108,19 @@ func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
 	return Entry{Topic: topicOf(m.Subject), Seq: seq, Data: m.Data}, true, nil
 }
 
-// Page is what a topic has after a sequence.
+// Page holds a topic's entries after a sequence.
 type Page struct {
 	Entries []Entry // oldest first
-	// Whole reports that the sequence is one of this stream and that nothing of the topic between it and the first
-	// entry was discarded. Where it is false, messages may be missing. What a stream has lost, Sure knows.
+	// Whole reports that the sequence belongs to this stream and that nothing of the topic between it and the first
+	// entry was discarded. If it is false, messages may be missing. Sure reports what a stream has lost.
 	Whole bool
-	// Known reports that the sequence is one of this stream, not of one that was lost, or is another.
+	// Known reports that the sequence belongs to this stream, not to a lost or different one.
 	Known bool
 }
 
 // After returns up to limit entries of the topic after a sequence, which may be 0 for all, and what is known about those
-// before the first one. It stops early after about so many bytes, unless that is 0. The newest entries may be missing, as
-// the copy that answers may not have them yet (see Tail).
+// before the first one. It stops after about the given bytes, unless that is 0. The newest entries may be missing, as the
+// replica that answers may not have them yet (see Tail).
 func (l *Log) After(ctx context.Context, topic string, after uint64, limit, bytes int) (Page, error) {
 	es := l.epochs()
 	raw, exact := es.floor(after)
@@ -141,7 +142,7 @@ func (l *Log) After(ctx context.Context, topic string, after uint64, limit, byte
 		entries = entries[1:]
 	}
 	if known && held {
-		p.Whole = true // since the oldest go first, everything after it is held
+		p.Whole = true // since the oldest are dropped first, everything after it is held
 	} else if known {
 		if p.Whole, err = l.nothingLost(ctx, topic, raw); err != nil {
 			return Page{}, err
@@ -151,25 +152,25 @@ func (l *Log) After(ctx context.Context, topic string, after uint64, limit, byte
 	return p, nil
 }
 
-// nothingLost reports whether a topic has all that it ever had after a sequence, whose own entry is not held.
+// nothingLost reports whether a topic still has all its entries after a sequence, whose own entry is not held.
 func (l *Log) nothingLost(ctx context.Context, topic string, after uint64) (bool, error) {
 	first, total, err := l.count(ctx, topic, 1)
 	if err != nil {
 		return false, err
 	}
-	if total > 0 && first <= after { // an older one is held, and the oldest go first
+	if total > 0 && first <= after { // an older one is held, and the oldest are dropped first
 		return true, nil
 	}
 	s, err := l.state(ctx)
 	if err != nil {
 		return false, err
 	}
-	// The stream's own limits take its oldest, the topic's limit takes the topic's.
+	// The stream's own limits drop its oldest entries, the topic's limit drops the topic's.
 	return s.FirstSeq <= max(after+1, l.epochs().first()) && total < int(l.least.Load()), nil
 }
 
 // Before returns the last entries of the topic below a sequence, oldest first: limit of them, or fewer
-// where no more are held.
+// if no more are held.
 func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
 	if before == 0 {
 		return nil, nil
@@ -179,7 +180,7 @@ func (l *Log) Before(ctx context.Context, topic string, before uint64, limit int
 	return l.shown(entries), err
 }
 
-// before searches for the first entry by how many follow it, as the stream has no index backwards.
+// before searches for the first entry by the number of entries after it, as the stream has no backward index.
 func (l *Log) before(ctx context.Context, topic string, before uint64, limit int) ([]Entry, error) {
 	first, total, err := l.count(ctx, topic, 1)
 	if err != nil || total == 0 || first >= before {
@@ -191,7 +192,7 @@ func (l *Log) before(ctx context.Context, topic string, before uint64, limit int
 	}
 	// low has at least limit entries between it and before, high has fewer.
 	low, lowCount, high, highCount := first, total-beyond, before, 0
-	slack := limit/2 + 16 // so many more than asked for are cheaper to read than to search away
+	slack := limit/2 + 16 // this many extra entries are cheaper to read than to exclude by searching
 	for try := 0; lowCount > limit+slack && low+1 < high; try++ {
 		middle := low + (high-low)/2
 		if try%2 == 0 { // entries are often spread evenly
@@ -205,21 +206,20 @@ func (l *Log) before(ctx context.Context, topic string, before uint64, limit int
 		switch n -= beyond; {
 		case n < limit:
 			high, highCount = middle, max(n, 0)
-		case at == low: // nothing between: where many entries of other topics are
+		case at == low: // nothing in between, as other topics have many entries there
 			low, lowCount = middle, n
 		default:
 			low, lowCount = max(middle, min(at, high-1)), n
 		}
 	}
 	entries, err := l.between(ctx, topic, low-1, before, limit)
-	if err == nil && len(entries) < limit && low > first { // entries that came meanwhile were counted
+	if err == nil && len(entries) < limit && low > first { // entries that came in the meantime were counted
 		return l.between(ctx, topic, first-1, before, limit)
 	}
 	return entries, err
 }
 
-// between returns the entries of the topic after a sequence and below another, oldest first: the last
-// limit of them.
+// between returns the last limit entries of the topic between two sequences (both exclusive), oldest first.
 func (l *Log) between(ctx context.Context, topic string, after, before uint64, limit int) ([]Entry, error) {
 	var found []Entry
 	for {
@@ -241,7 +241,7 @@ func (l *Log) between(ctx context.Context, topic string, after, before uint64, l
 	}
 }
 
-// count returns the sequence of the topic's first entry from seq on, and how many there are from it on.
+// count returns the sequence of the topic's first entry from seq on, and the number of entries from there on.
 func (l *Log) count(ctx context.Context, topic string, seq uint64) (first uint64, n int, err error) {
 	entries, pending, err := l.batch(ctx, get{Seq: seq, Next: l.subject(topic), Batch: 1})
 	if err != nil || len(entries) == 0 {
@@ -258,7 +258,7 @@ type stored struct {
 	Time    time.Time
 }
 
-// leaderGet asks a stream's leader, which knows the newest, for one message. It returns nil if there is none.
+// leaderGet asks a stream's leader, which has the newest, for one message. It returns nil if there is none.
 func (b *Broker) leaderGet(ctx context.Context, stream string, request map[string]any) (*stored, error) {
 	ctx, cancel := b.during(ctx, requestTime)
 	defer cancel()

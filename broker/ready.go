@@ -10,13 +10,13 @@ import (
 
 const (
 	readyTime  = 1200 * time.Millisecond // for Ready
-	readyWait  = 50 * time.Millisecond   // between two questions of one Ready
-	askedTime  = 500 * time.Millisecond  // for which a good answer counts
-	goneTime   = 3 * time.Second / 2     // after which a server that was seen to go does not count
+	readyWait  = 50 * time.Millisecond   // between two requests of one Ready
+	askedTime  = 500 * time.Millisecond  // how long a good answer counts
+	goneTime   = 3 * time.Second / 2     // after which a server that was seen to leave does not count
 	quorumTime = 3 * time.Second         // after which a silent server does not count: each is heard every second
 )
 
-// Ready returns nil if what is appended now would be stored. Otherwise the error names what is missing: the
+// Ready returns nil if an entry appended now would be stored. Otherwise the error names what is missing: the
 // connection, a stream's leader or quorum, the disk, the data folder. Ready waits for 1.2 s at most, within which a
 // node that has lost its server finds another. It may be called often.
 func (b *Broker) Ready(ctx context.Context) error {
@@ -62,22 +62,22 @@ func pause(ctx context.Context, d time.Duration) error {
 type asked struct {
 	at      time.Time
 	link    context.Context // the connection over which it came
-	failure error           // why it was not good
+	failure error           // why it was not good, or nil
 }
 
-// ready says why the Log takes no messages, or returns nil.
+// ready returns why the Log accepts no messages, or nil.
 func (l *Log) ready(ctx context.Context) error {
 	failing := l.recentFailure()
 	if err := l.askReady(ctx); err != nil {
 		return err
 	}
 	if failing != nil || l.refuses.Load() {
-		return fmt.Errorf("%w: the stream %s takes no messages", ErrUnavailable, l.stream)
+		return fmt.Errorf("%w: the stream %s accepts no messages", ErrUnavailable, l.stream)
 	}
 	return nil
 }
 
-// recentFailure is why an append failed a moment ago, if none has worked since, or nil.
+// recentFailure returns why an append failed a moment ago, if none has succeeded since, or nil.
 func (l *Log) recentFailure() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *Log) recentFailure() error {
 // askReady asks for the stream's state until the answer is good, or ctx ends. A good answer counts for a
 // moment, while the connection lasts.
 func (l *Log) askReady(ctx context.Context) (err error) {
-	l.asking.Lock() // who comes meanwhile gets the same answer
+	l.asking.Lock() // callers that wait here get the same answer
 	defer l.asking.Unlock()
 	before := l.asked
 	if a := before; a.failure == nil && a.link != nil && a.link.Err() == nil && time.Since(a.at) < askedTime && l.checkHome() == nil {
@@ -106,9 +106,9 @@ func (l *Log) askReady(ctx context.Context) (err error) {
 			return nil
 		}
 		switch {
-		case ctx.Err() != nil && err != nil: // what was said before the time was up says more
+		case ctx.Err() != nil && err != nil: // the answer before the timeout says more
 		case ctx.Err() != nil && before.failure != nil && time.Since(before.at) < readyTime:
-			return before.failure // the time went by while another asked, in vain
+			return before.failure // another call used up the time, in vain
 		default:
 			err = failure
 		}
@@ -121,19 +121,19 @@ func (l *Log) askReady(ctx context.Context) (err error) {
 
 // hasAll returns an error if the stream does not answer, or has less than it had.
 func (l *Log) hasAll(ctx context.Context) error {
-	highest := l.highestSeen() // before the stream is asked: it may grow meanwhile
+	highest := l.highestSeen() // before the stream is asked: it may grow in the meantime
 	s, err := l.state(ctx)
 	if err != nil {
 		return err
 	}
 	if l.endsBefore(s.LastSeq, highest) {
-		return fmt.Errorf("the stream %s ends at %d, and had %d before: what was stored last is lost", l.stream, l.epochs().seq(s.LastSeq), highest)
+		return fmt.Errorf("the stream %s ends at %d, but had %d before: what was stored last is lost", l.stream, l.epochs().seq(s.LastSeq), highest)
 	}
 	return nil
 }
 
-// leads says why a stream's leader cannot be believed, or returns nil. Without a leader any server answers, from
-// what it has; and a leader that is cut off believes for some seconds more that it is the leader.
+// leads returns why a stream's leader cannot be trusted, or nil. Without a leader any server answers from what it
+// has; and a leader that is cut off believes for some seconds that it still leads.
 func leads(stream string, cluster *jetstream.ClusterInfo) error {
 	switch {
 	case cluster == nil: // a server without others
@@ -144,10 +144,10 @@ func leads(stream string, cluster *jetstream.ClusterInfo) error {
 	heard := 1
 	for _, r := range cluster.Replicas {
 		limit := quorumTime
-		if r.Offline { // it may be back already
+		if r.Offline { // but it may already be back
 			limit = goneTime
 		}
-		if r.Active < limit && (r.Current || r.Active > 0) { // one that was never heard has 0 as the time since then
+		if r.Active < limit && (r.Current || r.Active > 0) { // a server that was never heard has 0 as the time since
 			heard++
 		}
 	}

@@ -16,44 +16,44 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// SetConfig says what a Set is called and how much it takes.
+// SetConfig holds a Set's settings.
 type SetConfig struct {
 	// Name is the bucket's: lower-case letters.
 	Name string
 	// MaxAge is how long a key is kept.
 	MaxAge time.Duration
-	// MaxBytes bounds all keys on disk; one takes its length and some 60 bytes. When it is full, Add fails until
-	// the oldest has reached MaxAge: nothing that was added is forgotten before.
+	// MaxBytes bounds all keys on disk; one takes its length and some 60 bytes. When the Set is full, Add fails
+	// until the oldest key has reached MaxAge: no key is forgotten earlier.
 	MaxBytes int64
-	// Added is called for each key that was not known on this node, whichever node added it. It is called from any
-	// goroutine, from several at once, and must not wait.
+	// Added is called for each key that is new to this node, whichever node added it. It is called from any
+	// goroutine, possibly from several at the same time, and must not wait.
 	Added func(key string)
 }
 
-// Set is a set of keys that all nodes know: a bucket on disk, and a copy of it in each node's memory, of about 32 bytes
-// for each key. Its methods may be called from any goroutine.
+// Set is a set of keys that all nodes know: a bucket on disk, and a copy of it in each node's memory, at about 32 bytes
+// a key. Its methods may be called from any goroutine.
 //
-// A node hears of a key by a plain message, which may be lost. So it looks at the bucket's end every few seconds,
-// and when the connection is back, and reads what it has missed.
+// A node learns of a key by a plain message, which may be lost. So it checks the bucket's end every few seconds, and
+// when the connection is back, and reads what it has missed.
 type Set struct {
 	broker *Broker
 	config SetConfig
 	bucket jetstream.KeyValue
 	live   *Listener
-	soon   chan struct{} // holds one when the end is to be looked at now
+	soon   chan struct{} // holds one when the end is to be checked now
 
 	swept   time.Time     // compare's
-	reached atomic.Uint64 // the revision that the copy reaches up to; fill alone changes it
+	reached atomic.Uint64 // the revision that the copy reaches; only fill changes it
 
 	mu   sync.Mutex
 	seed maphash.Seed
 	keys map[uint64]int64 // when each was added, in seconds; by a hash that nobody outside can aim at
 }
 
-// OpenSet makes the bucket, or brings it to what cfg says, and reads it. A Set of a name may be opened once.
+// OpenSet creates the bucket, or updates it to cfg, and reads it. A Set of a name may be opened once.
 func (b *Broker) OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
 	if !lowerLetters(cfg.Name) {
-		return nil, fmt.Errorf("broker: %q is not a set: its name is lower-case letters", cfg.Name)
+		return nil, fmt.Errorf("broker: %q is not a name for a set: use lower-case letters", cfg.Name)
 	}
 	s := &Set{broker: b, config: cfg, soon: make(chan struct{}, 1), swept: time.Now(), seed: maphash.MakeSeed(), keys: map[uint64]int64{}}
 	if err := b.patiently(ctx, "the bucket "+cfg.Name, s.open); err != nil {
@@ -103,8 +103,8 @@ func (s *Set) open(ctx context.Context) error {
 func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." + key }
 
 // Add adds a key of letters, digits, - and _. When it returns without an error, the key is on disk, and other nodes
-// know it within milliseconds, or within seconds where the message is lost. After an error, ErrUnavailable, the key may
-// be in the set or not, and can be added again.
+// know it within milliseconds, or within seconds if the message is lost. After an error, ErrUnavailable, the key may or
+// may not be in the set, and can be added again.
 func (s *Set) Add(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -137,7 +137,7 @@ func (s *Set) note(key string, at time.Time) {
 	}
 }
 
-// compare reads what was missed, and drops what is old, until the Broker is closed.
+// compare reads missed keys, and drops old ones, until the Broker is closed.
 func (s *Set) compare() {
 	tick := time.NewTicker(s.broker.config.Compare)
 	defer tick.Stop()
@@ -153,13 +153,13 @@ func (s *Set) compare() {
 		s.forget()
 		err := s.fill(s.broker.ctx)
 		if err != nil && !failing && s.broker.ctx.Err() == nil {
-			s.broker.log.Warn("what other nodes add to a set is not read at the moment", "set", s.config.Name, "error", err)
+			s.broker.log.Warn("cannot read what other nodes add to a set", "set", s.config.Name, "error", err)
 		}
 		failing = err != nil
 	}
 }
 
-// compareSoon asks for a look at the bucket's end now.
+// compareSoon asks for a check of the bucket's end now.
 func (s *Set) compareSoon() {
 	select {
 	case s.soon <- struct{}{}:
@@ -167,7 +167,7 @@ func (s *Set) compareSoon() {
 	}
 }
 
-// fill reads what the bucket has after the last that was read.
+// fill reads the bucket's keys after the last one that was read.
 func (s *Set) fill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
@@ -178,7 +178,7 @@ func (s *Set) fill(ctx context.Context) error {
 	for err == nil && end != nil && s.reached.Load() < end.Seq {
 		before := s.reached.Load()
 		if err = s.read(ctx); err == nil && s.reached.Load() == before {
-			break // the copy that was asked lacks the newest; the next look asks again
+			break // the replica that answered lacks the newest; the next check asks again
 		}
 	}
 	if err != nil {
@@ -187,7 +187,7 @@ func (s *Set) fill(ctx context.Context) error {
 	return nil
 }
 
-// read notes the keys that follow the last, some hundreds of them ("direct get", as in read.go).
+// read notes up to setBatch keys after the last one that was read ("direct get", as in read.go).
 func (s *Set) read(ctx context.Context) error {
 	ctx, cancel := s.broker.during(ctx, requestTime)
 	defer cancel()
@@ -215,14 +215,14 @@ func (s *Set) read(ctx context.Context) error {
 		}
 		seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 		if err != nil || seq <= s.reached.Load() {
-			return errors.New("an answer without its sequence")
+			return errors.New("an answer without a sequence")
 		}
 		at, err := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
 		if err != nil {
-			return errors.New("an answer without its time")
+			return errors.New("an answer without a time")
 		}
 		s.reached.Store(seq)
-		if m.Header.Get(kvOperation) != "" { // somebody took it out, by hand; nodes that run keep it
+		if m.Header.Get(kvOperation) != "" { // somebody removed it by hand; running nodes keep it
 			continue
 		}
 		s.note(strings.TrimPrefix(m.Header.Get(jetstream.SubjectHeader), s.subject("")), at)
@@ -231,11 +231,11 @@ func (s *Set) read(ctx context.Context) error {
 
 const (
 	setBatch    = 512              // keys that one request reads, at most
-	readTime    = 30 * time.Second // for a whole Set to be read
-	kvOperation = "KV-Operation"   // the field of a message that takes a key out
+	readTime    = 30 * time.Second // for reading a whole Set
+	kvOperation = "KV-Operation"   // the field of a message that removes a key
 )
 
-// forget drops the keys that are older than is kept.
+// forget drops the keys older than MaxAge.
 func (s *Set) forget() {
 	if time.Since(s.swept) < s.config.MaxAge/20 {
 		return

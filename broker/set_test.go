@@ -114,7 +114,7 @@ func TestASetOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// What was added while the connection was away is read when it is back.
+// Keys added while the connection was down are read when it is back.
 func TestASetThatWasCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
@@ -126,7 +126,7 @@ func TestASetThatWasCutOff(t *testing.T) {
 	eventually(t, "two has it", func() bool { return two.Has("a") })
 }
 
-// A bucket that was lost is made anew by the next who starts, and its sequences begin anew.
+// A lost bucket is created again by the next node that starts, and its sequences begin anew.
 func TestASetThatWasLost(t *testing.T) {
 	url := natsURL(t)
 	one := openSet(t, openBroker(t, Config{URL: url, Compare: 20 * time.Millisecond}), nil)
@@ -141,7 +141,7 @@ func TestASetThatWasLost(t *testing.T) {
 	eventually(t, "one has it", func() bool { return one.Has("d") && one.Has("a") })
 }
 
-// What somebody takes out by hand is not put in.
+// A key that somebody removes by hand is not added again.
 func TestAKeyThatIsTakenOut(t *testing.T) {
 	url := natsURL(t)
 	one := openSet(t, openBroker(t, Config{URL: url}), nil)

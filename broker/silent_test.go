@@ -44,7 +44,7 @@ func connected(b *Broker, proxies []proxy) int {
 }
 
 // A server that takes everything and says nothing is left for another.
-func TestASilentServerIsLeft(t *testing.T) {
+func TestAConnectionLeavesASilentServer(t *testing.T) {
 	_, proxies := startProxied(t)
 	var log lockedBuffer
 	b := openBroker(t, Config{URL: urls(proxies), Logger: testLogger(&log)})

@@ -19,14 +19,14 @@ import (
 const (
 	tryTime  = 2500 * time.Millisecond // for one attempt of the start
 	tryWait  = 250 * time.Millisecond  // between two
-	tellTime = 10 * time.Second        // between two log lines that say what is waited for
-	fewTime  = 20 * time.Second        // for the servers of a cluster to come up, before fewer copies are kept
+	tellTime = 10 * time.Second        // between two log lines about what is awaited
+	fewTime  = 20 * time.Second        // for the servers of a cluster to come up, before fewer replicas are kept
 )
 
-// patiently calls f until it works, each time with a short context, because a cluster may never answer a question
-// that it gets during an election. It ends with ctx, with Close, and with an error that waiting cannot mend. An
-// embedded server gets one attempt, which lasts as long as ctx. What it waits for is logged at the first failure,
-// and then every ten seconds.
+// patiently calls f until it succeeds, each time with a short context, because a cluster may never answer a request
+// received during an election. It ends with ctx, with Close, or with an error that waiting cannot fix. An embedded
+// server gets one attempt, which lasts as long as ctx. It logs what it waits for at the first failure, and then every
+// ten seconds.
 func (b *Broker) patiently(ctx context.Context, what string, f func(ctx context.Context) error) error {
 	if b.config.URL == "" {
 		return f(ctx)
@@ -52,7 +52,7 @@ func (b *Broker) patiently(ctx context.Context, what string, f func(ctx context.
 	}
 }
 
-// tellWaiting logs what is waited for, not too often.
+// tellWaiting logs what is awaited, not too often.
 func (b *Broker) tellWaiting(what string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,7 +63,7 @@ func (b *Broker) tellWaiting(what string, err error) {
 	b.log.Warn("waiting for "+what, "reason", err)
 }
 
-// hopeless reports whether waiting cannot mend what went wrong at the start.
+// hopeless reports whether waiting cannot fix what went wrong at the start.
 func hopeless(err error) bool {
 	for _, one := range []error{
 		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
@@ -81,13 +81,13 @@ func hopeless(err error) bool {
 		return true
 	}
 	var refused *jetstream.APIError
-	if !errors.As(err, &refused) { // crypto/tls has no type for what the other side says of our certificate
+	if !errors.As(err, &refused) { // crypto/tls has no type for what the other side says about our certificate
 		return strings.Contains(err.Error(), "remote error: tls:")
 	}
 	switch refused.ErrorCode {
 	case codeInsufficient, codeMemory, codeStorage, codeNotClustered:
 		return true
-	case codeNameInUse, codeNotFound: // another node makes it just now
+	case codeNameInUse, codeNotFound: // another node is creating it right now
 		return false
 	}
 	return refusedForGood(refused)
@@ -144,7 +144,7 @@ func (b *Broker) connect(ctx context.Context, options []nats.Option) error {
 	return nil
 }
 
-// checkURLs says what is wrong with a list of URLs.
+// checkURLs returns what is wrong with a list of URLs, or nil.
 func checkURLs(urls string) error {
 	for one := range strings.SplitSeq(urls, ",") {
 		one = strings.TrimSpace(one)
@@ -154,13 +154,13 @@ func checkURLs(urls string) error {
 		u, err := url.Parse(one)
 		known := err == nil && (u.Scheme == "nats" || u.Scheme == "tls" || u.Scheme == "ws" || u.Scheme == "wss")
 		if !known || u.Hostname() == "" {
-			return fmt.Errorf("%s is not the URL of a NATS server; want such as nats://one:4222,nats://two:4222", redacted(one))
+			return fmt.Errorf("%s is not the URL of a NATS server; give URLs such as nats://one:4222,nats://two:4222", redacted(one))
 		}
 	}
 	return nil
 }
 
-// dialer dials until the Broker is closed, and remembers what went wrong, as nats.go says only that it could reach no
+// dialer dials until the Broker is closed, and remembers what went wrong, as nats.go only says that it could reach no
 // server.
 type dialer struct {
 	ctx context.Context
@@ -191,17 +191,17 @@ func (b *Broker) askForJetStream(ctx context.Context) error {
 	})
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return fmt.Errorf("the NATS server has no JetStream, which keeps what must last: set jetstream {} in its configuration (%w)", err)
+		return fmt.Errorf("the NATS server has no JetStream, which stores the messages: set jetstream {} in its configuration (%w)", err)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return fmt.Errorf("the NATS server has no JetStream for our account, which keeps what must last: set jetstream: enabled for the account (%w)", err)
+		return fmt.Errorf("the NATS server has no JetStream for our account, which stores the messages: set jetstream: enabled for the account (%w)", err)
 	case err != nil:
 		return fmt.Errorf("NATS at %s: %w", redacted(b.config.URL), err)
 	}
 	return nil
 }
 
-// during returns ctx with an end: after d, or when the connection is lost, since questions that were asked over it are not
-// answered any more.
+// during returns a context that ends with ctx, after d, or when the connection is lost, since requests sent over it are
+// no longer answered.
 func (b *Broker) during(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	b.mu.Lock()
 	link := b.link
@@ -221,7 +221,7 @@ var (
 	errLost     = errors.New("the connection to NATS was lost")
 )
 
-// explained returns err, or why the context that during made has ended.
+// explained returns err, or why a context from during has ended.
 func explained(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, nats.ErrTimeout)) {
 		return context.Cause(ctx)
@@ -234,7 +234,7 @@ func unavailable(ctx context.Context, part string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, part, explained(ctx, err))
 }
 
-// newLink ends what waits for the connection, which was lost, and begins another.
+// newLink ends requests that wait for the lost connection, and begins a new link.
 func (b *Broker) newLink() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -148,7 +148,7 @@ func TestWaitingIsTold(t *testing.T) {
 	}
 }
 
-// What waiting does not mend is an error at once.
+// Open returns immediately with an error that waiting cannot fix.
 func TestOpenRefuses(t *testing.T) {
 	run := func(o *server.Options) string {
 		o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", -1, true, true
@@ -244,8 +244,8 @@ func TestTooFewServers(t *testing.T) {
 	}
 }
 
-// What JetStream refuses is tried again where that can be of use.
-func TestWhatIsFinal(t *testing.T) {
+// A request that JetStream refuses is repeated if that can help.
+func TestFinalRefusals(t *testing.T) {
 	for _, c := range []struct {
 		code   int
 		number jetstream.ErrorCode

@@ -12,11 +12,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// defaultLost is for how long a cluster's stream has to end before what was seen of it, until an epoch is begun: a
-// server that was the leader may not know yet that it is no more.
+// defaultLost is how long a cluster's stream must end before a sequence that was seen, until an epoch begins: a server
+// that was the leader may not know yet that it no longer is.
 const defaultLost = 15 * time.Second
 
-// openStream makes the Log's stream, or changes it to what the configuration says. made says which.
+// openStream creates the Log's stream, or updates it to the configuration. made says which.
 func (l *Log) openStream(ctx context.Context) (info *jetstream.StreamInfo, made bool, err error) {
 	for {
 		s, err := l.broker.js.Stream(ctx, l.stream)
@@ -27,7 +27,7 @@ func (l *Log) openStream(ctx context.Context) (info *jetstream.StreamInfo, made 
 		case err == nil:
 			info, err = l.updateStream(ctx, s.CachedInfo())
 		}
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was faster
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was first
 			continue
 		}
 		if err != nil {
@@ -37,7 +37,7 @@ func (l *Log) openStream(ctx context.Context) (info *jetstream.StreamInfo, made 
 	}
 }
 
-// createStream begins a stream with a sequence that none before it can have had.
+// createStream creates a stream that begins with a sequence that no earlier stream can have had.
 func (l *Log) createStream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	want := l.streamConfig()
 	want.FirstSeq = max(epochStart(), l.config.After+1)
@@ -48,9 +48,9 @@ func (l *Log) createStream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return l.broker.makeStream(ctx, want, l.broker.js.CreateStream)
 }
 
-// updateStream changes the stream to what the configuration says, and keeps its epochs. NATS cannot update
-// a stream on the condition that nobody else has: so nothing is written where nothing changes, and whoever knows of a newer
-// epoch than the stream puts that back (see adopt).
+// updateStream updates the stream to the configuration, and keeps its epochs. NATS cannot update a stream on the
+// condition that nobody else has: so nothing is written if nothing changes, and a node that knows of a newer epoch than
+// the stream puts that back (see adopt).
 func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*jetstream.StreamInfo, error) {
 	has, want := info.Config, l.streamConfig()
 	es, err := epochsOf(has)
@@ -58,7 +58,7 @@ func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*je
 		return nil, err
 	}
 	switch {
-	case l.broker.server != nil: // nobody but us knows of its messages, and we do not know what happened meanwhile
+	case l.broker.server != nil: // only we know its messages, and we do not know what happened while we were stopped
 		es = es.trim(min(info.State.FirstSeq, info.State.LastSeq)).begin(info.State.LastSeq, max(epochStart(), l.config.After+1), false)
 	case es == nil:
 		es = epochs{{From: 1}}
@@ -71,14 +71,14 @@ func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*je
 		return info, nil
 	}
 	if has.MaxMsgsPerSubject != want.MaxMsgsPerSubject || has.MaxAge != want.MaxAge || has.MaxBytes != want.MaxBytes {
-		l.broker.log.Warn("the stream keeps something else from now on, for all nodes; what is too much is discarded", "stream", l.stream,
+		l.broker.log.Warn("the stream's limits change, for all nodes; messages past them are discarded", "stream", l.stream,
 			"messages of a topic", want.MaxMsgsPerSubject, "before", has.MaxMsgsPerSubject, "time", want.MaxAge, "before", has.MaxAge,
 			"bytes", want.MaxBytes, "before", has.MaxBytes)
 	}
 	return l.broker.makeStream(ctx, want, l.broker.js.UpdateStream)
 }
 
-// isBrought reports whether a stream has all that we want of it. What else it has, NATS or an operator has set.
+// isBrought reports whether a stream has the settings we want. Others are NATS' or an operator's.
 func isBrought(has, want jetstream.StreamConfig, replicas int) bool {
 	return has.Replicas == replicas && slices.Equal(has.Subjects, want.Subjects) && maps.Equal(has.Metadata, want.Metadata) &&
 		has.Retention == want.Retention && has.Discard == want.Discard && has.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
@@ -93,7 +93,7 @@ func (l *Log) streamConfig() jetstream.StreamConfig {
 		Subjects:          []string{l.subject("*")},
 		Storage:           jetstream.FileStorage,
 		Retention:         jetstream.LimitsPolicy,
-		Discard:           jetstream.DiscardOld, // so that a full log goes on
+		Discard:           jetstream.DiscardOld, // so that a full log still accepts messages
 		MaxMsgsPerSubject: int64(l.config.PerTopic),
 		MaxAge:            l.config.MaxAge,
 		MaxBytes:          l.config.MaxBytes,
@@ -125,24 +125,24 @@ func leastOf(c jetstream.StreamConfig) int64 {
 }
 
 // endsBefore reports whether the stream, which ends at NATS' sequence last, has lost its end: the next message would be shown
-// under a sequence that was seen already.
+// under a sequence that was already seen.
 func (l *Log) endsBefore(last, highest uint64) bool { return l.epochs().seq(last+1) <= highest }
 
-// adopt takes over what another node has changed. Where the stream does not know of the newest epoch, which another node
-// has overwritten at the moment it was begun, or an operator with an older copy, adopt puts it back.
+// adopt takes over what another node has changed. If the stream lacks the newest epoch, because another node overwrote it
+// when it began, or an operator restored an older copy, adopt puts it back.
 func (l *Log) adopt(ctx context.Context, c jetstream.StreamConfig) {
 	l.least.Store(min(leastOf(c), int64(l.config.PerTopic)))
 	has, err := epochsOf(c)
 	if err != nil || has == nil || has.String() == l.epochs().String() {
 		return
 	}
-	if l.broker.server != nil { // nobody else begins any
+	if l.broker.server != nil { // no other node begins epochs
 		return
 	}
 	es := l.epochs().newer(has)
 	if es.String() != has.String() {
 		if _, err := l.writeEpochs(ctx, c, es); err != nil {
-			l.broker.log.Warn("the stream does not know of its newest epoch", "stream", l.stream, "error", err)
+			l.broker.log.Warn("the stream lacks its newest epoch", "stream", l.stream, "error", err)
 		}
 		return
 	}
@@ -159,7 +159,7 @@ func (l *Log) adopt(ctx context.Context, c jetstream.StreamConfig) {
 	}
 }
 
-// writeEpochs keeps epochs with a stream, which is configured so.
+// writeEpochs stores epochs in the metadata of a stream with configuration c.
 func (l *Log) writeEpochs(ctx context.Context, c jetstream.StreamConfig, es epochs) (jetstream.StreamConfig, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -170,13 +170,13 @@ func (l *Log) writeEpochs(ctx context.Context, c jetstream.StreamConfig, es epoc
 	c.Metadata[epochsKey] = es.String()
 	s, err := l.broker.js.UpdateStream(ctx, c)
 	if err != nil {
-		return c, fmt.Errorf("%w: keep the epochs of the stream %s: %w", ErrUnavailable, l.stream, err)
+		return c, fmt.Errorf("%w: store the epochs of the stream %s: %w", ErrUnavailable, l.stream, err)
 	}
 	return s.CachedInfo().Config, nil
 }
 
-// beginAfterLoss begins an epoch after the last message that the stream was left with, as far as this node knows: what has
-// been stored since then is new, and was not acknowledged.
+// beginAfterLoss begins an epoch after the last message that the stream still has, as far as this node knows: messages
+// stored since then are new, and were not acknowledged.
 func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, highest uint64) error {
 	end := info.State.LastSeq
 	if twice := l.twice.Load(); twice > 0 {
@@ -189,7 +189,7 @@ func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, hi
 	}
 	had := l.epochs().seq(end)
 	l.adopt(ctx, c)
-	l.broker.log.Error("the stream has lost its end, and goes on; whoever saw what is lost is told that messages are missing",
+	l.broker.log.Error("the stream has lost its end, and goes on; clients that saw lost messages are told that messages are missing",
 		"stream", l.stream, "ends", had, "had", highest)
 	return nil
 }
