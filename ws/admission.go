@@ -11,11 +11,11 @@ import (
 	"echows/internal/share"
 )
 
-// admission counts connections, in all and by address.
+// admission counts connections, in total and by address.
 type admission struct {
 	most, ofAddress int           // 0 for no limit
-	full            atomic.Uint64 // times that there were most
-	addressFull     atomic.Uint64 // times that there were ofAddress
+	full            atomic.Uint64 // times that most was reached
+	addressFull     atomic.Uint64 // times that ofAddress was reached
 
 	mu        sync.Mutex // guards the rest
 	all       int
@@ -27,7 +27,7 @@ var (
 	errAddress = echo.NewHTTPError(http.StatusTooManyRequests, "this address has reached its limit of connections; close some, or try again in a moment")
 )
 
-// checkLocked says, and counts, which limit one more connection of the address would exceed; mu is held.
+// checkLocked returns an error if one more connection of the address would exceed a limit, and counts it; mu is held.
 func (a *admission) checkLocked(address string) error {
 	switch {
 	case a.most > 0 && a.all >= a.most:
@@ -73,7 +73,7 @@ func (a *admission) give(address string) {
 
 // AddressOf returns the address that the limits per address count a request under: the one that the Echo server's
 // IPExtractor finds, or, for IPv6, its /64 network, which is what one customer usually has. Set the IPExtractor: without
-// one, Echo believes the header X-Forwarded-For, in which a client can write what it likes.
+// one, Echo believes the header X-Forwarded-For, in which a client can write anything.
 func AddressOf(c echo.Context) string {
 	ip := c.RealIP()
 	addr, err := netip.ParseAddr(ip)
@@ -81,7 +81,7 @@ func AddressOf(c echo.Context) string {
 		return ip
 	}
 	if addr = addr.Unmap().WithZone(""); addr.Is6() {
-		network, _ := addr.Prefix(64) // fails only for more bits than there are
+		network, _ := addr.Prefix(64) // cannot fail for an IPv6 address
 		return network.String()
 	}
 	if text := addr.String(); text != ip {
@@ -104,7 +104,7 @@ func (a *App) Admit(address string) error {
 // Dismiss undoes Admit.
 func (a *App) Dismiss(address string) { a.admitted.give(address) }
 
-// logRefusal logs why a client was not let in, once a second at most.
+// logRefusal logs why a client was refused, once a second at most.
 func (a *App) logRefusal(remote, path string, why error) {
 	if he, ok := why.(*echo.HTTPError); ok {
 		if skipped, ok := a.refusals.ok(); ok {
@@ -113,8 +113,8 @@ func (a *App) logRefusal(remote, path string, why error) {
 	}
 }
 
-// logOverflow logs, once a second at most, that a connection was closed because it wanted to hold more than
-// Config.MaxBuffered leaves it.
+// logOverflow logs, once a second at most, that a connection was closed because it needed more memory than
+// Config.MaxBuffered leaves.
 func (a *App) logOverflow(s *Socket) {
 	limit := ""
 	switch s.conn.Overflow() {

@@ -32,11 +32,11 @@ type Config struct {
 	// MaxSockets is how many connections there may be at a time, and MaxAddressSockets how many of them from one
 	// address, as AddressOf returns it; 0 means no limit. Further handshakes are answered with 503 or 429.
 	MaxSockets, MaxAddressSockets int
-	// MaxBuffered is how many bytes all connections together may hold of messages that have arrived in part, and of
-	// frames that wait to be sent; 256 MiB by default, or eight times MaxMessage if that is more. The connections of
-	// one address, as AddressOf returns it, may hold a quarter of it, so MaxMessage must not be larger than that. A buffer
-	// counts from 16 KiB on. A connection that needs more than there is room for is closed with 1013, and a reason that
-	// says which of the two bounds it met.
+	// MaxBuffered is how many bytes all connections together may hold of incomplete messages, and of frames that wait to
+	// be sent; 256 MiB by default, or eight times MaxMessage if that is more. The connections of one address, as AddressOf
+	// returns it, may hold a quarter of it, so MaxMessage must not be larger than that. A buffer counts from 16 KiB on. A
+	// connection that needs more than there is room for is closed with 1013, and a reason that says which of the two
+	// bounds it reached.
 	MaxBuffered int64
 
 	// MaxMessage is the longest message that is accepted, in bytes over all its fragments; 1 MiB by default.
@@ -51,10 +51,10 @@ type Config struct {
 	// connection that sends more is read more slowly. 0 means no limit.
 	MessageRate float64
 
-	// PingInterval is the time between two pings; 25 s by default. A connection from which nothing has come for
-	// twice as long is ended.
+	// PingInterval is the time between two pings; 25 s by default. A connection is ended if its peer has sent
+	// nothing for twice as long.
 	PingInterval time.Duration
-	// WriteTimeout is how long one write may wait for the peer to read; 10 s by default. After it the
+	// WriteTimeout is how long one write may wait for the peer to read; 10 s by default. After that the
 	// connection is ended.
 	WriteTimeout time.Duration
 	// CloseTimeout is how long the peer has to answer a close frame that was written; 3 s by default.
@@ -62,9 +62,9 @@ type Config struct {
 	// MessageTimeout is how long a message may take to arrive, from its first byte; 1 minute by default. A message
 	// that takes longer ends its connection with 1008.
 	MessageTimeout time.Duration
-	// Logger gets a line when a connection opens and when it closes, one for each callback that fails, and, at most
+	// Logger logs a line when a connection opens and when it closes, one for each callback that fails, and, at most
 	// once a second, one for what a limit refused; slog.Default() by default. All lines about one connection have its
-	// Socket.ID as "id". A client that leaves, however it does, is logged at slog.LevelInfo or below.
+	// Socket.ID as "id". A client that leaves, in whatever way, is logged at slog.LevelInfo or below.
 	Logger *slog.Logger
 }
 
@@ -79,10 +79,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// leastSendBuffer is the least that SendBuffer is by default, in bytes.
+// leastSendBuffer is the smallest default of SendBuffer, in bytes.
 const leastSendBuffer = 256 << 10
 
-// check says what is wrong with the settings.
+// check returns what is wrong with the settings, or nil.
 func (c Config) check() error {
 	for _, o := range c.Origins {
 		if err := ParseOrigin(o); err != nil {
@@ -96,7 +96,7 @@ func (c Config) check() error {
 	}
 	if c.MaxSockets < 0 || c.MaxAddressSockets < 0 || c.MaxBuffered < 0 || c.MaxMessage < 0 || c.SendBuffer < 0 || c.MessageRate < 0 ||
 		c.PingInterval < 0 || c.WriteTimeout < 0 || c.CloseTimeout < 0 || c.MessageTimeout < 0 {
-		return fmt.Errorf("ws: a number, size or time in Config is negative; 0 stands for its default")
+		return fmt.Errorf("ws: a number, size or time in Config is negative; 0 means its default")
 	}
 	if d := c.withDefaults(); int64(d.MaxMessage) > share.Part(d.MaxBuffered) {
 		return fmt.Errorf("ws: MaxMessage %d is more than a quarter of MaxBuffered %d, which is what one address may hold", d.MaxMessage, d.MaxBuffered)
@@ -114,8 +114,8 @@ const (
 	CompressionOff
 	// CompressionOn compresses each message by itself. An idle connection holds nothing for it.
 	CompressionOn
-	// CompressionContext lets messages refer to earlier ones, which makes small messages that resemble each other much
-	// smaller. For it, a connection holds up to 8 KiB to send, and up to 32 KiB, depending on the peer's window, to receive.
+	// CompressionContext lets messages refer to earlier ones, which makes small, similar messages much smaller. It costs a
+	// connection up to 8 KiB for sending, and up to 32 KiB, depending on the peer's window, for receiving.
 	CompressionContext
 )
 
@@ -134,8 +134,8 @@ type App struct {
 	closing bool
 }
 
-// New gives e WebSocket routes, with middleware that is to run before all other: call it before
-// e.Pre. It panics if cfg is wrong, such as an origin without a scheme.
+// New gives e WebSocket routes, with middleware that must run before all other: call New before
+// e.Pre. It panics if cfg is invalid, such as an origin without a scheme.
 func New(e *echo.Echo, cfg Config) *App {
 	if err := cfg.check(); err != nil {
 		panic(err)
@@ -149,7 +149,7 @@ func New(e *echo.Echo, cfg Config) *App {
 	return a
 }
 
-// Echo is the server that the App belongs to.
+// Echo returns the server that the App belongs to.
 func (a *App) Echo() *echo.Echo { return a.echo }
 
 // WS registers h for sockets at path, with and without a slash at its end. Middleware runs before the upgrade: it can
@@ -159,7 +159,7 @@ func (a *App) WS(path string, h Handler, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, RouteConfig{}, m)
 }
 
-// WSWithConfig is WS with settings for this route. It panics if they are wrong.
+// WSWithConfig is WS with settings for this route. It panics if they are invalid.
 func (a *App) WSWithConfig(path string, h Handler, cfg RouteConfig, m ...echo.MiddlewareFunc) *Route {
 	return a.add(a.echo, path, h, cfg, m)
 }
@@ -190,7 +190,7 @@ func (g *Group) Group(prefix string, m ...echo.MiddlewareFunc) *Group {
 	return &Group{g.app, g.echo.Group(prefix, m...)}
 }
 
-// router is what *echo.Echo and *echo.Group have in common for us. GET is the only method of a
+// router has the methods of *echo.Echo and *echo.Group that we need. GET is the only method of a
 // handshake (RFC 6455 section 4.1); Echo answers others with 405.
 type router interface {
 	GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route
@@ -200,7 +200,7 @@ func (a *App) add(to router, path string, h Handler, cfg RouteConfig, m []echo.M
 	r := newRoute(a, h, cfg)
 	without := strings.TrimSuffix(path, "/")
 	r.key = to.GET(without, r.serve, m...).Path
-	r.path = strings.TrimSuffix(r.key, "/") + path[len(without):] // Echo makes "/" of ""
+	r.path = strings.TrimSuffix(r.key, "/") + path[len(without):] // Echo turns "" into "/"
 	r.handling = a.metrics.handling.WithLabelValues(r.path)
 	a.routes[r.key] = r
 	if !strings.HasSuffix(without, "*") {
@@ -223,13 +223,13 @@ func (a *App) Sockets() iter.Seq[*Socket] {
 	}
 }
 
-// Stats are an App's numbers, since its start where they count. See also Collector.
+// Stats are an App's numbers; counts are since its start. See also Collector.
 type Stats struct {
 	Sockets  int    // open now
 	Dropped  uint64 // sockets closed because their peers did not read
 	Refused  uint64 // handshakes refused because of MaxSockets or MaxAddressSockets
 	Slowed   uint64 // messages that waited because of MessageRate
-	Buffered int64  // bytes that count for MaxBuffered now
+	Buffered int64  // bytes that count toward MaxBuffered now
 	Full     uint64 // times that MaxBuffered, or an address's part of it, was reached
 }
 
@@ -246,7 +246,7 @@ func (a *App) Stats() Stats {
 	}
 }
 
-// enter takes the place of a connection to come, unless the App is shutting down.
+// enter reserves a place for a new connection, unless the App is shutting down.
 func (a *App) enter() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -266,14 +266,14 @@ func (a *App) isClosing() bool {
 const spread = time.Second
 
 // Shutdown answers new handshakes with 503, closes every socket with 1012, spread over a second, and waits until they
-// have ended. When ctx ends first, it drops the sockets that are left and returns the context's error. It may be called
-// again, and then waits again.
+// have ended. If ctx ends first, it drops the remaining sockets and returns the context's error. It may be called again,
+// and then waits again.
 func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	a.closing = true
 	a.mu.Unlock()
 	done := make(chan struct{})
-	go func() { // ends with the last socket, whose Handler this cannot force to return
+	go func() { // ends with the last socket, whose Handler cannot be forced to return
 		a.engine.Wait()
 		close(done)
 	}()

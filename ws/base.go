@@ -27,17 +27,17 @@ func newBase(interval time.Duration, log *slog.Logger) base {
 	return base{conn.NewEngine(interval), log, hex.EncodeToString(id[:]), new(atomic.Uint64), new(atomic.Uint64)}
 }
 
-// id is that of the socket with a number.
+// id returns the ID of the socket with a number.
 func (b *base) id(number uint64) string { return b.name + "-" + strconv.FormatUint(number, 10) }
 
-// seldom lets something through once a second.
+// seldom lets something happen once a second.
 type seldom struct {
 	mu      sync.Mutex
 	last    time.Time
 	skipped int
 }
 
-// ok reports whether it is time again, and how often it was not since.
+// ok reports whether it is time again, and how often it was not since the last time.
 func (s *seldom) ok() (skipped int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

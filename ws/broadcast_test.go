@@ -21,7 +21,7 @@ func drain(p *peer) {
 	io.Copy(io.Discard, p.r)
 }
 
-// What counts is what waits, never the size of what comes.
+// Only the bytes that already wait count, never the size of the next message.
 func TestALargeMessageAfterASmallOne(t *testing.T) {
 	large := strings.Repeat("y", 900<<10)
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
@@ -40,7 +40,7 @@ func TestALargeMessageAfterASmallOne(t *testing.T) {
 }
 
 // Two members send as fast as they can, one small messages and one of a megabyte. All read, and none is closed.
-func TestFloodsCloseNobodyWhoReads(t *testing.T) {
+func TestFloodsCloseNoReader(t *testing.T) {
 	const members, small, large = 20, 3000, 10
 	app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/all", func(s *ws.Socket, c echo.Context) error { s.OnMessage(s.Broadcast); return nil })
@@ -87,7 +87,7 @@ func TestFloodsCloseNobodyWhoReads(t *testing.T) {
 }
 
 // A member that does not read is closed, though who broadcasts waits for those who do; and it counts once.
-func TestABroadcasterDoesNotWaitForWhoDoesNotRead(t *testing.T) {
+func TestABroadcasterDoesNotWaitForDeafPeers(t *testing.T) {
 	handler, ended := endings(func(s *ws.Socket, c echo.Context) error { s.OnMessage(s.Broadcast); return nil })
 	app, addr := serve(t, ws.Config{SendBuffer: 64 << 10, CloseTimeout: 100 * time.Millisecond, WriteTimeout: time.Hour},
 		func(e *echo.Echo, app *ws.App) { app.WS("/all", handler) })
@@ -125,7 +125,7 @@ func TestABroadcasterDoesNotWaitForWhoDoesNotRead(t *testing.T) {
 	all.Wait()
 }
 
-// What others broadcast while a Handler runs comes after what the Handler sends, and is not lost.
+// Broadcasts from others while a Handler runs come after what the Handler sends, and are not lost.
 func TestTheWelcomeComesFirst(t *testing.T) {
 	var route *ws.Route
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {

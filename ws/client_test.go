@@ -127,7 +127,7 @@ func TestAClientReads(t *testing.T) {
 	}
 }
 
-// What a server may not accept fails the handshake.
+// The handshake fails if the server accepts what it may not.
 func TestAnswersThatAreWrong(t *testing.T) {
 	for name, header := range map[string]string{
 		"an extension that was not offered":  "Sec-WebSocket-Extensions: permessage-deflate",
@@ -186,7 +186,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 }
 
 // Cookies of a jar go out and come in; the Origin is the server's own, or the one given.
-func TestDialSendsWhatABrowserWould(t *testing.T) {
+func TestDialSendsABrowsersHeader(t *testing.T) {
 	at, conns := serveRogue(t, "Set-Cookie: new=2")
 	u, _ := url.Parse(strings.Replace(at, "ws", "http", 1))
 	jar, _ := cookiejar.New(nil)

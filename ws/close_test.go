@@ -200,7 +200,7 @@ func TestCloseBehindAStuckWrite(t *testing.T) {
 	}
 }
 
-func TestAPeerThatDoesNotReadIsGivenUp(t *testing.T) {
+func TestAPeerThatDoesNotReadIsDropped(t *testing.T) {
 	failed := make(chan error, 1)
 	handler, ended := endings(func(s *ws.Socket, c echo.Context) error {
 		s.OnMessage(func(m ws.Message) error {
@@ -278,7 +278,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-func TestShutdownDropsWhoDoesNotAnswer(t *testing.T) {
+func TestShutdownDropsSilentSockets(t *testing.T) {
 	app, addr := serve(t, ws.Config{CloseTimeout: time.Hour}, echoRoute)
 	p := dial(t, addr, "/echo")
 	ctx, cancel := context.WithCancel(context.Background())

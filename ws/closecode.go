@@ -15,7 +15,7 @@ const (
 	CloseNormal          CloseCode = 1000 // the purpose is fulfilled
 	CloseGoingAway       CloseCode = 1001 // a page is left, a server goes down
 	CloseProtocolError   CloseCode = 1002 // a frame broke RFC 6455
-	CloseUnsupportedData CloseCode = 1003 // a kind of message the endpoint does not take
+	CloseUnsupportedData CloseCode = 1003 // a kind of message the endpoint does not accept
 	CloseNoStatus        CloseCode = 1005 // only reported: the peer's close frame carried no code
 	CloseAbnormal        CloseCode = 1006 // only reported: the connection ended without a close frame
 	CloseInvalidPayload  CloseCode = 1007 // text that is not UTF-8, or damaged compressed data
@@ -23,14 +23,14 @@ const (
 	CloseTooBig          CloseCode = 1009 // a message past Config.MaxMessage
 	CloseInternalError   CloseCode = 1011 // a callback failed or panicked
 	CloseServiceRestart  CloseCode = 1012 // the server restarts: come back
-	CloseTryAgainLater   CloseCode = 1013 // overload: the peer did not read fast enough
+	CloseTryAgainLater   CloseCode = 1013 // overload, or the peer did not read fast enough
 )
 
 // CloseError is an error that says how to close. A callback or Handler that returns one, wrapped or not, closes its
 // socket with this code and reason; any other error closes it with 1011.
 type CloseError struct {
 	Code   CloseCode
-	Reason string // UTF-8, at most 123 bytes on the wire; longer ones are cut
+	Reason string // UTF-8, at most 123 bytes on the wire; longer ones are truncated
 }
 
 func (e *CloseError) Error() string {

@@ -119,7 +119,7 @@ func TestWhatIsCompressed(t *testing.T) {
 	}
 }
 
-// What a client asks for, a server's answer has.
+// The server's answer has what the client asked for.
 func TestOffersOfCompression(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		app.WSWithConfig("/on", echoBack, ws.RouteConfig{Compression: ws.CompressionOn})

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// connect opens the connection, through a proxy where there is one, and TLS on it.
+// connect opens the connection, through a proxy if there is one, and TLS on it.
 func connect(ctx context.Context, target *url.URL, cfg DialConfig) (net.Conn, error) {
 	ask := cfg.Proxy
 	if ask == nil {
@@ -42,7 +42,7 @@ func connect(ctx context.Context, target *url.URL, cfg DialConfig) (net.Conn, er
 	return secure(ctx, c, target.Hostname(), cfg.TLS)
 }
 
-// dialBy dials through a proxy, of which not all know contexts.
+// dialBy dials through a proxy; not all of them support contexts.
 func dialBy(ctx context.Context, d proxy.Dialer, to string) (net.Conn, error) {
 	if d, ok := d.(proxy.ContextDialer); ok {
 		return d.DialContext(ctx, "tcp", to)

@@ -32,15 +32,15 @@ type DialConfig struct {
 	Origin string
 	// Subprotocols are offered to the server, the preferred one first.
 	Subprotocols []string
-	// Jar has the cookies to send, and gets those that the server sets.
+	// Jar has the cookies to send, and stores those that the server sets.
 	Jar http.CookieJar
-	// TLS is used for wss:; the system's certificates by default.
+	// TLS is used for wss:; the system's CA certificates by default.
 	TLS *tls.Config
 	// Proxy returns the proxy for a request, or nil; http.ProxyFromEnvironment by default.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// The rest is as in Config. Only the failures of callbacks are logged. Compression is offered if it is on.
-	// PingInterval is 1 s at least.
+	// The rest is as in Config. Only failures of callbacks are logged. Compression is offered if it is on.
+	// PingInterval is at least 1 s.
 	Compression    Compression
 	MaxMessage     int
 	SendBuffer     int
@@ -83,7 +83,7 @@ func Dial(ctx context.Context, address string, cfg DialConfig, h func(s *Socket)
 	s, c, err := dial(ctx, address, cfg)
 	if err != nil {
 		var parse *url.Error
-		if errors.As(err, &parse) { // which has the whole URL
+		if errors.As(err, &parse) { // its text has the whole URL
 			err = parse.Err
 		}
 		return nil, fmt.Errorf("ws: dial %s: %w", withoutSecrets(address), err)
@@ -113,7 +113,7 @@ func Dial(ctx context.Context, address string, cfg DialConfig, h func(s *Socket)
 	return s, nil
 }
 
-// withoutSecrets leaves out of a URL what logs should not have: the query, which may hold a ticket, and the user.
+// withoutSecrets removes from a URL what should not be logged: the query, which may hold a ticket, and the user.
 func withoutSecrets(address string) string {
 	address, _, _ = strings.Cut(address, "?")
 	if scheme, rest, ok := strings.Cut(address, "://"); ok {
@@ -124,10 +124,10 @@ func withoutSecrets(address string) string {
 	return address
 }
 
-// dialing is a connection that shook hands.
+// dialing is a connection after the handshake.
 type dialing struct {
 	conn    net.Conn
-	early   []byte // came right behind the handshake
+	early   []byte // received right after the handshake
 	deflate *wire.Deflate
 	log     *slog.Logger
 }
@@ -150,7 +150,7 @@ func dial(ctx context.Context, address string, cfg DialConfig) (*Socket, *dialin
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	s, d, err := shake(nc, target, cfg)
-	if err == nil && !stop() { // it ran, or is about to
+	if err == nil && !stop() { // the function ran, or is about to
 		err = context.Cause(ctx)
 	}
 	if err != nil {
@@ -187,14 +187,14 @@ func parseTarget(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// asHTTP is the URL as cookies and proxies know it.
+// asHTTP returns the URL with the scheme that cookies and proxies know.
 func asHTTP(target *url.URL) *url.URL {
 	u := *target
 	u.Scheme = strings.Replace(u.Scheme, "ws", "http", 1)
 	return &u
 }
 
-// shake has x/net do the opening handshake (RFC 6455 section 4.1).
+// shake lets x/net do the opening handshake (RFC 6455 section 4.1).
 func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, error) {
 	plain := asHTTP(target)
 	origin, err := url.Parse(cmp.Or(cfg.Origin, plain.Scheme+"://"+plain.Host))
@@ -212,7 +212,7 @@ func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, err
 		}
 	}
 	for _, name := range cfg.Subprotocols {
-		if !httpguts.ValidHeaderFieldName(name) { // which is a token, too
+		if !httpguts.ValidHeaderFieldName(name) { // both are tokens
 			return nil, nil, fmt.Errorf("%q cannot be the name of a subprotocol", name)
 		}
 	}
@@ -261,7 +261,7 @@ func shake(nc net.Conn, target *url.URL, cfg DialConfig) (*Socket, *dialing, err
 	return s, d, nil
 }
 
-// dialedHead is what Socket.Request restores: the request without the fields of the handshake.
+// dialedHead returns what Socket.Request restores: the request without the fields of the handshake.
 func dialedHead(target *url.URL, header http.Header) string {
 	var b strings.Builder
 	b.WriteString("GET " + target.RequestURI() + " HTTP/1.1\r\nHost: " + target.Host + "\r\n")
@@ -270,13 +270,13 @@ func dialedHead(target *url.URL, header http.Header) string {
 	return b.String()
 }
 
-// headReader reads an HTTP answer's head, and keeps what comes behind it.
+// headReader reads an HTTP answer's head, and keeps what comes after it.
 type headReader struct {
 	conn       net.Conn
 	head, rest []byte
 }
 
-// maxAnswer is the most that an answer's head may have, in bytes.
+// maxAnswer is the size limit of an answer's head, in bytes.
 const maxAnswer = 64 << 10
 
 func (h *headReader) read() (*http.Response, error) {
@@ -287,7 +287,7 @@ func (h *headReader) read() (*http.Response, error) {
 		got = append(got, part[:n]...)
 		if end := bytes.Index(got, []byte("\r\n\r\n")); end >= 0 {
 			h.head, h.rest = got[:end+4], got[end+4:]
-			// As to a CONNECT: what follows the head is no body.
+			// As an answer to CONNECT: what follows the head is not a body.
 			return http.ReadResponse(bufio.NewReader(bytes.NewReader(h.head)), &http.Request{Method: http.MethodConnect})
 		}
 		if err == io.EOF {
@@ -300,8 +300,8 @@ func (h *headReader) read() (*http.Response, error) {
 	return nil, errors.New("the answer's head is too long")
 }
 
-// answer is the connection as x/net's client sees it. It judges what x/net cannot: an answer that is no upgrade
-// becomes a HandshakeError, and extensions are kept from it, since it refuses all.
+// answer is the connection as x/net's client sees it. It handles what x/net cannot: it turns an answer that is not an
+// upgrade into a HandshakeError, and hides extensions, since x/net refuses all.
 type answer struct {
 	headReader
 	response *http.Response
@@ -326,7 +326,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	return a.forXNet.Read(p)
 }
 
-// rewritten is the head in the one form that x/net reads.
+// rewritten returns the head in the only form that x/net reads.
 func (a *answer) rewritten() string {
 	h := a.response.Header
 	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: " + h.Get("Upgrade") + "\r\n"

@@ -16,7 +16,7 @@ import (
 	"echows/ws"
 )
 
-// demo serves an App's routes for an example, and returns where, and what ends it.
+// demo serves an App's routes for an example, and returns their address and a function that ends it.
 func demo(setup func(app *ws.App)) (url string, end func()) {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -77,7 +77,7 @@ func Example() {
 	// Output: you said: Hello
 }
 
-// JSON in, JSON out. An error that is no CloseError ends the socket with 1011.
+// JSON in, JSON out. An error that is not a CloseError closes the socket with 1011.
 func ExampleMessage_JSON() {
 	url, end := demo(func(app *ws.App) {
 		app.WS("/", func(s *ws.Socket, c echo.Context) error {
@@ -98,7 +98,7 @@ func ExampleMessage_JSON() {
 	// 1003 not what was expected
 }
 
-// Who connects joins the route's sockets, and Broadcast reaches them all.
+// Every client that connects joins the route's sockets, and Broadcast reaches them all.
 func ExampleSocket_Broadcast() {
 	url, end := demo(func(app *ws.App) {
 		app.WS("/chat", func(s *ws.Socket, c echo.Context) error {
@@ -118,7 +118,7 @@ func ExampleSocket_Broadcast() {
 	// 1000 bye
 }
 
-// What belongs to a connection is kept under a Key.
+// A Key keeps data with a connection.
 func ExampleKey() {
 	var visits = ws.NewKey[int]("visits")
 	url, end := demo(func(app *ws.App) {
@@ -142,7 +142,7 @@ func ExampleKey() {
 	// 4000 three are enough
 }
 
-// Middleware of Echo runs before the upgrade: what it refuses is an HTTP answer.
+// Echo's middleware runs before the upgrade: it refuses with an HTTP answer.
 func ExampleApp_WS_middleware() {
 	url, end := demo(func(app *ws.App) {
 		needToken := func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -195,7 +195,7 @@ func ExampleApp_Group() {
 	// 1000
 }
 
-// A socket is closed with a code, which tells the client's program what to do next, and a reason for people.
+// A socket is closed with a code, which tells the client program what to do next, and a reason for people.
 func ExampleSocket_Close() {
 	const closeKicked ws.CloseCode = 4001 // 4000–4999 are an application's own
 	url, end := demo(func(app *ws.App) {
@@ -212,7 +212,7 @@ func ExampleSocket_Close() {
 	// Output: 4001 the game is over
 }
 
-// An error of a callback closes its socket: a CloseError with its own code, any other with 1011, and the log has it.
+// A callback's error closes its socket: a CloseError with its own code, any other error with 1011, and it is logged.
 func ExampleCloseError() {
 	url, end := demo(func(app *ws.App) {
 		app.WS("/", func(s *ws.Socket, c echo.Context) error {
@@ -230,18 +230,18 @@ func ExampleCloseError() {
 	// Output: 1011 internal error
 }
 
-// Limits are set for all routes, and some for one. What is refused before the upgrade is an HTTP answer; past a limit
-// of an open connection, it is read more slowly, or closed with a code that says why.
+// Limits are set for all routes, and some for one. A refusal before the upgrade is an HTTP answer; an open connection past
+// a limit is read more slowly, or closed with a code that says why.
 func ExampleConfig() {
 	e := echo.New()
-	e.IPExtractor = echo.ExtractIPDirect() // whom limits by address count: set it
+	e.IPExtractor = echo.ExtractIPDirect() // always set it: limits count by its address
 	app := ws.New(e, ws.Config{
 		MaxSockets:        1,    // then 503
 		MaxAddressSockets: 100,  // then 429
 		MaxMessage:        1000, // bytes; then 1009
 		MessageRate:       20,   // a second; then slower
 		MaxBuffered:       1 << 20,
-		Origins:           []string{"https://example.com"}, // pages of others get 403
+		Origins:           []string{"https://example.com"}, // pages from other origins get 403
 		Logger:            slog.New(slog.DiscardHandler),
 	})
 	app.WS("/small", echoBack)
@@ -291,7 +291,7 @@ func ExamplePrepare() {
 				return err
 			}
 			for other := range s.Route().Sockets() {
-				other.Offer(p) // waits for nobody
+				other.Offer(p) // does not wait
 			}
 			return s.Close(ws.CloseNormal, "")
 		})
@@ -326,7 +326,7 @@ func ExampleDial() {
 	// Output: Hello
 }
 
-// A graceful end, in a bounded time: sockets first, since http.Server does not know them, and then the server.
+// A graceful shutdown, in bounded time: sockets first, since http.Server does not know them, then the server.
 func ExampleApp_Shutdown() {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -367,7 +367,7 @@ func ExampleApp_Shutdown() {
 	// http: Server closed
 }
 
-// SendContext waits for room no longer than its context lives.
+// SendContext waits for room only until its context ends.
 func ExampleSocket_SendContext() {
 	url, end := demo(func(app *ws.App) {
 		app.WS("/", func(s *ws.Socket, c echo.Context) error {

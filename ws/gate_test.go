@@ -85,7 +85,7 @@ func gated(t *testing.T, cfg ws.Config) (*peer, *ws.Socket, *gate) {
 	return p, wait(t, sockets), wait(t, conns)
 }
 
-// Whoever sends writes what was queued when it began, and not what others queue meanwhile.
+// A sender writes what was queued when it began, but not what others queue in the meantime.
 func TestNoSenderWritesForOthers(t *testing.T) {
 	p, s, g := gated(t, ws.Config{})
 	g.close()

@@ -45,7 +45,7 @@ type agreement struct {
 	extension   string        // the header's value
 }
 
-// serve is the route's Echo handler: it answers what cannot be upgraded, upgrades the rest, and
+// serve is the route's Echo handler: it answers requests that cannot be upgraded, upgrades the rest, and
 // leaves the socket for own to start.
 func (r *Route) serve(c echo.Context) error {
 	agreed, err := r.judge(c)
@@ -64,7 +64,7 @@ func (r *Route) serve(c echo.Context) error {
 		u.refusal = refusedByShutdown
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "the server is shutting down; connect again in a moment")
 	}
-	defer r.app.engine.Release() // the socket has counted itself by then, or never comes
+	defer r.app.engine.Release() // by then the socket has counted itself, or there is none
 	u.refusal = refusedByOther
 	kept, err := KeepRequest(c)
 	if err != nil {
@@ -93,7 +93,8 @@ func wantsUpgrade(r *http.Request) bool {
 		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
-// judge answers, as HTTP, what is wrong with a handshake (section 4.2), and chooses subprotocol and extension.
+// judge returns an HTTP error if something is wrong with a handshake (section 4.2), and chooses subprotocol and
+// extension.
 func (r *Route) judge(c echo.Context) (agreed agreement, err error) {
 	req, answer := c.Request(), c.Response().Header()
 	switch {
@@ -148,7 +149,7 @@ func (r *Route) choose(header []string) string {
 	return ""
 }
 
-// policy is what a setting means for the handshake. With context, a window of 8 KiB is asked of the peer.
+// policy returns what a setting means for the handshake. With context, it asks the peer for a window of 8 KiB.
 func (c Compression) policy() (p wire.DeflatePolicy, on bool) {
 	switch c {
 	case CompressionOn:
@@ -167,7 +168,7 @@ func validKey(values []string) bool {
 	return err == nil && len(key) == 16
 }
 
-// hijack takes the connection over from net/http, with the bytes that came right behind the request.
+// hijack takes the connection over from net/http, with the bytes that came right after the request.
 func hijack(c echo.Context) (net.Conn, []byte, error) {
 	conn, rw, err := c.Response().Hijack()
 	if errors.Is(err, http.ErrNotSupported) {
@@ -181,8 +182,8 @@ func hijack(c echo.Context) (net.Conn, []byte, error) {
 	return conn, early, nil
 }
 
-// accept sends 101 and makes the socket; it reports false where the answer could not be written. From here on
-// the HTTP answer is given.
+// accept sends 101 and makes the socket; it reports whether the answer could be written. From here on there is no
+// other HTTP answer.
 func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept KeptRequest, address string) bool {
 	res := c.Response()
 	res.Status, res.Committed = http.StatusSwitchingProtocols, true
@@ -207,7 +208,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 		realIP:      c.RealIP(),
 		request:     kept,
 	}
-	s.unmeasured = uint8(s.number%measuredOf) + 1 // so that short connections are measured as often
+	s.unmeasured = uint8(s.number%measuredOf) + 1 // so that short connections are measured just as often
 	if per := r.settings.MessageRate; per > 0 {
 		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))
 	}
@@ -221,7 +222,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 }
 
 // handshake lets x/net answer the opening handshake (sections 1.3 and 4.2.2), and reports whether that could be
-// written. It gets a request of our own, in the one form it reads, since the real one has been judged already.
+// written. x/net gets a request of our own, in the only form it reads, since judge has checked the real one.
 func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok bool) {
 	server := websocket.Server{
 		Config: websocket.Config{Header: header},
@@ -248,7 +249,7 @@ func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok b
 	return ok
 }
 
-// hijacked hands x/net a connection that was taken over before.
+// hijacked hands x/net a connection that was taken over earlier.
 type hijacked struct {
 	conn net.Conn
 	rw   *bufio.ReadWriter
@@ -259,7 +260,7 @@ func (hijacked) Header() http.Header                            { return nil }
 func (hijacked) Write([]byte) (int, error)                      { return 0, http.ErrHijacked }
 func (hijacked) WriteHeader(int)                                {}
 
-// kept is a connection that x/net does not get to close when its handler returns.
+// kept is a connection that x/net cannot close when its handler returns.
 type kept struct{ net.Conn }
 
 func (kept) Close() error { return nil }

@@ -213,7 +213,7 @@ type wrapped struct{ echo.Context }
 
 type contextKey struct{}
 
-// What a handler gets may be kept by its callbacks, while Echo's own contexts are reused.
+// A Handler's callbacks may keep its context, although Echo reuses its own contexts.
 func TestContextMayBeCaptured(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -309,7 +309,7 @@ func TestContextCostsNothingUncaptured(t *testing.T) {
 	p.expect("text still")
 }
 
-// What is kept of a request for as long as its socket lives is bounded.
+// The size of a request that is kept with its socket is bounded.
 func TestAHeaderThatIsTooLarge(t *testing.T) {
 	_, addr := serve(t, ws.Config{}, echoRoute)
 	if res, _ := ask(t, addr, request("/echo", "X-Large: "+strings.Repeat("x", 20<<10))); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -317,7 +317,7 @@ func TestAHeaderThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// What is kept for a client without a socket is the same, and as bounded.
+// So is the size of a request that is kept for a client without a socket.
 func TestKeepRequest(t *testing.T) {
 	keep := func(head string) (ws.KeptRequest, error) {
 		r := httptest.NewRequest(http.MethodGet, "/a%20b?q=1", nil)

@@ -1,7 +1,7 @@
 package ws
 
-// A Key names a value of type T that each socket can have, for what belongs to a connection. Declare it as a package
-// variable, with NewKey.
+// A Key names a value of type T that each socket can have, for data of the connection. Declare it as a package variable,
+// with NewKey.
 type Key[T any] struct{ name *string }
 
 // NewKey makes a Key that differs from all others. The name is what String returns.

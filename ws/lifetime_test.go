@@ -124,7 +124,7 @@ func TestOnCloseInOrder(t *testing.T) {
 	})
 }
 
-// What middleware set before the App's own stands in the Handler's context.
+// Values set by middleware that runs before the App's own are in the Handler's context.
 func TestValuesOfEarlierMiddleware(t *testing.T) {
 	got := make(chan any, 1)
 	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, _ *ws.App) {

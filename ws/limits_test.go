@@ -28,7 +28,7 @@ func heap() uint64 {
 }
 
 // Memory follows what has arrived, whatever was announced.
-func TestLittleThatArrivedHoldsLittle(t *testing.T) {
+func TestAShortPartOfAMessageHoldsLittleMemory(t *testing.T) {
 	const peers = 300
 	for name, sent := range map[string]string{
 		"a fragment":            part(opText, "x"),
@@ -229,7 +229,7 @@ func TestOneAddressHoldsAPart(t *testing.T) {
 	eventually(t, func() bool { return app.Stats().Buffered == 0 })
 }
 
-// What waits counts, however small the messages are.
+// Waiting bytes count, however small the messages are.
 func TestSmallMessagesAreCharged(t *testing.T) {
 	const limit, peers, size, each = 1 << 20, 10, 120, 16 << 20
 	var route *ws.Route
@@ -316,7 +316,7 @@ func TestOrigins(t *testing.T) {
 		{"own hosts, of which this is one", ws.Config{Hosts: []string{"example.com"}}, []string{"Origin: http://example.com"}, 101, ""},
 		{"own hosts, of which this is none", ws.Config{Hosts: []string{"other.example"}}, []string{"Origin: http://example.com"}, 403, "list of hosts"},
 		{"own hosts, and a script", ws.Config{Hosts: []string{"other.example"}}, nil, 101, ""},
-		{"a page without TLS of a proxy with TLS", ws.Config{TrustedProxies: proxy}, []string{"Origin: http://example.com", "X-Forwarded-Proto: https"}, 403, "open it by https:"},
+		{"a page without TLS of a proxy with TLS", ws.Config{TrustedProxies: proxy}, []string{"Origin: http://example.com", "X-Forwarded-Proto: https"}, 403, "open it over https:"},
 		{"a page with TLS of a proxy with TLS", ws.Config{TrustedProxies: proxy}, []string{"Origin: https://example.com", "X-Forwarded-Proto: https"}, 101, ""},
 		{"a proxy that nobody trusts", ws.Config{}, []string{"Origin: http://example.com", "X-Forwarded-Proto: https"}, 101, ""},
 		{"the host that a proxy names", ws.Config{TrustedProxies: proxy}, []string{"Origin: http://public.example", "X-Forwarded-Host: spoof.example, public.example"}, 101, ""},
@@ -379,7 +379,7 @@ func TestAMessageStaysDuringItsCallback(t *testing.T) {
 	p.expect("text " + mine)
 }
 
-// Of what comes after the close frame nothing is kept, and the closing handshake goes on behind it.
+// Nothing that comes after the close frame is kept, and the closing handshake goes on.
 func TestMessagesAfterTheClose(t *testing.T) {
 	app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
 		app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {

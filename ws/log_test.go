@@ -74,7 +74,7 @@ func (l *lines) count(parts ...string) (n int) {
 }
 
 // A client that leaves is nothing to worry about, however it does it; and each line about a connection has its id.
-func TestAClientThatLeavesIsNoError(t *testing.T) {
+func TestALeavingClientIsNoError(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	for name, leave := range map[string]func(p *peer){
 		"with 1000":           func(p *peer) { p.send(closing(1000, "")) },
@@ -128,7 +128,7 @@ func TestAClientThatLeavesIsNoError(t *testing.T) {
 	}
 }
 
-// One that could not be sent to is another client that left; what else fails is an error.
+// A failed send means that another client has left; any other failure is an error.
 func TestFailuresOfCallbacksInTheLog(t *testing.T) {
 	log := new(lines)
 	sockets := make(chan *ws.Socket, 2)
@@ -162,7 +162,7 @@ func TestFailuresOfCallbacksInTheLog(t *testing.T) {
 	}
 }
 
-// What a message says is not for the log.
+// A message's content is not logged.
 func TestMessagesInTheLog(t *testing.T) {
 	log := new(lines)
 	for m, want := range map[*ws.Message]string{

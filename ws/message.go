@@ -18,10 +18,10 @@ const (
 	Binary Opcode = wire.Binary // a message of bytes
 )
 
-// Message is one message, with all its fragments joined. Text that was received is known to be UTF-8.
+// Message is one message, with all its fragments joined. Received text is valid UTF-8.
 type Message struct {
 	Opcode Opcode // Text or Binary
-	Data   []byte // valid until the callback returns; copy what is to be kept
+	Data   []byte // valid until the callback returns; copy what you keep
 }
 
 // IsText reports whether the peer sent text.
@@ -38,7 +38,7 @@ func (m Message) JSON(v any) error {
 	return nil
 }
 
-// check reports why m may not be sent (RFC 6455 section 5.6).
+// check returns why m may not be sent, or nil (RFC 6455 section 5.6).
 func (m Message) check() error {
 	switch {
 	case m.Opcode != Text && m.Opcode != Binary:
@@ -54,7 +54,7 @@ var (
 	errTextToSend   = errors.New("ws: send: text must be UTF-8; send other bytes as a binary message")
 )
 
-// LogValue is what a log line has of a message: its kind and its length, and nothing of what it says.
+// LogValue returns what is logged of a message: its kind and its length, but nothing of its content.
 func (m Message) LogValue() slog.Value {
 	return slog.StringValue(fmt.Sprintf("%d bytes of %v", len(m.Data), m.Opcode))
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics is what an App counts beside what its routes, its connections and its limits do.
+// metrics is what an App counts besides what its routes, its connections and its limits count.
 type metrics struct {
 	handling *prometheus.HistogramVec // by route
 	closes   [len(closeCodes)]atomic.Uint64
 	refused  [len(refusalReasons)]atomic.Uint64
 }
 
-// measuredOf is of how many messages of a connection one is measured: reading the clock twice costs more than a small
+// measuredOf says that one message in 64 of a connection is measured: reading the clock twice costs more than a small
 // message's callback.
 const measuredOf = 64
 
@@ -31,15 +31,15 @@ func (m *metrics) countClose(code CloseCode) {
 	}
 }
 
-// refusalReason says why a request to a route got an HTTP answer instead of a WebSocket.
+// refusalReason says why a request to a route was answered over HTTP instead of upgraded.
 type refusalReason int
 
 const (
-	refusedByMiddleware refusalReason = iota // what remains where the route itself was not asked
+	refusedByMiddleware refusalReason = iota // the request did not reach the route itself
 	refusedByOrigin
 	refusedByVersion
 	refusedByKey
-	refusedByMethod // the request is no handshake: not a GET, or one without Upgrade: websocket
+	refusedByMethod // the request is not a handshake: not a GET, or without Upgrade: websocket
 	refusedByLimit
 	refusedByShutdown
 	refusedByOther
@@ -53,15 +53,15 @@ var (
 
 	connectionsDesc      = prometheus.NewDesc("echows_connections", "Connections that are open.", []string{"route"}, websocketOnly)
 	connectionsTotalDesc = prometheus.NewDesc("echows_connections_total", "Connections that were opened.", []string{"route"}, websocketOnly)
-	receivedDesc         = prometheus.NewDesc("echows_messages_received_total", "Messages that came.", []string{"route"}, nil)
-	sentDesc             = prometheus.NewDesc("echows_messages_sent_total", "Messages that were sent, or queued to be.", []string{"route"}, nil)
-	receivedBytesDesc    = prometheus.NewDesc("echows_received_bytes_total", "Bytes of the messages that came, without headers and inflated.", []string{"route"}, nil)
-	sentBytesDesc        = prometheus.NewDesc("echows_sent_bytes_total", "Bytes of the messages that were sent, or queued to be, before compression.", []string{"route"}, nil)
-	bufferedDesc         = prometheus.NewDesc("echows_buffered_bytes", "Bytes of messages that have arrived in part, and of frames that wait to be sent.", nil, nil)
+	receivedDesc         = prometheus.NewDesc("echows_messages_received_total", "Messages received.", []string{"route"}, nil)
+	sentDesc             = prometheus.NewDesc("echows_messages_sent_total", "Messages sent, or queued to be sent.", []string{"route"}, nil)
+	receivedBytesDesc    = prometheus.NewDesc("echows_received_bytes_total", "Bytes of the messages received, without headers and decompressed.", []string{"route"}, nil)
+	sentBytesDesc        = prometheus.NewDesc("echows_sent_bytes_total", "Bytes of the messages sent, or queued to be sent, before compression.", []string{"route"}, nil)
+	bufferedDesc         = prometheus.NewDesc("echows_buffered_bytes", "Bytes of incomplete messages, and of frames waiting to be sent.", nil, nil)
 	slowDesc             = prometheus.NewDesc("echows_slow_closed_total", "Connections closed because their clients did not read.", nil, websocketOnly)
 	silentDesc           = prometheus.NewDesc("echows_silent_closed_total", "Connections closed because their clients sent nothing, not even pongs.", nil, websocketOnly)
 	closesDesc           = prometheus.NewDesc("echows_closes_total", "WebSockets that ended, by close code.", []string{"code"}, nil)
-	refusedDesc          = prometheus.NewDesc("echows_upgrades_refused_total", "Requests to a WebSocket route that got an HTTP answer instead.", []string{"reason"}, nil)
+	refusedDesc          = prometheus.NewDesc("echows_upgrades_refused_total", "Requests to a WebSocket route that were answered over HTTP instead of upgraded.", []string{"reason"}, nil)
 
 	socketsLimitDesc        = limitDesc("sockets")
 	addressSocketsLimitDesc = limitDesc("address_sockets")
@@ -77,12 +77,12 @@ func limitDesc(limit string) *prometheus.Desc {
 func newHandling() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "echows_message_handling_seconds",
-		Help:    "Time that a message's callback took; one message in 64 is measured.",
+		Help:    "Time taken by a message's callback; one message in 64 is measured.",
 		Buckets: []float64{.0001, .001, .01, .1, 1, 10},
 	}, []string{"route"})
 }
 
-// Collector returns the App's metrics for a prometheus.Registry. Each scrape takes a snapshot; between scrapes they
+// Collector returns the App's metrics for a prometheus.Registry. Each scrape takes a snapshot; between scrapes the metrics
 // cost a connection an addition for each read and each write. The label route is the path that the route was registered
 // with. Two Apps in one registry need a label to tell them apart: see prometheus.WrapRegistererWith.
 func (a *App) Collector() prometheus.Collector { return collector{a} }
@@ -101,7 +101,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	c.app.metrics.handling.Describe(to)
 }
 
-// Collect sends the numbers of this moment.
+// Collect sends the current numbers.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	a := c.app
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
@@ -112,7 +112,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for path, r := range a.routes {
 		if path != r.key {
-			continue // the same with a slash
+			continue // the same route, with a slash
 		}
 		gauge(connectionsDesc, float64(r.Len()), r.path)
 		counter(connectionsTotalDesc, r.opened.Load(), r.path)

@@ -15,7 +15,7 @@ import (
 // other requests that should follow Config.Origins (RFC 6455 section 10.2).
 func (a *App) CheckOrigin(r *http.Request) error { return a.judgeOrigin(r, a.config.Origins) }
 
-// judgeOrigin lets in scripts, which send no Origin, pages of the host itself, and those on the allow
+// judgeOrigin accepts scripts, which send no Origin, pages of the host itself, and those on the allow
 // list (RFC 6455 section 10.2).
 func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 	values := r.Header["Origin"]
@@ -23,7 +23,7 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 		return nil
 	}
 	if len(values) > 1 {
-		return errors.New("a request has one Origin")
+		return errors.New("a request may have only one Origin")
 	}
 	origin := readOrigin(values[0])
 	if origin == nil {
@@ -43,14 +43,14 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 	case origin.Scheme != "http" && origin.Scheme != "https":
 		return foreign(values[0])
 	case secure && origin.Scheme == "http" && sameHost("https", stripPort(origin.Host), stripPort(host)):
-		return fmt.Errorf("the page of %s came by http:, and this server is https:; open it by https: instead", values[0])
+		return fmt.Errorf("the page of %s was loaded over http:, but this server uses https:; open it over https: instead", values[0])
 	case !sameHost(origin.Scheme, origin.Host, host):
 		if stripPort(host) == host && strings.EqualFold(stripPort(origin.Host), host) {
-			return fmt.Errorf("the page is of %s, and the request names the host %s: a proxy between them drops the port; in nginx, write proxy_set_header Host $http_host", values[0], host)
+			return fmt.Errorf("the page is from %s, but the request names the host %s: a proxy in between drops the port; in nginx, write proxy_set_header Host $http_host", values[0], host)
 		}
 		return foreign(values[0])
 	case len(a.config.Hosts) > 0 && !slices.ContainsFunc(a.config.Hosts, func(own string) bool { return sameHost(origin.Scheme, own, host) }):
-		return fmt.Errorf("%s is none of this server's hosts; the server's list of hosts can name it", host)
+		return fmt.Errorf("%s is not one of this server's hosts; the server's list of hosts can name it", host)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func AllowsOrigin(allowed []string, origin string) bool {
 	return o != nil && isAmong(allowed, o)
 }
 
-// readOrigin reads the value of an Origin header; nil is one that names no host.
+// readOrigin parses the value of an Origin header; nil means that it names no host.
 func readOrigin(value string) *url.URL {
 	origin, err := url.Parse(value)
 	if err != nil || origin.Host == "" || origin.User != nil {
@@ -86,14 +86,14 @@ func foreign(origin string) error {
 	return fmt.Errorf("pages of origin %q may not connect here; the server's list of allowed origins can name it", origin)
 }
 
-// IsSecure reports whether the client connected by TLS: to this server, or to a trusted proxy in front of it.
+// IsSecure reports whether the client connected over TLS: to this server, or to a trusted proxy in front of it.
 func (a *App) IsSecure(r *http.Request) bool {
 	secure, _ := a.seenAs(r)
 	return secure
 }
 
-// seenAs is how the request's client sees the server: by TLS or not, and under what host. A trusted proxy
-// knows it better than we do.
+// seenAs returns how the request's client sees the server: over TLS or not, and under which host. A trusted
+// proxy knows better than we do.
 func (a *App) seenAs(r *http.Request) (secure bool, host string) {
 	secure, host = r.TLS != nil, r.Host
 	if !a.isTrusted(r.RemoteAddr) {
@@ -108,7 +108,7 @@ func (a *App) seenAs(r *http.Request) (secure bool, host string) {
 	return secure, host
 }
 
-// last is the last entry of a header's list: the one that the proxy next to us added.
+// last returns the last entry of a header's list: the one that the proxy next to us added.
 func last(values []string) string {
 	if len(values) == 0 {
 		return ""
@@ -140,7 +140,7 @@ func ParseOrigin(s string) error {
 func parseOrigin(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("ws: %q is not an origin; it looks like https://example.com", s)
+		return nil, fmt.Errorf("ws: %q is not an origin such as https://example.com", s)
 	}
 	return u, nil
 }
@@ -148,12 +148,12 @@ func parseOrigin(s string) (*url.URL, error) {
 // ParseHost returns an error that says what is wrong with an entry for Config.Hosts, or nil.
 func ParseHost(s string) error {
 	if u, err := url.Parse("http://" + s); err != nil || s == "" || u.Host != s {
-		return fmt.Errorf("ws: %q is not a host; it looks like example.com or localhost:3000", s)
+		return fmt.Errorf("ws: %q is not a host such as example.com or localhost:3000", s)
 	}
 	return nil
 }
 
-// sameHost compares hosts with their ports, of which the scheme's own may be left out.
+// sameHost compares hosts with their ports; the scheme's default port may be left out.
 func sameHost(scheme, a, b string) bool {
 	return strings.EqualFold(withoutDefaultPort(scheme, a), withoutDefaultPort(scheme, b))
 }

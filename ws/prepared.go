@@ -25,9 +25,9 @@ func Prepare(messages ...Message) (*Prepared, error) {
 // Len returns the length of the messages as frames, in bytes and without compression.
 func (p *Prepared) Len() int { return p.frames.Len() }
 
-// Log places messages that are broadcast one behind the other in memory, so that several of them can be written to a
-// socket at once without being copied for it. Something that broadcasts to the same sockets again and again has a Log, and
-// offers what Place returns. The zero value is ready for use.
+// Log places broadcast messages contiguously in memory, so that several of them can be written to a socket at once
+// without copying. Something that broadcasts to the same sockets again and again should have a Log, and offer what Place
+// returns. The zero value is ready for use.
 type Log struct{ log conn.Log }
 
 // Place returns p for one broadcast.

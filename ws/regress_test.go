@@ -114,7 +114,7 @@ func TestContextOfADroppedConnection(t *testing.T) {
 	eventually(t, func() bool { return app.Len() == 0 })
 }
 
-// What was sent before Close arrives, however slowly it is read; the time to answer begins after it.
+// Messages sent before Close arrive, however slowly they are read; the time to answer begins after them.
 func TestASlowReaderGetsAllBeforeTheClose(t *testing.T) {
 	const messages = 200
 	_, addr := serve(t, ws.Config{CloseTimeout: time.Millisecond, SendBuffer: 64 << 20}, func(e *echo.Echo, app *ws.App) {

@@ -15,7 +15,7 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// handshakeFields are of no use after the upgrade.
+// handshakeFields are useless after the upgrade.
 var handshakeFields = map[string]bool{
 	"Connection":               true,
 	"Upgrade":                  true,
@@ -24,7 +24,7 @@ var handshakeFields = map[string]bool{
 	"Sec-Websocket-Extensions": true,
 }
 
-// KeptRequest is what is kept of an HTTP request for as long as its client stays: its head as text, in some hundred
+// KeptRequest is what is kept of an HTTP request for as long as its client stays: its head as text, a few hundred
 // bytes, since a live http.Request with its headers in a map takes thousands. It may be copied.
 type KeptRequest struct {
 	head   string
@@ -34,10 +34,10 @@ type KeptRequest struct {
 	params []string
 }
 
-// maxHead is the most that is kept of a request, in bytes.
+// maxHead is the size limit of a request that is kept, in bytes.
 const maxHead = 16 << 10
 
-var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request of a connection that stays may have 16 KiB of header")
+var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request of a connection that stays may have at most 16 KiB of header")
 
 // KeepRequest keeps c's request, a GET, for a client that stays without a socket, such as one that polls. If its head is
 // longer than 16 KiB, the error is an *echo.HTTPError to answer with.
@@ -57,37 +57,37 @@ func KeepRequest(c echo.Context) (KeptRequest, error) {
 	return kept, nil
 }
 
-// Request makes the request anew: URL and query, header (but for a WebSocket handshake's own fields), cookies, host,
+// Request restores the request: URL and query, header (except a WebSocket handshake's own fields), cookies, host,
 // remote address.
 func (k KeptRequest) Request() *http.Request {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(k.head)))
-	if err != nil { // a head that net/http read once, and wrote by its own rules
+	if err != nil { // cannot happen: net/http read this head once, and wrote it
 		r, _ = http.NewRequest(http.MethodGet, "/", nil)
 	}
 	r.RemoteAddr = k.remote
 	return r
 }
 
-// upgradeKey is where own leaves the place for what the route's handler upgraded.
+// upgradeKey is the key under which own and the route's handler share the upgrade.
 const upgradeKey = "echows.upgrade"
 
 // upgrade is what a route's handler leaves for own to start.
 type upgrade struct {
 	socket  *Socket
-	context echo.Context  // as the route's handler got it, so whatever a middleware wrapped it in
-	refusal refusalReason // where there is no socket
+	context echo.Context  // as the route's handler received it, with any wrapping by middleware
+	refusal refusalReason // if there is no socket
 }
 
-// noteRefusal leaves why the request is refused, for own to count.
+// noteRefusal notes why the request is refused, for own to count.
 func noteRefusal(c echo.Context, why refusalReason) {
 	if u, ok := c.Get(upgradeKey).(*upgrade); ok {
 		u.refusal = why
 	}
 }
 
-// own runs before all other middleware. Echo takes its context back into a pool when the request is
-// over, so it gives requests that want to be upgraded one that is theirs, and the Handler's callbacks
-// can keep it. And it starts the socket only when the last middleware is through with it.
+// own runs before all other middleware. Echo returns its context to a pool when the request is over,
+// so own gives requests that ask for an upgrade a context of their own, which the Handler's callbacks
+// can keep. And it starts the socket only when all middleware has returned.
 func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if !wantsUpgrade(c.Request()) {
@@ -99,8 +99,8 @@ func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		u := new(upgrade)
 		mine := a.echo.NewContext(c.Request(), c.Response().Writer)
-		mine.SetResponse(c.Response())      // whose state Echo looks at afterwards
-		for _, key := range storedKeys(c) { // by middleware that was given to e.Pre before
+		mine.SetResponse(c.Response())      // Echo looks at its state afterwards
+		for _, key := range storedKeys(c) { // set by middleware that was given to e.Pre earlier
 			mine.Set(key, c.Get(key))
 		}
 		mine.Set(upgradeKey, u)
@@ -123,8 +123,8 @@ func (a *App) own(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// start hands the connection over to a goroutine of its own. What the Handler keeps of c from here on
-// has no tie to net/http.
+// start hands the connection over to a goroutine of its own. From here on, what the Handler keeps of c
+// does not refer to net/http.
 func (u *upgrade) start() {
 	s, c := u.socket, u.context
 	r := c.Request().WithContext(requestContext{s, context.WithoutCancel(c.Request().Context())})
@@ -140,8 +140,8 @@ func (u *upgrade) start() {
 	})
 }
 
-// storedKeys returns the keys of what was Set on c. echo.Context has no method for that; a context that is not
-// Echo's own gives none.
+// storedKeys returns the keys of what was Set on c. echo.Context has no method for that; for a context that is not
+// Echo's own it returns none.
 func storedKeys(c echo.Context) (keys []string) {
 	v := reflect.ValueOf(c)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -157,8 +157,8 @@ func storedKeys(c echo.Context) (keys []string) {
 	return keys
 }
 
-// requestContext lives as long as the socket and knows the request's values. It asks for the
-// socket's context only when used, since that one is made on demand.
+// requestContext lives as long as the socket and has the request's values. It asks for the
+// socket's context only when used, since that is made on demand.
 type requestContext struct {
 	socket *Socket
 	values context.Context
@@ -175,7 +175,7 @@ func (c requestContext) Value(key any) any {
 	return c.socket.Context().Value(key)
 }
 
-// goneWriter stands where the connection was: after the upgrade there is no HTTP answer to write.
+// goneWriter replaces the connection: after the upgrade there is no HTTP answer to write.
 type goneWriter struct{ header http.Header }
 
 func (w goneWriter) Header() http.Header       { return w.header }

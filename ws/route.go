@@ -25,8 +25,8 @@ type RouteConfig struct {
 	Compression Compression
 	// MessageRate is that of Config; a negative value means no limit.
 	MessageRate float64
-	// NoPing turns the pings off, and no longer ends connections from which nothing comes. It is for protocols that have
-	// pings of their own; Socket.Silence says how long a peer has been silent.
+	// NoPing turns off the pings, and silent connections are no longer ended. It is for protocols with pings of their own;
+	// Socket.Silence says how long a peer has been silent.
 	NoPing bool
 }
 
@@ -36,8 +36,8 @@ type Route struct {
 	handler  Handler
 	settings RouteConfig
 	config   *conn.Config
-	path     string // as it was registered, in its group
-	key      string // without a slash at its end, as Echo knows it
+	path     string // as registered, within its group
+	key      string // without a trailing slash, as Echo knows it
 
 	opened   atomic.Uint64 // connections
 	counters *conn.Counters
@@ -56,7 +56,7 @@ func newRoute(a *App, h Handler, cfg RouteConfig) *Route {
 		}
 	}
 	if cfg.MaxMessage < 0 || cfg.SendBuffer < 0 {
-		panic(fmt.Errorf("ws: a size in RouteConfig is negative; 0 stands for the App's"))
+		panic(fmt.Errorf("ws: a size in RouteConfig is negative; 0 means the App's"))
 	}
 	if cfg.Origins == nil {
 		cfg.Origins = a.config.Origins
@@ -116,8 +116,8 @@ func (r *Route) list() []*Socket {
 	return all
 }
 
-// opening is what is broadcast to a socket whose Handler has not returned: it gets that afterwards, so that what
-// the Handler sends comes first, and nothing is missed.
+// opening holds what is broadcast to a socket before its Handler has returned. The socket gets it afterwards, so that
+// what the Handler sends comes first, and nothing is missed.
 type opening struct {
 	held  []*Prepared
 	bytes int
@@ -132,7 +132,7 @@ func (r *Route) join(s *Socket) {
 	r.sockets[s] = struct{}{}
 }
 
-// admit sends s what was held for it; its Handler has returned.
+// admit sends s what was held for it, when its Handler has returned.
 func (r *Route) admit(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +164,7 @@ func (r *Route) leave(s *Socket) {
 }
 
 // Broadcast sends m to every socket of the route except the given ones. All of them get the route's broadcasts in the
-// same order. It never waits: a socket whose peer does not read is closed with 1013; see Socket.Offer. In a callback, use
+// same order. It never waits: it closes a socket whose peer does not read with 1013; see Socket.Offer. In a callback, use
 // Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as that of Send
 // does.
 func (r *Route) Broadcast(m Message, except ...*Socket) error {
@@ -199,7 +199,7 @@ func (r *Route) BroadcastIf(m Message, to func(*Socket) bool) error {
 func (r *Route) offer(p *Prepared, except []*Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p = &Prepared{r.log.Place(p.frames)} // in the order of the broadcasts
+	p = &Prepared{r.log.Place(p.frames)} // under mu, to be in the order of the broadcasts
 next:
 	for s := range r.sockets {
 		for _, other := range except {

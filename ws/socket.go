@@ -23,7 +23,7 @@ import (
 )
 
 // ErrClosed is what sending on a socket returns once its close has begun. It is net.ErrClosed, so
-// that errors.Is knows it under either name.
+// errors.Is works with either name.
 var ErrClosed = conn.ErrClosed
 
 // ErrFull is what TrySend returns while Config.SendBuffer bytes wait to be sent.
@@ -31,7 +31,7 @@ var ErrFull = conn.ErrFull
 
 // Handler runs once for each new connection, after the upgrade, and registers callbacks with OnMessage and the like;
 // nothing is read before it returns. c is the request's context, with what middleware set. Callbacks may keep it: it does
-// not go back to Echo's pool. An error closes the socket, as one of OnMessage's function does.
+// not return to Echo's pool. An error closes the socket, as an error of OnMessage's function does.
 type Handler func(s *Socket, c echo.Context) error
 
 // Socket is one connection. Its methods may be called from any goroutine at any time, except those
@@ -53,7 +53,7 @@ type Socket struct {
 	// Owned by the socket's goroutine, which runs the Handler and all callbacks.
 	onMessage  func(Message) error
 	onPong     func([]byte)
-	unmeasured uint8 // messages until one is measured, that one included
+	unmeasured uint8 // messages until one is measured, including that one
 
 	opening *opening // nil once the Handler has returned; guarded by the route
 
@@ -65,17 +65,17 @@ type Socket struct {
 	values  map[any]any
 }
 
-// socketOf returns the socket that c is the connection of.
+// socketOf returns the socket whose connection is c.
 func socketOf(c *conn.Conn) *Socket { return (*Socket)(c.Handler().(*events)) }
 
-// ID names the connection in logs. It is unique among those of one App, and random enough to tell
+// ID returns the connection's name in logs. It is unique within one App, and random enough to tell
 // restarts and nodes apart.
 func (s *Socket) ID() string { return s.base.id(s.number) }
 
-// Route is the route the connection came in by; nil for one that was dialed.
+// Route returns the connection's route; nil for a dialed connection.
 func (s *Socket) Route() *Route { return s.route }
 
-// Subprotocol is the subprotocol that was agreed on, or "".
+// Subprotocol returns the subprotocol that was agreed on, or "".
 func (s *Socket) Subprotocol() string { return s.subprotocol }
 
 // IsCompressed reports whether permessage-deflate was agreed on.
@@ -91,7 +91,7 @@ func (s *Socket) OnPong(f func(data []byte)) { s.onPong = f }
 // OnClose adds a function to be called, once, when the connection has ended: with the code and reason
 // of whichever side closed it first. CloseNoStatus (1005) stands for a close frame without a code,
 // CloseAbnormal (1006) for an end without a close frame. Functions run in the order they were added,
-// after the socket has left its route. If the connection has ended and they have run, f runs at once.
+// after the socket has left its route. If the connection has ended and they have run, f runs immediately.
 // It may be called from any goroutine.
 func (s *Socket) OnClose(f func(code CloseCode, reason string)) {
 	s.mu.Lock()
@@ -115,13 +115,13 @@ func (s *Socket) Send(m Message) error {
 	return s.conn.Send(m.Opcode, m.Data)
 }
 
-// SendText sends text, which must be UTF-8; as Send.
+// SendText is like Send, for text, which must be UTF-8.
 func (s *Socket) SendText(text string) error { return s.Send(Message{Text, []byte(text)}) }
 
-// SendBinary sends bytes; as Send.
+// SendBinary is like Send, for bytes.
 func (s *Socket) SendBinary(data []byte) error { return s.Send(Message{Binary, data}) }
 
-// SendJSON sends v as JSON in a text message; as Send.
+// SendJSON is like Send, for v as JSON in a text message.
 func (s *Socket) SendJSON(v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -130,8 +130,8 @@ func (s *Socket) SendJSON(v any) error {
 	return s.conn.Send(Text, data)
 }
 
-// SendContext is Send that waits for room only until ctx ends, and then returns the context's error. It does not wait for
-// the write itself: what the peer is not ready to take is written later.
+// SendContext is like Send, but waits for room only until ctx ends, and then returns the context's error. It does not wait
+// for the write itself: what the peer is not ready to receive is written later.
 func (s *Socket) SendContext(ctx context.Context, m Message) error {
 	if err := m.check(); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Socket) SendContext(ctx context.Context, m Message) error {
 	return s.conn.SendContext(ctx, m.Opcode, m.Data)
 }
 
-// TrySend is Send that never waits. While Config.SendBuffer bytes wait to be sent, it sends nothing and returns ErrFull.
+// TrySend is like Send, but never waits. While Config.SendBuffer bytes wait to be sent, it sends nothing and returns ErrFull.
 func (s *Socket) TrySend(m Message) error {
 	p, err := Prepare(m)
 	if err != nil {
@@ -148,26 +148,26 @@ func (s *Socket) TrySend(m Message) error {
 	return s.conn.TrySend(p.frames)
 }
 
-// WaitForRoom waits until Send would not: until fewer than Config.SendBuffer bytes wait to be sent. Like Send it waits
-// for writes to end, each of which may take Config.WriteTimeout, but only until ctx ends. The error is Send's, or the
-// context's.
+// WaitForRoom waits until Send would not wait: until fewer than Config.SendBuffer bytes wait to be sent. Like Send it
+// waits for writes to end, each of which may take Config.WriteTimeout, but only until ctx ends. The error is Send's, or
+// the context's.
 func (s *Socket) WaitForRoom(ctx context.Context) error { return s.conn.WaitToSend(ctx) }
 
-// TrySendPrepared is TrySend for a message that is encoded already.
+// TrySendPrepared is like TrySend, for a message that is already encoded.
 func (s *Socket) TrySendPrepared(p *Prepared) error { return s.conn.TrySend(p.frames) }
 
-// SendPrepared is Send for a message that is encoded already.
+// SendPrepared is like Send, for a message that is already encoded.
 func (s *Socket) SendPrepared(p *Prepared) error { return s.conn.SendPrepared(p.frames) }
 
-// Offer sends without waiting, for a message that goes to many. A peer that reads gets it, however large it is. The
-// socket is closed with 1013, and what waited is given up, if Config.SendBuffer bytes waited before and the peer took
-// less than 64 KiB in the last second, or if four times as many wait behind the write under way. On a socket that is
+// Offer sends without waiting, for a message that goes to many. A peer that reads receives it, however large it is. Offer
+// closes the socket with 1013, and discards what waited, if Config.SendBuffer bytes waited before and the peer took less
+// than 64 KiB in the last second, or if four times as many wait behind the write in progress. On a socket that is
 // closing, Offer does nothing.
 func (s *Socket) Offer(p *Prepared) { s.conn.Offer(p.frames) }
 
 // Broadcast sends m to every socket of the route, including this one, as Route.Broadcast does. It slows down a socket
 // that broadcasts faster than the others read: it waits until they have room, but not for a peer that has stopped reading.
-// Call it in the socket's own callbacks.
+// Call it from the socket's own callbacks.
 func (s *Socket) Broadcast(m Message) error {
 	if s.route == nil {
 		return errNoRoute
@@ -191,18 +191,18 @@ func (s *Socket) Broadcast(m Message) error {
 
 var errNoRoute = errors.New("ws: a dialed socket has no route to broadcast to")
 
-// broadcastWindow is how many bytes a socket may broadcast before it looks whether the others have room.
+// broadcastWindow is how many bytes a socket may broadcast before it checks whether the others have room.
 const broadcastWindow = 64 << 10
 
 // Buffered returns how many bytes wait to be sent.
 func (s *Socket) Buffered() int { return s.conn.Buffered() }
 
-// Silence returns for how long the peer has sent nothing, not even a part of a message, to about a quarter of a second.
-// It is 0 while one of this socket's callbacks runs, since nothing is read then.
+// Silence returns how long the peer has sent nothing, not even a part of a message, to about a quarter of a second. It is
+// 0 while one of this socket's callbacks runs, since nothing is read then.
 func (s *Socket) Silence() time.Duration { return s.conn.Silence() }
 
-// Ping sends a ping with up to 125 bytes, which come back to OnPong with the peer's pong. The App sends pings of its own
-// to keep the connection alive.
+// Ping sends a ping with up to 125 bytes, which OnPong receives with the peer's pong. The App sends pings of its own to
+// keep the connection alive.
 func (s *Socket) Ping(data []byte) error {
 	if len(data) > wire.MaxControl {
 		return errLongPing
@@ -212,14 +212,14 @@ func (s *Socket) Ping(data []byte) error {
 
 var errLongPing = errors.New("ws: a ping carries at most 125 bytes")
 
-// Flush writes the replies that are gathered to leave with those to the other messages of the same read. Without it they
-// wait for up to a millisecond.
+// Flush writes the replies that wait to leave together with replies to other messages of the same read. Without Flush
+// they wait for up to a millisecond.
 func (s *Socket) Flush() { s.conn.Flush() }
 
-// Close begins the closing handshake (RFC 6455 section 7.1.2) and returns at once: what was sent
-// before goes out first, nothing is sent after, and the connection ends when the peer has answered, or when
-// Config.CloseTimeout is over; then OnClose's functions run. For a code that may not be sent, Close returns an error and
-// closes with 1011. A reason longer than 123 bytes is cut.
+// Close begins the closing handshake (RFC 6455 section 7.1.2) and returns immediately: what was sent
+// before goes out first, nothing is sent after, and the connection ends when the peer has answered, or after
+// Config.CloseTimeout; then OnClose's functions run. For a code that may not be sent, Close returns an error and
+// closes with 1011. A reason longer than 123 bytes is truncated.
 func (s *Socket) Close(code CloseCode, reason string) error {
 	if !code.MayBeSent() {
 		s.conn.Close(CloseInternalError, reason)
@@ -234,14 +234,14 @@ func (s *Socket) Close(code CloseCode, reason string) error {
 // c.Request().Context().
 func (s *Socket) Context() context.Context { return s.conn.Context() }
 
-// Done is closed when the connection is gone, as Context is cancelled.
+// Done returns a channel that is closed when the connection is gone, as Context is cancelled.
 func (s *Socket) Done() <-chan struct{} { return s.Context().Done() }
 
-// Request returns the request that was upgraded, which each call makes anew from what is kept: URL and query, header
+// Request returns the request that was upgraded; each call restores it from what is kept: URL and query, header
 // (without the handshake's own fields), cookies, host, remote address.
 func (s *Socket) Request() *http.Request { return s.request.Request() }
 
-// Param is the value of the route's parameter, as in echo.Context.
+// Param returns the value of the route's parameter, as in echo.Context.
 func (s *Socket) Param(name string) string {
 	for i, n := range s.request.names {
 		if n == name && i < len(s.request.params) {
@@ -251,19 +251,19 @@ func (s *Socket) Param(name string) string {
 	return ""
 }
 
-// Path is the path of the request's URL.
+// Path returns the path of the request's URL.
 func (s *Socket) Path() string { return s.request.path }
 
-// RemoteAddr is the peer's address and port, as the server saw it.
+// RemoteAddr returns the peer's address and port, as the server sees them.
 func (s *Socket) RemoteAddr() string { return s.request.remote }
 
-// RealIP is the peer's address as the Echo server's IPExtractor tells it, which may be behind a proxy.
+// RealIP returns the peer's address according to the Echo server's IPExtractor; the peer may be behind a proxy.
 func (s *Socket) RealIP() string { return s.realIP }
 
-// LocalAddr is this end's address.
+// LocalAddr returns this end's address.
 func (s *Socket) LocalAddr() net.Addr { return s.conn.NetConn().LocalAddr() }
 
-// TLS returns the state of the connection's TLS, or nil where it has none.
+// TLS returns the state of the connection's TLS, or nil if it has none.
 func (s *Socket) TLS() *tls.ConnectionState {
 	c, ok := s.conn.NetConn().(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
@@ -277,7 +277,7 @@ func (s *Socket) String() string {
 	return strings.Join([]string{"socket", s.ID(), "from", s.RemoteAddr(), "on", s.Path()}, " ")
 }
 
-// events are a socket as its connection calls it back.
+// events is the socket as its connection's handler.
 type events Socket
 
 func (e *events) Message(op wire.Opcode, data []byte) *wire.CloseError {
@@ -330,7 +330,7 @@ func (e *events) Freed() {
 		"code", int(end.Code), "reason", end.Reason, "time", time.Since(time.Unix(0, s.opened)).Round(time.Millisecond).String())
 }
 
-// runOnClose calls OnClose's functions in their order, those too that are added meanwhile.
+// runOnClose calls OnClose's functions in order, including those added in the meantime.
 func (s *Socket) runOnClose(end *CloseError) {
 	for {
 		s.mu.Lock()
@@ -355,7 +355,7 @@ func (s *Socket) runOnClose(end *CloseError) {
 	}
 }
 
-// pace waits until the next message may be taken.
+// pace waits until the next message may be handled.
 func (s *Socket) pace() {
 	wait := s.rate.Reserve().Delay()
 	if wait <= 0 {
@@ -402,7 +402,7 @@ func (s *Socket) recoverTo(why **wire.CloseError, returned *bool) {
 
 var errCallback = &wire.CloseError{Code: CloseInternalError, Reason: "internal error"}
 
-// reasonFor is how to close for a callback's error.
+// reasonFor returns how to close after a callback's error.
 func (s *Socket) reasonFor(err error) *wire.CloseError {
 	if err == nil {
 		return nil
@@ -418,11 +418,11 @@ func (s *Socket) reasonFor(err error) *wire.CloseError {
 		}
 		s.base.log.Log(context.Background(), level, "socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
 	}
-	return errCallback // details are for the log, not for the peer
+	return errCallback // the details go to the log, not to the peer
 }
 
-// isDeparture reports whether a callback failed because a client has left, which is nothing to worry about: its own, so
-// that what waited with Socket.Context was given up, or another one that it sent to.
+// isDeparture reports whether a callback failed only because a client has left: its own, which ended what waited with
+// Socket.Context, or another that it sent to.
 func (s *Socket) isDeparture(err error) bool {
 	return errors.Is(err, ErrClosed) || errors.Is(err, conn.ErrWrite) || errors.Is(err, context.Canceled) && s.conn.IsGone()
 }

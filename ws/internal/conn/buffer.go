@@ -7,11 +7,11 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// buffer holds bytes of a message that is being received, or frames on their way out. Beyond
-// bufferFree it is charged to the Engine's Buffers, as the address's of its connection.
+// buffer holds bytes of a message that is being received, or outgoing frames. Beyond bufferFree it is
+// charged to the Engine's Buffers, under its connection's address.
 type buffer struct {
 	p       []byte
-	conn    *Conn // that has it; nil in the pool
+	conn    *Conn // its user; nil in the pool
 	charged int   // bytes
 }
 
@@ -43,7 +43,7 @@ func (b *buffer) give() {
 	}
 }
 
-// grow makes room for n more bytes in b, which grows to no more than most. The error is how to close the connection
+// grow makes room for n more bytes in b, which grows to at most most bytes. The error is how to close the connection
 // if there is no room.
 func (b *buffer) grow(n, most int) *wire.CloseError {
 	need := len(b.p) + n
@@ -60,7 +60,7 @@ func (b *buffer) grow(n, most int) *wire.CloseError {
 	return nil
 }
 
-// shrink moves what little b holds to a place of that size, if b is much larger.
+// shrink moves b's bytes to a slice of their size, if b is much larger.
 func (b *buffer) shrink() {
 	if cap(b.p) < 4*len(b.p)+64 {
 		return
@@ -77,7 +77,7 @@ func (b *buffer) shrink() {
 	b.p = small
 }
 
-// charge makes b's charge size bytes. The error says what there is no room in.
+// charge raises b's charge to size bytes. The error says where there is no room.
 func (b *buffer) charge(size int) *wire.CloseError {
 	budget, more := b.conn.engine.Buffers, size-b.charged
 	if budget == nil || more <= 0 {
@@ -93,7 +93,7 @@ func (b *buffer) charge(size int) *wire.CloseError {
 	return nil
 }
 
-// chargeIfFits is charge for what can be done without: nobody is refused anything.
+// chargeIfFits is like charge, for memory that is not essential: no room does not count as a refusal.
 func (b *buffer) chargeIfFits(size int) bool {
 	budget := b.conn.engine.Buffers
 	return budget == nil || budget.Fits(b.conn.handler.Address(), size) && b.charge(size) == nil
@@ -101,7 +101,7 @@ func (b *buffer) chargeIfFits(size int) bool {
 
 func (b *buffer) uncharge() { b.recharge(0) }
 
-// recharge makes b's charge a smaller one.
+// recharge lowers b's charge.
 func (b *buffer) recharge(size int) {
 	if b.charged > size {
 		b.conn.engine.Buffers.Add(b.conn.handler.Address(), size-b.charged)
@@ -109,7 +109,7 @@ func (b *buffer) recharge(size int) {
 	}
 }
 
-// Overflow says what there was no room in when the connection was closed because it wanted to hold more.
+// Overflow says where there was no room, if that is why the connection was closed.
 func (c *Conn) Overflow() share.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,7 +24,7 @@ func TestTakeBufferWithoutRoom(t *testing.T) {
 	}
 }
 
-// What shrinks stays charged, also where others have taken all the rest meanwhile.
+// A buffer that shrinks stays charged, even if others have taken all the rest in the meantime.
 func TestShrinkKeepsItsCharge(t *testing.T) {
 	const size, held = 1 << 20, 40 << 10
 	c := &Conn{engine: &Engine{Buffers: share.New(4 * size)}, handler: &recorder{}}

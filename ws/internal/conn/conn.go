@@ -24,7 +24,8 @@ type Config struct {
 
 // Handler is called back, by one goroutine at a time. A CloseError closes the connection; nil goes on.
 type Handler interface {
-	// Address is whose part of the Engine's Buffers the connection takes. It may be called at any time, by any goroutine.
+	// Address says which address's part of the Engine's Buffers the connection uses. It may be called at any time, by any
+	// goroutine.
 	Address() string
 	// Message runs for each message. data is valid until it returns.
 	Message(op wire.Opcode, data []byte) *wire.CloseError
@@ -65,14 +66,14 @@ type Handler interface {
 //	                                   1009; 1008 for a message that
 //	                                   takes too long; 1013 past the
 //	                                   Engine's budget
-//	Offer, to a peer that does not     what is under way, 1013         1013
+//	Offer, to a peer that does not     the write in progress, 1013     1013
 //	read
 //	a write that takes too long        the end of the transport        1006
 //	the sweep, over a silent peer      the end of the transport        1006
 //	the peer, without a close frame                                    1006
 //	Drop                               the end of the transport        the code given
 type Conn struct {
-	out outbox // guards itself; first, for its line of the cache
+	out outbox // guards itself; first, for its cache line
 
 	// Static once open.
 	engine     *Engine
@@ -86,7 +87,7 @@ type Conn struct {
 	readable   func(fd uintptr) bool // tryRead
 	registered bool                  // with the lot
 
-	leaves bool // owned by the sweep: it need not be watched
+	leaves bool // owned by the sweep: the connection need not be watched any more
 
 	phase atomic.Int32
 	seen  atomic.Int64 // the tick when the reader began to wait for bytes, or awake
@@ -97,7 +98,7 @@ type Conn struct {
 	place     int32 // in its bucket of the wheel
 	isWatched bool
 
-	gone bool // the connection is of no use any more; guarded by mu
+	gone bool // the connection is useless by now; guarded by mu
 
 	mu     sync.Mutex // guards gone and the rest; taken after the outbox's, never before
 	end    *wire.CloseError
@@ -113,24 +114,24 @@ const (
 	phaseDone                // reading has ended
 )
 
-// awake, as Conn.seen, says that the reader is not waiting for its peer, whose silence then counts for
-// nothing.
+// awake, as Conn.seen, says that the reader is not waiting for its peer, whose silence then does not
+// count.
 const awake = int64(1) << 62
 
-// Handler is the one given to Open.
+// Handler returns the Handler given to Open.
 func (c *Conn) Handler() Handler { return c.handler }
 
 // IsParked reports whether the connection waits without a goroutine.
 func (c *Conn) IsParked() bool { return c.phase.Load() == phaseParked }
 
-// NetConn is the connection below.
+// NetConn returns the underlying connection.
 func (c *Conn) NetConn() net.Conn { return c.out.Conn }
 
 // IsCompressed reports whether permessage-deflate was agreed on.
 func (c *Conn) IsCompressed() bool { return c.out.codec != nil }
 
-// Context is cancelled when the connection is of no use any more: it has ended, or the peer has gone, which
-// is noticed within two seconds also while a callback runs.
+// Context returns a context that is cancelled when the connection is useless: it has ended, or the peer has
+// gone, which is noticed within two seconds even while a callback runs.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +144,7 @@ func (c *Conn) Context() context.Context {
 	return c.ctx
 }
 
-// IsGone reports whether the connection is of no use any more, as Context tells.
+// IsGone reports whether the connection is useless, as Context does.
 func (c *Conn) IsGone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +161,7 @@ func (c *Conn) setGone() {
 	}
 }
 
-// setEnd keeps the first reason that anyone gives.
+// setEnd keeps the first reason given.
 func (c *Conn) setEnd(why *wire.CloseError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -250,7 +250,7 @@ func TestTheFlusherIsFair(t *testing.T) {
 	e.flusher.workers = 0
 }
 
-// What is offered while replies gather is written soon all the same.
+// Offered messages are written soon, even while replies gather.
 func TestOffersDoNotWaitForTheCork(t *testing.T) {
 	e := testEngine(t)
 	here, there := tcp(t)
@@ -297,7 +297,7 @@ func TestLongWritesAreChunked(t *testing.T) {
 }
 
 // A peer that is given up gets CloseTimeout for all that is left, not for each chunk.
-func TestWhoIsGivenUpHasCloseTimeout(t *testing.T) {
+func TestADroppedPeerHasCloseTimeout(t *testing.T) {
 	e := testEngine(t)
 	e.tick = time.Second
 	here, there := tcp(t)
@@ -363,7 +363,7 @@ func TestWaitForRoom(t *testing.T) {
 	eventually(t, func() bool { return r.conn.Buffered() == 0 })
 }
 
-// What follows one another in a log is written without copies, and read as it was sent.
+// Consecutive frames in a log are written without copying, and arrive as they were sent.
 func TestLogs(t *testing.T) {
 	var l Log
 	long := strings.Repeat("x", logFrame+1)
@@ -428,7 +428,7 @@ func TestSilenceWhileParked(t *testing.T) {
 	}
 }
 
-// What is queued while a long message is written from where it is goes out after it.
+// Messages queued while a long message is written without a copy go out after it.
 func TestQueueingBehindADirectWrite(t *testing.T) {
 	e := testEngine(t)
 	here, there := tcp(t)
@@ -466,7 +466,7 @@ func TestOffersDuringALargeSend(t *testing.T) {
 	eventually(t, func() bool { return r.conn.Buffered() == 0 })
 }
 
-// What is given up is given back to the budget; and past it, a close frame goes out all the same.
+// Discarded bytes are returned to the budget; and past the budget a close frame is still sent.
 func TestTheBudget(t *testing.T) {
 	e := testEngine(t)
 	const limit = 1 << 30

@@ -7,10 +7,10 @@ import (
 
 // Counters count the messages of many connections, such as those of one route. The zero value is ready for use.
 //
-// A connection does not touch them for each message: it adds what one read had, and what one write takes.
+// A connection does not touch them for each message: it adds the messages of each read and of each write.
 type Counters struct{ parts [16]counts }
 
-// counts is a part of Counters, in a line of the cache of its own: connections on different processors seldom meet.
+// counts is a part of Counters, in a cache line of its own: connections on different processors seldom share one.
 type counts struct {
 	received, receivedBytes, sent, sentBytes atomic.Uint64
 	_                                        [32]byte
@@ -18,8 +18,8 @@ type counts struct {
 
 // Traffic is what Counters counted. Bytes are those of the messages themselves: without headers, and inflated.
 type Traffic struct {
-	Received, ReceivedBytes uint64 // of messages that were given to the Handler
-	Sent, SentBytes         uint64 // of messages that were queued or written
+	Received, ReceivedBytes uint64 // messages passed to the Handler
+	Sent, SentBytes         uint64 // messages queued or written
 }
 
 // Traffic returns the sum over all connections.
@@ -43,7 +43,7 @@ func (c *Conn) counts() *counts {
 	return &n.parts[int(c.slot)%len(n.parts)]
 }
 
-// countReceived counts a message of so many bytes. While there is more in the same read, it is left to the chunk.
+// countReceived counts a message. While there is more in the same read, only the chunk counts it.
 func (c *Conn) countReceived(bytes int, more bool) {
 	ch := c.in.chunk
 	if ch == nil {
@@ -81,7 +81,7 @@ func (o *outbox) countLocked(messages, bytes int) {
 	o.sentBytes += uint32(bytes)
 }
 
-// reportLocked adds what was queued since the last time.
+// reportLocked adds what was queued since its last call.
 func (o *outbox) reportLocked() {
 	if o.sent == 0 {
 		return

@@ -15,26 +15,26 @@ import (
 // broadcasts, the set that idle connections are parked in, and a budget of memory. Its goroutines run while
 // it has connections. Its methods may be called from any goroutine.
 type Engine struct {
-	// Buffers bounds the bytes that all connections together hold, and those of one address: of messages that have
-	// arrived in part, and of frames that wait to be sent. Set it before the first Open; nil is no bound.
+	// Buffers bounds the bytes of incomplete messages, and of frames that wait to be sent, that all connections
+	// together hold, and those of one address. Set it before the first Open; nil means no bound.
 	Buffers *share.Budget
 
 	tick    time.Duration
 	clock   atomic.Int64 // ticks since the start
 	running sync.WaitGroup
 	flusher flusher
-	slow    atomic.Uint64 // closed, because their peers did not read
-	silent  atomic.Uint64 // dropped, because nothing came from their peers
+	slow    atomic.Uint64 // connections closed because their peers did not read
+	silent  atomic.Uint64 // connections dropped because their peers sent nothing
 
 	stepping sync.Mutex // held by a step of the sweep; taken before mu
 
 	mu      sync.Mutex // guards the rest
 	slots   []*Conn    // every connection, at Conn.slot; nil where free
 	free    []int32    // free slots
-	opened  int32      // connections so far, as generation of the next
+	opened  int32      // connections so far: the generation of the next
 	count   int
 	wheel   [wheelSize][]*Conn // every connection, by the tick of its next ping; see sweep.go
-	watched []*Conn            // those that the sweep looks at on each tick
+	watched []*Conn            // those that the sweep checks on each tick
 	stop    chan struct{}      // ends the sweep
 	lot     *lot               // where connections park; nil while none has
 	noLot   bool               // the system has none for us
@@ -47,10 +47,10 @@ func NewEngine(interval time.Duration) *Engine {
 	return e
 }
 
-// ticks is how many ticks d is, at least one.
+// ticks returns how many ticks d is, at least one.
 func (e *Engine) ticks(d time.Duration) int64 { return max(int64(d/e.tick), 1) }
 
-// Hold makes Wait wait until Release is called. It is called where a connection is about to be opened.
+// Hold makes Wait wait until Release is called. It is called when a connection is about to be opened.
 func (e *Engine) Hold() { e.running.Add(1) }
 
 // Release undoes Hold.
@@ -59,15 +59,15 @@ func (e *Engine) Release() { e.running.Done() }
 // Wait waits for the end of every connection and of the Engine's goroutines.
 func (e *Engine) Wait() { e.running.Wait() }
 
-// Slow is how many connections were closed because their peers did not read: with 1013, or after WriteTimeout
-// without a close frame.
+// Slow returns how many connections were closed because their peers did not read: with 1013, or after
+// WriteTimeout without a close frame.
 func (e *Engine) Slow() uint64 { return e.slow.Load() }
 
-// Silent is how many connections were dropped because nothing came from their peers, not even pongs.
+// Silent returns how many connections were dropped because their peers sent nothing, not even pongs.
 func (e *Engine) Silent() uint64 { return e.silent.Load() }
 
-// Open makes c a connection over t, whose first bytes may have been read before, into early. c has to be
-// zero. Nothing is read, and no callback runs, before Serve; frames can be sent at once.
+// Open makes c, which must be zero, a connection over nc, whose first bytes may already have been read into
+// early. Nothing is read, and no callback runs, before Serve; frames can be sent immediately.
 func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflate *wire.Deflate, cfg *Config, h Handler) {
 	c.engine, c.config, c.handler = e, cfg, h
 	c.out.side = side
@@ -88,7 +88,7 @@ func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflat
 
 // Serve starts the goroutine that runs start, and then reads.
 func (c *Conn) Serve(start func() *wire.CloseError) {
-	go c.live(start) // counted by Open
+	go c.live(start) // counted in running by Open
 }
 
 func (e *Engine) add(c *Conn) {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// flusher writes what was queued by those who do not wait, in goroutines that last as long as there is
-// something to write. Each turn of a connection is one write, so that a busy one does not keep the others
-// waiting. While all are busy, frames gather, and leave together; that is why there are no more of them than
-// half of the processors.
+// flusher writes what was queued without waiting, in goroutines that last as long as there is something to
+// write. Each turn of a connection is one write, so that a busy one does not keep the others waiting. While
+// all goroutines are busy, frames gather and leave together; that is why there are at most half as many of
+// them as processors.
 type flusher struct {
 	spawn func(func())
 	most  int
@@ -29,12 +29,12 @@ func (f *flusher) add(o *outbox) {
 }
 
 const (
-	// crowd is how many connections make a worker pause before it serves them. With so many, the next broadcast
-	// comes before the last connection is served, and one write for both costs less than two.
+	// crowd is how many connections make a worker pause before it serves them. With this many, the next
+	// broadcast comes before the last connection is served, and one write for both costs less than two.
 	crowd = 128
-	// crowdTurns is how many it serves before, so that few do not wait.
+	// crowdTurns is how many it serves before it pauses, so that a few do not wait.
 	crowdTurns = 32
-	// crowdPause is the pause for each that waits, and longestPause the most it may be.
+	// crowdPause is the pause for each waiting connection, and longestPause bounds the sum.
 	crowdPause   = time.Microsecond
 	longestPause = time.Millisecond
 )
@@ -54,7 +54,7 @@ func (f *flusher) work() {
 	}
 }
 
-// next takes the next one off the list, and says how many are left. A worker that gets none ends.
+// next takes the next one off the list, and returns how many are left. A worker that gets none ends.
 func (f *flusher) next() (o *outbox, waiting int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

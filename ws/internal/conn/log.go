@@ -2,8 +2,8 @@ package conn
 
 import "sync"
 
-// Log places what is broadcast one behind the other in memory. A connection for which several broadcasts wait
-// then has one slice of bytes to write, and none was copied for it. The zero value is ready for use.
+// Log places broadcasts contiguously in memory. A connection for which several broadcasts wait then has one
+// slice of bytes to write, and nothing is copied for it. The zero value is ready for use.
 type Log struct {
 	mu     sync.Mutex
 	chunks [16][]byte // by window bits; 0 is for frames without compression
@@ -11,7 +11,7 @@ type Log struct {
 
 const (
 	logChunk = 64 << 10 // bytes
-	logFrame = 4 << 10  // longer ones are left where they are
+	logFrame = 4 << 10  // longer frames stay where they are
 )
 
 // Place returns p with its frames in the log, for one broadcast.
@@ -38,7 +38,7 @@ func (l *Log) place(bits int, frames []byte) []byte {
 	return chunk[start:] // its capacity reaches to the chunk's end: see follows
 }
 
-// follows reports whether b lies right behind a, in the same chunk.
+// follows reports whether b comes right after a, in the same chunk.
 func follows(a, b []byte) bool {
 	return cap(a) > len(a) && len(b) > 0 && &a[:len(a)+1][len(a)] == &b[0]
 }

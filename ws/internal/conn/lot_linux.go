@@ -7,8 +7,8 @@ import (
 
 // lot is where connections park: an epoll set. Each connection in it reports once, when it is readable or
 // its peer has gone, and then not until it is added again; if there is something to read at that moment, it
-// reports at once, so nothing is missed. A report names the connection by its slot and generation, never by its
-// descriptor, which may have been given to another meanwhile.
+// reports immediately, so nothing is missed. A report names the connection by its slot and generation, never by
+// its descriptor, which another connection may have by then.
 //
 // The set's own descriptor waits in Go's poller, as any file does, so no thread is blocked.
 type lot struct {
@@ -18,7 +18,7 @@ type lot struct {
 	fd     int
 }
 
-// newLot makes a lot, with a goroutine that ends when it is closed. It returns nil if the system has no more.
+// newLot makes a lot, with a goroutine that ends when the lot is closed. It returns nil if the system refuses.
 func newLot(e *Engine) *lot {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
@@ -34,7 +34,7 @@ func newLot(e *Engine) *lot {
 	return l
 }
 
-// add makes the lot report c once. c is the lot's as soon as the call to the system has begun.
+// add makes the lot report c once. c belongs to the lot as soon as the system call has begun.
 func (l *lot) add(c *Conn) error {
 	op := syscall.EPOLL_CTL_ADD
 	if c.registered {

@@ -2,7 +2,7 @@
 
 package conn
 
-// lot is there on Linux only; elsewhere connections rest.
+// lot exists on Linux only; elsewhere connections rest.
 type lot struct{}
 
 func newLot(*Engine) *lot    { return nil }

@@ -9,17 +9,17 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// Send sends a message, or a ping. It returns when that is written or queued; while SendBuffer bytes wait, it
-// waits for writes to end, of which each has WriteTimeout. The error is ErrClosed once a close has begun, or says
+// Send sends a message or a ping. It returns when that is written or queued; while SendBuffer bytes wait, it
+// waits for writes to end, each of which has WriteTimeout. The error is ErrClosed once a close has begun, or says
 // why the write failed.
 func (c *Conn) Send(op wire.Opcode, payload []byte) error {
 	return c.SendContext(forever, op, payload)
 }
 
-// forever is the context of those who wait as long as it takes.
+// forever is the context of senders that wait as long as it takes.
 var forever context.Context
 
-// SendContext is Send that waits no longer than ctx lives, and for no write of its own.
+// SendContext is like Send, but waits only until ctx ends, and does not wait for its own write.
 func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) error {
 	first := byte(op) | wire.Fin
 	x, size := c.out.codec, len(payload)
@@ -27,7 +27,7 @@ func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) 
 		size = notCounted
 	}
 	if x == nil || x.keepsSent(c.out.side) || op.IsControl() || len(payload) < deflateFrom {
-		return c.out.send(ctx, first, payload, size) // where context is kept, the outbox compresses, in its order
+		return c.out.send(ctx, first, payload, size) // with context takeover, the outbox compresses, in its order
 	}
 	b := c.takeBuffer()
 	defer b.give()
@@ -37,7 +37,7 @@ func (c *Conn) SendContext(ctx context.Context, op wire.Opcode, payload []byte) 
 	return c.out.send(ctx, first, payload, size)
 }
 
-// sendsAsIs reports whether a payload goes over the wire unchanged, once Send has compressed it.
+// sendsAsIs reports whether a payload that Send has compressed goes over the wire unchanged.
 func (c *Conn) sendsAsIs() bool {
 	return c.out.side == wire.Server && (c.out.codec == nil || !c.out.codec.keepsSent(c.out.side))
 }
@@ -77,10 +77,10 @@ func Prepare(messages []Message) *Prepared {
 	return p
 }
 
-// Messages are those that were encoded; they are shared, and not to be changed.
+// Messages returns the messages that were encoded; they are shared, and must not be changed.
 func (p *Prepared) Messages() []Message { return p.messages }
 
-// Len is how many bytes the frames have without compression.
+// Len returns the size of the frames without compression, in bytes.
 func (p *Prepared) Len() int { return len(p.plain) }
 
 // frames returns the frames as c's peer understands them.
@@ -100,7 +100,7 @@ func (p *Prepared) frames(c *Conn) []byte {
 	return p.plain
 }
 
-// compressed returns the frames with their messages compressed, where that makes them smaller. It does so once
+// compressed returns the frames with their messages compressed, if that makes them smaller. It compresses once
 // for all peers with windows of the same size.
 func (p *Prepared) compressed(bits int) []byte {
 	p.mu.Lock()
@@ -135,40 +135,40 @@ func (p *Prepared) deflate(bits int) (frames []byte) {
 	return frames
 }
 
-// SendPrepared is Send with what is encoded already.
+// SendPrepared is like Send, for encoded messages.
 func (c *Conn) SendPrepared(p *Prepared) error {
 	return c.out.sendShared(forever, p)
 }
 
-// TrySend sends without waiting. The error is ErrFull while SendBuffer bytes wait, or as Send's.
+// TrySend sends without waiting. The error is ErrFull while SendBuffer bytes wait, or is like Send's.
 func (c *Conn) TrySend(p *Prepared) error { return c.out.trySend(p) }
 
 // Offer sends without waiting. It closes a connection
-// with 1013 if SendBuffer bytes wait and the peer does not read, or so many more that it reads far too slowly;
-// what waited is given up. On one that is closing it does nothing.
+// with 1013 if SendBuffer bytes wait and the peer does not read, or if so many more wait that the peer reads far
+// too slowly; what waited is discarded. On a closing connection it does nothing.
 func (c *Conn) Offer(p *Prepared) {
 	if why := c.out.offer(p); why != nil && c.out.seal(why, true) && why == errSlow {
 		c.engine.slow.Add(1)
 	}
 }
 
-// WaitForRoom waits until fewer than most bytes wait to be sent, if the peer reads, and returns at once for one
-// that does not. The error is the context's.
+// WaitForRoom waits until fewer than most bytes wait to be sent, if the peer reads; otherwise it returns
+// immediately. The error is the context's.
 func (c *Conn) WaitForRoom(ctx context.Context, most int) error { return c.out.waitForRoom(ctx, most) }
 
-// WaitToSend waits, as Send does, until fewer than SendBuffer bytes wait, and no longer than ctx lives.
+// WaitToSend waits, as Send does, until fewer than SendBuffer bytes wait, or ctx ends.
 func (c *Conn) WaitToSend(ctx context.Context) error { return c.out.waitToSend(ctx) }
 
-// Buffered is how many bytes wait to be sent.
+// Buffered returns how many bytes wait to be sent.
 func (c *Conn) Buffered() int { return c.out.waiting() }
 
 // IsOpen reports whether messages can be sent: no close has begun.
 func (c *Conn) IsOpen() bool { return c.out.isOpen() }
 
-// Flush writes replies that wait for those to the other messages of the same read.
+// Flush writes replies that wait for replies to other messages of the same read.
 func (c *Conn) Flush() { c.out.flush() }
 
-// maskingKey is a new key for a client's frame: it has to be unpredictable (RFC 6455 section 5.3).
+// maskingKey returns a new key for a client's frame: it must be unpredictable (RFC 6455 section 5.3).
 func maskingKey() (key [4]byte) {
 	rand.Read(key[:])
 	return key

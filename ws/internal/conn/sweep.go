@@ -8,12 +8,12 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// wheelSize is the number of buckets of the wheel. A connection lies in the bucket of its next ping's tick,
-// so a tick looks at a small part of them only.
+// wheelSize is the number of buckets of the wheel. A connection is in the bucket of its next ping's tick, so a
+// tick visits only a small part of them.
 const wheelSize = 256
 
 // sweep is one goroutine for all connections, while there are any. On each tick it pings those whose turn it
-// is, and looks at those that are watched: the ones that are awake, and those that owe a sign of life.
+// is, and checks those that are watched: connections that are awake, and those that owe a sign of life.
 func (e *Engine) sweep(stop <-chan struct{}) {
 	ticker := time.NewTicker(e.tick)
 	defer ticker.Stop()
@@ -42,7 +42,7 @@ func (e *Engine) Step() {
 	e.unwatch()
 }
 
-// turn returns the connections to be pinged now, and all that are watched, which the first are, too.
+// turn returns the connections to be pinged now, and all that are watched, including those.
 func (e *Engine) turn(now int64) (due, watched []*Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -62,7 +62,7 @@ func (e *Engine) turn(now int64) (due, watched []*Conn) {
 	return due, slices.Clone(e.watched)
 }
 
-// watch looks at a connection at tick now, and reports whether to look again at the next.
+// watch checks a connection at tick now, and reports whether to check it again at the next.
 func (c *Conn) watch(now int64) bool {
 	e := c.engine
 	every, seen := e.ticks(c.config.PingInterval), c.seen.Load()
@@ -82,7 +82,7 @@ func (c *Conn) watch(now int64) bool {
 		c.Drop(&wire.CloseError{Code: wire.Abnormal, Reason: fmt.Sprintf("no sign of life for %v", 2*c.config.PingInterval)})
 		return false
 	case phase == phaseParked:
-		// A ping that is not answered is older than an interval, or its answer would have been seen since.
+		// An unanswered ping is older than an interval; otherwise its answer would have been seen.
 		return waiting > every || c.begun.Load() > 0
 	case waiting >= parkAfter && c.out.under != nil && c.phase.CompareAndSwap(phaseAwake, phaseAsked):
 		c.out.SetReadDeadline(longAgo) // ends the wait, and the reader parks
@@ -92,22 +92,22 @@ func (c *Conn) watch(now int64) bool {
 
 var errMessageSlow = &wire.CloseError{Code: wire.PolicyViolation, Reason: "the message took too long to arrive"}
 
-// Silence is how long nothing has come from the peer, to the Engine's tick, and rather less than more. It is 0
-// while a callback runs, which keeps the connection from being read.
+// Silence returns how long nothing has come from the peer, to the Engine's tick, rounded down. It is 0 while a
+// callback runs, since nothing is read then.
 func (c *Conn) Silence() time.Duration {
-	ticks := c.engine.clock.Load() - c.seen.Load() - 1 // the first may have been all but over
+	ticks := c.engine.clock.Load() - c.seen.Load() - 1 // the first tick may have been almost over
 	return time.Duration(max(ticks, 0)) * c.engine.tick
 }
 
-// lookForPeer looks, each second, whether the peer of a connection that is in a callback has gone.
+// lookForPeer checks once a second whether the peer of a connection in a callback has gone.
 func (c *Conn) lookForPeer(now int64) {
 	if second := c.engine.ticks(time.Second); (now+int64(c.slot))%second == 0 && c.out.isGone() {
 		c.setGone()
 	}
 }
 
-// firstPing is the tick of a new connection's first ping: in the second half of an interval from now, so
-// that the pings of connections which came together are spread.
+// firstPing returns the tick of a new connection's first ping: in the second half of an interval from now, so
+// that the pings of connections that came together are spread.
 func (e *Engine) firstPing(c *Conn) int64 {
 	every := e.ticks(c.config.PingInterval)
 	return e.clock.Load() + every/2 + 1 + int64(c.slot)%(every-every/2)
@@ -127,7 +127,7 @@ func (e *Engine) unscheduleLocked(c *Conn) {
 	e.wheel[c.nextPing%wheelSize] = bucket[:len(bucket)-1]
 }
 
-// watchLocked makes the sweep look at c on each tick.
+// watchLocked makes the sweep check c on each tick.
 func (e *Engine) watchLocked(c *Conn) {
 	if !c.isWatched {
 		c.isWatched = true
@@ -135,7 +135,7 @@ func (e *Engine) watchLocked(c *Conn) {
 	}
 }
 
-// unwatch ends that for those that leave, unless they woke up meanwhile.
+// unwatch undoes watchLocked for connections that leave, unless they woke up in the meantime.
 func (e *Engine) unwatch() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -165,7 +165,7 @@ func (e *Engine) Conns() []*Conn {
 	return all
 }
 
-// Len is how many connections are open.
+// Len returns how many connections are open.
 func (e *Engine) Len() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"echows/ws/internal/wire"
 )
 
-// This file is how an outbox is written: one batch at a time, by whoever comes first.
+// This file writes the outbox: one batch at a time, by whichever goroutine comes first.
 
-// turn writes a batch without waiting: for a peer that makes it wait it finds another goroutine.
+// turn writes a batch without waiting: if the peer would make it wait, it starts another goroutine.
 func (o *outbox) turn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -23,7 +23,7 @@ func (o *outbox) turn() {
 	}
 }
 
-// flush writes what is queued, unless another goroutine is writing: that one goes on with it.
+// flush writes what is queued, unless another goroutine is writing, which then continues with it.
 func (o *outbox) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -32,7 +32,7 @@ func (o *outbox) flush() {
 	}
 }
 
-// hurry gives the peer WriteTimeout for all that still waits; nothing more is read of it.
+// hurry gives the peer WriteTimeout for everything that still waits; nothing more is read from it.
 func (o *outbox) hurry() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,7 +41,7 @@ func (o *outbox) hurry() {
 	}
 }
 
-// settle returns when everything is written, or cannot be any more, and nobody is writing.
+// settle returns when everything is written, or can no longer be, and nobody is writing.
 func (o *outbox) settle() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,7 +54,7 @@ func (o *outbox) settle() {
 	}
 }
 
-// release ends the corking, and writes what has gathered.
+// release ends corking, and writes what has gathered.
 func (o *outbox) release() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -67,8 +67,8 @@ func (o *outbox) release() {
 	}
 }
 
-// writeLocked writes what is queued now; mu is free meanwhile. Without wait, a peer that makes it wait gets a
-// goroutine of its own, until it has read on or its time is over.
+// writeLocked writes what is queued now; mu is free during the write. Without wait, a peer that makes it wait gets
+// a goroutine of its own, until it reads again or times out.
 func (o *outbox) writeLocked(wait bool) {
 	buf, frames := o.takeLocked()
 	o.mu.Unlock()
@@ -78,7 +78,7 @@ func (o *outbox) writeLocked(wait bool) {
 			o.mu.Lock()
 			o.blocked = true
 			rest := frames[n:]
-			if buf == nil && len(rest) <= logChunk { // others have it: see appendSharedLocked
+			if buf == nil && len(rest) <= logChunk { // shared with others: see appendSharedLocked
 				buf = o.conn.takeBuffer()
 				if buf.grow(len(rest), maxInt) == nil {
 					buf.p = append(buf.p, rest...)
@@ -100,7 +100,7 @@ func (o *outbox) writeLocked(wait bool) {
 	}
 }
 
-// finishWrite takes over a write that would block, and all that is queued meanwhile.
+// finishWrite takes over a write that would block, and everything queued in the meantime.
 func (o *outbox) finishWrite(buf *buffer, rest []byte) {
 	err := o.waitWrite(rest)
 	o.mu.Lock()
@@ -154,8 +154,8 @@ func (o *outbox) beginLocked(n int) {
 	o.reportLocked()
 }
 
-// waitWrite writes all of p, waiting for the peer to make room for each chunk; mu is free. It comes after
-// tryWrite, since the deadline it sets costs as much as a small write.
+// waitWrite writes all of p, waiting for the peer to make room for each chunk; mu is free. tryWrite comes first,
+// since setting a deadline costs as much as a small write.
 func (o *outbox) waitWrite(p []byte) error {
 	for len(p) > 0 {
 		if err := o.extend(len(p)); err != nil {
@@ -180,7 +180,7 @@ func (o *outbox) extend(left int) error {
 	if d.IsZero() {
 		d = time.Now().Add(o.conn.config.WriteTimeout)
 	}
-	return o.SetWriteDeadline(d) // under mu, so that seal's comes after
+	return o.SetWriteDeadline(d) // under mu, so that seal's deadline comes after this one
 }
 
 func (o *outbox) wroteLocked(buf *buffer, err error) {
@@ -215,7 +215,7 @@ func (o *outbox) failLocked(err error) {
 	o.wakeLocked()
 }
 
-// discardLocked gives up what waits.
+// discardLocked discards what waits.
 func (o *outbox) discardLocked() {
 	if o.queue != nil {
 		o.queue.give()

@@ -10,7 +10,7 @@ import (
 // CloseCode says why a connection ends (RFC 6455 section 7.4.1 and IANA's registry of close codes).
 type CloseCode uint16
 
-// The codes that this package and conn use by themselves; package ws lists all.
+// The codes that this package and conn use; package ws lists all.
 const (
 	Normal          CloseCode = 1000
 	ProtocolError   CloseCode = 1002
@@ -23,8 +23,8 @@ const (
 	TryAgainLater   CloseCode = 1013
 )
 
-// MayBeSent reports whether c may stand in a close frame (section 7.4): 1005, 1006 and 1015 are only
-// ever reported, 1004 and 1016–2999 mean nothing yet, and below 1000 and above 4999 nothing ever will.
+// MayBeSent reports whether a close frame may carry c (section 7.4): 1005, 1006 and 1015 are only ever
+// reported, 1004 and 1016–2999 are reserved, and codes below 1000 and above 4999 do not exist.
 func (c CloseCode) MayBeSent() bool {
 	switch {
 	case c >= 1000 && c <= 1003, c >= 1007 && c <= 1014, c >= 3000 && c <= 4999:
@@ -46,8 +46,8 @@ func (e *CloseError) Error() string {
 	return fmt.Sprintf("ws: close %d: %s", e.Code, e.Reason)
 }
 
-// AppendClose appends a close frame's payload (section 5.5.1): the code, then the reason, cut where it is
-// longer than 123 bytes. NoStatus gives the empty payload.
+// AppendClose appends a close frame's payload (section 5.5.1): the code, then the reason, truncated to 123
+// bytes. NoStatus gives the empty payload.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == NoStatus {
 		return dst

@@ -9,8 +9,8 @@ import (
 
 // Deflate is what two peers agreed on for permessage-deflate (RFC 7692 section 7.1).
 type Deflate struct {
-	// ServerNoContext and ClientNoContext say that the server, or the client, compresses each message by
-	// itself, so that neither has to remember earlier ones.
+	// ServerNoContext and ClientNoContext say that the server, or the client, compresses each message
+	// independently, so that neither side has to remember earlier ones.
 	ServerNoContext, ClientNoContext bool
 	// ServerBits and ClientBits are the base-2 logarithm of the window that each compresses with: 8–15.
 	ServerBits, ClientBits int
@@ -20,7 +20,7 @@ type Deflate struct {
 type DeflatePolicy struct {
 	// Context lets both sides refer to earlier messages, if the peer agrees.
 	Context bool
-	// Bits is the most that the peer's window may be, where the peer can be asked: 8–15.
+	// Bits bounds the peer's window, if the peer can be asked: 8–15.
 	Bits int
 }
 
@@ -35,9 +35,8 @@ const (
 // errExtensions is for a header that does not follow the grammar of RFC 6455 section 9.1.
 var errExtensions = errors.New("Sec-WebSocket-Extensions is malformed")
 
-// Accept judges a client's offers in the order they came (RFC 7692 section 5.1), and returns the first
-// that can be accepted, and the header's value to answer with: "" where there is none. The error says that the
-// header is malformed.
+// Accept checks a client's offers in order (RFC 7692 section 5.1), and returns the first that can be accepted,
+// and the header's value to answer with, or "" if there is none. The error says that the header is malformed.
 func (p DeflatePolicy) Accept(header []string) (d Deflate, answer string, err error) {
 	offers, err := parseExtensions(header)
 	if err != nil {
@@ -51,7 +50,7 @@ func (p DeflatePolicy) Accept(header []string) (d Deflate, answer string, err er
 	return Deflate{}, "", nil
 }
 
-// accept judges one offer (section 7.1). A server may ask for less memory than the client offered.
+// accept checks one offer (section 7.1). A server may ask for less memory than the client offered.
 func (p DeflatePolicy) accept(offer offered) (d Deflate, answer string, ok bool) {
 	given, err := offer.deflate()
 	if err != nil {
@@ -83,7 +82,7 @@ func (p DeflatePolicy) accept(offer offered) (d Deflate, answer string, ok bool)
 	return d, strings.Join(parts, "; "), true
 }
 
-// bits is how large a peer's window may be. It matters only where the window outlives a message.
+// bits returns how large a peer's window may be. It matters only if the window outlives a message.
 func (p DeflatePolicy) bits() int {
 	if !p.Context || p.Bits == 0 {
 		return 15
@@ -91,7 +90,7 @@ func (p DeflatePolicy) bits() int {
 	return p.Bits
 }
 
-// Offer is the header's value that a client sends.
+// Offer returns the header's value that a client sends.
 func (p DeflatePolicy) Offer() string {
 	if !p.Context {
 		return extension + "; " + serverNoContext + "; " + clientNoContext
@@ -103,7 +102,7 @@ func (p DeflatePolicy) Offer() string {
 	return offer
 }
 
-// Agree reads a server's answer to Offer; ok is false where it did not accept. An answer that the offer does
+// Agree reads a server's answer to Offer; ok is false if the server did not accept. An answer that the offer does
 // not allow is an error, and fails the connection (RFC 7692 section 5.1).
 func (p DeflatePolicy) Agree(header []string) (d Deflate, ok bool, err error) {
 	answers, err := parseExtensions(header)
@@ -116,7 +115,7 @@ func (p DeflatePolicy) Agree(header []string) (d Deflate, ok bool, err error) {
 	if d, err = answers[0].deflate(); err != nil {
 		return d, false, fmt.Errorf("the server's extension: %w", err)
 	}
-	switch { // beside Offer
+	switch { // compared with Offer
 	case answers[0].lacks(clientBits): // "MUST include a value" (7.1.2.2): only an offer may leave it out
 		return d, false, errors.New("the server's extension: client_max_window_bits has a wrong value")
 	case answers[0].has(clientBits) && !p.Context:
@@ -150,7 +149,7 @@ func (o offered) has(name string) bool {
 	return false
 }
 
-// lacks reports whether the parameter is there without a value.
+// lacks reports whether the parameter is there but has no value.
 func (o offered) lacks(name string) bool {
 	for _, p := range o.params {
 		if p.name == name && !p.hasValue {
@@ -160,8 +159,8 @@ func (o offered) lacks(name string) bool {
 	return false
 }
 
-// deflate reads the parameters of permessage-deflate (section 7.1). What it does not know, what comes twice,
-// and what has a wrong value is an error: such an offer is declined, and such an answer fails the connection.
+// deflate reads the parameters of permessage-deflate (section 7.1). A parameter that is unknown, comes twice or has a
+// wrong value is an error: such an offer is declined, and such an answer fails the connection.
 func (o offered) deflate() (Deflate, error) {
 	d := Deflate{ServerBits: 15, ClientBits: 15}
 	if o.name != extension {
@@ -249,7 +248,7 @@ func parseParam(s string) (p param, rest string, ok bool) {
 	return p, rest, ok
 }
 
-// quoted takes a quoted string, whose first quotation mark is gone, off the front of s. "When using the
+// quoted takes a quoted string, without its first quotation mark, off the front of s. "When using the
 // quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token' ABNF."
 func quoted(s string) (value, rest string, ok bool) {
 	for i := 0; i < len(s); i++ {

@@ -18,7 +18,7 @@ var (
 // within is takeover with a window for the peer.
 func within(bits int) wire.DeflatePolicy { return wire.DeflatePolicy{Context: true, Bits: bits} }
 
-// What was agreed on where nothing but the context is spoken of.
+// Agreements where only context takeover is negotiated.
 var (
 	noContext  = wire.Deflate{ServerNoContext: true, ClientNoContext: true, ServerBits: 15, ClientBits: 15}
 	allContext = wire.Deflate{ServerBits: 15, ClientBits: 15}

@@ -65,11 +65,11 @@ const rsv1 = RSV1 >> 4
 // MaxHeader is the longest header, in bytes: 2, 8 of length, 4 of key.
 const MaxHeader = 14
 
-// MaxControl is the most that a control frame may carry, in bytes (section 5.5).
+// MaxControl is the longest payload of a control frame, in bytes (section 5.5).
 const MaxControl = 125
 
-// ParseHeader reads the header that b begins with, and returns its length in bytes, or 0 if b ends before
-// the header does.
+// ParseHeader reads the header at the beginning of b, and returns its length in bytes, or 0 if the header is
+// incomplete.
 func ParseHeader(b []byte) (h Header, n int) {
 	if len(b) < 2 {
 		return h, 0
@@ -109,14 +109,13 @@ func ParseHeader(b []byte) (h Header, n int) {
 	return h, n
 }
 
-// AppendHeader appends the header of a frame without a mask, which is a server's (section 5.1). first is the
-// header's first byte: the opcode with Fin, and with RSV1 for a compressed message. The length has the
-// shortest form.
+// AppendHeader appends the header of an unmasked frame, which a server sends (section 5.1). first is the header's
+// first byte: the opcode with Fin, and with RSV1 for a compressed message. The length has the shortest form.
 func AppendHeader(dst []byte, first byte, length int) []byte {
 	return appendHeader(dst, first, 0, length)
 }
 
-// AppendMaskedHeader is AppendHeader for a client, whose payload is masked with key.
+// AppendMaskedHeader is like AppendHeader, for a client, whose payload is masked with key.
 func AppendMaskedHeader(dst []byte, first byte, length int, key [4]byte) []byte {
 	return append(appendHeader(dst, first, 0x80, length), key[:]...)
 }

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// Mask masks p in place, or undoes that (RFC 6455 section 5.3), eight bytes at a time, and
-// returns the key turned to where the payload's next byte goes on.
+// Mask masks or unmasks p in place (RFC 6455 section 5.3), eight bytes at a time, and returns the key
+// rotated for the payload's next byte.
 func Mask(key [4]byte, p []byte) [4]byte {
 	k := binary.LittleEndian.Uint32(key[:])
 	kk := uint64(k)<<32 | uint64(k)

@@ -8,7 +8,7 @@ const (
 	Client
 )
 
-// One value for each rule that a peer can break. They are the close frames that the peer gets.
+// One value for each rule that a peer can break: the close frame that the peer receives.
 var (
 	errReservedBits   = &CloseError{ProtocolError, "a reserved bit is set"}
 	errOpcode         = &CloseError{ProtocolError, "reserved opcode"}
@@ -27,9 +27,9 @@ var (
 	ErrDeflate        = &CloseError{InvalidPayload, "compressed data is damaged"}
 )
 
-// Check judges a frame that side received by its header alone, before a byte of payload is read. deflate is
-// whether permessage-deflate was agreed on. joined is what the message in progress holds so far, in bytes, or
-// -1 when there is none; limit is the most that a message may hold.
+// Check checks a frame that side received by its header alone, before a byte of payload is read. deflate says
+// whether permessage-deflate was agreed on. joined is the size of the message in progress so far, in bytes, or
+// -1 if there is none; limit is the size limit of a message.
 func (h Header) Check(side Side, deflate bool, joined, limit int) *CloseError {
 	switch {
 	// "MUST be 0 unless an extension is negotiated" (RFC 6455 section 5.2). permessage-deflate uses RSV1, on

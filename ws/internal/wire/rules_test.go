@@ -159,7 +159,7 @@ func TestCheckMask(t *testing.T) {
 	}
 }
 
-// Of the 256 first bytes, these and no others can come.
+// Of the 256 first bytes, only these are allowed.
 func TestCheckFirstBytes(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -121,8 +121,8 @@ func TestUTF8OfEachTwoBytes(t *testing.T) {
 	}
 }
 
-// What is known to be good is not looked at again.
-func TestUTF8TrustsWhatIsDone(t *testing.T) {
+// Bytes that are known to be valid are not checked again.
+func TestUTF8TrustsCheckedBytes(t *testing.T) {
 	if good, ok := wire.ValidUTF8([]byte("\xff\xffa\xe2\x82"), 2); good != 3 || !ok {
 		t.Errorf("got %d, %v", good, ok)
 	}
