@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// AskURL is Ask's URL of a server with these settings on this machine.
+// AskURL returns Ask's URL on a server with these settings on this machine.
 func (set *Settings) AskURL() string {
 	scheme, addr := "http", set.MetricsAddr
 	if addr == "" {
@@ -15,7 +15,7 @@ func (set *Settings) AskURL() string {
 			scheme = "https"
 		}
 	}
-	host, port, _ := net.SplitHostPort(addr) // which check has done
+	host, port, _ := net.SplitHostPort(addr) // cannot fail: check has done it
 	ip, err := netip.ParseAddr(host)
 	switch {
 	case host == "" || err == nil && ip.IsUnspecified() && ip.Is4():

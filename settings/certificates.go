@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// Certificates is how TLS is served, or nil for plain HTTP. The error says which setting names a certificate that cannot
-// be used.
+// Certificates returns how TLS is served, or nil for plain HTTP. The error says which setting names an unusable
+// certificate.
 func (set *Settings) Certificates() (*tls.Config, error) {
 	switch {
 	case set.TLS.Domain != "":

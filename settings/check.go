@@ -11,7 +11,7 @@ import (
 	"echows/chat"
 )
 
-// check says what is wrong with settings that are each well-formed.
+// check returns what is wrong with settings that are each well-formed, or nil.
 func (set *Settings) check() error {
 	switch {
 	case (set.TLS.Cert == "") != (set.TLS.Key == ""):
@@ -21,15 +21,15 @@ func (set *Settings) check() error {
 	case set.Ping < leastPing:
 		return fmt.Errorf("-ping %v is too short; %v is the least", set.Ping, leastPing)
 	case set.Recovery > mostRecovery:
-		return errors.New("-recovery has to be 0, for none, to 1h")
+		return errors.New("-recovery must be between 0, for none, and 1h")
 	case set.Log != "text" && set.Log != "json":
-		return errors.New("-log has to be text or json")
+		return errors.New("-log must be text or json")
 	case set.Data == "":
-		return errors.New("-data has to name a folder")
+		return errors.New("-data must name a folder")
 	case set.Secret != "" && len(set.Secret) < leastSecret:
-		return fmt.Errorf("-secret is too short; %d bytes are the least", leastSecret)
+		return fmt.Errorf("-secret is too short; %d bytes is the least", leastSecret)
 	case set.KeepMessages < 1 || set.KeepMessages > chat.MaxKeep:
-		return fmt.Errorf("-keep-messages has to be 1 to %d", chat.MaxKeep)
+		return fmt.Errorf("-keep-messages must be 1 to %d", chat.MaxKeep)
 	case set.KeepTime < leastKeepTime:
 		return fmt.Errorf("-keep-time %v is too short; %v is the least", set.KeepTime, leastKeepTime)
 	case set.KeepBytes < leastKeepBytes:
@@ -49,7 +49,7 @@ func (set *Settings) check() error {
 	return set.NATS.check()
 }
 
-// checkAddr says what is wrong with an address to listen on. Whether it can be listened on shows when that is tried.
+// checkAddr returns what is wrong with the form of an address to listen on, or nil.
 func checkAddr(flag, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
@@ -61,15 +61,15 @@ func checkAddr(flag, addr string) error {
 	return nil
 }
 
-// checkLimits says what is wrong with what clients may do.
+// checkLimits returns what is wrong with the limits on clients, or nil.
 func (set *Settings) checkLimits() error {
 	switch {
 	case set.MaxMessage > largestMessage:
 		return fmt.Errorf("-max-message %v is too much; 1024MiB is the most", (*size)(&set.MaxMessage))
 	case !isRate(set.PostRate) || !isRate(set.AddressRate):
-		return errors.New("-post-rate and -address-rate have to be more than 0 and at most a million")
+		return errors.New("-post-rate and -address-rate must be more than 0 and at most a million")
 	case set.Sockets < 0 || set.AddressSockets < 0:
-		return errors.New("-sockets and -address-sockets have to be 0, for no limit, or more")
+		return errors.New("-sockets and -address-sockets must be 0, for no limit, or more")
 	}
 	for _, one := range []struct {
 		flag string
@@ -80,16 +80,16 @@ func (set *Settings) checkLimits() error {
 		{"-address-events", set.AddressEvents},
 	} {
 		if one.rate != 0 && !isRate(one.rate) {
-			return fmt.Errorf("%s has to be 0, for no limit, or up to a million", one.flag)
+			return fmt.Errorf("%s must be 0, for no limit, or at most a million", one.flag)
 		}
 	}
 	return nil
 }
 
-// isRate reports whether f can be a limit; what is no number is none.
+// isRate reports whether f can be a limit; NaN cannot.
 func isRate(f float64) bool { return f > 0 && f <= mostRate }
 
-// check says what is wrong with what belongs to a NATS cluster.
+// check returns what is wrong with the settings for a NATS cluster, or nil.
 func (n *NATS) check() error {
 	switch {
 	case n.URL == "" && *n != NATS{}:
@@ -97,7 +97,7 @@ func (n *NATS) check() error {
 	case (n.Cert == "") != (n.Key == ""):
 		return errors.New("-nats-cert and -nats-key go together")
 	case n.Replicas != 0 && n.Replicas != 1 && n.Replicas != 3 && n.Replicas != 5:
-		return errors.New("-replicas has to be 1, 3 or 5; or 0, for 3 in a cluster")
+		return errors.New("-replicas must be 1, 3 or 5; or 0, for 3 in a cluster")
 	}
 	for _, file := range []struct{ flag, name, has, kind string }{
 		{"-nats-creds", n.Creds, "-----BEGIN USER NKEY SEED-----", "credentials of NATS"},

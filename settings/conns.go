@@ -2,10 +2,10 @@ package settings
 
 import "math"
 
-// HTTPLimits are how many HTTP connections there may be that are no WebSockets, or not yet: in all, and of one address. The
-// others of the files that the process may have open are for WebSockets and for the disk. An address may have as many as
-// it may have sockets, since each is an HTTP connection first and a client that polls stays one; unless that is more than
-// by default, which says that one address has many clients, no more than a quarter of all.
+// HTTPLimits returns how many HTTP connections there may be that are not (yet) WebSockets: in total, and from one address.
+// The rest of the files that the process may open are for WebSockets and for the disk. An address may have as many as it
+// may have sockets, since each is an HTTP connection first and a polling client stays one; but no more than a quarter of
+// all, unless the limit of sockets is above its default, which means that one address has many clients.
 func (set *Settings) HTTPLimits() (all, ofAddress int) { return set.httpLimits(mostFiles()) }
 
 func (set *Settings) httpLimits(files uint64) (all, ofAddress int) {

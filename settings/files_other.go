@@ -2,5 +2,5 @@
 
 package settings
 
-// mostFiles is how many files and connections this process may have open, or 0 where that is not known.
+// mostFiles returns how many files and connections this process may have open, or 0 if that is not known.
 func mostFiles() uint64 { return 0 }

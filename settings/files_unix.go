@@ -4,7 +4,7 @@ package settings
 
 import "syscall"
 
-// mostFiles is how many files and connections this process may have open, or 0 where that is not known.
+// mostFiles returns how many files and connections this process may have open, or 0 if that is not known.
 func mostFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

@@ -5,41 +5,41 @@ import (
 	"time"
 )
 
-// The limits that nobody can set from outside and that no package below decides. docs/limits.md has all limits of the
-// program, these among them; a test compares its table with the code.
+// The limits that no setting changes and that no package below decides. docs/limits.md lists all limits of the program,
+// including these; a test compares its table with the code.
 const (
-	// MaxBuffered is how many bytes all WebSockets together may hold of messages that have arrived in part, and of
-	// what waits to be sent; or eight times -max-message, where that is more. Garbage comes on top.
+	// MaxBuffered is how many bytes all WebSockets together may hold of incomplete messages, and of what waits to be
+	// sent; or eight times -max-message, if that is more. Garbage comes on top.
 	MaxBuffered = 96 << 20
-	// MaxPayload is the longest Socket.IO message in bytes, which clients of Socket.IO expect to be able to send.
+	// MaxPayload is the longest Socket.IO message in bytes; Socket.IO's clients expect to be able to send this much.
 	MaxPayload = 1_000_000
-	// JournalBytes is what the events of Socket.IO take in each NATS server's memory, for clients that come back.
+	// JournalBytes is what Socket.IO's events may take in each NATS server's memory, for clients that come back.
 	JournalBytes = 64 << 20
 
-	// HTTPConns is how many HTTP connections there may be that are no WebSockets, or not yet; and no more than a third of the
-	// files that the process may have open. AddressHTTPConns is how many of them one address may have at least, however
-	// few sockets it may have. HTTPLimits has both.
+	// HTTPConns is how many HTTP connections there may be that are not (yet) WebSockets, but no more than a third of the files
+	// that the process may open. AddressHTTPConns is how many of them one address may have at least, however few sockets it
+	// may have. HTTPLimits applies both.
 	HTTPConns        = 10_000
 	AddressHTTPConns = 1000
 	// InnerHTTPConns is how many HTTP connections there may be to -metrics-addr.
 	InnerHTTPConns = 100
 
-	// HeaderBytes is the most that a request's header may have: a socket keeps it.
+	// HeaderBytes is the longest header of a request: a socket keeps it.
 	HeaderBytes = 16 << 10
 	// HeaderTime is how long a request's header may take to arrive.
 	HeaderTime = 10 * time.Second
 	// BodyTime is how long a request's body may take to arrive.
 	BodyTime = 30 * time.Second
-	// AnswerTime is how long a client may take for an answer, from its first byte. One to a poll of Socket.IO goes on
-	// as long as its client reads it.
+	// AnswerTime is how long a client may take to read an answer, from its first byte. The answer to a poll of Socket.IO
+	// continues as long as its client reads.
 	AnswerTime = time.Minute
 	// IdleTime is how long an HTTP connection without a request stays open.
 	IdleTime = 2 * time.Minute
 
-	// Streams is how many requests one HTTP/2 connection may have under way (SETTINGS_MAX_CONCURRENT_STREAMS); RFC 9113,
+	// Streams is how many requests one HTTP/2 connection may have in progress (SETTINGS_MAX_CONCURRENT_STREAMS); RFC 9113,
 	// section 6.5.2, recommends no fewer than 100.
 	Streams = 100
-	// StreamFrame is the longest frame of HTTP/2 that is taken, in bytes (SETTINGS_MAX_FRAME_SIZE): the least there is.
+	// StreamFrame is the longest HTTP/2 frame that is accepted, in bytes (SETTINGS_MAX_FRAME_SIZE): the smallest allowed.
 	StreamFrame = 16 << 10
 	// StreamBuffer is how many bytes of one request's body may arrive over HTTP/2 before they are read
 	// (SETTINGS_INITIAL_WINDOW_SIZE), and StreamsBuffer how many of all requests of a connection.
@@ -48,13 +48,13 @@ const (
 	// StreamPing is how long an HTTP/2 connection may be silent before it is pinged, and then before it is ended.
 	StreamPing = 30 * time.Second
 
-	// StartTime is how long a start without a cluster may take: a stream of many messages takes a while to be read.
+	// StartTime is how long a start without a cluster may take: reading a stream of many messages takes a while.
 	StartTime = time.Minute
-	// ShutdownTime is how long the end waits for sockets and requests.
+	// ShutdownTime is how long the shutdown waits for sockets and requests.
 	ShutdownTime = 2500 * time.Millisecond
 )
 
-// Defaults are the settings where nothing else is said.
+// Defaults returns the default settings.
 func Defaults() Settings {
 	return Settings{
 		Addr:           ":3000",
@@ -81,7 +81,7 @@ func Defaults() Settings {
 const (
 	largestMessage = 1 << 30 // bytes
 	leastPing      = time.Second / 10
-	mostRecovery   = time.Hour // all that a client may miss and come back to is kept in memory
+	mostRecovery   = time.Hour // everything that a client may come back to is kept in memory
 	leastSecret    = 16        // bytes
 	leastKeepTime  = time.Second
 	leastKeepBytes = 1 << 20

@@ -8,7 +8,7 @@ import (
 	"echows/ws"
 )
 
-// networks is a list with commas of networks, or single addresses.
+// networks is a comma-separated list of networks or single addresses.
 type networks []netip.Prefix
 
 func (n *networks) String() string {
@@ -37,7 +37,7 @@ func (n *networks) Set(text string) error {
 	return nil
 }
 
-// hosts is a list with commas.
+// hosts is a comma-separated list.
 type hosts []string
 
 func (h *hosts) String() string { return strings.Join(*h, ",") }
@@ -48,7 +48,7 @@ func (h *hosts) Set(text string) error {
 	return err
 }
 
-// origins is a list with commas.
+// origins is a comma-separated list.
 type origins []string
 
 func (o *origins) String() string { return strings.Join(*o, ",") }
@@ -59,7 +59,7 @@ func (o *origins) Set(text string) error {
 	return err
 }
 
-// list splits text at commas, and has each part checked.
+// list splits text at commas, and checks each part.
 func list(text string, check func(string) error) (all []string, err error) {
 	for one := range strings.SplitSeq(text, ",") {
 		if one = strings.TrimSpace(one); one == "" {

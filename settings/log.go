@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Logger is how the server logs, to w: in the form and from the level that is set, and paced, so that no client can fill
-// the disk. Call flush at the end: it tells what was left out since this was told last.
+// Logger returns the server's logger, which writes to w in the format and from the level that are set, at a limited rate,
+// so that no client can fill the disk. Call flush at the end: it logs how much was left out since the last such line.
 func (set *Settings) Logger(w io.Writer) (logger *slog.Logger, flush func()) {
 	h, flush := newPace(w, func(w io.Writer) slog.Handler {
 		options := &slog.HandlerOptions{Level: set.LogLevel, ReplaceAttr: shorten}
@@ -27,10 +27,10 @@ const (
 	longestValue = 1 << 10
 	longestStack = 8 << 10
 
-	stackKey = "stack" // of a stack, whoever logs it
+	stackKey = "stack" // of a stack, in every package's log lines
 )
 
-// shorten cuts what clients could make long, such as a path.
+// shorten truncates values that clients could make long, such as a path.
 func shorten(_ []string, a slog.Attr) slog.Attr {
 	longest := longestValue
 	if a.Key == stackKey {
@@ -49,7 +49,7 @@ func shorten(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// HTTPLog is what an http.Server logs to: slog.Default(), under texts that do not vary.
+// HTTPLog returns what an http.Server logs to: slog.Default(), with messages that do not vary.
 func HTTPLog() *log.Logger { return log.New(httpLog{}, "", 0) }
 
 type httpLog struct{}
@@ -57,7 +57,7 @@ type httpLog struct{}
 func (httpLog) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	if strings.HasPrefix(text, "http: TLS handshake error") {
-		slog.Debug("a TLS handshake failed", "error", text) // the client's own doing: scanners, and those that left
+		slog.Debug("a TLS handshake failed", "error", text) // the client's doing: scanners, and clients that left
 	} else {
 		slog.Warn("HTTP", "error", text)
 	}

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Read reads the settings: a flag wins over its environment variable, which wins over the default. An error is one line
-// that says what to write instead, and is flag.ErrHelp where args ask for help, which out then has.
+// Read reads the settings: a flag overrides its environment variable, which overrides the default. An error is one line
+// that says what to write instead. If args ask for help, Read writes it to out, and the error is flag.ErrHelp.
 func Read(args []string, getenv func(string) string, out io.Writer) (Settings, error) {
 	set := Defaults()
 	flags := set.flags()
@@ -36,8 +36,8 @@ func Read(args []string, getenv func(string) string, out io.Writer) (Settings, e
 	return set, nameVariables(set.check(), fromEnvironment)
 }
 
-// nameVariables adds to an error, which names flags, where those were set from: flags are environment variables' names, by
-// flag.
+// nameVariables adds to an error that names flags which environment variables they were set from; flags has the
+// variables' names, by flag.
 func nameVariables(err error, flags map[string]string) error {
 	if err == nil {
 		return nil
@@ -55,8 +55,8 @@ func nameVariables(err error, flags map[string]string) error {
 	return fmt.Errorf("%w (set by %s in the environment)", err, strings.Join(from, ", "))
 }
 
-// readEnvironment sets the flags that were not given from their environment variables, in the order of their names, and
-// returns which variable set which flag.
+// readEnvironment sets the flags that were not given from their environment variables, in the order of the flags' names,
+// and returns which variable set which flag.
 func (f *flagSet) readEnvironment(getenv func(string) string) (variables map[string]string, failed error) {
 	given, variables := map[string]bool{}, map[string]string{}
 	f.Visit(func(one *flag.Flag) { given[one.Name] = true })
@@ -85,7 +85,7 @@ func (f *flagSet) setFrom(one *flag.Flag, variable, value string) error {
 	return explain(one, f.Set(one.Name, value))
 }
 
-// explain says what a value has to be where the package flag says only that it cannot read it.
+// explain says what a value must be if package flag only says that it cannot parse it.
 func explain(one *flag.Flag, err error) error {
 	getter, ok := one.Value.(flag.Getter)
 	if err == nil || !ok {

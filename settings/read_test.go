@@ -32,7 +32,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	}
 }
 
-// What nothing is said of is as Defaults has it, and Defaults is well-formed.
+// Settings that are not given are as in Defaults, and Defaults is well-formed.
 func TestDefaults(t *testing.T) {
 	got, err := Read(nil, none, io.Discard)
 	if err != nil || !reflect.DeepEqual(got, Defaults()) {

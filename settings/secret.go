@@ -10,14 +10,14 @@ import (
 	"path/filepath"
 )
 
-// SigningSecret is what signs sessions: the one that was set, or the data folder's, which is made at the first start, for
-// the server's user alone.
+// SigningSecret returns the secret that signs sessions: the one that was set, or the data folder's, which is made at the
+// first start and which only the server's user can read.
 func (set *Settings) SigningSecret() ([]byte, error) {
 	if set.Secret != "" {
 		return []byte(set.Secret), nil
 	}
 	if set.NATS.URL != "" {
-		slog.Warn("without -secret this node's sessions are good on this node only")
+		slog.Warn("without -secret this node's sessions are valid on this node only")
 	}
 	if err := os.MkdirAll(set.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("secret: %w", err)
@@ -35,7 +35,7 @@ func (set *Settings) SigningSecret() ([]byte, error) {
 	}
 	made, err := os.ReadFile(name)
 	if err == nil && len(made) < leastSecret {
-		err = fmt.Errorf("%s is too short; remove it, and a new one is made", name)
+		err = fmt.Errorf("%s is too short; remove it to have a new one made", name)
 	}
 	return made, err
 }

@@ -1,6 +1,6 @@
-// Package settings is what the server can be told from outside: flags, and for each an environment variable of the same
-// meaning. It also has the limits that the program decides itself, in limits.go, and makes of settings what the
-// program starts with: the log, the secret, the certificates.
+// Package settings reads the server's settings: flags, and for each an environment variable with the same meaning. It also
+// has the limits that the program decides itself, in limits.go, and turns settings into what the program starts with: the
+// log, the secret, the certificates.
 package settings
 
 import (
@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// Settings is what can be set from outside, as Read returns it: each value is well-formed. The zero value is not
-// useful; Defaults returns the settings of a server that was told nothing.
+// Settings holds the settings, as Read returns them: each value is well-formed. The zero value is not useful; use
+// Defaults.
 type Settings struct {
 	Addr        string         // to listen on, as net.Listen takes it
 	MetricsAddr string         // to listen on for /metrics; "" to answer it on Addr
 	Origins     []string       // foreign origins whose pages may connect
-	Hosts       []string       // the server's own hosts; none for whatever a request names
-	Proxies     []netip.Prefix // networks of proxies that are believed
+	Hosts       []string       // the server's own hosts; if empty, whatever a request names
+	Proxies     []netip.Prefix // networks of trusted proxies
 	TLS         TLS
-	Data        string // the folder for what lasts
+	Data        string // the data folder
 	NATS        NATS
 
 	Database string        // the URL of a PostgreSQL database, or ""
-	Secret   string        // what signs sessions, or "" for that of the data folder
+	Secret   string        // what signs sessions, or "" for the data folder's
 	Sync     time.Duration // between two syncs to disk; 0 for a sync before each acknowledgement
 
 	MaxMessage int64 // bytes
@@ -33,7 +33,7 @@ type Settings struct {
 	KeepTime     time.Duration
 	KeepBytes    int64
 
-	// Rates are a second; 0 is no limit where a comment says so.
+	// Rates are per second; 0 means no limit if a comment says so.
 	PostRate      float64
 	AddressRate   float64
 	AddressPosts  float64 // 0 for no limit
@@ -49,19 +49,19 @@ type Settings struct {
 	Log      string // text or json
 	LogLevel slog.Level
 
-	// Ask is the path of the URL that is to be asked, of a server with the same settings, instead of serving: /healthz or
-	// /readyz, or "" to serve.
+	// Ask is the path to request from a server with the same settings, instead of serving: /healthz or /readyz, or "" to
+	// serve.
 	Ask string
 
-	// AnswerTime is how long a client may take for an answer, from its first byte. It is AnswerTime, the
-	// constant, for whoever reads settings; tests shorten it.
+	// AnswerTime is how long a client may take to read an answer, from its first byte. It is the constant of that name,
+	// which tests shorten.
 	AnswerTime time.Duration
 }
 
 // TLS says where the certificate comes from. The zero value means none: the server speaks plain HTTP.
 type TLS struct {
 	Cert, Key string // files
-	Domain    string // to get a certificate for
+	Domain    string // for which to get a certificate
 }
 
 // NATS says where the NATS cluster is, how this server and the cluster authenticate to each other, and how many servers keep a

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// size is a number of bytes that reads as 1048576, 1024KiB or 1MiB.
+// size is a number of bytes, written as 1048576, 1024KiB or 1MiB.
 type size int64
 
 var units = []struct {
@@ -41,7 +41,7 @@ func (s *size) Set(text string) error {
 	return errors.New("want bytes, such as 65536, 64KiB or 1MiB")
 }
 
-// span is a time that reads as Go's do, and with days: 90s, 1h30m, 30d, 1d12h. A day has 24 hours.
+// span is a duration, written as in Go or with days: 90s, 1h30m, 30d, 1d12h. A day has 24 hours.
 type span time.Duration
 
 const (
@@ -51,7 +51,7 @@ const (
 
 var errSpan = errors.New("want a time, such as 90s, 12h or 30d")
 
-// String leaves out what is zero, as nobody writes it: 720h, not 720h0m0s.
+// String leaves out zeros, as people do: 720h, not 720h0m0s.
 func (s *span) String() string {
 	text := time.Duration(*s).String()
 	if short, ok := strings.CutSuffix(text, "m0s"); ok {
@@ -105,7 +105,7 @@ func (s *syncTime) Set(text string) error {
 	return nil
 }
 
-// level is one of log/slog, written in small letters.
+// level is a level of log/slog, written in lower case.
 type level slog.Level
 
 func (l *level) String() string { return strings.ToLower(slog.Level(*l).String()) }

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Version is one line that says which build this is: the module's version and the commit it was built
+// Version returns one line that says which build this is: the module's version and the commit it was built
 // from, whether files differed from that commit, Go's version, and the system. What the build did not
 // record is left out; a build with -buildvcs=false has neither version nor commit.
 func Version() string {
@@ -17,7 +17,7 @@ func Version() string {
 	return describe(info)
 }
 
-// ModuleVersion is the module's version alone, such as v1.2.3, or "" where the build did not record it.
+// ModuleVersion returns the module's version alone, such as v1.2.3, or "" if the build did not record it.
 func ModuleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
