@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Value is a metric's value, or how many observations a histogram has, as Prometheus would get it from the collector.
-// Labels are names and values in turn, and have to be in the metric; others may be, too. A metric that is not there
-// fails the test.
+// Value returns a metric's value, or how many observations a histogram has, as Prometheus would get it from the
+// collector. Labels are alternating names and values that the metric must have; it may have others, too. A missing
+// metric fails the test.
 func Value(t testing.TB, c prometheus.Collector, name string, labels ...string) float64 {
 	t.Helper()
 	value, ok := find(t, c, name, labels)
@@ -28,7 +28,7 @@ func Has(t testing.TB, c prometheus.Collector, name string, labels ...string) bo
 
 func find(t testing.TB, c prometheus.Collector, name string, labels []string) (value float64, ok bool) {
 	t.Helper()
-	r := prometheus.NewPedanticRegistry() // which checks that what is collected was described
+	r := prometheus.NewPedanticRegistry() // checks that everything collected was described
 	if err := r.Register(c); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// owner is whom PostgreSQL runs as where we are root, whom it refuses; nil is us.
+// owner is the user that PostgreSQL runs as if we are root, which it refuses; nil means us.
 type owner struct{ credential syscall.Credential }
 
 // ownerOf finds the owner, and gives a folder to it.
@@ -33,7 +33,7 @@ func ownerOf(dir string) (*owner, error) {
 	return &owner{syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, os.Chown(dir, int(uid), int(gid))
 }
 
-// run has a command run as the owner.
+// run makes a command run as the owner.
 func (o *owner) run(cmd *exec.Cmd) {
 	if o != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &o.credential}

@@ -10,20 +10,20 @@ import (
 	"testing"
 )
 
-// Server is a PostgreSQL server of a test's own. It takes everyone from this machine, as the user echows.
+// Server is a PostgreSQL server of a test's own. It accepts everyone on this machine, as the user echows.
 type Server struct {
 	t     testing.TB
 	bin   string // the folder of PostgreSQL's programs
 	dir   string
 	addr  string
-	owner *owner // who runs it, where that is not us
+	owner *owner // who runs it, if not us
 }
 
-// Start starts a server until the test ends, or skips the test where PostgreSQL is not installed. Where the environment's
-// ECHOWS_POSTGRES is "required", as in CI, that fails.
+// Start starts a server until the test ends, or skips the test if PostgreSQL is not installed. If the environment's
+// ECHOWS_POSTGRES is "required", as in CI, it fails the test instead.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian has them on nobody's path
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // on Debian they are in nobody's PATH
 	if path, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, path)
 	}
@@ -44,7 +44,7 @@ func Start(t testing.TB) *Server {
 	}
 	s.run("initdb", "--username=echows", "--auth=trust", "--no-sync", "-D", s.data())
 	s.Restart()
-	t.Cleanup(func() { s.command("pg_ctl", "stop", "-D", s.data(), "-m", "immediate").Run() }) // fails where it was stopped
+	t.Cleanup(func() { s.command("pg_ctl", "stop", "-D", s.data(), "-m", "immediate").Run() }) // fails if it was stopped
 	return s
 }
 
@@ -61,10 +61,10 @@ func freeAddr(t testing.TB) string {
 // Addr is the server's address, with its port.
 func (s *Server) Addr() string { return s.addr }
 
-// URL is a database's, such as that which every server has: postgres.
+// URL returns the URL of a database, such as postgres, which every server has.
 func (s *Server) URL(database string) string { return URL(s.addr, database) }
 
-// URL is that of a database at an address, which may be a proxy's.
+// URL returns the URL of a database at an address, which may be a proxy's.
 func URL(addr, database string) string {
 	return fmt.Sprintf("postgres://echows@%s/%s?sslmode=disable", addr, database)
 }

@@ -1,4 +1,4 @@
-// Package proxytest is a TCP proxy for tests, which can fail as a network does.
+// Package proxytest is a TCP proxy for tests, which can fail like a network.
 package proxytest
 
 import (
@@ -20,7 +20,7 @@ type Proxy struct {
 	frozen bool // nothing passes
 }
 
-// Start starts a proxy before the server at an address, until the test ends.
+// Start starts a proxy in front of the server at an address, until the test ends.
 func Start(t testing.TB, to string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,7 +39,7 @@ func Start(t testing.TB, to string) *Proxy {
 	return p
 }
 
-// Addr is the proxy's own address.
+// Addr returns the proxy's own address.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 func (p *Proxy) accept() {
@@ -64,7 +64,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// copy passes on what comes from one side, and its end.
+// copy forwards what comes from one side, and its end.
 func (p *Proxy) copy(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
@@ -73,7 +73,7 @@ func (p *Proxy) copy(to, from net.Conn) {
 		n, err := from.Read(part)
 		p.mu.Lock()
 		for p.frozen {
-			p.cond.Wait() // the end does not pass either
+			p.cond.Wait() // the end is not forwarded either
 		}
 		p.mu.Unlock()
 		if _, failed := to.Write(part[:n]); err != nil || failed != nil {
@@ -93,14 +93,14 @@ func (p *Proxy) Cut() {
 	p.conns = nil
 }
 
-// Freeze lets nothing pass, until Mend: what is sent waits, and nobody is told.
+// Freeze lets nothing pass, until Mend: what is sent waits, and no end notices.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen = true
 }
 
-// Mend takes new connections, and lets everything pass.
+// Mend accepts connections again, and lets everything pass.
 func (p *Proxy) Mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

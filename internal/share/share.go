@@ -1,4 +1,4 @@
-// Package share bounds what clients make the server hold in memory: all clients together, and each address.
+// Package share bounds the memory that clients make the server hold, in total and for each address.
 package share
 
 import "sync"
@@ -16,7 +16,7 @@ type Budget struct {
 	refused [Address + 1]uint64
 }
 
-// Refusal says what there was no room in.
+// Refusal says where there was no room.
 type Refusal int
 
 const (
@@ -28,14 +28,14 @@ const (
 // New returns a Budget of most bytes, of which one address may take a quarter.
 func New(most int64) *Budget { return &Budget{most: most, of: map[string]int64{}} }
 
-// Part is how many bytes of a budget one address may take.
+// Part returns how many bytes of a budget one address may take.
 func Part(most int64) int64 { return most / ofAddress }
 
 // Take counts n bytes for an address if there is room for them, and reports whether there is.
 func (b *Budget) Take(address string, n int) bool { return b.Try(address, n) == None }
 
-// Try is Take that says what there is no room in. An address that has its part is told so, also where the whole budget
-// is used up.
+// Try is like Take, but says where there is no room. If an address has used up its part, Try says so even if the whole
+// budget is used up, too.
 func (b *Budget) Try(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,7 +51,7 @@ func (b *Budget) Try(address string, n int) Refusal {
 	return None
 }
 
-// Refused is how often there was no room: in the budget, and in an address's part of it.
+// Refused returns how often there was no room: in the budget, and in an address's part of it.
 func (b *Budget) Refused() (all, address uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
