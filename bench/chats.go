@@ -27,7 +27,7 @@ import (
 )
 
 // ourChat is this repository's chat, with its stream in files that are synced before each
-// acknowledgement, or now and then. Its limits are out of the way.
+// acknowledgement, or at an interval. Its limits are raised out of the way.
 func ourChat(sync time.Duration) func(net.Listener) error {
 	return func(l net.Listener) error {
 		dir, err := os.MkdirTemp("", "data-")
@@ -69,7 +69,7 @@ func serveChat(l net.Listener, cfg broker.Config) error {
 	return http.Serve(l, e)
 }
 
-// liveChat sends the same and keeps nothing: what the stream adds is the difference.
+// liveChat sends the same but stores nothing: the difference is the stream's cost.
 func liveChat(l net.Listener) error {
 	e := echo.New()
 	app := ws.New(e, ws.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -118,10 +118,10 @@ type member struct {
 	acked chan time.Time
 }
 
-// what is what is said.
+// what is the text of each post.
 var what = fmt.Sprintf(`"text":"%s"`, some(64))
 
-// meet connects the members, several at a time: a ticket is stored before it is given.
+// meet connects the members, several at a time, as each waits for a ticket.
 func meet(p *process, members int) *room {
 	r := &room{p: p, members: make([]*member, members), done: make(chan time.Time, 1)}
 	token := ask(p, "/session", "", `{"name":"bench"}`, "token")
@@ -132,7 +132,7 @@ func meet(p *process, members int) *room {
 			for i := next.Add(1) - 1; i < int64(members); i = next.Add(1) - 1 {
 				c := connect(p, "/ws/chat/bench?ticket="+ask(p, "/ticket", token, "", "ticket"), 8<<10)
 				m := &member{client: c, acked: make(chan time.Time, 1)}
-				m.await(p, `{"type":"history"`) // from now on it misses nothing
+				m.await(p, `{"type":"history"`) // after this it misses nothing
 				r.members[i] = m
 				go r.read(m)
 			}
@@ -142,7 +142,7 @@ func meet(p *process, members int) *room {
 	return r
 }
 
-// ask posts a request and returns one field of the answer; "" where the server has no such route.
+// ask posts a request and returns one field of the answer, or "" if the server has no such route.
 func ask(p *process, path, token, body, field string) string {
 	req, err := http.NewRequest(http.MethodPost, "http://"+p.addr()+path, strings.NewReader(body))
 	if err != nil {
@@ -169,7 +169,7 @@ func ask(p *process, path, token, body, field string) string {
 	return value
 }
 
-// read takes what a member is sent: the messages of all, and the acknowledgements of its own.
+// read receives what a member is sent: everybody's messages, and the acknowledgements of its own.
 func (r *room) read(m *member) {
 	for {
 		b, err := m.message()
@@ -185,7 +185,7 @@ func (r *room) read(m *member) {
 			if r.shown.Add(1)%int64(len(r.members)) == 0 {
 				select {
 				case r.done <- now:
-				default: // posts at once: nobody waits for their end
+				default: // in rush, nobody waits for this
 				}
 			}
 		case bytes.HasPrefix(b, fmt.Appendf(nil, `{"type":"ack","id":"%d",`, m.last.Load())):
@@ -209,10 +209,10 @@ func (r *room) post(m *member) time.Time {
 	return begin
 }
 
-// waits are the times from a post to what it led to.
+// waits are the times from a post to its receipt and its acknowledgement.
 type waits struct{ shown, acked spread }
 
-// spread is what half, and all but a hundredth, of some times do not exceed.
+// spread is the median and the 99th percentile of some times.
 type spread struct{ median, p99 time.Duration }
 
 func spreadOf(times []time.Duration) spread {
@@ -220,8 +220,8 @@ func spreadOf(times []time.Duration) spread {
 	return spread{times[len(times)/2], times[len(times)*99/100]}
 }
 
-// posts has one member post, and again when all have the message and it has its acknowledgement. Then
-// some post at once, each again when it has its acknowledgement.
+// posts makes one member post, and again when all have the message and it has its acknowledgement. Then
+// several members post concurrently, each again when it has its acknowledgement.
 func posts(p *process, length time.Duration, members, posters int) result {
 	r := meet(p, members)
 	var shown, acked []time.Duration

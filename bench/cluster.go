@@ -16,7 +16,7 @@ import (
 )
 
 // The chat on one, two and three nodes, each a process with its part of the members, and three NATS servers that sync
-// before they acknowledge. They are started anew for each measurement; the CPU time that counts is that of the nodes.
+// before they acknowledge. All are restarted for each measurement; only the nodes' CPU time counts.
 
 func withCluster(temp string) ([]*exec.Cmd, string) {
 	n := cluster.NewNATS(cluster.BuildNATS(temp, ".."), temp, true)
@@ -35,13 +35,13 @@ func clusterChat(l net.Listener) error {
 const (
 	nodeMembers = 100
 	nodePosters = 50
-	steady      = 200 // posts a second, of all posters together: far from what a node can take
-	longer      = 5   // as long as others takes what needs few ticks of the CPU's clock
+	steady      = 200 // posts a second, of all posters together: far below what a node can take
+	longer      = 5   // times as long as others for loads that take few ticks of CPU time
 )
 
-// nodePosts is posts, and then a steady rate of them, so that the CPU of one node and of three can be compared: at its
-// limit each would write as many messages at once as it has to. That is done twice: with the same members on more
-// nodes, where each node has what a message costs it for fewer, and with as many on each node as were on one.
+// nodePosts is posts, and then a steady rate of them, so that the CPU time of one node and of three can be compared: at its
+// limit, each would batch as many messages as it had to. The steady rate runs twice: with the same members on more nodes,
+// where each node pays a message's fixed cost for fewer members, and with as many members on each node as were on one.
 func nodePosts(p *process, length time.Duration) result {
 	r := posts(p, length, nodeMembers, nodePosters)
 	for i, members := range []int{nodeMembers, nodeMembers * len(p.nodes)} {
@@ -54,7 +54,7 @@ func nodePosts(p *process, length time.Duration) result {
 	return r
 }
 
-// steadily has members post at a steady rate until stop is called.
+// steadily makes members post at a steady rate until stop is called.
 func (r *room) steadily() (stop func()) {
 	var all sync.WaitGroup
 	var over atomic.Bool
@@ -81,7 +81,7 @@ type effort struct {
 	bytes float64 // read and written
 }
 
-// idleNode has everybody on the first two nodes of three, and looks at the third.
+// idleNode puts everybody on the first two nodes of three, and measures the third.
 func idleNode(p *process, length time.Duration) (r result) {
 	p.taken = 2
 	room := meet(p, nodeMembers)
@@ -103,8 +103,8 @@ func (n node) effort(length time.Duration) effort {
 	return effort{time.Duration(float64(n.cpu()-cpu) / s), float64(n.bytes()-bytes) / s}
 }
 
-// quietRooms has 10,000 rooms of one member each, in which nothing happens: what is left is pings, and what nodes tell
-// each other. The wait before is for what joining costs.
+// quietRooms makes 10,000 rooms with one member each, in which nothing happens: only pings remain, and what nodes tell
+// each other. It first waits until the cost of joining is over.
 func quietRooms(p *process, length time.Duration) result {
 	const rooms = 10_000
 	token := ask(p, "/session", "", `{"name":"bench"}`, "token")
@@ -132,7 +132,7 @@ func quietRooms(p *process, length time.Duration) result {
 	joining.Wait()
 	time.Sleep(settled)
 	cpu, begin := p.cpu(), time.Now()
-	time.Sleep(max(longer*length, time.Minute)) // two pings of each
+	time.Sleep(max(longer*length, time.Minute)) // two pings for each member
 	r := result{cost: float64(p.cpu()-cpu) / time.Since(begin).Seconds() / float64(len(p.nodes))}
 	over.Store(true)
 	for _, c := range clients {
@@ -142,7 +142,7 @@ func quietRooms(p *process, length time.Duration) result {
 	return r
 }
 
-// settled is when joining 10,000 rooms costs no more: after a while without an announcement.
+// settled is the time after which joining 10,000 rooms costs nothing more: a while without an announcement.
 const settled = 20 * time.Second
 
 func nodesTable(load string, by map[string][]result) {
@@ -167,7 +167,7 @@ func nodesTable(load string, by map[string][]result) {
 		}
 		return
 	}
-	fmt.Print("| server | last member has it, median | p99 | acknowledged, median | p99 | posts at once | CPU per delivery, 100 members in all | of one node's | 100 on each | of one node's |\n" +
+	fmt.Print("| server | last member has it, median | p99 | acknowledged, median | p99 | posts at once | CPU per delivery, 100 members in total | of one node's | 100 on each | of one node's |\n" +
 		"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	one := median(by["echows-chat-on-1"]).each
 	for _, name := range order {

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// offer asks for compression that starts anew with each message, so that one prepared frame does for all.
+// offer asks for compression without context takeover, so that one prepared frame serves all connections.
 const offer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 
-// accepted says whether a server's answer to the offer has each reply inflate by itself. Its client may
-// always do so.
+// accepted reports whether a server's answer to the offer makes each reply inflate independently. The client
+// may always compress that way.
 func accepted(answer string) bool {
 	return strings.HasPrefix(answer, "permessage-deflate") && strings.Contains(answer, "server_no_context_takeover")
 }
@@ -33,7 +33,7 @@ const document = `[
 {"seq":4719,"id":"m-6b02","from":"dmitri","text":"Gladly. On me.","at":"2026-03-02T17:08:03Z"}
 ]`
 
-// tail is what RFC 7692, section 7.2.1, leaves out of each message.
+// tail is what RFC 7692, section 7.2.1, removes from each message.
 const tail = "\x00\x00\xff\xff"
 
 // deflated is a client's frame with the document.
@@ -52,8 +52,8 @@ func deflated() []byte {
 	return frame(text|packed, bytes.TrimSuffix(b.Bytes(), []byte(tail)))
 }
 
-// receiveDeflated reads one compressed message, which may come in parts. Each client inflates its first;
-// of the others it takes the length as proof, to stay cheap.
+// receiveDeflated reads one compressed message, which may be fragmented. Each client inflates its first;
+// for the others it only checks the length, which is cheap.
 func (c *client) receiveDeflated() error {
 	c.whole = c.whole[:0]
 	for begin := byte(text | packed); ; begin = final {
@@ -85,9 +85,9 @@ func (c *client) receiveDeflated() error {
 
 var errInflated = errors.New("what was inflated is not the document")
 
-// inflate checks what a message says.
+// inflate checks the content of a message.
 func inflate(message []byte) error {
-	last := "\x01\x00\x00\xff\xff" // an empty block, after which the reader is content
+	last := "\x01\x00\x00\xff\xff" // an empty final block, for the reader
 	all := io.MultiReader(bytes.NewReader(message), strings.NewReader(tail+last))
 	b, err := io.ReadAll(flate.NewReader(all))
 	if err == nil && string(b) != document {

@@ -16,7 +16,7 @@ import (
 	"echows/ws"
 )
 
-// Socket.IO, over WebSockets only. Each server sends the event "echo" back to who emitted it, and emits
+// Socket.IO, over WebSockets only. Each server sends the event "echo" back to its emitter, and emits
 // "broadcast" to all; both have one argument, a string. Settings are the defaults.
 
 func oursIO(cfg socketio.Config) func(net.Listener) error {
@@ -45,8 +45,8 @@ func withZishang(l net.Listener) error {
 	return http.Serve(l, mux)
 }
 
-// enter connects clients to the namespace "/". All have their open packet before the first says CONNECT:
-// zishang sends that packet before it listens, and would lose an answer as quick as ours.
+// enter connects clients to the namespace "/". All receive their open packet before the first sends CONNECT:
+// zishang sends that packet before it listens, and would lose an immediate answer.
 func enter(p *process, connections, buffer int) []*client {
 	clients := make([]*client, connections)
 	for i := range clients {
@@ -83,7 +83,7 @@ func (c *client) packet() ([]byte, error) {
 	}
 }
 
-// event reads a packet that has to be the one expected. With recovery, the server adds an argument: a string.
+// event reads a packet, which must be the expected one. With recovery, the server adds an argument: a string.
 func (c *client) event(expected []byte, recovery bool) error {
 	b, err := c.packet()
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *client) event(expected []byte, recovery bool) error {
 	return nil
 }
 
-// eventPacket is an event with so many bytes of text.
+// eventPacket returns an event with size bytes of text.
 func eventPacket(name string, size int) []byte {
 	return fmt.Appendf(nil, `42["%s","%s"]`, name, some(size))
 }
@@ -118,7 +118,7 @@ func eventBroadcast(p *process, length time.Duration) result {
 	return stream(p, length, clients, frame(text, one), 64, func(c *client) (int, error) { return 1, c.event(one, recovery) })
 }
 
-// eventMemory is what an idle client costs. In the end each has to be there still.
+// eventMemory measures the memory of an idle client. In the end each must still be connected.
 func eventMemory(p *process) result {
 	const connections = 10_000 // files open at once, here and in the server: ulimit -n
 	one := eventPacket("echo", 64)

@@ -128,8 +128,8 @@ func connect(p *process, path string, buffer int) *client {
 
 // The first byte of a frame.
 const (
-	final   = 0x80 // of a message's last, or only one
-	packed  = 0x40 // of a compressed message's first: RSV1
+	final   = 0x80 // in a message's last or only frame: FIN
+	packed  = 0x40 // in a compressed message's first: RSV1
 	text    = final | 1
 	binary  = final | 2
 	closing = final | 8
@@ -137,7 +137,7 @@ const (
 	pong    = final | 10
 )
 
-// frame is a client's frame.
+// frame returns a client's frame.
 func frame(first byte, payload []byte) []byte {
 	b, size := []byte{first}, len(payload)
 	switch {
@@ -156,7 +156,7 @@ func frame(first byte, payload []byte) []byte {
 	return b
 }
 
-// some is a payload.
+// some returns a payload.
 func some(size int) []byte { return bytes.Repeat([]byte{'x'}, size) }
 
 // receive reads one message, or as many bytes as were sent, and returns the payload's length.
@@ -175,11 +175,11 @@ func (c *client) receive(sent int) (int, error) {
 	}
 }
 
-// message reads one message, which is valid until the next is read. None is so long that it comes in parts.
+// message reads one message, which is valid until the next is read. None is long enough to be fragmented.
 func (c *client) message() ([]byte, error) {
 	first, n, err := c.header()
 	if err == nil && first&final == 0 {
-		err = errors.New("a message in parts")
+		err = errors.New("a fragmented message")
 	}
 	if err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (c *client) payload(n int) ([]byte, error) {
 	return b, err
 }
 
-// header reads the header of a message, or of the next part of one, and answers pings before it. It
+// header reads the header of a message, or of its next fragment, and answers pings before it. It
 // returns the frame's first byte and the payload's length.
 func (c *client) header() (first byte, n int, err error) {
 	for {
@@ -271,7 +271,7 @@ func echoes(p *process, length time.Duration, connections, size, inFlight int) r
 	})
 }
 
-// exchange has each client send one some times, and again when it has received as many answers.
+// exchange makes each client send one inFlight times, and again when it has received as many answers.
 func exchange(p *process, length time.Duration, clients []*client, one []byte, inFlight int, receive func(*client) error) result {
 	batch := bytes.Repeat(one, inFlight)
 	var stop atomic.Bool
@@ -301,7 +301,7 @@ func exchange(p *process, length time.Duration, clients []*client, one []byte, i
 	return r
 }
 
-// measure warms up, and then takes CPU time and messages over the length.
+// measure warms up, and then counts CPU time and messages for length.
 func measure(p *process, length time.Duration, messages *atomic.Int64) result {
 	time.Sleep(length / 4)
 	cpu, done, begin := p.cpu(), messages.Load(), time.Now()
@@ -326,7 +326,7 @@ func broadcast(p *process, length time.Duration, window int64) result {
 	})
 }
 
-// stream lets the first client send one to all, as far ahead of what they got as the window is wide.
+// stream makes the first client send one to all, at most window messages ahead of what they received.
 // receive returns how many arrived.
 func stream(p *process, length time.Duration, clients []*client, one []byte, window int64, receive func(*client) (int, error)) result {
 	members := int64(len(clients))

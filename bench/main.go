@@ -1,14 +1,14 @@
-// Command bench measures echows beside its peers: the same client, the same machine, turn by turn.
+// Command bench measures echows beside its peers: with the same client, on the same machine, in turn.
 //
 //	go run .                     every load, three rounds, a table
 //	go run . -loads small,memory -servers echows,gws -rounds 1
 //
-// There are eight sorts of loads, and of servers: messages over WebSockets, the same compressed, the same over
-// TLS, the events of Socket.IO, the same with recovery, the same over two nodes, a chat's posts, and the same on
-// a cluster. A load runs on the servers of its sort.
+// There are eight sorts of loads and servers: messages over WebSockets, the same compressed, the same over TLS,
+// Socket.IO events, the same with recovery, the same over two nodes, a chat's posts, and the same on a cluster. A
+// load runs on the servers of its sort.
 //
-// Each server is a process of its own, or several, started anew for each measurement, so that its CPU time and its
-// memory are the system's word. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
+// Each server is one process or several, restarted for each measurement, so that the system reports its CPU time
+// and its memory. It is a benchmark, not a test: it fails on a wrong answer, never on a time.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,"+
 		"chat-100,chat-1000,nodes-100,nodes-idle,nodes-quiet", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
-	rounds := flag.Int("rounds", 3, "rounds, of which the median counts")
+	rounds := flag.Int("rounds", 3, "`number` of rounds; the median counts")
 	length := flag.Duration("time", 2*time.Second, "`time` of each measurement")
 	flag.Parse()
 
@@ -69,14 +69,14 @@ func main() {
 }
 
 // result is one measurement: server CPU per message in nanoseconds and messages a second, or resident
-// bytes per connection, or the nanoseconds in which half of a chat's posts reach the last member and how
-// many a second it takes.
+// bytes per connection, or the nanoseconds within which half of a chat's posts reach the last member, and
+// how many posts a second it takes.
 type result struct {
 	cost float64
 	rate float64
 	chat waits
-	each [2]float64 // of nodes: CPU per delivery in nanoseconds, with 100 members in all, and on each
-	idle [2]effort  // and what one costs that has nobody in the room, while that is quiet and while it is busy
+	each [2]float64 // of nodes: CPU per delivery in nanoseconds, with 100 members in total, and on each
+	idle [2]effort  // cost of a node that has nobody in the room, while the room is quiet and while it is busy
 }
 
 func (r result) String() string { return fmt.Sprintf("%.0f, %.0f/s", r.cost, r.rate) }
@@ -130,7 +130,7 @@ func table(load string, by map[string][]result) {
 	}
 }
 
-// median is that of the costs, with its rate.
+// median returns the result with the median cost.
 func median(rs []result) result {
 	if len(rs) == 0 {
 		return result{}
@@ -140,7 +140,7 @@ func median(rs []result) result {
 	return rs[len(rs)/2]
 }
 
-// serve is a server's process. It says where it listens.
+// serve is a server's process. It prints where it listens.
 func serve(name string) {
 	server := servers[name]
 	l, err := listen(server.sort == sortTLS)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// memory is what an idle connection costs. What happens meanwhile, if anything, comes before the wait.
+// memory measures the memory of an idle connection. meanwhile, if any, runs before the wait.
 func memory(p *process, meanwhile func(*process, []*client)) result {
 	const connections = 10_000 // files open at once, here and in the server: ulimit -n
 	warm := connect(p, "/echo", 512)
@@ -42,8 +42,8 @@ func (c *client) echo(p *process) {
 	}
 }
 
-// pingAll has each connection pinged once: by the server, at the times of its own choice, or by its
-// client where the server does not.
+// pingAll waits until each connection was pinged once: by the server, in its own time, or by the client
+// if the server does not ping.
 func pingAll(p *process, clients []*client) {
 	var all sync.WaitGroup
 	for _, c := range clients {

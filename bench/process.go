@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// process is a running server: one process, or nodes that share their clients, and what is between them.
+// process is a running server: one process, or nodes that share the clients, and what connects them.
 type process struct {
 	name  string
 	nodes []node
-	taken int         // how many of the nodes clients connect to, the first ones; all, if it is 0
-	among []*exec.Cmd // what carries events from node to node, if there is any
+	taken int         // how many of the first nodes clients connect to; 0 for all
+	among []*exec.Cmd // what carries events from node to node, if anything
 	temp  string
 	turn  atomic.Uint64
 }
@@ -31,11 +31,11 @@ type node struct {
 	cmd  *exec.Cmd
 }
 
-// brokerURL is the variable of the environment that tells a node where the broker is.
+// brokerURL is the environment variable that tells a node where the broker is.
 const brokerURL = "ECHOWS_BENCH_BROKER"
 
 func start(name string) *process {
-	temp, err := os.MkdirTemp("", "echows-bench-") // what a server writes goes with it
+	temp, err := os.MkdirTemp("", "echows-bench-") // removed with what a server writes
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,14 +61,14 @@ func start(name string) *process {
 		n := node{run(cmd, cmd.StdoutPipe, ""), cmd}
 		p.nodes = append(p.nodes, n)
 		if kind.sort == sortNodes {
-			n.await() // the first makes what they share
+			n.await() // the first creates what they share
 		}
 	}
 	return p
 }
 
-// run starts a program that ends with this one, and returns the first line with that text in it that it
-// writes to one of its outputs.
+// run starts a program that ends with this one, and returns the first line that contains text on one of
+// its outputs.
 func run(cmd *exec.Cmd, output func() (io.ReadCloser, error), text string) string {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := output()
@@ -85,7 +85,7 @@ func run(cmd *exec.Cmd, output func() (io.ReadCloser, error), text string) strin
 			return lines.Text()
 		}
 	}
-	log.Fatalf("%s ends, and does not say %q", cmd, text)
+	log.Fatalf("%s ended without saying %q", cmd, text)
 	return ""
 }
 
@@ -104,12 +104,12 @@ func end(cmd *exec.Cmd) {
 	cmd.Wait()
 }
 
-// addr is where the next client is to connect: to the nodes in turn.
+// addr returns where the next client connects: to the nodes in turn.
 func (p *process) addr() string {
 	return p.nodes[(p.turn.Add(1)-1)%uint64(cmp.Or(p.taken, len(p.nodes)))].addr
 }
 
-// cpu is the CPU time that the nodes have taken, in their own code and in the kernel's.
+// cpu returns the CPU time that the nodes have taken, in their own code and in the kernel.
 func (p *process) cpu() (all time.Duration) {
 	for _, n := range p.nodes {
 		all += n.cpu()
@@ -127,7 +127,7 @@ func (n node) cpu() time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond // a hundred ticks a second
 }
 
-// bytes is what a node has read and written, over its sockets too.
+// bytes returns how much a node has read and written, including its sockets.
 func (n node) bytes() (all int) {
 	for _, line := range strings.Split(n.proc("io"), "\n") {
 		if name, value, _ := strings.Cut(line, ": "); name == "rchar" || name == "wchar" {
@@ -137,7 +137,7 @@ func (n node) bytes() (all int) {
 	return all
 }
 
-// await waits for a node to answer: it listens before it does.
+// await waits for a node to answer: it listens before it can.
 func (n node) await() {
 	res, err := http.Get("http://" + n.addr)
 	if err != nil {
@@ -146,7 +146,7 @@ func (n node) await() {
 	res.Body.Close()
 }
 
-// resident is the nodes' resident memory in bytes, five seconds after the last message.
+// resident returns the nodes' resident memory in bytes, five seconds after the last message.
 func (p *process) resident() float64 {
 	time.Sleep(5 * time.Second)
 	kb := 0
@@ -157,7 +157,7 @@ func (p *process) resident() float64 {
 	return float64(kb) * 1024
 }
 
-// proc is what the system says of a process.
+// proc reads a file of the process in /proc.
 func (n node) proc(file string) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", n.cmd.Process.Pid, file))
 	if err != nil {

@@ -25,17 +25,17 @@ import (
 	"echows/ws"
 )
 
-// server is one that can be measured. Each answers /echo, and /broadcast if it says so, or what events.go
-// and chats.go ask for, the way its own documentation shows.
+// server is a server that can be measured. Each answers /echo, and /broadcast if it broadcasts, or what
+// events.go and chats.go ask for, the way its own documentation shows.
 type server struct {
 	run        func(net.Listener) error
 	command    []string // instead of run: another program, which prints its address
 	sort       string   // of loads
-	raw        bool     // plain TCP, the floor
+	raw        bool     // plain TCP, the lower bound
 	broadcasts bool
 	pings      bool // by itself, within a minute
 
-	// broker makes the server several processes, and starts what is between them. It returns the URL.
+	// broker starts what connects the processes of a server with several, and returns its URL.
 	broker func(temp string) ([]*exec.Cmd, string)
 	nodes  int // with a broker; 2 by default
 }
@@ -202,7 +202,7 @@ func newGorillaHub[M any]() *gorillaHub[M] {
 	return h
 }
 
-// serve broadcasts what a client sends, as encode makes it, until it is gone. write writes one message.
+// serve broadcasts what a client sends, encoded by encode, until the client is gone. write writes one message.
 func (h *gorillaHub[M]) serve(conn *gorilla.Conn, encode func([]byte) (M, error), write func(*gorillaClient[M], M) error) {
 	c := &gorillaClient[M]{conn, make(chan M, 256)}
 	h.register <- c
@@ -358,7 +358,7 @@ func withXNet(l net.Listener) error {
 	}})
 }
 
-// plainTCP echoes bytes, as many at once as fit into its buffer.
+// plainTCP echoes bytes, as many at a time as fit into its buffer.
 func plainTCP(buffer int) func(net.Listener) error {
 	return func(l net.Listener) error {
 		for {

@@ -13,8 +13,8 @@ import (
 	"echows/ws"
 )
 
-// The servers with their compression on, and else as they are. gorilla's hub sends what it compressed
-// once, as its documentation of PreparedMessage advises, instead of joining what waits.
+// The servers with compression on, and otherwise unchanged. gorilla's hub sends what it compressed once,
+// as its documentation of PreparedMessage advises, instead of joining waiting messages.
 func init() {
 	for name, run := range map[string]func(net.Listener) error{
 		"echows-deflate":  ours(ws.Config{Compression: ws.CompressionOn}),

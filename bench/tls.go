@@ -24,7 +24,7 @@ func listen(secure bool) (net.Listener, error) {
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate}}), nil
 }
 
-// selfSigned makes a certificate for as long as a server is measured.
+// selfSigned makes a certificate for one day.
 func selfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"echows/socketio"
 )
 
-// Socket.IO on two nodes, each a process with half of the clients. What is between them is started anew for
-// each measurement, too; the CPU time that counts is that of the two nodes.
+// Socket.IO on two nodes, each a process with half of the clients. What connects them is restarted for each
+// measurement, too; only the two nodes' CPU time counts.
 
-// withRedis starts Debian's redis-server, which keeps nothing on disk.
+// withRedis starts Debian's redis-server, without storing anything on disk.
 func withRedis(temp string) ([]*exec.Cmd, string) {
 	socket := filepath.Join(temp, "redis")
 	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", temp)

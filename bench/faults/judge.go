@@ -11,7 +11,7 @@ import (
 	"echows/bench/internal/people"
 )
 
-// result is what a run has to say.
+// result is the result of a run.
 type result struct {
 	run     run
 	skipped string // why it was not done
@@ -20,10 +20,10 @@ type result struct {
 	other []string
 
 	its, others time.Duration // the longest wait for an acknowledgement, of clients that a fault hit, and of others
-	yes         time.Duration // the longest that a node was ready and took nothing
-	no          time.Duration // the longest that a node was not ready and took posts
+	yes         time.Duration // the longest time that a node was ready and acknowledged nothing
+	no          time.Duration // the longest time that a node was not ready and acknowledged posts
 	told        map[string]int
-	homeless    int // posts that were, while there was no data folder
+	homeless    int // posts acknowledged while there was no data folder
 }
 
 func (r *result) ok() bool { return r.OK() && len(r.other) == 0 }
@@ -79,10 +79,10 @@ func (s *stage) homeless(l *load) (n int) {
 	return n
 }
 
-// copyTime is how long a message may take to the table.
+// copyTime is how long a message may take to reach the table.
 const copyTime = time.Second
 
-// place says when something was, beside the faults.
+// place describes a time relative to the faults.
 func (s *stage) place(at time.Time) string {
 	for _, f := range s.faults {
 		if at.After(f.from) && at.Before(f.to) {
@@ -97,7 +97,7 @@ func (s *stage) place(at time.Time) string {
 	return "before the faults"
 }
 
-// judgeTimes finds the longest waits, and whether nodes told of them.
+// judgeTimes finds the longest waits, and compares them with what nodes said about their readiness.
 func (r *result) judgeTimes(s *stage, l *load) {
 	attempts := make([][]people.Attempt, len(s.nodes))
 	for _, w := range l.writers {
@@ -128,22 +128,22 @@ func (r *result) judgeTimes(s *stage, l *load) {
 	}
 }
 
-// hit reports whether a fault hits a node's clients in a time, or has just done.
+// hit reports whether a fault hit a node's clients within a time.
 func (s *stage) hit(place int, from, to time.Time) bool {
 	return slices.ContainsFunc(s.faults, func(f fault) bool {
 		return slices.Contains(f.nodes, place) && from.Before(f.to) && to.After(f.from)
 	})
 }
 
-// span is a time.
+// span is a period of time.
 type span struct{ from, to time.Time }
 
 const (
-	together = 1500 * time.Millisecond // between two attempts of which a node is said to be asked all the time
+	together = 1500 * time.Millisecond // at most, between two attempts that count as continuous
 	window   = 400 * time.Millisecond  // around a sample of readiness, in which an acknowledgement contradicts it
 )
 
-// describe finds the times in which a node was asked to take posts and took none, and when it acknowledged.
+// describe finds the periods in which clients posted to a node and it acknowledged nothing, and when it acknowledged.
 func describe(attempts []people.Attempt) (gaps []span, acks []time.Time) {
 	slices.SortFunc(attempts, func(a, b people.Attempt) int { return a.From.Compare(b.From) })
 	var busy []span
@@ -172,7 +172,7 @@ func describe(attempts []people.Attempt) (gaps []span, acks []time.Time) {
 	return gaps, acks
 }
 
-// readyIn is for how long in a gap a node said that it was ready.
+// readyIn returns how long in a gap a node said that it was ready.
 func readyIn(samples []sample, gap span) (yes time.Duration) {
 	for i, one := range samples {
 		from, to := one.at, gap.to
@@ -192,7 +192,7 @@ func readyIn(samples []sample, gap span) (yes time.Duration) {
 	return yes
 }
 
-// refusing is the longest time in which a node said that it was not ready, and acknowledged all the time.
+// refusing returns the longest time in which a node said that it was not ready, but kept acknowledging.
 func refusing(samples []sample, acks []time.Time) (longest time.Duration) {
 	var begun time.Time
 	for _, one := range samples {
@@ -209,9 +209,9 @@ func refusing(samples []sample, acks []time.Time) (longest time.Duration) {
 	return longest
 }
 
-const mostReady = 5 * time.Second // that a node may say it is ready while it takes nothing
+const mostReady = 5 * time.Second // how long a node may say it is ready while it acknowledges nothing
 
-// report prints the table, and reports whether everything holds that has to.
+// report prints the table, and reports whether all is as it must be.
 func report(out io.Writer, results []*result, strict bool) bool {
 	ok := true
 	fmt.Fprintln(out, "| run | acknowledged | lost | twice | out of order | missing | different | other | longest wait, its clients | others | ready, takes nothing | not ready, takes | told |")
@@ -232,7 +232,7 @@ func report(out io.Writer, results []*result, strict bool) bool {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-// bounded is a time beside its bound, if it has one.
+// bounded formats a time with its bound, if it has one.
 func bounded(d, most time.Duration, holds *bool) string {
 	switch {
 	case most == 0:
@@ -244,7 +244,7 @@ func bounded(d, most time.Duration, holds *bool) string {
 	return fmt.Sprintf("%s (≤ %v)", seconds(d), most)
 }
 
-// tellings are the ways in which clients were told, the most frequent first.
+// tellings lists how clients were told, the most frequent first.
 func tellings(told map[string]int) string {
 	var ways []string
 	for way := range told {

@@ -15,12 +15,12 @@ const (
 	readers  = 12
 	roaming  = 8                     // of them
 	pace     = 60 * time.Millisecond // between an acknowledgement and the next post: 16 a second, of 20 allowed
-	patience = cluster.Patience      // with posts under way, when all is in order again
+	patience = cluster.Patience      // for posts in flight, when the fault is over
 )
 
 var rooms = []string{"red", "green", "blue", "grey"}
 
-// load is everybody who writes and reads, and who asks whether nodes are ready.
+// load is all writers and readers, and what asks whether nodes are ready.
 type load struct {
 	stage   *stage
 	writers []*people.Writer
@@ -65,7 +65,7 @@ func startLoad(s *stage) *load {
 	return l
 }
 
-// finish lets posts under way end, and readers have what there is.
+// finish lets posts in flight end, and readers receive everything.
 func (l *load) finish() {
 	l.enough()
 	late := time.AfterFunc(patience, l.over) // for posts that are never answered

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// killLone kills a node that keeps its messages itself, some times.
+// killLone kills a node that keeps its messages itself, several times.
 func killLone(s *stage) {
 	for range 4 {
 		s.during(s.all(), func() {
@@ -23,10 +23,10 @@ func killLone(s *stage) {
 	}
 }
 
-// diskSize is what the data folder has room for, in the run where it becomes full.
+// diskSize is the size of the data folder's disk, in the run where it fills up.
 const diskSize = "size=96m"
 
-// needsMount says why the data folder cannot be a disk of its own.
+// needsMount returns why the data folder cannot be a disk of its own, or "".
 func needsMount() string {
 	dir, err := os.MkdirTemp("", "echows-mount-")
 	if err != nil {
@@ -40,7 +40,7 @@ func needsMount() string {
 	return ""
 }
 
-// fillDisk fills the disk of the data folder, and makes room again. The node is to go on without a restart.
+// fillDisk fills the disk of the data folder, and makes room again. The node must go on without a restart.
 func fillDisk(s *stage) {
 	s.during(s.all(), func() {
 		name := filepath.Join(s.data, "filler")
@@ -58,7 +58,7 @@ func fillDisk(s *stage) {
 			log.Printf("disk: ready %v after there is room again", time.Since(begun).Round(time.Millisecond))
 			return
 		}
-		s.end(0, syscall.SIGKILL) // so that something can be said of what is kept
+		s.end(0, syscall.SIGKILL) // so that the stored messages can be read
 		s.start(0)
 		s.await(0)
 	})
@@ -96,8 +96,8 @@ func unmount(s *stage) {
 	}
 }
 
-// removeFolder removes the data folder while the node runs, and starts the node again. Nothing that is acknowledged
-// after it may be lost: so nothing may be acknowledged.
+// removeFolder removes the data folder while the node runs, and restarts the node. Nothing acknowledged after the removal
+// may be lost, so nothing may be acknowledged.
 func removeFolder(s *stage) {
 	s.during(s.all(), func() {
 		if err := os.RemoveAll(s.data); err != nil {

@@ -1,11 +1,11 @@
-// Command faults breaks the chat under load, and counts what became of its messages: three nodes, three NATS servers
+// Command faults breaks the chat under load, and checks what happened to its messages: three nodes, three NATS servers
 // and PostgreSQL, each a process of its own, with writers and readers on all nodes. See the README beside it.
 //
 //	go run ./faults            in bench: every run
 //	go run ./faults -run kill  one of them; -h lists them
 //	go run ./faults -short     the most important, in two and a half minutes
 //
-// It ends with 1 where a message was lost, came twice, out of order or not at all, or a node ended by itself.
+// The exit code is 1 if a message was lost, came twice, out of order or not at all, or a node exited by itself.
 package main
 
 import (
@@ -25,10 +25,10 @@ func main() {
 	for _, one := range runs {
 		names = append(names, one.name)
 	}
-	only := flag.String("run", "", "`runs` to do, with commas; all by default: "+strings.Join(names, ","))
-	length := flag.Duration("time", 0, "`time` for which each run repeats its fault; once is the least")
+	only := flag.String("run", "", "`runs` to do, separated by commas; all by default: "+strings.Join(names, ","))
+	length := flag.Duration("time", 0, "`time` for which each run repeats its fault, at least once")
 	short := flag.Bool("short", false, "do the runs that matter most, with shorter faults, in two and a half minutes")
-	strict := flag.Bool("strict", false, "end with 1 where a bound on a time does not hold, too")
+	strict := flag.Bool("strict", false, "end with 1 also if a time is past its bound")
 	race := flag.Bool("race", false, "build the nodes with the race detector")
 	keep := flag.Bool("keep", false, "keep the logs of nodes and servers")
 	flag.Parse()
@@ -100,7 +100,7 @@ func (h *harness) close() {
 	}
 }
 
-// do does one run with everything anew.
+// do does one run, with everything started anew.
 func (h *harness) do(one run) *result {
 	begun := time.Now()
 	if one.needs != nil {

@@ -14,7 +14,7 @@ import (
 type run struct {
 	name     string
 	fault    func(*stage)
-	short    bool // is one of those that -short does
+	short    bool // -short does it, too
 	lone     bool // breaks a node that keeps its messages itself, not three on a cluster
 	database bool
 	bare     bool // starts everything itself
@@ -22,14 +22,14 @@ type run struct {
 	its, others time.Duration // bounds of the longest wait; 0 for none
 
 	needs   func() (missing string)
-	prepare func(*stage)              // before anything starts, and
-	cleanUp func(*stage)              // after all has ended
-	forgets func(people.Message) bool // what a reader saw and nobody keeps is allowed
+	prepare func(*stage)              // runs before anything starts
+	cleanUp func(*stage)              // runs after everything has ended
+	forgets func(people.Message) bool // whether a reader may have seen a message that is not kept
 }
 
 const (
-	quick = time.Second     // what a node or one server of three may cost
-	slow  = 8 * time.Second // and what a leader may, or one that is silent
+	quick = time.Second     // what losing a node or one server of three may cost
+	slow  = 8 * time.Second // what losing a leader or a silent server may cost
 )
 
 var runs = []run{
@@ -54,10 +54,10 @@ var runs = []run{
 	{name: "folder", fault: removeFolder, lone: true, database: true, forgets: func(people.Message) bool { return true }},
 }
 
-// stream is the chat's.
+// stream is the name of the chat's stream.
 const stream = "CHAT"
 
-// long is how long a fault lasts, and how long for -short.
+// long returns how long a fault lasts: d, or short with -short.
 func (s *stage) long(d, short time.Duration) time.Duration {
 	if s.short {
 		return short
@@ -78,7 +78,7 @@ func killNodes(s *stage) {
 	}
 }
 
-// restartNodes has one node after the other end as in a rolling restart.
+// restartNodes ends and restarts one node after the other, as in a rolling restart.
 func restartNodes(s *stage) {
 	for place := range s.nodes {
 		s.during([]int{place}, func() {
@@ -103,7 +103,7 @@ func killLeader(s *stage) {
 	time.Sleep(3 * time.Second)
 }
 
-// killServer kills one that does not, and to which nodes are connected, if there is one.
+// killServer kills a server that does not lead, if possible one with nodes connected.
 func killServer(s *stage) {
 	server := s.follower(func(a, b int) bool { return len(s.on(a)) > len(s.on(b)) })
 	s.during(s.on(server), func() {
@@ -114,7 +114,7 @@ func killServer(s *stage) {
 	time.Sleep(3 * time.Second)
 }
 
-// follower is the better of the two servers that do not lead the stream.
+// follower returns the better of the two servers that do not lead the stream.
 func (s *stage) follower(better func(a, b int) bool) int {
 	leader := s.nats.Leader(stream)
 	a, b := (leader+1)%size, (leader+2)%size
@@ -124,7 +124,7 @@ func (s *stage) follower(better func(a, b int) bool) int {
 	return a
 }
 
-// killTwo leaves one server of three, which can decide nothing.
+// killTwo leaves one server of three, which is no quorum.
 func killTwo(s *stage) {
 	leader := s.nats.Leader(stream)
 	s.during(s.all(), func() {
@@ -153,7 +153,7 @@ func killAll(s *stage) {
 	time.Sleep(3 * time.Second)
 }
 
-// stopLeader stops the process of the server that leads the stream: it says nothing any more, and nothing ends.
+// stopLeader stops the process of the server that leads the stream: it falls silent, but no connection ends.
 func stopLeader(s *stage) {
 	s.stopServer(s.nats.Leader(stream), s.all(), 15*time.Second)
 }
@@ -169,8 +169,8 @@ func (s *stage) stopServer(server int, hits []int, length time.Duration) {
 	time.Sleep(2 * time.Second)
 }
 
-// silence stops the server that the first node is connected to. It does not lead the stream: what is seen is how the
-// node notices.
+// silence stops the server that the first node is connected to. It does not lead the stream, so that only the node's
+// way of noticing matters.
 func silence(s *stage) {
 	for try := 0; ; try++ {
 		leader := s.nats.Leader(stream)
@@ -188,7 +188,7 @@ func silence(s *stage) {
 	}
 }
 
-// stopOther stops one that does not lead the stream, and to which no node is connected, if there is one.
+// stopOther stops a server that does not lead the stream, if possible one with no node connected.
 func stopOther(s *stage) {
 	server := s.follower(func(a, b int) bool { return len(s.on(a)) < len(s.on(b)) })
 	s.stopServer(server, s.on(server), 15*time.Second)
@@ -245,8 +245,8 @@ func startWithoutQuorum(s *stage) {
 	time.Sleep(3 * time.Second)
 }
 
-// startInAnyOrder starts the nodes before there is any server, and the servers one after the other; then all of it
-// again, in turn.
+// startInAnyOrder starts the nodes before any server, then the servers one after the other; then it kills everything
+// and starts it in turn.
 func startInAnyOrder(s *stage) {
 	s.during(s.all(), func() {
 		for place := range s.nodes {
@@ -275,7 +275,7 @@ func startInAnyOrder(s *stage) {
 	time.Sleep(3 * time.Second)
 }
 
-// killPostgres kills the database, and has it away for a while: posts do not wait for it, and are copied later.
+// killPostgres kills the database for a while: posts do not wait for it, and are copied later.
 func killPostgres(s *stage) {
 	s.during(nil, func() {
 		s.postgres.Kill()

@@ -16,10 +16,10 @@ import (
 	"echows/bench/internal/cluster"
 )
 
-// size is how many nodes there are, where it is not a lone one.
+// size is how many nodes there are, unless a run has a lone one.
 const size = cluster.Size
 
-// stage is what one run breaks. Its methods are the run's goroutine's, but for those that say otherwise.
+// stage is what one run breaks. Its methods are for the run's goroutine, unless they say otherwise.
 type stage struct {
 	*harness
 	run      run
@@ -34,10 +34,10 @@ type stage struct {
 	removed span // the time in which there was no data folder
 
 	mu    sync.Mutex
-	wrong []string // what should never be; guarded by mu
+	wrong []string // what should never happen; guarded by mu
 }
 
-// fault is a time in which something was broken.
+// fault is a period in which something was broken.
 type fault struct {
 	nodes    []int // whose clients it hits
 	from, to time.Time
@@ -91,7 +91,7 @@ func (h *harness) newStage(one run) *stage {
 	return s
 }
 
-// ways are a node's own proxies to the NATS servers.
+// ways starts a node's own proxies to the NATS servers, and returns their URLs.
 func (s *stage) ways(place int) string {
 	var urls []string
 	var all []*cluster.Proxy
@@ -103,7 +103,7 @@ func (s *stage) ways(place int) string {
 	return strings.Join(urls, ",")
 }
 
-// startAll starts everything, in the order that needs no patience of anybody.
+// startAll starts everything, in an order in which nothing has to wait.
 func (s *stage) startAll() {
 	if s.nats != nil {
 		for i := range size {
@@ -117,7 +117,7 @@ func (s *stage) startAll() {
 	}
 }
 
-// start starts a node, and again after a second whenever it ends by itself, as a service manager does.
+// start starts a node, and restarts it after a second whenever it exits by itself, as a service manager does.
 func (s *stage) start(place int) {
 	n := s.nodes[place]
 	n.mu.Lock()
@@ -141,7 +141,7 @@ func (s *stage) startLocked(n *node) {
 	go s.watch(n, n.cmd, n.ended)
 }
 
-// watch waits for a process's end.
+// watch waits for a process to end.
 func (s *stage) watch(n *node, cmd *exec.Cmd, ended chan struct{}) {
 	defer n.watcher.Done()
 	cmd.Wait()
@@ -175,7 +175,7 @@ func (s *stage) end(place int, with syscall.Signal) time.Duration {
 	select {
 	case <-ended:
 	case <-time.After(cluster.Patience):
-		s.blame("node %d does not end; its log has what it does instead", place)
+		s.blame("node %d does not end; its log has the goroutines' stacks", place)
 		cmd.Process.Signal(syscall.SIGQUIT)
 		late := time.AfterFunc(2*time.Second, func() { cmd.Process.Kill() })
 		<-ended
@@ -184,7 +184,7 @@ func (s *stage) end(place int, with syscall.Signal) time.Duration {
 	return time.Since(begun)
 }
 
-// blame notes what should never be. Any goroutine may call it.
+// blame notes something that should never happen. Any goroutine may call it.
 func (s *stage) blame(format string, v ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +198,7 @@ func (s *stage) during(nodes []int, f func()) {
 	s.faults = append(s.faults, fault{nodes, from, time.Now()})
 }
 
-// all are the places of all nodes.
+// all returns the places of all nodes.
 func (s *stage) all() (places []int) {
 	for place := range s.nodes {
 		places = append(places, place)
@@ -206,7 +206,7 @@ func (s *stage) all() (places []int) {
 	return places
 }
 
-// on are the places of the nodes that are connected to a NATS server.
+// on returns the places of the nodes that are connected to a NATS server.
 func (s *stage) on(server int) (places []int) {
 	for place, ways := range s.proxies {
 		if ways[server].Conns() > 0 {
@@ -216,7 +216,7 @@ func (s *stage) on(server int) (places []int) {
 	return places
 }
 
-// await waits until a node is ready, and says whether it is.
+// await waits until a node is ready, and reports whether it is.
 func (s *stage) await(place int) bool {
 	var last string
 	for end := time.Now().Add(cluster.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -252,7 +252,7 @@ func (s *stage) stop() {
 	}
 }
 
-// complaints are what was wrong, each once, and what nodes should never write.
+// complaints returns what was wrong, each once, and lines that nodes should never log.
 func (s *stage) complaints() (all []string) {
 	for _, one := range s.wrong {
 		if !slices.Contains(all, one) {
@@ -276,7 +276,7 @@ func lastLine(name string) string {
 	return lines[len(lines)-1]
 }
 
-// sample is what a node said of its readiness.
+// sample is what a node said about its readiness.
 type sample struct {
 	at    time.Time // when it had said so
 	ready bool
@@ -296,7 +296,7 @@ func askReady(n *node) sample {
 	return sample{time.Now(), res.StatusCode == http.StatusOK, strings.TrimSpace(string(body[:k]))}
 }
 
-// failed reports whether there is anything that should never be.
+// failed reports whether anything happened that never should.
 func (s *stage) failed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

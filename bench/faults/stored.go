@@ -12,14 +12,14 @@ import (
 	"echows/bench/internal/people"
 )
 
-// compare reads what each node says is kept, until all say the same or time is over: a copy may be a moment behind. It
-// returns what the first says, and how many messages another has not, or has otherwise.
+// compare reads what each node says is kept, until all agree or the time is over, since a replica may lag behind. It
+// returns what the first node says, and by how many messages others differ.
 func compare(s *stage, l *load) (kept map[string]people.Stored, different int, err error) {
 	end := time.Now().Add(cluster.Patience / 2)
 	for try := 0; ; try++ {
 		different = 0
 		for i, n := range s.nodes {
-			asker := l.readers[try%len(l.readers)] // another each time: reading is limited by address
+			asker := l.readers[try%len(l.readers)] // a different one each time: reading is limited by address
 			var got map[string]people.Stored
 			if got, err = asker.StoredOn(n.url, rooms); err != nil {
 				break
@@ -36,7 +36,7 @@ func compare(s *stage, l *load) (kept map[string]people.Stored, different int, e
 	}
 }
 
-// hasAcked reports whether all that was acknowledged is kept, as far as the last of each writer goes.
+// hasAcked reports whether each writer's last acknowledged post is kept.
 func hasAcked(kept map[string]people.Stored, l *load) bool {
 	for _, w := range l.writers {
 		for _, p := range slices.Backward(w.Posts) {
@@ -68,7 +68,7 @@ func differences(one, other map[string]people.Stored) (n int) {
 	return n
 }
 
-// inTable reads the copy in PostgreSQL, once it has as many messages as are kept.
+// inTable reads the copy in PostgreSQL, waiting until it has what is kept or the time is over.
 func inTable(url string, kept map[string]people.Stored) (map[string]people.Stored, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cluster.Patience)
 	defer cancel()

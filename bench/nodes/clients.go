@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// clients is the Node program with all clients.
+// clients is the Node program that runs all clients.
 type clients struct {
 	cmd *exec.Cmd
 
@@ -67,7 +67,7 @@ func (c *clients) read(out io.Reader) {
 	}
 }
 
-// does has the clients do something, and waits for the answer.
+// does makes the clients do something, and waits for the answer.
 func does[T any](c *clients, command string, how map[string]any) (answer T) {
 	waits := make(chan reply, 1)
 	c.mu.Lock()

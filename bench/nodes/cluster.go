@@ -14,7 +14,7 @@ import (
 
 const (
 	size     = cluster.Size     // nodes, and NATS servers
-	patience = cluster.Patience // for anything that has to happen
+	patience = cluster.Patience // for anything that must happen
 )
 
 // nodes is the NATS servers and the nodes: each a process, each node with a proxy between it and NATS.
@@ -55,7 +55,7 @@ func startNodes(p programs) *nodes {
 	return c
 }
 
-// startNode starts a node; until there is a cluster of NATS servers, it ends at once, and is started again.
+// startNode starts a node, and restarts it as long as it exits because there is no NATS cluster yet.
 func (c *nodes) startNode(p programs, i int) {
 	for end := time.Now().Add(patience); ; time.Sleep(300 * time.Millisecond) {
 		cmd := exec.Command(p.node, c.proxies[i].URL(), c.addrs[i])
@@ -73,7 +73,7 @@ func (c *nodes) startNode(p programs, i int) {
 	}
 }
 
-// leader is the place of the NATS server that leads the journal's stream.
+// leader returns the place of the NATS server that leads the journal's stream.
 func (c *nodes) leader() int { return c.nats.Leader("SOCKETIO") }
 
 func (c *nodes) urls() (all []string) {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// margin, in ms, is how much later than the first receipt of an event its last may be, and how little before a fault
-// what was emitted is in doubt.
+// margin, in ms, is how much later than an event's first receipt its last may be, and how long before a fault events are
+// in doubt.
 const margin = 400.0
 
 // fault is a time at which promises are weaker.
@@ -17,15 +17,15 @@ type fault struct {
 	from, to float64 // ms
 	acked    bool    // what was acknowledged to its emitter may be lost too
 	apart    bool    // nodes could not reach each other
-	forgot   bool    // what the journal held is lost: who was connected may have missed it, and nobody comes back
+	forgot   bool    // the journal's contents are lost: connected clients may have missed them, and nobody comes back
 }
 
-// result is what a run has to say.
+// result is the result of a run.
 type result struct {
 	name                         string
 	sent, heard                  int
 	recovered, refused           int // clients that came back
-	lost                         int // events that nobody got, though nobody promised otherwise
+	lost                         int // events that nobody got, which is allowed
 	apart                        int // receipts that a cut prevented
 	missing, twice, order, wrong int
 	other                        []string // violations of another sort
@@ -43,13 +43,13 @@ func (r *result) blame(count *int, sort, format string, v ...any) {
 	}
 }
 
-// emission is an event with all that is known of it.
+// emission is an event with everything known about it.
 type emission struct {
 	event
 	first   float64 // when it was first heard
 	heard   map[int][]event
 	offsets map[string]bool
-	unkept  bool // the journal did not have it: it went out at once
+	unkept  bool // the journal did not have it: it was sent immediately
 	fault   *fault
 }
 
@@ -71,7 +71,7 @@ type stay struct {
 	from, to float64
 }
 
-// client is what is known of one.
+// client is what is known about a client.
 type client struct {
 	sessions []session
 	rooms    map[string][]point
@@ -127,7 +127,7 @@ func gather(all [][]event, faults []fault) map[key]*emission {
 			}
 		}
 	}
-	owners := map[string]*emission{} // by offset: the first with it is the journal's, the others went out at once
+	owners := map[string]*emission{} // by offset: the first is the journal's, others were sent immediately
 	for number, events := range all {
 		for _, h := range events {
 			if h.What != "heard" {
@@ -195,7 +195,7 @@ func describe(events []event, r *result) *client {
 	return c
 }
 
-// findMemberships notes when the client was in which room for sure, and when for sure not.
+// findMemberships notes when the client certainly was in a room, and when it certainly was not.
 func (c *client) findMemberships(events []event) {
 	type change struct {
 		at      float64
@@ -251,7 +251,7 @@ func (c *client) findMemberships(events []event) {
 	}
 }
 
-// member is the membership in a room over a time.
+// member returns the membership in a room over a time.
 func (c *client) member(room string, from, to float64) membership {
 	state := out
 	for _, p := range c.rooms[room] {
@@ -267,7 +267,7 @@ func (c *client) member(room string, from, to float64) membership {
 	return state
 }
 
-// meant says whether an event is for the client: in for yes, out for no.
+// meant returns whether an event is for the client: in for yes, out for no.
 func (c *client) meant(e *emission, from, to float64) membership {
 	switch e.Kind {
 	case "room":
@@ -278,8 +278,8 @@ func (c *client) meant(e *emission, from, to float64) membership {
 	return in
 }
 
-// cutShort ends sessions, as far as events have to be heard, where their node was cut off, if they never came back:
-// they were told so.
+// cutShort ends sessions, as far as they must hear events, when their node was cut off, if they never came back: they
+// were told so.
 func (c *client) cutShort(faults []fault) {
 	for _, f := range faults {
 		for i := range c.sessions {
@@ -292,7 +292,7 @@ func (c *client) cutShort(faults []fault) {
 	}
 }
 
-// judgeOne judges what one client got of one event.
+// judgeOne judges what one client received of one event.
 func (r *result) judgeOne(number int, c *client, e *emission) {
 	heard := e.heard[number]
 	for i, h := range heard {
@@ -319,9 +319,9 @@ func (r *result) judgeOne(number int, c *client, e *emission) {
 		number, e.N, e.From, e.Kind, e.Room, e.Node, e.unkept, e.At, e.first-e.At, s.near(e.At))
 }
 
-// mayMiss reports whether an event that the journal did not have, or forgot, need not have come to a session: at most
-// once is what was promised to those who were connected, to other nodes if the journal did not have it, or who came
-// back to one before the node of the event could tell.
+// mayMiss reports whether an event that the journal did not have, or forgot, need not have reached a session: delivery
+// at most once was promised to those that were connected, to other nodes if the journal did not have it, or that came
+// back to one before the event's node could tell.
 func (s *session) mayMiss(e *emission, to float64) bool {
 	for _, g := range s.gaps {
 		if g.from-margin < to && e.At < g.to+margin {
@@ -339,7 +339,7 @@ func (s *session) mayMiss(e *emission, to float64) bool {
 	return true
 }
 
-// near tells the session's connections, from a time.
+// near describes the session's connections around a time.
 func (s *session) near(at float64) (text string) {
 	for _, stay := range s.stays {
 		text += fmt.Sprintf("[node %s %+.0f %+.0f]", stay.place, stay.from-at, stay.to-at)
@@ -347,7 +347,7 @@ func (s *session) near(at float64) (text string) {
 	return text
 }
 
-// session is the one at a time, or nil.
+// session returns the session at a time, or nil.
 func (c *client) session(at float64) *session {
 	var last *session
 	for i := range c.sessions {
@@ -358,7 +358,7 @@ func (c *client) session(at float64) *session {
 	return last
 }
 
-// judgeOrder makes sure that each node's events of one emitter come in order.
+// judgeOrder checks that each node's events from one emitter come in order.
 func (r *result) judgeOrder(number int, events []event) {
 	last := map[string]int{}
 	for _, e := range events {

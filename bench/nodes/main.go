@@ -1,11 +1,11 @@
-// Command nodes breaks a cluster under load, and looks whether Socket.IO keeps what it promises: three nodes of ours
-// and three NATS servers, each a process of its own, and sixty official clients. See the README of bench.
+// Command nodes breaks a cluster under load, and checks that Socket.IO keeps its promises: three nodes of ours and
+// three NATS servers, each a process of its own, and sixty official clients. See the README of bench.
 //
 //	(cd ../socketio/official && npm ci)
 //	go run ./nodes             in bench: every run
 //	go run ./nodes -run kill   one of them
 //
-// It ends with 1 where a promise was broken.
+// The exit code is 1 if a promise was broken.
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 	}
 	only := flag.String("run", strings.Join(names, ","), "`runs` to do")
 	race := flag.Bool("race", false, "build the nodes with the race detector")
-	keep := flag.Bool("keep", false, "keep the logs of nodes, and tell what nobody heard")
+	keep := flag.Bool("keep", false, "keep the logs of nodes, and print what nobody heard")
 	flag.Parse()
 	temp, err := os.MkdirTemp("", "echows-nodes-")
 	if err != nil {
@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// do starts everything anew for one run.
+// do does one run, with everything started anew.
 func do(p programs, one breakage, keep bool) *result {
 	begun := time.Now()
 	c := startNodes(p)
@@ -80,7 +80,7 @@ func do(p programs, one breakage, keep bool) *result {
 	return r
 }
 
-// panics are what nodes should never write.
+// panics returns lines that nodes should never log.
 func panics(temp string) (all []string) {
 	logs, _ := filepath.Glob(filepath.Join(temp, "*.log"))
 	for _, name := range logs {

@@ -31,13 +31,13 @@ var runs = []breakage{
 	{"all", restartNATS},
 }
 
-// trial is a run that is under way.
+// trial is a run in progress.
 type trial struct {
 	built programs
 	*nodes
 	clients *clients
 	faults  []fault
-	wrong   []string // what was answered and should not have been
+	wrong   []string // answers that should not have come
 }
 
 func now() float64 { return milliseconds(time.Now()) }
@@ -49,7 +49,7 @@ func (t *trial) open() {
 	time.Sleep(margin * time.Millisecond)
 }
 
-// load has clients emit, so many times a second, some joining and leaving too.
+// load makes clients emit perSecond times a second, and with churn join and leave, too.
 func (t *trial) load(perSecond int, churn bool) {
 	does[any](t.clients, "load", map[string]any{"pause": 1000 / perSecond, "churn": churn, "rooms": rooms})
 }
@@ -79,7 +79,7 @@ func (t *trial) spread(place int) {
 	t.alive(0, 1, 2)
 }
 
-// finish ends the load, waits for what is under way, and makes sure that everything works over all nodes.
+// finish ends the load, waits for what is in flight, and makes sure that everything works on all nodes.
 func (t *trial) finish() {
 	does[any](t.clients, "quiet", nil)
 	t.settled()
@@ -88,11 +88,11 @@ func (t *trial) finish() {
 	t.ask("count", fmt.Sprintf("[%d %d ]", people, people))
 }
 
-// ask has a client of each node ask for something, and compares the answers.
+// ask makes a client of each node ask for something, and compares the answers.
 func (t *trial) ask(what, want string) {
 	for place, answer := range does[[][]any](t.clients, "ask", map[string]any{"what": what}) {
 		if got := fmt.Sprint(answer); got != want {
-			t.wrong = append(t.wrong, fmt.Sprintf("%s on the node %d is answered with %s, not %s", what, place, got, want))
+			t.wrong = append(t.wrong, fmt.Sprintf("%s on the node %d was answered with %s, not %s", what, place, got, want))
 		}
 	}
 }
@@ -137,7 +137,7 @@ func killTwo(t *trial) {
 		at := now()
 		cluster.Kill(t.cmds[first])
 		t.faults = append(t.faults, fault{place: first, from: at, to: now(), acked: true})
-		time.Sleep(time.Duration(200+rand.IntN(1500)) * time.Millisecond) // the others are asked who knows them
+		time.Sleep(time.Duration(200+rand.IntN(1500)) * time.Millisecond) // the other nodes are asked who knows them
 		t.alive((round + 2) % size)
 		at = now()
 		cluster.Kill(t.cmds[second])
@@ -171,11 +171,11 @@ func killLeader(t *trial) {
 // cutTime is how long a node is cut off from NATS.
 const cutTime = 10 * time.Second
 
-// cutOff ends a node's connections to NATS for a while. Half of its clients go elsewhere meanwhile, some of those who
-// stayed afterwards, and some of each node's have no network from then until the nodes know of each other again.
+// cutOff ends a node's connections to NATS for a while. During the cut half of its clients go elsewhere, others come to
+// it, and some of each node's lose their network until the nodes know of each other again; then half of its clients move.
 func cutOff(t *trial) { t.apart(t.proxies[0].Cut, t.proxies[0].Mend) }
 
-// freeze is cutOff where nobody is told: nothing passes.
+// freeze is a silent cutOff: nothing passes.
 func freeze(t *trial) { t.apart(func() { t.proxies[0].Freeze() }, t.proxies[0].Thaw) }
 
 func (t *trial) apart(cut, mend func()) {
@@ -208,7 +208,7 @@ func (t *trial) apart(cut, mend func()) {
 	time.Sleep(3 * time.Second)
 }
 
-// restartNodes has one node after another end as in a rolling restart.
+// restartNodes ends and restarts one node after another, as in a rolling restart.
 func restartNodes(t *trial) {
 	t.load(100, true)
 	for place := range size {
@@ -228,7 +228,7 @@ func restartNodes(t *trial) {
 	time.Sleep(2 * time.Second)
 }
 
-// restartNATS kills all NATS servers at once, which have lost what was in their memory when they are back.
+// restartNATS kills all NATS servers at once; when they are back, they have lost what was in their memory.
 func restartNATS(t *trial) {
 	t.load(60, false)
 	time.Sleep(2 * time.Second)

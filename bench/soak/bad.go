@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	lanes    = 2                // attacks at once
+	lanes    = 2                // attacks at a time
 	mostTurn = 20 * time.Second // of one attack
 )
 
-// turn is how long one attack lasts, so that each has one in the time.
+// turn returns how long one attack lasts, so that each has a turn in the time.
 func turn(length time.Duration, attacks int) time.Duration {
 	rounds := (attacks + lanes - 1) / lanes
 	return min(mostTurn, length*9/10/time.Duration(rounds)) // and a process takes a moment to start
 }
 
-// sendAll has all attacks take turns, in another order each time, until the time is over. The function it returns
-// waits for their end, and says how many turns each had, and what went wrong.
+// sendAll makes all attacks take turns, in a new order each time, until the time is over. The function it returns waits
+// for their end, and returns how many turns each had, and what went wrong.
 func sendAll(ctx context.Context, o options, addr string) func() (map[string]int, []error) {
 	if len(o.attacks) == 0 {
 		return func() (map[string]int, []error) { return nil, nil }

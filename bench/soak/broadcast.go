@@ -12,7 +12,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// The first lesson's /ws/broadcast: what each says comes to all, and so does what attackers say.
+// The first lesson's /ws/broadcast: each message reaches all members, and so do the attackers'.
 
 const (
 	broadcasters   = 5
@@ -25,7 +25,7 @@ func (c *company) broadcast() {
 		func(m *member, n int64) error { return m.out.say(fmt.Sprintf("good %d %d", m.place, n)) })
 }
 
-// gather has each member of a group come again whenever listen returns, and speak.
+// gather makes each member of a group reconnect whenever listen returns, and speak.
 func (c *company) gather(group *choir, pause time.Duration, listen func(*member) error, say func(m *member, n int64) error) {
 	var speaking sync.WaitGroup
 	for _, m := range group.members {

@@ -11,7 +11,7 @@ import (
 	"echows/bench/internal/people"
 )
 
-// The second lesson: writers who post again until they have the acknowledgement, and readers of whom most leave every
+// The second lesson: writers that post again until they have the acknowledgement, and readers, most of which leave every
 // few seconds and come back to what they missed. Attackers are in the room "lobby", too.
 
 const (
@@ -41,7 +41,7 @@ func (c *company) chat() {
 	for i := range chatReaders {
 		room := chatRooms[i%len(chatRooms)]
 		r := &people.Reader{Person: people.Person{Name: fmt.Sprint(c.name, "-reader-", i), Address: fmt.Sprint("10.0.2.", i+1)},
-			Room: room, Nodes: url, Roams: room != lobby} // whose history attackers may fill meanwhile
+			Room: room, Nodes: url, Roams: room != lobby} // attackers may fill the lobby's history in the meantime
 		readers = append(readers, r)
 		reading.Go(func() { r.Run(c.ctx) })
 	}
@@ -102,7 +102,7 @@ func (k *kind) judge(writers []*people.Writer, readers []*people.Reader, kept ma
 			k.loses(int64(one.n), one.why)
 		}
 	}
-	if v.Incomplete > 0 { // a reader was away for so long that its room had no more of what it missed
+	if v.Incomplete > 0 { // a reader was away for so long that its room had discarded what it missed
 		k.broken.Add(int64(v.Incomplete))
 		k.why.Add("a history with a gap", v.Incomplete)
 	}

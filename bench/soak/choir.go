@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// choir is a group whose members all hear what each of them says: numbers that rise by one, of each of them.
+// choir is a group whose members all hear what each of them says: each one's numbers rise by one.
 type choir struct {
 	*kind
 	name    string
 	members []*member
 	ready   chan struct{} // closed when all members have come for the first time
-	missing atomic.Int32  // that have not
+	missing atomic.Int32  // members that have not
 }
 
 // member is one of them.
@@ -41,7 +41,7 @@ func newChoir(k *kind, name string, members int) *choir {
 	return c
 }
 
-// begins notes that a member has a new connection. What was said since the last one is not for it.
+// begins notes that a member has a new connection. It does not get what was said since the last one.
 func (m *member) begins() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,7 +52,7 @@ func (m *member) begins() {
 	}
 }
 
-// comes notes that a member hears what is said from now on. Nobody speaks before all have come once.
+// comes notes that from now on a member hears what is said. Nobody speaks before all have come once.
 func (m *member) comes() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,7 +65,7 @@ func (m *member) comes() {
 	}
 }
 
-// hears notes a number of somebody.
+// hears notes a number from somebody.
 func (m *member) hears(from int, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,7 +85,7 @@ func (m *member) hears(from int, n int64) {
 	m.last[from] = n
 }
 
-// behind is how many numbers a member has not heard yet.
+// behind returns how many numbers a member has not heard yet.
 func (m *member) behind() (n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *member) behind() (n int64) {
 	return n
 }
 
-// finish waits until all have heard everything, but no longer than a good client waits, and counts what did not come.
+// finish waits until all have heard everything, but no longer than a good client would, and counts what did not come.
 func (c *choir) finish(ctx context.Context) {
 	for end := time.Now().Add(answerTime); time.Now().Before(end) && ctx.Err() == nil; sleep(ctx, 10*time.Millisecond) {
 		behind := int64(0)
@@ -115,7 +115,7 @@ func (c *choir) finish(ctx context.Context) {
 	}
 }
 
-// outlet is where a member writes: on the connection that it has now, if it has one. Any goroutine may use it.
+// outlet is where a member writes: its current connection, if it has one. Any goroutine may use it.
 type outlet struct {
 	mu    sync.Mutex
 	write func(string) error
@@ -145,7 +145,7 @@ func (m *member) speak(ctx context.Context, pause time.Duration, say func(n int6
 	case <-ctx.Done():
 	}
 	for n := int64(1); ctx.Err() == nil; {
-		if err := say(n); err != errAway { // what failed later may have come to some, so it is not said again
+		if err := say(n); err != errAway { // on another error some may have received it, so it is not said again
 			m.choir.sent.Add(1)
 			m.said.Store(n)
 			n++

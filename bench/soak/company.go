@@ -12,23 +12,23 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// answerTime is how long a good client waits for anything before it is lost. It is about what comes, not about when.
+// answerTime is how long a good client waits for anything before it counts as lost. It is long, since speed does not matter.
 const answerTime = 30 * time.Second
 
 // company is all good clients. Each has an address of its own.
 type company struct {
-	ctx    context.Context // of all that is under way
+	ctx    context.Context // of everything in progress
 	enough context.Context // of what begins; ends first
 	over   context.CancelFunc
 	stop   context.CancelFunc
 	addr   string
-	name   string // which no other company of this server has
+	name   string // unique among this server's companies
 	kinds  []*kind
 	all    sync.WaitGroup
-	ends   []func() // what is waited for when nobody sends any more
+	ends   []func() // what to wait for when nobody sends any more
 }
 
-// kind is one kind of good client, and what became of what they sent.
+// kind is one kind of good client, and what happened to their messages.
 type kind struct {
 	name    string
 	clients int
@@ -38,7 +38,7 @@ type kind struct {
 	why               visit.Tally  // of what was lost or broken
 }
 
-// newCompany has all good clients come.
+// newCompany makes all good clients come.
 func newCompany(ctx context.Context, addr, name string) *company {
 	c := &company{addr: addr, name: name}
 	c.ctx, c.over = context.WithCancel(ctx)
@@ -57,7 +57,7 @@ func (c *company) kind(name string, clients int) *kind {
 	return k
 }
 
-// leave lets what is under way come to its end, and waits for all to have gone.
+// leave lets everything in progress end, and waits until all have gone.
 func (c *company) leave() {
 	c.stop()
 	for _, end := range c.ends {
@@ -67,12 +67,12 @@ func (c *company) leave() {
 	c.all.Wait()
 }
 
-// from is the visitor of an address in 127.0.0.0/8.
+// from returns a visitor with an address in 127.0.0.0/8.
 func (c *company) from(group, i int) *visit.Visitor {
 	return visit.New(c.addr, fmt.Sprintf("127.0.%d.%d", group, i+1), nil)
 }
 
-// again does f, which is one connection or request, until ctx ends.
+// again repeats f, which is one connection or request, until ctx ends.
 func (c *company) again(ctx context.Context, k *kind, f func() error) {
 	for ctx.Err() == nil {
 		if err := f(); err != nil && c.ctx.Err() == nil {
@@ -107,7 +107,7 @@ func (c *company) use(open func() (*websocket.Conn, error), f func(*websocket.Co
 	return part(conn)
 }
 
-// part closes a connection as RFC 6455 has it: each side says so.
+// part closes a connection with RFC 6455's closing handshake.
 func part(conn *websocket.Conn) error {
 	deadline := time.Now().Add(visit.Patience)
 	conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), deadline)

@@ -14,17 +14,17 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// quantity is one thing that has to be afterwards as it was before.
+// quantity is one thing that must be the same afterwards as before.
 type quantity struct {
 	name    string
-	metrics []string // the first of them that the server has; of one with labels the sum
-	slack   float64  // that it may be more; -1 for no bound
+	metrics []string // the first that the server has counts; if it has labels, their sum
+	slack   float64  // how much more it may be; -1 for no bound
 	divisor float64
 	unit    string
 }
 
-// heap is what the last collection found in use: the runtime begins the next when the heap is twice that and the stacks'.
-// A chat's room that is used again, and the pools, may be as they were left.
+// heap is what the last collection found in use: the runtime begins the next when the heap is twice that plus the stacks.
+// A chat's room that is used again, and the pools, may stay as they were left.
 const heap = "heap in use"
 
 var quantities = []quantity{
@@ -46,10 +46,10 @@ func (q quantity) text(value float64) string {
 	return fmt.Sprintf("%.0f%s", value, q.unit)
 }
 
-// reading is the value of each quantity.
+// reading holds the value of each quantity.
 type reading map[string]float64
 
-// within reports whether one value is what it may be after another.
+// within reports whether the value after is within its bound, given the value before.
 func (q quantity) within(before, after reading) bool {
 	return q.slack < 0 || after[q.name] <= before[q.name]+q.slack
 }
@@ -129,11 +129,12 @@ func parse(text io.Reader) (reading, float64, error) {
 }
 
 const (
-	between  = 250 * time.Millisecond // two readings of somebody who waits
+	between  = 250 * time.Millisecond // between two readings while waiting
 	restTime = 2 * time.Second        // without a change
 )
 
-// rest waits until what good clients left behind has gone: until nothing changes for a while, and what has no slack is 0.
+// rest waits until what good clients left behind is gone: until nothing changes for a while, and quantities without slack
+// are 0.
 func (g *gauges) rest(ctx context.Context) {
 	last, since := reading{}, time.Now()
 	for end := time.Now().Add(settleTime); time.Now().Before(end) && ctx.Err() == nil; sleep(ctx, between) {
@@ -156,7 +157,7 @@ func (g *gauges) rest(ctx context.Context) {
 	}
 }
 
-// watch reads once a second, and returns the most of each.
+// watch reads once a second, and returns the maximum of each.
 func (g *gauges) watch(ctx context.Context, length time.Duration) reading {
 	most := reading{}
 	for end := time.Now().Add(length); time.Now().Before(end) && ctx.Err() == nil; sleep(ctx, min(time.Second, time.Until(end))) {
@@ -171,7 +172,7 @@ func (g *gauges) watch(ctx context.Context, length time.Duration) reading {
 	return most
 }
 
-// collected reads after two collections, the second of which has what pools held. Reading is what makes garbage.
+// collected reads after two collections, the second of which frees what pools held. Reading makes the garbage for them.
 func (g *gauges) collected(ctx context.Context) reading {
 	_, first, err := g.read(ctx)
 	for end := time.Now().Add(settleTime); time.Now().Before(end) && ctx.Err() == nil; {
@@ -187,7 +188,7 @@ func (g *gauges) collected(ctx context.Context) reading {
 	return reading{}
 }
 
-// settle waits until everything is as before, or the time for that is over, and returns how it is, and since when.
+// settle waits until everything is as before, or the time for that is over, and returns the state, and since when.
 func (g *gauges) settle(ctx context.Context, before reading) (after reading, took time.Duration) {
 	begun := time.Now()
 	for ctx.Err() == nil {

@@ -47,7 +47,7 @@ func TestCollected(t *testing.T) {
 	}
 }
 
-// What is left behind is waited for: goroutines first, and the heap at last.
+// settle waits for what is left behind: first goroutines, finally the heap.
 func TestSettle(t *testing.T) {
 	collections := 0
 	g := serveMetrics(t, func(n int) string {

@@ -8,7 +8,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// The first lesson's routes that answer who asks.
+// The first lesson's routes that answer their client only.
 
 const (
 	echoClients  = 6
@@ -17,7 +17,7 @@ const (
 	oneStay      = 100 // messages of one connection
 )
 
-// sizes are those of echoed messages, in bytes, in turn.
+// sizes are the sizes of echoed messages, in bytes, used in turn.
 var sizes = []int{1, 64, 125, 126, 1000, 4096, 16_000}
 
 const answer = `{"append":true,"returnText":"I am using websockets!"}`
@@ -38,7 +38,7 @@ func (c *company) lessonOne() {
 	}
 }
 
-// exchange has a client send messages, and wait for the answer to each, on one connection after the other.
+// exchange makes a client send messages, and wait for the answer to each, on one connection after the other.
 func (c *company) exchange(k *kind, group, i int, path string, next func(n int) (message, want []byte)) {
 	v, n := c.from(group, i), 0
 	c.all.Go(func() {
@@ -78,7 +78,7 @@ func (k *kind) trip(conn *websocket.Conn, opcode int, message, want []byte) erro
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%d bytes are answered with %.100q", len(message), got)
+		return fmt.Errorf("%d bytes were answered with %.100q", len(message), got)
 	}
 	k.heard.Add(1)
 	return nil

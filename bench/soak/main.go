@@ -1,11 +1,11 @@
 // Command soak lets good and bad clients use echows together for some time. Afterwards its goroutines, descriptors, topics,
-// rooms, sessions and memory have to be what they were before, and good clients must have lost nothing. See the README
+// rooms, sessions and memory must be what they were before, and good clients must have lost nothing. See the README
 // beside it.
 //
 //	cd bench && go run ./soak                  two minutes
 //	cd bench && go run ./soak -time 1h -race   an hour, with the race detector in the server
 //
-// It ends with 1 where anything is off.
+// The exit code is 1 if anything is wrong.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	flag.DurationVar(&o.length, "time", 2*time.Minute, "`time` for which clients use the server; what comes before and after takes a minute or two more")
 	flag.BoolVar(&o.race, "race", false, "build the server with the race detector")
 	flag.IntVar(&o.pace, "pace", 10_000, "`number` of messages a second that each attack may send; 0 for as many as it can")
-	attacks := flag.String("attacks", "", "`names` of attacks, with commas; all by default, and - for none")
-	logFile := flag.String("log", os.DevNull, "`file` that gets what the server logs")
+	attacks := flag.String("attacks", "", "`names` of attacks, separated by commas; all by default, and - for none")
+	logFile := flag.String("log", os.DevNull, "`file` to write the server's log to")
 	flag.Usage = usage
 	flag.Parse()
 	if *attacks != "-" {
@@ -43,7 +43,7 @@ func main() {
 		}
 	}
 	if o.length < 10*time.Second {
-		log.Fatal("-time has to be 10s or more")
+		log.Fatal("-time must be 10s or more")
 	}
 	logs, err := os.Create(*logFile)
 	if err != nil {
@@ -60,13 +60,13 @@ func main() {
 
 func usage() {
 	out := flag.CommandLine.Output()
-	fmt.Fprintln(out, "soak lets good and bad clients use echows together, and compares it with what it was before.")
+	fmt.Fprintln(out, "soak lets good and bad clients use echows together, and compares its state with the one before.")
 	flag.PrintDefaults()
 	fmt.Fprintln(out, "\nThe attacks:")
 	attack.List(out)
 }
 
-// options are what the flags say.
+// options holds the flags.
 type options struct {
 	length  time.Duration
 	race    bool
@@ -75,11 +75,11 @@ type options struct {
 }
 
 const (
-	warmUp     = 3 * time.Second  // of good clients alone, so that what is made once is there
-	settleTime = 90 * time.Second // for the server to be as it was: a client that polled and went is missed after 45 s
+	warmUp     = 3 * time.Second  // of good clients alone, so that everything made once exists
+	settleTime = 90 * time.Second // for the server to be as it was: a polling client that left is noticed after 45 s
 )
 
-// soak runs all of it, prints what came of it, and reports whether everything holds.
+// soak runs everything, prints the result, and reports whether everything holds.
 func soak(ctx context.Context, o options, logs io.Writer) bool {
 	temp, err := os.MkdirTemp("", "echows-soak-")
 	if err != nil {
@@ -90,7 +90,7 @@ func soak(ctx context.Context, o options, logs io.Writer) bool {
 	if o.race {
 		flags = append(flags, "-race")
 	}
-	os.Unsetenv("GOGC") // which the size of the heap is computed with
+	os.Unsetenv("GOGC") // the heap's size is computed from its default
 	os.Unsetenv("GOMEMLIMIT")
 	w := &watch{out: logs}
 	s := server.Start(server.Build(temp, flags...), []string{"-trusted-proxies", "127.0.0.1/32"}, w)
@@ -100,7 +100,7 @@ func soak(ctx context.Context, o options, logs io.Writer) bool {
 		r.blame("the server ended with %v", err)
 	}
 	if ctx.Err() != nil {
-		log.Print("interrupted: nothing is said of what was seen")
+		log.Print("interrupted: there is no report")
 		return false
 	}
 	r.wrong = append(r.wrong, w.found()...)

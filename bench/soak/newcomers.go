@@ -7,7 +7,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// Newcomers: clients that come, are served once by each thing that the server does, and go.
+// Newcomers: clients that come, are served once by everything that the server does, and leave.
 
 const newcomerPause = 2 * time.Second // between two rounds of them
 

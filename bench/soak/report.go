@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// report is what came of it. Its methods are one goroutine's.
+// report is the result. Its methods are for one goroutine.
 type report struct {
 	attacks             int
 	before, most, after reading
@@ -17,7 +17,7 @@ type report struct {
 	kinds               []*kind
 	turns               map[string]int // of each attack
 	failed              []error        // of attackers' processes
-	wrong               []string       // else
+	wrong               []string       // anything else
 }
 
 func (r *report) blame(format string, v ...any) {
@@ -26,7 +26,7 @@ func (r *report) blame(format string, v ...any) {
 
 func (r *report) ok() bool { return len(r.faults()) == 0 }
 
-// faults are all that is not as it has to be.
+// faults returns everything that is not as it must be.
 func (r *report) faults() []string {
 	all := slices.Clone(r.wrong)
 	for _, q := range quantities {
@@ -71,7 +71,7 @@ func (r *report) print(out io.Writer) {
 	for n := range maps.Values(r.turns) {
 		turns += n
 	}
-	fmt.Fprintf(out, "\n%d attacks, %d turns. As before %v after the last client left.\n", len(r.turns), turns, r.took.Round(time.Second/10))
+	fmt.Fprintf(out, "\n%d attacks, %d turns. Everything was as before %v after the last client left.\n", len(r.turns), turns, r.took.Round(time.Second/10))
 	faults := r.faults()
 	for _, one := range faults {
 		fmt.Fprintln(out, "NOT OK:", one)

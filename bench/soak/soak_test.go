@@ -54,7 +54,7 @@ func TestChoir(t *testing.T) {
 	}
 }
 
-// Who comes back hears from then on; nobody speaks before all have come.
+// A member that comes back hears from then on; nobody speaks before all have come.
 func TestChoirComesBack(t *testing.T) {
 	group := newChoir(&kind{}, "a number", 2)
 	one, two := group.members[0], group.members[1]
@@ -149,7 +149,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// What is wrong makes the report not ok, and is in it.
+// Anything wrong makes the report not ok, and is in it.
 func TestReport(t *testing.T) {
 	good := func() *report {
 		r := &report{attacks: 1, turns: map[string]int{"a": 2}, kinds: []*kind{{name: "echo"}}}

@@ -18,7 +18,7 @@ import (
 
 const (
 	roomCount   = 3
-	roomMembers = 4 // of which every other one polls
+	roomMembers = 4 // every other one polls
 	eventPause  = 150 * time.Millisecond
 )
 
@@ -43,7 +43,7 @@ type ioSocket struct {
 	acks    *kind
 	room    string
 	visitor *visit.Visitor
-	beside  sync.WaitGroup // what must not keep the reader from reading
+	beside  sync.WaitGroup // what must not block the reader
 
 	mu      sync.Mutex // guards what follows
 	id      int        // of the last acknowledgement
@@ -71,7 +71,7 @@ func (s *ioSocket) listen(ctx context.Context) error {
 	return s.byPolling(ctx, connected)
 }
 
-// forget tells who waits for an acknowledgement that it will not come.
+// forget tells the goroutines that wait for an acknowledgement that it will not come.
 func (s *ioSocket) forget() {
 	s.out.set(nil)
 	s.mu.Lock()
@@ -122,7 +122,7 @@ func (s *ioSocket) byPolling(ctx context.Context, connected func()) error {
 	for in := false; ; {
 		body, err := s.visitor.Ask(ctx, http.MethodGet, path, "", nil)
 		if err != nil {
-			s.visitor.Ask(context.WithoutCancel(ctx), http.MethodPost, path, "", []byte("1")) // so that the session ends at once
+			s.visitor.Ask(context.WithoutCancel(ctx), http.MethodPost, path, "", []byte("1")) // ends the session immediately
 			return err
 		}
 		for packet := range bytes.SplitSeq(body, []byte{'\x1e'}) {
@@ -137,7 +137,7 @@ func (s *ioSocket) byPolling(ctx context.Context, connected func()) error {
 	}
 }
 
-// take takes one packet.
+// take handles one packet.
 func (s *ioSocket) take(packet []byte) error {
 	switch {
 	case string(packet) == "2":
@@ -187,7 +187,7 @@ func (s *ioSocket) acked(packet []byte) error {
 	return nil
 }
 
-// speak says a number in the room, and has something else acknowledged besides.
+// speak says a number in the room, and asks for another acknowledgement besides.
 func (s *ioSocket) speak(ctx context.Context, n int64) error {
 	if err := s.ask(ctx, "room message", fmt.Sprintf(`{"room":"%s","text":"%d %d"}`, s.room, s.place, n)); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (s *ioSocket) speak(ctx context.Context, n int64) error {
 	return nil
 }
 
-// ask emits an event and waits for its acknowledgement, which is one of those that are counted.
+// ask emits an event and waits for its acknowledgement, which is counted.
 func (s *ioSocket) ask(ctx context.Context, event, argument string) error {
 	s.mu.Lock()
 	s.id++

@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// watch passes a log on, and keeps the lines that should never be there, with what follows a race or a panic.
+// watch forwards a log, and keeps the lines that should never be there, with those after a race or a panic.
 type watch struct {
 	out io.Writer
 
 	mu    sync.Mutex     // guards what follows
 	part  []byte         // of a line
-	after int            // lines to keep still
-	lines []string       // in the order in which they came first
-	count map[string]int // by what they say, without time and id
+	after int            // lines still to keep
+	lines []string       // in the order of their first appearance
+	count map[string]int // by content, without time and id
 }
 
 const (
-	trace     = 60  // lines that follow a panic or a race
-	mostLines = 400 // that are kept
+	trace     = 60  // lines kept after a panic or a race
+	mostLines = 400 // kept in total
 	mostPart  = 64 << 10
 )
 
@@ -29,7 +29,7 @@ var (
 	traced = regexp.MustCompile(`panic|DATA RACE|fatal error`)
 	bad    = regexp.MustCompile(`level=ERROR|"level":"ERROR"`)
 
-	// changing is what two lines of the same fault differ in.
+	// changing matches what differs between two lines of the same fault.
 	changing = regexp.MustCompile(`\b(time|id)=\S+ `)
 )
 
@@ -55,7 +55,7 @@ func (w *watch) Write(p []byte) (int, error) {
 	return w.out.Write(p)
 }
 
-// line looks at one line. mu is held.
+// line checks one line. mu is held.
 func (w *watch) line(line []byte) {
 	switch {
 	case traced.Match(line):
@@ -72,7 +72,7 @@ func (w *watch) line(line []byte) {
 	}
 }
 
-// found are the lines that should not be there, and how often they are.
+// found returns the lines that should not be there, and how often they are.
 func (w *watch) found() (all []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -47,7 +47,7 @@ var (
 
 var attachment = prepare(websocket.BinaryMessage, megabyte)
 
-// prepare makes a message whose frame is made once, which leaves the machine to the server.
+// prepare makes a message whose frame is encoded only once, which leaves the CPU to the server.
 func prepare(kind int, data []byte) *websocket.PreparedMessage {
 	m, err := websocket.NewPreparedMessage(kind, data)
 	if err != nil {
@@ -56,7 +56,7 @@ func prepare(kind int, data []byte) *websocket.PreparedMessage {
 	return m
 }
 
-// withhold sends a packet and all of its attachments but the last, and waits for the end.
+// withhold sends a packet and all its attachments except the last, and waits for the end.
 func (a *attacker) withhold(conn *websocket.Conn, attachments int) error {
 	ended := a.listening(conn)
 	var b bytes.Buffer
@@ -69,5 +69,5 @@ func (a *attacker) withhold(conn *websocket.Conn, attachments int) error {
 	for i := 0; err == nil && i < attachments-1; i++ {
 		err = conn.WritePreparedMessage(attachment)
 	}
-	return <-ended // which says more than err
+	return <-ended // says more than err
 }

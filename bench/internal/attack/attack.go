@@ -1,5 +1,5 @@
-// Package attack does harm to a server of this repository, in one way after the other: each is what one client, or one
-// address, can do to the others. It is for measuring on this machine, and connects to nothing but the loopback device.
+// Package attack attacks a server of this repository, in one way after the other: each is something that one client or
+// one address can do to the others. It is for measuring on this machine, and connects only to the loopback device.
 package attack
 
 import (
@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// Attack is one way to do harm.
+// Attack is one way to attack.
 type Attack struct {
 	Name  string
-	What  string        // it does
-	Limit string        // that answers it
-	Flags []string      // of the server, where the defaults do not have what is attacked
-	Least time.Duration // that it takes to come to its end; 0 if it has none
+	What  string        // what it does
+	Limit string        // the limit that stops it
+	Flags []string      // of the server, if the defaults lack what is attacked
+	Least time.Duration // how long it takes at least to finish; 0 if it never does
 	run   func(*attacker)
 }
 
-// All are all attacks, by what they attack.
+// All lists all attacks, grouped by what they attack.
 var All []Attack
 
 func init() { // by then no attack refers to the list
 	All = slices.Concat(attachmentAttacks, sessionAttacks, namespaceAttacks, eventAttacks, recoveryAttacks, socketAttacks, chatAttacks)
 }
 
-// Choose returns the attacks with those names, in the order of All; all of them for no name.
+// Choose returns the attacks with the given names, in the order of All, or all of them if there is no name.
 func Choose(names string) ([]Attack, error) {
 	if names == "" {
 		return All, nil

@@ -10,7 +10,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// attacker is who attacks, from one address: where, until when, and what it is answered.
+// attacker is a running attack, from one address.
 type attacker struct {
 	*visit.Visitor
 	ctx     context.Context
@@ -19,13 +19,13 @@ type attacker struct {
 	done    visit.Tally // what was done
 }
 
-// rest is between two attempts of a client that was refused.
+// rest is the time between two attempts of a client that was refused.
 const rest = 100 * time.Millisecond
 
-// from is the visitor of another address.
+// from returns a visitor from another address.
 func (a *attacker) from(addr, from string) *visit.Visitor { return visit.New(addr, from, a.pace) }
 
-// each has so many clients do f again and again, until the time is over. What f returns is a refusal.
+// each makes a number of clients call f again and again, until the time is over. f returns a refusal.
 func (a *attacker) each(clients int, f func(i int) error) {
 	var all sync.WaitGroup
 	for i := range clients {
@@ -48,7 +48,7 @@ func (a *attacker) wait(d time.Duration) {
 	}
 }
 
-// refused counts a refusal, unless the attack is over: then whatever was under way fails.
+// refused counts a refusal, unless the attack is over: then everything in progress fails.
 func (a *attacker) refused(err error) {
 	end, _ := a.ctx.Deadline()
 	if err != nil && time.Until(end) > rest {
@@ -56,7 +56,7 @@ func (a *attacker) refused(err error) {
 	}
 }
 
-// with opens a connection that ends with the attack, and has f use it.
+// with opens a connection that ends with the attack, and lets f use it.
 func (a *attacker) with(open func() (*websocket.Conn, error), f func(*websocket.Conn) error) error {
 	conn, err := open()
 	if err != nil {
@@ -95,7 +95,7 @@ func (a *attacker) write(conn *websocket.Conn, one func() error) error {
 	return <-ended
 }
 
-// listening reads and drops what comes, until the connection ends, and tells why.
+// listening reads and drops what comes until the connection ends, and sends why.
 func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -113,7 +113,7 @@ func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 	return ended
 }
 
-// members has quiet clients in "/" beside the good ones, who read and do nothing else.
+// members connects quiet clients to "/" beside the good ones; they only read.
 func (a *attacker) members(count int) {
 	for range count {
 		go a.entered(func(conn *websocket.Conn) error {

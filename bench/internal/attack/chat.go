@@ -145,7 +145,7 @@ var chatAttacks = []Attack{{
 	},
 }}
 
-// chatting has connections to the chat's room that f uses.
+// chatting opens connections to the chat's room, and lets f use them.
 func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int) error) {
 	token, err := a.Token(a.ctx, "bad")
 	a.refused(err)
@@ -203,7 +203,7 @@ func (a *attacker) readAll(token string) error {
 	})
 }
 
-// fill fills the room with messages, from as many connections as its limits need.
+// fill fills the room with messages, from as many connections as the limits require.
 func (a *attacker) fill(messages int, text string) {
 	const each = 40 // the burst of one connection
 	token, err := a.Token(a.ctx, "bad")

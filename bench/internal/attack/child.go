@@ -15,17 +15,17 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// The attackers are a process of their own, so that good clients do not wait for their turn among them. It has a low
-// priority: on machines of their own, attackers would take no processor away from the server but by what they send.
+// The attackers are a process of their own, so that good clients do not wait for a turn among them. It has a low
+// priority: attackers on other machines would use the server's processors only by what they send.
 
-// childWord is the argument that makes a program the attackers' process.
+// childWord is the argument that turns a program into the attackers' process.
 const childWord = "attack"
 
-// Report is what the attackers tell when they are through: how they were refused, and what they did.
+// Report is what the attackers report when they are done: how they were refused, and what they did.
 type Report struct{ Refused, Done string }
 
-// Send has this program, whose main calls Serve first, run once more as the attackers' process, and waits for its end:
-// for the given time, or until ctx ends. A pace of 0 is as quickly as they can; see visit.NewPace.
+// Send runs this program, whose main calls Serve first, once more as the attackers' process, for the given time or until
+// ctx ends, and waits for its end. A pace of 0 means as fast as they can; see visit.NewPace.
 func Send(ctx context.Context, name, addr string, length time.Duration, pace int) (Report, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -69,7 +69,7 @@ func Serve(args []string) bool {
 	defer cancel()
 	a := &attacker{ctx: ctx, pace: visit.NewPace(pace)}
 	a.Visitor = a.from(args[2], "")
-	go all[0].run(a) // until the process ends, which is how attackers leave: their connections are lost
+	go all[0].run(a) // until the process ends: that is how attackers leave, and their connections are lost
 	<-ctx.Done()
 	json.NewEncoder(os.Stdout).Encode(Report{a.answers.String(), a.done.String()})
 	return true

@@ -39,7 +39,7 @@ var eventAttacks = []Attack{{
 	},
 }}
 
-// floodEvents has clients send the same event again and again.
+// floodEvents makes clients send the same event again and again.
 func (a *attacker) floodEvents(clients int, event func(i int) string) {
 	a.each(clients, func(i int) error {
 		return a.entered(func(conn *websocket.Conn) error {

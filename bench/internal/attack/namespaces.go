@@ -9,7 +9,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// Socket.IO: coming to namespaces and going. Others hear of it.
+// Socket.IO: joining and leaving namespaces, which others are told.
 
 const quietMembers = 40 // of "/", beside the ten good clients
 
@@ -51,7 +51,7 @@ var namespaceAttacks = []Attack{{
 	},
 }}
 
-// comeAndGo has connections connect and disconnect, each as soon as it is answered.
+// comeAndGo makes connections connect and disconnect, each as soon as it is answered.
 func (a *attacker) comeAndGo(connections int) {
 	a.members(quietMembers)
 	a.each(connections, func(int) error {

@@ -131,7 +131,7 @@ var sessionAttacks = []Attack{{
 	},
 }}
 
-// payload is the body of a POST with so many packets.
+// payload returns the body of a POST with a number of packets.
 func payload(packets int, packet func(i int) string) []byte {
 	var b strings.Builder
 	for i := range packets {

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Size is how many servers a cluster of NATS has.
+// Size is how many servers a NATS cluster has.
 const Size = 3
 
 // NATS is a cluster of three servers of the version that go.mod names. Its methods are for one goroutine at a time.
@@ -35,7 +35,8 @@ func BuildNATS(temp, dir string) (program string) {
 	return program
 }
 
-// NewNATS is a cluster with its files below temp, of which nothing runs. With syncs, what is acknowledged is on disk.
+// NewNATS returns a cluster with its files in temp, of which nothing is running. With syncs, what is acknowledged is on
+// disk.
 func NewNATS(program, temp string, syncs bool) *NATS {
 	return &NATS{program: program, temp: temp, Addrs: FreeAddrs(Size), routes: FreeAddrs(Size), syncs: syncs}
 }
@@ -49,7 +50,7 @@ func (n *NATS) Start(i int) {
 	}
 	words := []string{"-a", "127.0.0.1", "-p", port, "--server_name", fmt.Sprint("s", i), "-js",
 		"-sd", filepath.Join(n.temp, fmt.Sprint("nats", i)), "--cluster_name", "nodes", "--cluster", "nats://" + n.routes[i],
-		"--routes", strings.Join(routes, ","), "--no_advertise"} // or nodes would find a way around their proxies
+		"--routes", strings.Join(routes, ","), "--no_advertise"} // otherwise nodes would bypass their proxies
 	if n.syncs {
 		words = append(words, "-c", n.config())
 	}
@@ -58,10 +59,10 @@ func (n *NATS) Start(i int) {
 	Run(cmd, cmd.StderrPipe, "Server is ready")
 }
 
-// URL is that of all servers.
+// URL returns the URLs of all servers.
 func (n *NATS) URL() string { return "nats://" + strings.Join(n.Addrs, ",nats://") }
 
-// Leader is the place of the server that leads a stream.
+// Leader returns the index of the server that leads a stream.
 func (n *NATS) Leader(stream string) int {
 	var place int
 	n.admin(func(ctx context.Context, conn *nats.Conn, js jetstream.JetStream) bool {
@@ -75,7 +76,7 @@ func (n *NATS) Leader(stream string) int {
 	return place
 }
 
-// StepDown has another server lead a stream.
+// StepDown makes another server lead a stream.
 func (n *NATS) StepDown(stream string) {
 	n.admin(func(ctx context.Context, conn *nats.Conn, _ jetstream.JetStream) bool {
 		m, err := conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
@@ -83,7 +84,7 @@ func (n *NATS) StepDown(stream string) {
 	})
 }
 
-// admin tries something until it works, which has to be soon.
+// admin tries something until it works, within Patience.
 func (n *NATS) admin(try func(context.Context, *nats.Conn, jetstream.JetStream) bool) {
 	conn, err := nats.Connect(n.URL(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
@@ -102,7 +103,7 @@ func (n *NATS) admin(try func(context.Context, *nats.Conn, jetstream.JetStream) 
 			return
 		}
 	}
-	log.Fatal("the NATS servers do not get that far")
+	log.Fatal("the NATS servers are not ready in time")
 }
 
 // Stop kills all servers.
@@ -114,7 +115,7 @@ func (n *NATS) Stop() {
 	}
 }
 
-// config is a file with what has no flag.
+// config writes a file with the settings that have no flag.
 func (n *NATS) config() string {
 	name := filepath.Join(n.temp, "nats.conf")
 	if err := os.WriteFile(name, []byte("jetstream { sync_interval: always }\n"), 0o600); err != nil {
@@ -123,7 +124,7 @@ func (n *NATS) config() string {
 	return name
 }
 
-// Meet waits until the servers have found each other, and can make streams.
+// Meet waits until the servers have found each other, and can create streams.
 func (n *NATS) Meet() {
 	n.admin(func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) bool {
 		_, err := js.AccountInfo(ctx)

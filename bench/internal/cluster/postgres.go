@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// Postgres is a PostgreSQL server of its own, which takes everyone from this machine.
+// Postgres is a PostgreSQL server of its own, which accepts everyone on this machine.
 type Postgres struct {
 	bin, dir  string
 	host      string
 	port      string
-	owner     *syscall.Credential // who runs it, where that is not us: it refuses root
+	owner     *syscall.Credential // who runs it, if not us: it refuses root
 	databases int
 	cmd       *exec.Cmd
 }
 
-// FindPostgres is the folder of PostgreSQL's programs, or "".
+// FindPostgres returns the folder of PostgreSQL's programs, or "".
 func FindPostgres() string {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian has them on nobody's path
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // on Debian they are in nobody's PATH
 	if path, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, path)
 	}
@@ -73,7 +73,7 @@ func (p *Postgres) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Start starts the server, again after Kill, as soon as what that left has ended.
+// Start starts the server; after Kill, as soon as the processes that were left have ended.
 func (p *Postgres) Start() {
 	for end := time.Now().Add(Patience); ; time.Sleep(100 * time.Millisecond) {
 		p.cmd = p.command("postgres", "-D", p.dir+"/data", "-h", p.host, "-p", p.port, "-k", p.dir)

@@ -1,6 +1,6 @@
-// Package cluster starts what a cluster consists of, each as a process of its own, for programs that break it: NATS
-// servers, PostgreSQL, proxies between them and those who use them. All of it ends with the program that started it.
-// What cannot be started ends that program: without it there is nothing to see.
+// Package cluster starts the parts of a cluster, each as a process of its own, for programs that break it: NATS
+// servers, PostgreSQL, and proxies in front of them. All end with the program that started them. If one cannot be
+// started, the program ends, too, as there is nothing to see without it.
 package cluster
 
 import (
@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// Patience is for anything that has to happen.
+// Patience is how long to wait for anything that must happen.
 const Patience = 30 * time.Second
 
-// Build compiles a package of this repository, or of one that its go.mod names. The working directory is a folder of
-// the repository, dir the way from there to the module.
+// Build compiles a package of this repository, or of a module that its go.mod names. dir is the path from the working
+// directory, a folder of the repository, to the module.
 func Build(program, dir, name string, flags ...string) {
 	cmd := exec.Command("go", append(append([]string{"build", "-C", dir, "-o", program}, flags...), name)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -28,8 +28,8 @@ func Build(program, dir, name string, flags ...string) {
 	}
 }
 
-// FreeAddrs are places that nobody listens on, and that no connection gets by chance before they are used: systems take
-// the higher ports for that.
+// FreeAddrs returns addresses that nobody listens on. Their ports are below those that systems give to connections, so
+// that no connection takes one by chance before it is used.
 func FreeAddrs(n int) (all []string) {
 	for len(all) < n {
 		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
@@ -42,8 +42,8 @@ func FreeAddrs(n int) (all []string) {
 	return all
 }
 
-// Run starts a program that ends with this one, and waits for a line with that text on one of its outputs. With a time
-// until which it may be tried again, it reports whether the line came.
+// Run starts a program that ends with this one, and waits for a line that contains text on one of its outputs. Given a
+// time until which the caller may try again, it reports whether the line came.
 func Run(cmd *exec.Cmd, output func() (io.ReadCloser, error), text string, until ...time.Time) bool {
 	out, err := output()
 	if err == nil {
@@ -62,7 +62,7 @@ func Run(cmd *exec.Cmd, output func() (io.ReadCloser, error), text string, until
 	}
 	cmd.Wait()
 	if len(until) == 0 || time.Now().After(until[0]) {
-		log.Fatalf("%s ends, and does not say %q", cmd, text)
+		log.Fatalf("%s ended without saying %q", cmd, text)
 	}
 	return false
 }
@@ -76,13 +76,13 @@ func Start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// Kill ends a process as a crash does; one that is stopped, too.
+// Kill ends a process like a crash, even a stopped process.
 func Kill(cmd *exec.Cmd) {
 	cmd.Process.Kill()
 	cmd.Wait()
 }
 
-// Terminate ends a process as a rolling restart does, and returns how long that took.
+// Terminate ends a process like a rolling restart, and returns how long that took.
 func Terminate(cmd *exec.Cmd) time.Duration {
 	begun := time.Now()
 	cmd.Process.Signal(syscall.SIGTERM)
@@ -92,7 +92,7 @@ func Terminate(cmd *exec.Cmd) time.Duration {
 	return time.Since(begun)
 }
 
-// Freeze stops a process where it is: the system still takes connections for it, and it answers nothing. Thaw has it
+// Freeze stops a process where it is: the system still accepts connections for it, but it answers nothing. Thaw lets it
 // go on.
 func Freeze(cmd *exec.Cmd) { signal(cmd, syscall.SIGSTOP) }
 

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// Proxy is the way from one program to another, and can fail as a network does. Its methods may be called from any
+// Proxy is the path from one program to another, and can fail like a network. Its methods may be called from any
 // goroutine.
 type Proxy struct {
 	listener net.Listener
-	to       []string // the first that is alive is taken
+	to       []string // the first live one is used
 
 	mu     sync.Mutex
 	cond   *sync.Cond
 	conns  map[net.Conn]bool
-	refuse bool    // new connections are
+	refuse bool    // refuse new connections
 	frozen [2]bool // nothing passes, by direction
 }
 
@@ -24,8 +24,8 @@ type Proxy struct {
 type Direction int
 
 const (
-	There Direction = iota // from who connected
-	Back                   // and to it
+	There Direction = iota // from the client
+	Back                   // to the client
 )
 
 // StartProxy starts a proxy to the first of some addresses that is alive.
@@ -40,16 +40,16 @@ func StartProxy(to ...string) *Proxy {
 	return p
 }
 
-// URL is the proxy's, for who connects to NATS.
+// URL returns the proxy's URL, for clients of NATS.
 func (p *Proxy) URL() string { return "nats://" + p.listener.Addr().String() }
 
-// Close lets everything pass that waits, and accepts no more connections.
+// Close lets everything that waits pass, and accepts no more connections.
 func (p *Proxy) Close() {
 	p.Thaw()
 	p.listener.Close()
 }
 
-// Conns is how many connections pass through it.
+// Conns returns how many connections pass through the proxy.
 func (p *Proxy) Conns() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +133,7 @@ func (p *Proxy) Mend() {
 	p.refuse = false
 }
 
-// Freeze lets nothing pass in some directions, both if none is given, and tells nobody, until Thaw: what is sent waits.
+// Freeze silently lets nothing pass in some directions, both if none is given, until Thaw: what is sent waits.
 func (p *Proxy) Freeze(directions ...Direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

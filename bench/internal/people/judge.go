@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Verdict is what went wrong, and the first examples of it.
+// Verdict counts what went wrong, and keeps the first examples.
 type Verdict struct {
 	Acked, Kept        int
 	Lost, Twice, Order int
 	Missing            int // messages that a reader never got
-	Different          int // messages that one has, and another not
+	Different          int // messages that one has and another has not
 	Incomplete         int // histories that were said to have a gap
-	Pending            int // posts that never were acknowledged
+	Pending            int // posts that were never acknowledged
 	Samples            []string
 }
 
-// OK reports whether nothing did, apart from posts that were never acknowledged.
+// OK reports whether nothing went wrong, apart from posts that were never acknowledged.
 func (v *Verdict) OK() bool { return v.Lost+v.Twice+v.Order+v.Missing+v.Different == 0 }
 
 // blame counts a violation, and keeps the first ones of each sort.
@@ -41,8 +41,8 @@ func (v *Verdict) JudgeKept(kept map[string]Stored) {
 	}
 }
 
-// JudgePosts looks for posts that were acknowledged and are not kept as the acknowledgement said, but for those that
-// excused says may be lost; nil excuses none. when says when something was, for the examples.
+// JudgePosts looks for posts that were acknowledged but are not kept as the acknowledgement said, except those that
+// excused says may be lost; nil excuses none. when describes a time, for the examples.
 func (v *Verdict) JudgePosts(writers []*Writer, kept map[string]Stored, excused func(*Post) bool, when func(time.Time) string) {
 	seqs := map[string]uint64{}
 	for _, messages := range kept {
@@ -64,8 +64,8 @@ func (v *Verdict) JudgePosts(writers []*Writer, kept map[string]Stored, excused 
 	}
 }
 
-// JudgeReader compares what one reader saw with what is in its room. What it saw beyond that has to be foreign; nil
-// takes nothing for that.
+// JudgeReader compares what one reader saw with what is in its room. Anything else it saw must be foreign; if foreign is
+// nil, nothing is.
 func (v *Verdict) JudgeReader(reader *Reader, messages Stored, foreign func(Message) bool) {
 	v.Incomplete += reader.incomplete
 	seen := map[Message]bool{}
@@ -93,8 +93,8 @@ func (v *Verdict) JudgeReader(reader *Reader, messages Stored, foreign func(Mess
 	}
 }
 
-// Await waits until readers have all that was acknowledged to writers in their rooms, but no longer than most, or than
-// ctx lives.
+// Await waits until readers have everything that was acknowledged to writers in their rooms, but no longer than most, or
+// until ctx ends.
 func Await(ctx context.Context, writers []*Writer, readers []*Reader, most time.Duration) {
 	highest := map[string]uint64{}
 	for _, w := range writers {

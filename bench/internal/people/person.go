@@ -1,5 +1,5 @@
-// Package people posts to the chat and reads it as good clients do, on one node or on several, and says what of it went
-// wrong: what was lost, came twice, out of order, or not at all.
+// Package people posts to the chat and reads it as good clients do, on one node or on several, and reports what was lost,
+// came twice, out of order, or not at all.
 package people
 
 import (
@@ -17,8 +17,8 @@ import (
 	"echows/ws"
 )
 
-// Person is someone with a session. Everyone has an address of their own, as a proxy tells it, so that limits for one
-// address do not hold them up together. Its methods are one goroutine's.
+// Person is someone with a session. Everyone has an address of their own, as a proxy would report it, so that limits per
+// address do not count them together. Its methods are for one goroutine.
 type Person struct {
 	Name, Address string
 
@@ -46,16 +46,16 @@ const (
 	joinAgain = 100 * time.Millisecond // until the next attempt, on the next node
 )
 
-// requests are of people.
+// requests is everybody's HTTP client.
 var requests = &http.Client{Timeout: joinTime, Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Second}}
 
-// Close ends the connections that wait for further requests, of all people.
+// Close closes everybody's idle connections.
 func Close() { requests.CloseIdleConnections() }
 
-// errDown is why nobody joins where no process listens.
+// errDown means that no process listens, so that nobody can join.
 var errDown = errors.New("nobody listens")
 
-// join connects to a room. hear is called with each message of the node, and ended once, with what the connection ended of.
+// join connects to a room. hear is called with each message from the node, and ended once, with why the connection ended.
 func (p *Person) join(ctx context.Context, node, room string, after *uint64, hear func(frame), ended func(why string)) (*ws.Socket, error) {
 	if p.token == "" {
 		if err := p.ask(ctx, node+"/session", fmt.Sprintf(`{"name":%q}`, p.Name), "token", &p.token); err != nil {
@@ -129,7 +129,7 @@ func (p *Person) do(req *http.Request, want int) ([]byte, error) {
 	return body, err
 }
 
-// unwrapDown is errDown itself, where that is what an error is.
+// unwrapDown returns errDown itself if err is errDown.
 func unwrapDown(err error) error {
 	if errors.Is(err, errDown) {
 		return errDown
@@ -137,7 +137,7 @@ func unwrapDown(err error) error {
 	return err
 }
 
-// why is an error of join in a word or two.
+// why returns an error of join in a word or two.
 func why(err error) string {
 	var refused *ws.HandshakeError
 	switch {

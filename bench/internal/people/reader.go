@@ -10,7 +10,7 @@ import (
 	"echows/ws"
 )
 
-// Reader is in a room, and goes on after the last message it has seen whenever it comes back: one that roams does so
+// Reader is in a room, and whenever it comes back, it resumes after the last message it has seen. A roaming reader does so
 // every few seconds, on another node each time.
 type Reader struct {
 	Person
@@ -58,7 +58,7 @@ func (r *Reader) visit(ctx context.Context) error {
 		return errors.New(told)
 	}
 	s.Close(ws.CloseNormal, "")
-	select { // so that nothing of this connection comes after the next has begun
+	select { // so that nothing comes from this connection after the next has begun
 	case <-ended:
 	case <-time.After(joinTime):
 	}
@@ -86,14 +86,14 @@ func (r *Reader) take(m Message) {
 	r.last = m.Seq
 }
 
-// Reached is the sequence of the last message that came. Any goroutine may call it.
+// Reached returns the sequence of the last message that came. Any goroutine may call it.
 func (r *Reader) Reached() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
 }
 
-// Counts are how many connections the reader had, and how many messages came on them. Any goroutine may call it.
+// Counts returns how many connections the reader had, and how many messages came on them. Any goroutine may call it.
 func (r *Reader) Counts() (visits, messages int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

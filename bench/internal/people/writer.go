@@ -11,7 +11,7 @@ import (
 const (
 	postTime   = 25 * time.Second       // for an answer to a post: a node gives up after 20 s, and says so
 	postAgain  = 200 * time.Millisecond // after a refusal
-	moveAfter  = 100                    // posts, after which a writer goes to the next node
+	moveAfter  = 100                    // posts, after which a writer moves to the next node
 	repeatEach = 20                     // posts, of which one is posted again
 )
 
@@ -21,11 +21,11 @@ type Post struct {
 	Room  string
 	Node  int // of the first attempt
 	Begun time.Time
-	Acked time.Time // zero where it never was
+	Acked time.Time // zero if it never was
 	Seq   uint64
 }
 
-// Attempt is one post sent to one node, or an attempt to join it for that.
+// Attempt is one post sent to one node, or an attempt to join the node for that.
 type Attempt struct {
 	Node     int
 	From, To time.Time
@@ -33,8 +33,8 @@ type Attempt struct {
 	Told     string // otherwise
 }
 
-// Writer posts to a room, one message after the other, each under one id until it is acknowledged, on whatever node
-// takes it.
+// Writer posts to a room, one message after the other, each under one id until it is acknowledged, on whichever node
+// accepts it.
 type Writer struct {
 	Person
 	Room  string
@@ -50,7 +50,7 @@ type Writer struct {
 	Attempts []Attempt
 }
 
-// Run posts until enough ends; ctx ends what is under way.
+// Run posts until enough ends; ctx ends the post in progress.
 func (w *Writer) Run(ctx, enough context.Context) {
 	for n := 0; enough.Err() == nil; n++ {
 		p := &Post{ID: fmt.Sprintf("%s-%d", w.Name, n), Room: w.Room, Node: w.Place, Begun: time.Now()}
@@ -59,7 +59,7 @@ func (w *Writer) Run(ctx, enough context.Context) {
 			w.try(ctx, p)
 		}
 		if n%repeatEach == repeatEach-1 && w.socket != nil {
-			w.send(ctx, &Post{ID: p.ID, Room: p.Room}) // is the same message still, and kept once
+			w.send(ctx, &Post{ID: p.ID, Room: p.Room}) // it is still the same message, and kept once
 		}
 		if n%moveAfter == moveAfter-1 {
 			w.leave()
@@ -96,7 +96,7 @@ func (w *Writer) try(ctx context.Context, p *Post) {
 	}
 }
 
-// send posts on the connection, and waits for the answer. It returns how a failure was told.
+// send posts on the connection, and waits for the answer. It returns how the writer learned of a failure.
 func (w *Writer) send(ctx context.Context, p *Post) (told string) {
 	if err := w.socket.SendJSON(map[string]string{"type": "post", "id": p.ID, "text": "message " + p.ID + " for a test"}); err != nil {
 		defer w.leave()

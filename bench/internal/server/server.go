@@ -17,7 +17,7 @@ import (
 	"echows/bench/internal/cluster"
 )
 
-// Server is a running process. Its methods may be called by any goroutine, but for Stop and Kill, of which one is called once.
+// Server is a running process. Its methods may be called from any goroutine; call either Stop or Kill, once.
 type Server struct {
 	Addr string
 
@@ -26,7 +26,7 @@ type Server struct {
 	copied chan struct{} // closed when all of its log is written
 }
 
-// Build builds the server in a folder, with further flags of go build, and returns where the program is. The working
+// Build builds the server in a folder, with further flags for go build, and returns the program's path. The working
 // directory is bench.
 func Build(temp string, flags ...string) string {
 	program := filepath.Join(temp, "echows")
@@ -37,7 +37,7 @@ func Build(temp string, flags ...string) string {
 var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
 
 // Start runs the server on a free port of 127.0.0.1, with a data folder of its own beside the program. It ends with
-// this program, and no signal of a terminal reaches it. What it logs goes to logs, also what it says before it listens.
+// this program, and a terminal's signals do not reach it. Its whole log goes to logs, from the first line on.
 func Start(program string, flags []string, logs io.Writer) *Server {
 	data, err := os.MkdirTemp(filepath.Dir(program), "data-")
 	if err != nil {
@@ -73,7 +73,7 @@ func Start(program string, flags []string, logs io.Writer) *Server {
 	return s
 }
 
-// Stop ends the server as a service manager does, and returns how: nil is the exit code 0.
+// Stop ends the server as a service manager does, and returns its error: nil means exit code 0.
 func (s *Server) Stop() error {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(cluster.Patience, func() { s.cmd.Process.Kill() })
@@ -81,7 +81,7 @@ func (s *Server) Stop() error {
 	return s.wait()
 }
 
-// Kill ends the server as a crash does.
+// Kill ends the server like a crash.
 func (s *Server) Kill() {
 	s.cmd.Process.Kill()
 	s.wait()
@@ -96,7 +96,7 @@ func (s *Server) wait() error {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// Peak is the most memory that was resident since the start, in bytes; 0 once the process has died.
+// Peak returns the peak resident memory since the start, in bytes, or 0 once the process has died.
 func (s *Server) Peak() int {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {

@@ -27,7 +27,7 @@ func (v *Visitor) Seat(ctx context.Context, token string) (string, error) {
 	return "/ws/chat/lobby?ticket=" + ticket.Ticket, err
 }
 
-// Ticket is both.
+// Ticket does both.
 func (v *Visitor) Ticket(ctx context.Context, name string) (string, error) {
 	token, err := v.Token(ctx, name)
 	if err != nil {

@@ -29,12 +29,12 @@ func (e ConnectError) Error() string { return "CONNECT_ERROR " + string(e) }
 func ConnectErrorOf(packet []byte) ConnectError {
 	var why struct{ Message string }
 	if i := bytes.IndexByte(packet, '{'); i > 0 {
-		json.Unmarshal(packet[i:], &why) // an empty message says as much as the error
+		json.Unmarshal(packet[i:], &why) // on an error the message stays empty
 	}
 	return ConnectError(why.Message)
 }
 
-// Describe is an error in the protocol's words: a status, a close code, a CONNECT_ERROR.
+// Describe returns an error in the protocol's terms: a status, a close code, a CONNECT_ERROR.
 func Describe(err error) string {
 	var status StatusError
 	var closed *websocket.CloseError

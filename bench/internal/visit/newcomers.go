@@ -14,7 +14,7 @@ var (
 	large = bytes.Repeat([]byte{1}, 100_000)
 )
 
-// Echo sends a message, and reads one that has to be the same.
+// Echo sends a message, and reads one, which must be the same.
 func Echo(conn *websocket.Conn, message []byte) error {
 	if err := conn.WriteMessage(websocket.TextMessage, message); err != nil {
 		return err
@@ -26,7 +26,7 @@ func Echo(conn *websocket.Conn, message []byte) error {
 	return err
 }
 
-// Newcomers are clients that come, are served once, and go: one of each thing that the server does.
+// Newcomers are clients that come, are served once, and leave: one for each thing that the server does.
 var Newcomers = map[string]func(context.Context, *Visitor) error{
 	"/ws/echo": func(ctx context.Context, v *Visitor) error {
 		conn, err := v.Open(ctx, "/ws/echo")

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a pace counts: a write as one and one more for each writePart bytes of it, and a connection as some.
+// What a pace counts: a write as one, plus one for each writePart bytes of it, and a connection as several.
 const (
 	writePart  = 4096
 	connection = 20
 )
 
-// Pace bounds what the connections of some visitors do together, all protocols alike. Any goroutine may use it.
+// Pace bounds what the connections of some visitors do together, in all protocols. Any goroutine may use it.
 type Pace struct{ limiter *rate.Limiter }
 
-// NewPace has connections write so many times a second, in bursts of a second's worth. It is nil for 0: no bound.
+// NewPace lets connections write perSecond times a second, in bursts of a second's worth. It returns nil, no bound, for 0.
 func NewPace(perSecond int) *Pace {
 	if perSecond == 0 {
 		return nil
@@ -29,7 +29,7 @@ func (p *Pace) wait(ctx context.Context, n int) error {
 	return p.limiter.WaitN(ctx, min(n, p.limiter.Burst()))
 }
 
-// dial is d's, at the pace.
+// dial returns d's dial function, at the pace.
 func (p *Pace) dial(d *net.Dialer) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if p == nil {
 		return d.DialContext
@@ -59,5 +59,5 @@ func (c *paced) Write(b []byte) (int, error) {
 	return c.TCPConn.Write(b)
 }
 
-// ReadFrom copies by Write, where TCPConn's would go around it.
+// ReadFrom copies by calling Write, which TCPConn's ReadFrom would bypass.
 func (c *paced) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{c}, r) }

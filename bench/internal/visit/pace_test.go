@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Whoever is ahead of the pace waits; a write of any size has its turn in the end.
+// A client ahead of the pace waits; a write of any size has its turn in the end.
 func TestPaceWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, begun := NewPace(100), time.Now()

@@ -25,7 +25,7 @@ func (t *Tally) Add(name string, n int) {
 	t.count[name] += n
 }
 
-// String lists what was counted, the most first.
+// String lists the counts, the highest first.
 func (t *Tally) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package visit is a client of each thing that the server does, as scripts are: of WebSockets, of Socket.IO on WebSockets
-// and by polling, and of the chat. Good and bad clients are made of it.
+// Package visit is a client for everything that the server does: WebSockets, Socket.IO over WebSockets and by polling, and
+// the chat. Good and bad clients are built on it.
 package visit
 
 import (
@@ -18,15 +18,15 @@ import (
 // Patience is how long a good client waits for anything.
 const Patience = 5 * time.Second
 
-// Visitor is where clients come from and go to. All of them are of one address.
+// Visitor says where clients come from and connect to. All have one address.
 type Visitor struct {
 	Addr string // the server's
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	HTTP *http.Client
 }
 
-// New returns the visitor of an address of this machine, such as 127.0.0.2; "" is what the system takes, 127.0.0.1. A
-// pace bounds what its connections write; nil does not.
+// New returns a visitor with an address of this machine, such as 127.0.0.2; "" means the system's choice, 127.0.0.1. A
+// pace bounds what its connections write; nil means no bound.
 func New(addr, from string, pace *Pace) *Visitor {
 	d := &net.Dialer{Timeout: 2 * Patience}
 	if from != "" {
@@ -37,7 +37,7 @@ func New(addr, from string, pace *Pace) *Visitor {
 	return &Visitor{addr, dial, &http.Client{Transport: transport, Timeout: 6 * Patience}}
 }
 
-// Close ends the connections that wait for further requests.
+// Close closes idle connections.
 func (v *Visitor) Close() { v.HTTP.CloseIdleConnections() }
 
 // Open opens a WebSocket.
@@ -50,7 +50,7 @@ func (v *Visitor) Open(ctx context.Context, path string) (*websocket.Conn, error
 	return conn, err
 }
 
-// PollPath is where a Socket.IO session begins by polling, and socketPath where it begins on a WebSocket.
+// PollPath is where a Socket.IO session begins by polling, and socketPath where it begins over a WebSocket.
 const (
 	PollPath   = "/socket.io/?EIO=4&transport=polling"
 	socketPath = "/socket.io/?EIO=4&transport=websocket"
@@ -71,7 +71,7 @@ func (v *Visitor) Connect(ctx context.Context) (*websocket.Conn, error) {
 	return conn, nil
 }
 
-// Enter opens one that is connected to the namespace "/".
+// Enter opens a Socket.IO connection over a WebSocket that is connected to the namespace "/".
 func (v *Visitor) Enter(ctx context.Context, name string) (*websocket.Conn, error) {
 	conn, err := v.Connect(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func (v *Visitor) Enter(ctx context.Context, name string) (*websocket.Conn, erro
 	return conn, nil
 }
 
-// ConnectPacket asks for a namespace.
+// ConnectPacket returns the CONNECT packet for a namespace.
 func ConnectPacket(namespace, name string) string {
 	if namespace == "/" {
 		namespace = ""

@@ -2,7 +2,7 @@
 //
 //	node NATS-URLS ADDRESS
 //
-// It says on standard output that it is ready, and ends with SIGTERM, its clients told.
+// It prints on standard output that it is ready, and ends with SIGTERM, after telling its clients.
 package main
 
 import (
@@ -29,7 +29,7 @@ const (
 	askTime  = 5 * time.Second // for other nodes, and for acknowledgements
 )
 
-// journal is a broker.Journal as socketio asks for one.
+// journal adapts a broker.Journal to socketio.
 type journal struct{ *broker.Journal }
 
 func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
@@ -100,7 +100,7 @@ type node struct {
 	name string
 }
 
-// said is an event on its way to others: what the emitter called it, for whom it is, and which node took it.
+// said is an event on its way to others: its emitter's number for it, whom it is for, and which node received it.
 type said struct {
 	From int    `json:"from"`
 	N    int    `json:"n"`
@@ -119,7 +119,7 @@ func (n *node) meet(s *socketio.Socket) error {
 		what.Node = n.name
 		return answer(e, n.audience(what).Emit("said", what))
 	})
-	// What waits for clients must not keep this one's events from being read.
+	// Waiting for clients must not block this one's events.
 	s.On("poll", func(e socketio.Event) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), askTime)
@@ -152,7 +152,7 @@ func (n *node) audience(what said) socketio.Emitter {
 	return n.io.Emitter
 }
 
-// answer acknowledges with what went wrong, or "".
+// answer acknowledges an event with an error's text, or "".
 func answer(e socketio.Event, err error) error { return e.Ack(text(err)) }
 
 func text(err error) string {
