@@ -1,0 +1,49 @@
+package programtest
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
+)
+
+// Dial connects to a path of the server at a URL, such as Program.URL, as one of its own pages does. The connection is closed
+// when the test ends, and no read or write waits for longer than Patience.
+func Dial(t testing.TB, url, path string) *websocket.Conn {
+	t.Helper()
+	conn, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http")+path, "", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(Patience))
+	return conn
+}
+
+// Receive is the next message.
+func Receive(t testing.TB, conn *websocket.Conn) string {
+	t.Helper()
+	var got string
+	if err := websocket.Message.Receive(conn, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// Get gets a URL, and returns the answer and its whole body.
+func Get(t testing.TB, url string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
