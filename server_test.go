@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -28,6 +29,8 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/net/websocket"
 
+	"echows/internal/programtest"
+	"echows/settings"
 	"echows/views"
 )
 
@@ -695,4 +698,117 @@ func TestADomainsCertificate(t *testing.T) {
 		conn.Close()
 		t.Error("another domain is served")
 	}
+}
+
+// ask sends a request as whoever has a token, expects a status, and decodes the answer.
+func ask(t *testing.T, method, url, token, body string, status int, answer any) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(answer); res.StatusCode != status || err != nil {
+		t.Fatalf("%s %s: %s, %v", method, url, res.Status, err)
+	}
+}
+
+// signIn begins a session and returns its token.
+func signIn(t *testing.T, url string) string {
+	t.Helper()
+	var session struct{ Token string }
+	ask(t, "POST", url+"/session", "", `{"name":"ana"}`, http.StatusCreated, &session)
+	return session.Token
+}
+
+// Who asks for much and reads none of it is sent away, and others get their answers after.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, func(string) string { return "" }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.AnswerTime = time.Second / 4
+	s, err := start(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer s.Close()
+	token := signIn(t, s.URL())
+	for i := range 200 {
+		var stored struct{ Seq uint64 }
+		post := fmt.Sprintf(`{"id":"%d","text":%q}`, i, strings.Repeat("語", 2000))
+		ask(t, "POST", s.URL()+"/chat/lobby/messages", token, post, http.StatusCreated, &stored)
+	}
+	question := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", s.Addr(), token)
+	var all sync.WaitGroup
+	for range 10 { // more than may be answered at once
+		conn := rawConn(t, s)
+		conn.SetReadBuffer(4096)
+		conn.SetDeadline(time.Now().Add(5 * programtest.Patience)) // ten times 100 answers of 256 KiB are work
+		all.Go(func() {
+			for {
+				if _, err := io.WriteString(conn, strings.Repeat(question, 100)); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("a reader of nothing is kept")
+					return
+				} else if err != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	var page struct{ Messages []struct{ ID string } }
+	ask(t, "GET", s.URL()+"/chat/lobby/messages?limit=200", token, "", http.StatusOK, &page)
+	if n := len(page.Messages); n < 40 || n > 44 || page.Messages[n-1].ID != "199" { // 256 KiB of them, the newest
+		t.Errorf("%d messages", n)
+	}
+	aSocketLasts(t, s, 2*set.AnswerTime)
+}
+
+// aSocketLasts expects that a connection that was answered before becomes a socket that lasts for longer than that answer might.
+func aSocketLasts(t *testing.T, s *server, long time.Duration) {
+	t.Helper()
+	conn := rawConn(t, s)
+	fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", s.Addr())
+	for answer := ""; !strings.HasSuffix(answer, "}\n"); {
+		some := make([]byte, 1000)
+		n, err := conn.Read(some)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer += string(some[:n])
+	}
+	config, err := websocket.NewConfig(fmt.Sprint("ws://", s.Addr(), "/ws/echo"), s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := websocket.NewClient(config, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); time.Since(begin) < long; {
+		fmt.Fprint(socket, "still here")
+		programtest.Receive(t, socket)
+	}
+}
+
+// rawConn is a connection that reads and writes what the test wants.
+func rawConn(t *testing.T, s *server) *net.TCPConn {
+	t.Helper()
+	conn, err := net.DialTCP("tcp", nil, s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(programtest.Patience))
+	return conn
 }

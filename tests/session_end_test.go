@@ -1,4 +1,4 @@
-package main
+package tests
 
 import (
 	"net/http"
@@ -8,20 +8,23 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/net/websocket"
+
+	"echows/internal/programtest"
 )
 
 // A session that is over has no connections.
 func TestASessionEndsWithItsConnections(t *testing.T) {
+	t.Parallel()
 	secret := strings.Repeat("s", 32)
-	p := startProgram(t, "-secret", secret)
-	end := time.Now().Add(2 * time.Second)
+	p := programtest.Start(t, "-secret", secret)
+	end := time.Now().Add(5 * time.Second) // for a busy machine to join before
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": "echows", "sub": "somebody", "name": "ana", "exp": jwt.NewNumericDate(end),
 	}).SignedString([]byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ana := &person{t: t, url: p.url, token: token}
+	ana := &person{t: t, url: p.URL, token: token}
 	m, _ := ana.join("lobby", "")
 	for err == nil {
 		var s said
@@ -35,9 +38,10 @@ func TestASessionEndsWithItsConnections(t *testing.T) {
 
 // Who has no session uses up nobody's posts.
 func TestPostsWithoutASessionCostTheAddressNothing(t *testing.T) {
-	p := startProgram(t, "-address-posts", "2", "-address-rate", "1000")
-	ana := signIn(t, p.url, "ana")
-	nobody := &person{t: t, url: p.url}
+	t.Parallel()
+	p := programtest.Start(t, "-address-posts", "2", "-address-rate", "1000")
+	ana := signIn(t, p.URL, "ana")
+	nobody := &person{t: t, url: p.URL}
 	for range 60 {
 		nobody.ask("POST", "/chat/lobby/messages", `{"id":"1","text":"text"}`, http.StatusUnauthorized, nil)
 	}

@@ -1,4 +1,4 @@
-package main
+package tests
 
 import (
 	"encoding/json"
@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"golang.org/x/net/websocket"
+
+	"echows/internal/natstest"
+	"echows/internal/programtest"
 )
 
 // guest is a visitor of /rooms, by the protocol itself.
@@ -20,10 +23,10 @@ type guest struct {
 }
 
 // visit connects to the namespace "/" with what auth says beside the name.
-func visit(t *testing.T, p *program, name, auth string) *guest {
+func visit(t *testing.T, p *programtest.Program, name, auth string) *guest {
 	t.Helper()
-	g := &guest{t: t, conn: p.dial("/socket.io/?EIO=4&transport=websocket")}
-	receive(t, g.conn) // the session's
+	g := &guest{t: t, conn: programtest.Dial(t, p.URL, "/socket.io/?EIO=4&transport=websocket")}
+	programtest.Receive(t, g.conn) // the session's
 	g.send(fmt.Sprintf(`40{"name":%q%s}`, name, auth))
 	var answer struct{ SID, PID string }
 	if text := g.next(); !strings.HasPrefix(text, "40") || json.Unmarshal([]byte(text[2:]), &answer) != nil {
@@ -44,7 +47,7 @@ func (g *guest) send(text string) {
 func (g *guest) next() string {
 	g.t.Helper()
 	for {
-		text := receive(g.t, g.conn)
+		text := programtest.Receive(g.t, g.conn)
 		if text != "2" {
 			return text
 		}
@@ -63,8 +66,9 @@ func (g *guest) await(part string) string {
 }
 
 func TestTwoNodesAreOneSocketIO(t *testing.T) {
-	nats := startNATS(t)
-	one, two := startProgram(t, "-nats", nats), startProgram(t, "-nats", nats)
+	t.Parallel()
+	nats := natstest.Start(t)
+	one, two := programtest.Start(t, "-nats", nats), programtest.Start(t, "-nats", nats)
 	ana := visit(t, one, "ana", "")
 	ana.await(`["stats",{"clients":1}]`)
 	bea := visit(t, two, "bea", "")
@@ -81,21 +85,28 @@ func TestTwoNodesAreOneSocketIO(t *testing.T) {
 	ana.await(`["room message",{"from":"bea","room":"kitchen","text":"here I am"}]`)
 	ana.send(`42["room message",{"room":"kitchen","text":"to some"}]`)
 	bea.await(`["room message",{"from":"ana","room":"kitchen","text":"to some"}]`)
-	two.end()
+	two.End()
 	ana.await(`["stats",{"clients":1}]`)
 }
 
 func TestTwoNodesAreOneBroadcast(t *testing.T) {
-	nats := startNATS(t)
-	one, two := startProgram(t, "-nats", nats), startProgram(t, "-nats", nats)
-	here, there := one.dial("/ws/broadcast"), two.dial("/ws/broadcast")
+	t.Parallel()
+	nats := natstest.Start(t)
+	one, two := programtest.Start(t, "-nats", nats), programtest.Start(t, "-nats", nats)
+	here, there := programtest.Dial(t, one.URL, "/ws/broadcast"), programtest.Dial(t, two.URL, "/ws/broadcast")
+	await := func(conn *websocket.Conn, want string) {
+		for programtest.Receive(t, conn) != want {
+		}
+	}
+	for _, conn := range []*websocket.Conn{here, there} { // who hears itself is a member
+		fmt.Fprint(conn, conn.LocalAddr())
+		await(conn, fmt.Sprint(conn.LocalAddr()))
+	}
 	websocket.Message.Send(here, "text")
 	websocket.Message.Send(here, []byte{0, 255})
 	for _, conn := range []*websocket.Conn{here, there} {
+		await(conn, "text")
 		var bytes []byte
-		if got := receive(t, conn); got != "text" {
-			t.Errorf("got %q", got)
-		}
 		if err := websocket.Message.Receive(conn, &bytes); err != nil || len(bytes) != 2 {
 			t.Errorf("got %v, %v", bytes, err)
 		}
@@ -104,8 +115,9 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 
 // A client comes back to another node, where it gets what it missed, and then what comes.
 func TestAClientComesBackToAnotherNode(t *testing.T) {
-	nats := startNATS(t)
-	one, two := startProgram(t, "-nats", nats, "-recovery", "1m"), startProgram(t, "-nats", nats, "-recovery", "1m")
+	t.Parallel()
+	nats := natstest.Start(t)
+	one, two := programtest.Start(t, "-nats", nats, "-recovery", "1m"), programtest.Start(t, "-nats", nats, "-recovery", "1m")
 	stays, leaves := visit(t, one, "ana", ""), visit(t, two, "bea", "")
 	for _, g := range []*guest{stays, leaves} {
 		g.send(`421["join",{"room":"kitchen"}]`)
@@ -134,8 +146,9 @@ func TestAClientComesBackToAnotherNode(t *testing.T) {
 }
 
 func TestWebSocketsOnly(t *testing.T) {
-	p := startProgram(t, "-websocket-only")
-	res, err := http.Get(p.url + "/socket.io/?EIO=4&transport=polling")
+	t.Parallel()
+	p := programtest.Start(t, "-websocket-only")
+	res, err := http.Get(p.URL + "/socket.io/?EIO=4&transport=polling")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,25 +1,20 @@
-package main
+package tests
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"golang.org/x/net/websocket"
 
-	"echows/settings"
-	"echows/web"
+	"echows/internal/programtest"
 )
 
 // stored is the answer to a post by request, whether it was taken or not.
@@ -67,8 +62,9 @@ func (p *person) say(room, id, text string) stored {
 }
 
 func TestPostsByRequest(t *testing.T) {
-	p := startProgram(t)
-	ana, bea := signIn(t, p.url, "ana"), signIn(t, p.url, "bea")
+	t.Parallel()
+	p := programtest.Start(t)
+	ana, bea := signIn(t, p.URL, "ana"), signIn(t, p.URL, "bea")
 	var me struct{ Mark string }
 	ana.ask("GET", "/session", "", http.StatusOK, &me)
 	m, _ := bea.join("lobby", "")
@@ -111,15 +107,16 @@ func TestPostsByRequest(t *testing.T) {
 	if _, history := bea.join("nobody-here", ""); len(history.Messages) != 1 {
 		t.Errorf("who comes finds %+v", history)
 	}
-	if _, body := get(t, p.url+"/metrics"); !strings.Contains(body, "echows_chat_rooms 2\n") {
+	if _, body := programtest.Get(t, p.URL+"/metrics"); !strings.Contains(body, "echows_chat_rooms 2\n") {
 		t.Error("not two rooms are open, as two are used")
 	}
 }
 
 func TestPostsByRequestThatAreRefused(t *testing.T) {
-	p := startProgram(t, "-post-rate", "10000")
-	ana := signIn(t, p.url, "ana")
-	nobody := &person{t: t, url: p.url}
+	t.Parallel()
+	p := programtest.Start(t, "-post-rate", "10000")
+	ana := signIn(t, p.URL, "ana")
+	nobody := &person{t: t, url: p.URL}
 	for _, c := range []struct {
 		name   string
 		who    *person
@@ -150,7 +147,7 @@ func TestPostsByRequestThatAreRefused(t *testing.T) {
 		{"no room", ana, "Lobby", `{"id":"1","text":"a"}`, nil, 404, "", ""},
 		{"nobody", nobody, "lobby", `{"id":"1","text":"a"}`, nil, 401, "", ""},
 		{"a foreign page", ana, "lobby", `{"id":"1","text":"a"}`, map[string]string{"Origin": "https://foe.example"}, 403, "", ""},
-		{"its own page", ana, "lobby", `{"id":"1","text":"a"}`, map[string]string{"Origin": p.url, "Content-Type": "Application/JSON; charset=utf-8"}, 201, "", "1"},
+		{"its own page", ana, "lobby", `{"id":"1","text":"a"}`, map[string]string{"Origin": p.URL, "Content-Type": "Application/JSON; charset=utf-8"}, 201, "", "1"},
 	} {
 		got := c.who.request(c.room, strings.NewReader(c.body), c.header)
 		if got.Status != c.status || got.Code != c.code || got.ID != c.id || (got.Message == "") != (got.Status == 201) {
@@ -161,11 +158,16 @@ func TestPostsByRequestThatAreRefused(t *testing.T) {
 	if got := ana.request("lobby", io.MultiReader(strings.NewReader(`{"id":"2","text":"`), strings.NewReader(strings.Repeat("a", 16<<10))), nil); got.Status != 413 {
 		t.Errorf("a very long text of no length: %+v", got)
 	}
-	p.log.find(t, "code=bad_text")
+	p.Log.Find(t, "code=bad_text")
 	// Who says that it is long does not have to send it.
-	conn := rawConn(t, p)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(programtest.Patience))
 	fmt.Fprintf(conn, "POST /chat/lobby/messages HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n{",
-		strings.TrimPrefix(p.url, "http://"), ana.token)
+		strings.TrimPrefix(p.URL, "http://"), ana.token)
 	if answer, _ := io.ReadAll(conn); !bytes.HasPrefix(answer, []byte("HTTP/1.1 413 ")) {
 		t.Errorf("a gigabyte is answered with %.100q", answer)
 	}
@@ -174,37 +176,27 @@ func TestPostsByRequestThatAreRefused(t *testing.T) {
 	}
 }
 
-// rawConn is a connection that reads and writes what the test wants.
-func rawConn(t *testing.T, p *program) *net.TCPConn {
-	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return conn.(*net.TCPConn)
-}
-
 // A session posts no more by requests than by a connection.
 func TestASessionPostsTooMuch(t *testing.T) {
-	p := startProgram(t, "-post-rate", "0.001") // and one at once
-	ana := signIn(t, p.url, "ana")
+	t.Parallel()
+	p := programtest.Start(t, "-post-rate", "0.001") // and one at once
+	ana := signIn(t, p.URL, "ana")
 	if got := ana.say("lobby", "1", "hello"); got.Status != http.StatusCreated {
 		t.Errorf("the first: %+v", got)
 	}
 	if got := ana.say("lobby", "2", "hello"); got.Status != http.StatusTooManyRequests || got.Code != "rate_limited" || got.RetryAfter != "1" || got.Message == "" {
 		t.Errorf("the second: %+v", got)
 	}
-	if got := signIn(t, p.url, "bea").say("lobby", "2", "hello"); got.Status != http.StatusCreated {
+	if got := signIn(t, p.URL, "bea").say("lobby", "2", "hello"); got.Status != http.StatusCreated {
 		t.Errorf("another's: %+v", got)
 	}
 }
 
 // All that an address posts counts together, whichever way it comes. Another address does not notice.
 func TestAnAddressPostsTooMuch(t *testing.T) {
-	p := startProgram(t, "-address-posts", "0.6", "-trusted-proxies", "127.0.0.1") // and six at once
-	ana, bea := signIn(t, p.url, "ana"), signIn(t, p.url, "bea")
+	t.Parallel()
+	p := programtest.Start(t, "-address-posts", "0.6", "-trusted-proxies", "127.0.0.1") // and six at once
+	ana, bea := signIn(t, p.URL, "ana"), signIn(t, p.URL, "bea")
 	one, _ := ana.join("lobby", "")
 	two, _ := bea.join("lobby", "")
 	for i, post := range []func(id string){
@@ -226,12 +218,13 @@ func TestAnAddressPostsTooMuch(t *testing.T) {
 	if got := ana.request("lobby", strings.NewReader(`{"id":"far","text":"away"}`), map[string]string{"X-Forwarded-For": "203.0.113.9"}); got.Status != http.StatusCreated {
 		t.Errorf("of another address: %+v", got)
 	}
-	p.log.find(t, "code=rate_limited")
+	p.Log.Find(t, "code=rate_limited")
 }
 
 func TestNoLimitOfAnAddress(t *testing.T) {
-	p := startProgram(t, "-address-posts", "0", "-post-rate", "100000", "-sync", "1s")
-	m, _ := signIn(t, p.url, "ana").join("lobby", "")
+	t.Parallel()
+	p := programtest.Start(t, "-address-posts", "0", "-post-rate", "100000", "-sync", "1s")
+	m, _ := signIn(t, p.URL, "ana").join("lobby", "")
 	const posts = 2500 // more than are taken at once otherwise
 	go func() {
 		for i := range posts {
@@ -250,8 +243,9 @@ func TestNoLimitOfAnAddress(t *testing.T) {
 
 // What is too long is refused unread, and its connection goes on: for a while.
 func TestLongMessages(t *testing.T) {
-	p := startProgram(t)
-	m, _ := signIn(t, p.url, "ana").join("lobby", "")
+	t.Parallel()
+	p := programtest.Start(t)
+	m, _ := signIn(t, p.URL, "ana").join("lobby", "")
 	long := strings.Repeat("a", 17<<10)
 	for _, c := range []struct{ sent, code, id string }{
 		{`{"type":"post","id":"1","text":"` + long + `"}`, "bad_text", "1"},
@@ -284,22 +278,23 @@ func TestLongMessages(t *testing.T) {
 		t.Errorf("%d messages of 1 MiB are refused", refused)
 	}
 	m.conn.Close() // or the server waits for the answer to its close
-	p.log.find(t, "code=1008")
+	p.Log.Find(t, "code=1008")
 }
 
 // Who has left is no fault of the server, also where what they posted last is not stored.
 func TestWhoLeavesIsNoFault(t *testing.T) {
-	p := startProgram(t)
-	ana := signIn(t, p.url, "ana")
+	t.Parallel()
+	p := programtest.Start(t)
+	ana := signIn(t, p.URL, "ana")
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+			conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.url, "http")+"/ws/chat/lobby?ticket="+ana.ticket(), p.url)
+			config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.URL, "http")+"/ws/chat/lobby?ticket="+ana.ticket(), p.URL)
 			if err != nil {
 				t.Error(err)
 				return
@@ -309,7 +304,7 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			m.SetDeadline(time.Now().Add(patience))
+			m.SetDeadline(time.Now().Add(programtest.Patience))
 			for i := range 30 {
 				fmt.Fprintf(m, `{"type":"post","id":"%d","text":"bye"}`, i)
 			}
@@ -318,163 +313,10 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 		})
 	}
 	all.Wait()
-	p.end()
-	for line := range strings.Lines(p.log.String()) {
+	p.End()
+	for line := range strings.Lines(p.Log.String()) {
 		if !strings.Contains(line, "level=INFO") && !strings.Contains(line, "did not end in time") { // of the shutdown
 			t.Fatal(line)
 		}
 	}
-}
-
-// Who asks for much and reads none of it is sent away, and others get their answers after.
-func TestAnswersThatNobodyReads(t *testing.T) {
-	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, os.Getenv, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set.AnswerTime = time.Second / 4
-	s, err := start(t.Context(), set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer http.DefaultClient.CloseIdleConnections()
-	defer s.Close()
-	p := &program{t: t, url: fmt.Sprint("http://", s.Addr())}
-	ana := signIn(t, p.url, "ana")
-	m, _ := ana.join("lobby", "")
-	for i := range 200 {
-		m.post(fmt.Sprint(i), strings.Repeat("語", 2000))
-		m.await("ack")
-	}
-	question := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", s.Addr(), ana.token)
-	var all sync.WaitGroup
-	for range 10 { // more than may be answered at once
-		conn := rawConn(t, p)
-		conn.SetReadBuffer(4096)
-		conn.SetDeadline(time.Now().Add(5 * patience)) // ten times 100 answers of 256 KiB are work
-		all.Go(func() {
-			for {
-				if _, err := io.WriteString(conn, strings.Repeat(question, 100)); errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Error("a reader of nothing is kept")
-					return
-				} else if err != nil {
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	var page struct{ Messages []said }
-	ana.ask("GET", "/chat/lobby/messages?limit=200", "", http.StatusOK, &page)
-	if n := len(page.Messages); n < 40 || n > 44 || page.Messages[n-1].ID != "199" { // 256 KiB of them, the newest
-		t.Errorf("%d messages", n)
-	}
-	// A connection that was answered before becomes a socket that lasts.
-	conn := rawConn(t, p)
-	fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n", s.Addr())
-	for answer := ""; !strings.HasSuffix(answer, "}\n"); {
-		some := make([]byte, 1000)
-		n, err := conn.Read(some)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer += string(some[:n])
-	}
-	config, err := websocket.NewConfig(fmt.Sprint("ws://", s.Addr(), "/ws/echo"), p.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := websocket.NewClient(config, conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for begin := time.Now(); time.Since(begin) < 2*set.AnswerTime; {
-		fmt.Fprint(socket, "still here")
-		receive(t, socket)
-	}
-}
-
-// pipes are a listener whose connections are in memory, so that time can be the test's own.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error   { close(l.closed); return nil }
-func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (l *pipes) dial() net.Conn {
-	here, there := net.Pipe()
-	l.conns <- there
-	return here
-}
-
-// An answer has its time from its first byte on, however long the client waited for it.
-func TestAnAnswerHasAMinute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := echo.New()
-		e.Use(web.AnswerInTime(settings.AnswerTime))
-		wrote := make(chan error, 1)
-		e.GET("/large", func(c echo.Context) error {
-			err := c.String(http.StatusOK, strings.Repeat("large ", 100_000))
-			wrote <- err
-			return err
-		})
-		e.GET("/late", func(c echo.Context) error {
-			time.Sleep(10 * settings.AnswerTime)
-			return c.String(http.StatusOK, "late")
-		})
-		e.POST("/name", func(c echo.Context) error {
-			name, err := io.ReadAll(c.Request().Body)
-			if err != nil {
-				return err
-			}
-			return c.String(http.StatusOK, string(name))
-		})
-		l := &pipes{make(chan net.Conn), make(chan struct{})}
-		server := &http.Server{Handler: e}
-		defer server.Close()
-		go server.Serve(l)
-		conn := l.dial()
-		defer conn.Close()
-		ask := func(path string) string { // or reads on, without one
-			if path != "" {
-				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
-			}
-			answer := make([]byte, 1000)
-			n, err := conn.Read(answer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(answer[:n])
-		}
-		for range 2 { // the second on a connection with an answer long ago
-			if got := ask("/late"); !strings.HasSuffix(got, "late") {
-				t.Errorf("got %q", got)
-			}
-		}
-		time.Sleep(2 * settings.AnswerTime)
-		fmt.Fprint(conn, "POST /name HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-		if got := ask(""); !strings.HasPrefix(got, "HTTP/1.1 100 ") {
-			t.Errorf("who asks before it sends a body gets %q", got)
-		}
-		fmt.Fprint(conn, "ana")
-		if got := ask(""); !strings.HasSuffix(got, "ana") {
-			t.Errorf("got %q", got)
-		}
-		begin := time.Now()
-		ask("/large") // and reads no more
-		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.AnswerTime {
-			t.Errorf("after %v: %v", time.Since(begin), err)
-		}
-	})
 }

@@ -1,4 +1,4 @@
-package main
+package tests
 
 import (
 	"net/http"
@@ -6,13 +6,16 @@ import (
 	"testing"
 
 	"golang.org/x/net/websocket"
+
+	"echows/internal/programtest"
 )
 
 // What people write, and what lets them in, is not for the log, whatever becomes of it.
 func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
-	p := startProgram(t, "-log-level", "debug", "-post-rate", "1")
+	t.Parallel()
+	p := programtest.Start(t, "-log-level", "debug", "-post-rate", "1")
 	const marker = "marker-of-a-text"
-	ana := signIn(t, p.url, "ana")
+	ana := signIn(t, p.URL, "ana")
 	secrets := []string{marker, ana.token, ana.token[strings.LastIndexByte(ana.token, '.')+1:]}
 	ticket := ana.ticket()
 	secrets = append(secrets, ticket, ticket[strings.IndexByte(ticket, '.')+1:])
@@ -50,10 +53,10 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	ana.ask("GET", "/chat/lobby/messages", "", http.StatusOK, nil)
 	ana.ask("DELETE", "/session", "", http.StatusNoContent, nil)
 	ana.ask("GET", "/session", "", http.StatusUnauthorized, nil)
-	(&person{t: t, url: p.url, token: marker}).ask("GET", "/session", "", http.StatusUnauthorized, nil)
-	p.log.find(t, "code=bad_json")
-	p.end()
-	for line := range strings.Lines(p.log.String()) {
+	(&person{t: t, url: p.URL, token: marker}).ask("GET", "/session", "", http.StatusUnauthorized, nil)
+	p.Log.Find(t, "code=bad_json")
+	p.End()
+	for line := range strings.Lines(p.Log.String()) {
 		for i, secret := range secrets {
 			if strings.Contains(line, secret) {
 				t.Errorf("secret %d is in the log: %s", i, line)
@@ -64,29 +67,31 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 
 // A line on a connection has its id: the one that it was opened with.
 func TestLinesOfAConnectionHaveItsID(t *testing.T) {
-	p := startProgram(t)
-	m, _ := signIn(t, p.url, "ana").join("lobby", "")
-	id := p.log.find(t, `msg="socket opened" id=`)
+	t.Parallel()
+	p := programtest.Start(t)
+	m, _ := signIn(t, p.URL, "ana").join("lobby", "")
+	id := p.Log.Find(t, `msg="socket opened" id=`)
 	if err := websocket.Message.Send(m.conn, "no JSON"); err != nil {
 		t.Fatal(err)
 	}
 	m.await("error")
-	if got := p.log.find(t, "msg=refused id="); got != id {
+	if got := p.Log.Find(t, "msg=refused id="); got != id {
 		t.Errorf("what %s said is logged as of %s", id, got)
 	}
 	m.conn.Close()
-	if got := p.log.find(t, `msg="socket closed" id=`); got != id {
+	if got := p.Log.Find(t, `msg="socket closed" id=`); got != id {
 		t.Errorf("%s is closed as %s", id, got)
 	}
 }
 
 // So has a line on a request, by the id that its answer has, which no client chooses.
 func TestLinesOfARequestHaveItsID(t *testing.T) {
-	p := startProgram(t)
-	ana := signIn(t, p.url, "ana")
+	t.Parallel()
+	p := programtest.Start(t)
+	ana := signIn(t, p.URL, "ana")
 	seen := map[string]bool{}
 	for range 2 {
-		req, err := http.NewRequest("POST", p.url+"/chat/lobby/messages", strings.NewReader("no JSON"))
+		req, err := http.NewRequest("POST", p.URL+"/chat/lobby/messages", strings.NewReader("no JSON"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,9 +106,9 @@ func TestLinesOfARequestHaveItsID(t *testing.T) {
 			t.Errorf("an answer has the id %q", id)
 		}
 		seen[id] = true
-		p.log.find(t, " id="+id+" ")
+		p.Log.Find(t, " id="+id+" ")
 	}
-	if strings.Contains(p.log.String(), "chosen") {
+	if strings.Contains(p.Log.String(), "chosen") {
 		t.Error("a client's own id is in the log")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package tests
 
 import (
 	"context"
@@ -13,7 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/websocket"
 
+	"echows/internal/natstest"
 	"echows/internal/pgtest"
+	"echows/internal/programtest"
 )
 
 // postgres is a PostgreSQL server of the test's own.
@@ -36,21 +38,16 @@ type row struct {
 }
 
 // rows waits until the table has so many, and returns them.
-func (p *postgres) rows(n int) []row {
+func (p *postgres) rows(n int) (rows []row) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), programtest.Patience)
 	defer cancel()
-	for {
-		rows, err := p.query(ctx)
-		if len(rows) >= n {
-			return rows
-		}
-		select {
-		case <-ctx.Done():
-			p.t.Fatalf("%d rows of %d: %v", len(rows), n, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	comesTrue(p.t, func() (string, bool) {
+		var err error
+		rows, err = p.query(ctx)
+		return fmt.Sprintf("%d rows of %d: %v", len(rows), n, err), len(rows) >= n
+	})
+	return rows
 }
 
 func (p *postgres) query(ctx context.Context) ([]row, error) {
@@ -83,41 +80,51 @@ func (p *postgres) equal(who *person, room string, n int) {
 }
 
 // ready waits until /readyz answers with the status, and returns what it says.
-func ready(t *testing.T, url string, status int) string {
+func ready(t *testing.T, url string, status int) (body string) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		res, body := get(t, url+"/readyz")
-		if res.StatusCode == status {
-			return body
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("/readyz says %s: %s", res.Status, body)
-		}
-		time.Sleep(20 * time.Millisecond) // nothing tells when
-	}
+	comesTrue(t, func() (string, bool) {
+		var res *http.Response
+		res, body = programtest.Get(t, url+"/readyz")
+		return "/readyz says " + res.Status + ": " + body, res.StatusCode == status
+	})
+	return body
 }
 
 // awaitBehind waits until /metrics says that something has been waiting to be copied.
 func awaitBehind(t *testing.T, url string) {
 	t.Helper()
 	behind := regexp.MustCompile(`(?m)^echows_archive_behind_seconds [0-9.e-]*[1-9]`)
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) { // nothing tells when
-		_, text := get(t, url+"/metrics")
-		if behind.MatchString(text) {
+	comesTrue(t, func() (string, bool) {
+		_, text := programtest.Get(t, url+"/metrics")
+		return "nothing is behind", behind.MatchString(text)
+	})
+}
+
+// comesTrue asks again and again until something is so: what a database holds and what a server says of its health come with no
+// event. Otherwise is what the last answer was.
+func comesTrue(t *testing.T, ask func() (otherwise string, so bool)) {
+	t.Helper()
+	deadline, again := time.After(programtest.Patience), time.NewTicker(20*time.Millisecond)
+	defer again.Stop()
+	for {
+		otherwise, so := ask()
+		if so {
 			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is behind")
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatal(otherwise)
 		}
 	}
 }
 
 func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
+	t.Parallel()
 	db := startPostgres(t)
 	dir := t.TempDir()
-	p := startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
-	ana := signIn(t, p.url, `ana "o\x`)
+	p := programtest.Start(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
+	ana := signIn(t, p.URL, `ana "o\x`)
 	m, _ := ana.join("lobby", "")
 	n := 0
 	post := func(count int) {
@@ -130,33 +137,33 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	}
 	post(100)
 	db.equal(ana, "lobby", n)
-	ready(t, p.url, http.StatusOK)
+	ready(t, p.URL, http.StatusOK)
 
 	db.Stop()
 	post(100) // the chat goes on
-	if body := ready(t, p.url, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
+	if body := ready(t, p.URL, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
 		t.Errorf("/readyz says %s", body)
 	}
-	awaitBehind(t, p.url)
-	p.log.find(t, "not copied into the database")
+	awaitBehind(t, p.URL)
+	p.Log.Find(t, "not copied into the database")
 	db.Restart()
 	db.equal(ana, "lobby", n)
-	ready(t, p.url, http.StatusOK)
-	p.end()
+	ready(t, p.URL, http.StatusOK)
+	p.End()
 
 	// Away at the start, too.
 	db.Stop()
-	p = startProgram(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
-	ana.url = p.url
+	p = programtest.Start(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
+	ana.url = p.URL
 	m, _ = ana.join("lobby", "")
 	post(50)
 	db.Restart()
 	db.equal(ana, "lobby", n)
-	p.end()
+	p.End()
 
 	// What the stream holds no more comes from the table.
-	p = startProgram(t, "-data", dir, "-database", db.url, "-keep-messages", "20")
-	ana.url = p.url
+	p = programtest.Start(t, "-data", dir, "-database", db.url, "-keep-messages", "20")
+	ana.url = p.URL
 	var page struct{ Messages []said }
 	before, got := "", 0
 	for {
@@ -173,13 +180,13 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	if got != n {
 		t.Errorf("%d of %d messages can be read", got, n)
 	}
-	p.end()
+	p.End()
 
 	// A lost data folder: the stream goes on above the table, which has the history.
 	lost := t.TempDir()
-	p = startProgram(t, "-data", lost, "-database", db.url)
-	p.log.find(t, "the database has messages that the stream has not")
-	ana = signIn(t, p.url, "ana")
+	p = programtest.Start(t, "-data", lost, "-database", db.url)
+	p.Log.Find(t, "the database has messages that the stream has not")
+	ana = signIn(t, p.URL, "ana")
 	m, _ = ana.join("lobby", "")
 	m.post("after", "the loss")
 	m.await("ack")
@@ -190,25 +197,26 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	if len(page.Messages) != 200 || page.Messages[199].ID != "after" || page.Messages[198].ID != fmt.Sprint(n-1) {
 		t.Errorf("%d messages can be read", len(page.Messages))
 	}
-	ready(t, p.url, http.StatusOK)
+	ready(t, p.URL, http.StatusOK)
 	for _, name := range []string{"gaps", "missing_messages", "behind_seconds"} {
-		if _, body := get(t, p.url+"/metrics"); !strings.Contains(body, "\nechows_archive_"+name+" ") {
+		if _, body := programtest.Get(t, p.URL+"/metrics"); !strings.Contains(body, "\nechows_archive_"+name+" ") {
 			t.Errorf("/metrics lacks echows_archive_%s", name)
 		}
 	}
-	p.end()
+	p.End()
 }
 
 // A table whose sequences are other messages is refused.
 func TestADatabaseOfAnotherChat(t *testing.T) {
+	t.Parallel()
 	db := startPostgres(t)
 	dir := t.TempDir()
-	p := startProgram(t, "-data", dir, "-database", db.url)
-	m, _ := signIn(t, p.url, "ana").join("lobby", "")
+	p := programtest.Start(t, "-data", dir, "-database", db.url)
+	m, _ := signIn(t, p.URL, "ana").join("lobby", "")
 	m.post("1", "text")
 	m.await("ack")
 	db.rows(1)
-	p.end()
+	p.End()
 	conn, err := pgx.Connect(t.Context(), db.url)
 	if err != nil {
 		t.Fatal(err)
@@ -217,21 +225,21 @@ func TestADatabaseOfAnotherChat(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `UPDATE messages SET id = 'another'`); err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	if code := run(context.Background(), []string{"-addr", "127.0.0.1:0", "-data", dir, "-database", db.url}, func(string) string { return "" }, &out); code != 1 || !strings.Contains(out.String(), "do not belong together") {
-		t.Errorf("another chat's table: exit code %d: %s", code, &out)
+	if code, out := programtest.Run(t, "-addr", "127.0.0.1:0", "-data", dir, "-database", db.url); code != 1 || !strings.Contains(out, "do not belong together") {
+		t.Errorf("another chat's table: exit code %d: %s", code, out)
 	}
 }
 
 func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
+	t.Parallel()
 	db := startPostgres(t)
 	dir := t.TempDir()
-	start := func() *process {
-		return startProcess(t, "-data", dir, "-database", db.url, "-secret", strings.Repeat("s", 32), "-post-rate", "100000", "-keep-messages", "10000")
+	start := func() *programtest.Program {
+		return programtest.Start(t, "-data", dir, "-database", db.url, "-secret", strings.Repeat("s", 32), "-post-rate", "100000", "-keep-messages", "10000")
 	}
 	p := start()
 	for round := range 5 {
-		m, _ := signIn(t, p.url, "ana").join("lobby", "")
+		m, _ := signIn(t, p.URL, "ana").join("lobby", "")
 		var all sync.WaitGroup
 		all.Go(func() {
 			for i := range 1500 { // all rounds together no more than are kept
@@ -243,12 +251,12 @@ func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
 		for range 150 {
 			m.await("ack")
 		}
-		p.kill()
+		p.Kill()
 		m.conn.Close()
 		all.Wait()
 		p = start()
 	}
-	ana := signIn(t, p.url, "ana")
+	ana := signIn(t, p.URL, "ana")
 	m, history := ana.join("lobby", "&after=0")
 	m.conn.Close()
 	db.equal(ana, "lobby", len(history.Messages))
@@ -256,20 +264,21 @@ func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
 
 // Two nodes: one copies, and when it ends, the other does.
 func TestOneNodeCopiesAtATime(t *testing.T) {
+	t.Parallel()
 	db := startPostgres(t)
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	secret := strings.Repeat("s", 32)
-	one := startProgram(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
-	two := startProgram(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
-	ana := signIn(t, one.url, "ana")
-	ana.url = two.url
+	one := programtest.Start(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
+	two := programtest.Start(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
+	ana := signIn(t, one.URL, "ana")
+	ana.url = two.URL
 	m, _ := ana.join("lobby", "")
 	for i := range 20 {
 		m.post(fmt.Sprint(i), "text")
 		m.await("ack")
 	}
 	db.equal(ana, "lobby", 20)
-	one.end()
+	one.End()
 	for i := range 20 {
 		m.post(fmt.Sprint(20+i), "text")
 		m.await("ack")

@@ -1,21 +1,24 @@
-package main
+package tests
 
 import (
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+
+	"echows/internal/programtest"
 )
 
 // What a name says is no announcement: it stands between marks that no name has.
 func TestNoNameAnnounces(t *testing.T) {
-	p := startProgram(t)
-	nobody := &person{t: t, url: p.url}
+	t.Parallel()
+	p := programtest.Start(t)
+	nobody := &person{t: t, url: p.URL}
 	for _, name := range []string{`bob” left`, "bob” left", "“bob", "„bob", "‟bob", "аna", "ana Βob"} {
 		body, _ := json.Marshal(map[string]string{"name": name})
 		nobody.ask("POST", "/session", string(body), http.StatusBadRequest, nil)
-		g := &guest{t: t, conn: p.dial("/socket.io/?EIO=4&transport=websocket")}
-		receive(t, g.conn) // the session's
+		g := &guest{t: t, conn: programtest.Dial(t, p.URL, "/socket.io/?EIO=4&transport=websocket")}
+		programtest.Receive(t, g.conn) // the session's
 		g.send("40" + string(body))
 		if got := g.next(); !strings.HasPrefix(got, "44{") {
 			t.Errorf("%s comes into /rooms: %s", name, got)

@@ -1,0 +1,103 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/settings"
+)
+
+// pipes are a listener whose connections are in memory, so that time can be the test's own.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error   { close(l.closed); return nil }
+func (l *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	l.conns <- there
+	return here
+}
+
+// An answer has its time from its first byte on, however long the client waited for it.
+func TestAnAnswerHasAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := echo.New()
+		e.Use(AnswerInTime(settings.AnswerTime))
+		wrote := make(chan error, 1)
+		e.GET("/large", func(c echo.Context) error {
+			err := c.String(http.StatusOK, strings.Repeat("large ", 100_000))
+			wrote <- err
+			return err
+		})
+		e.GET("/late", func(c echo.Context) error {
+			time.Sleep(10 * settings.AnswerTime)
+			return c.String(http.StatusOK, "late")
+		})
+		e.POST("/name", func(c echo.Context) error {
+			name, err := io.ReadAll(c.Request().Body)
+			if err != nil {
+				return err
+			}
+			return c.String(http.StatusOK, string(name))
+		})
+		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		server := &http.Server{Handler: e}
+		defer server.Close()
+		go server.Serve(l)
+		conn := l.dial()
+		defer conn.Close()
+		ask := func(path string) string { // or reads on, without one
+			if path != "" {
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+			}
+			answer := make([]byte, 1000)
+			n, err := conn.Read(answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(answer[:n])
+		}
+		for range 2 { // the second on a connection with an answer long ago
+			if got := ask("/late"); !strings.HasSuffix(got, "late") {
+				t.Errorf("got %q", got)
+			}
+		}
+		time.Sleep(2 * settings.AnswerTime)
+		fmt.Fprint(conn, "POST /name HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+		if got := ask(""); !strings.HasPrefix(got, "HTTP/1.1 100 ") {
+			t.Errorf("who asks before it sends a body gets %q", got)
+		}
+		fmt.Fprint(conn, "ana")
+		if got := ask(""); !strings.HasSuffix(got, "ana") {
+			t.Errorf("got %q", got)
+		}
+		begin := time.Now()
+		ask("/large") // and reads no more
+		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.AnswerTime {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
