@@ -3,103 +3,45 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/goleak"
 	"golang.org/x/net/websocket"
 
+	"echows/internal/certtest"
+	"echows/internal/natstest"
 	"echows/internal/programtest"
 	"echows/settings"
-	"echows/views"
 )
 
-// runAsProgram makes this test's binary the program itself, as a process that can be killed.
-const runAsProgram = "ECHOWS_TEST_RUN"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(runAsProgram) != "" {
-		main()
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// patience bounds every wait.
-const patience = time.Minute
-
-// program is the whole server, started as main starts it.
+// program is the whole server, started as main starts it, but in the test's own process: a goroutine that outlives it fails
+// TestMain. As a process of its own it is driven by package tests.
 type program struct {
 	t    *testing.T
 	url  string // http://127.0.0.1:PORT
 	stop context.CancelFunc
 	exit chan int
-	log  *log
-}
-
-// log is what the program writes, to be waited for.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{}
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case l.more <- struct{}{}:
-	default:
-	}
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// find waits until the log holds prefix, and returns the word that follows.
-func (l *log) find(t *testing.T, prefix string) string {
-	t.Helper()
-	deadline := time.After(patience)
-	for {
-		if _, rest, ok := strings.Cut(l.String(), prefix); ok && strings.Contains(rest, "\n") {
-			return strings.Fields(rest + " .")[0]
-		}
-		select {
-		case <-l.more:
-		case <-deadline:
-			t.Fatalf("no %q in the log:\n%s", prefix, l)
-		}
-	}
+	log  *programtest.Log
 }
 
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := launchProgram(t, args...)
-	p.url = p.log.find(t, "open=")
+	p.url = p.log.Find(t, "open=")
 	return p
 }
 
@@ -107,9 +49,13 @@ func startProgram(t *testing.T, args ...string) *program {
 func launchProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{t, "", stop, make(chan int, 1), &log{more: make(chan struct{}, 1)}}
+	p := &program{t, "", stop, make(chan int, 1), new(programtest.Log)}
 	args = append([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, args...)
-	go func() { p.exit <- run(ctx, args, func(string) string { return "" }, p.log) }()
+	go func() {
+		code := run(ctx, args, func(string) string { return "" }, p.log)
+		p.log.End()
+		p.exit <- code
+	}()
 	t.Cleanup(func() {
 		p.end()
 		http.DefaultClient.CloseIdleConnections()
@@ -127,213 +73,64 @@ func (p *program) end() {
 			p.t.Errorf("exit code %d:\n%s", code, p.log)
 		}
 		p.exit <- 0
-	case <-time.After(patience):
+	case <-time.After(programtest.Patience):
 		p.t.Fatal("the program does not end")
 	}
 }
 
-func (p *program) dial(path string) *websocket.Conn {
-	p.t.Helper()
-	conn, err := websocket.Dial("ws"+strings.TrimPrefix(p.url, "http")+path, "", p.url)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return conn
-}
-
-// startNATS runs a NATS server of its own, as a cluster is reached, and returns its URL.
-func startNATS(t *testing.T) string {
+// ask sends a request as whoever has a token, expects a status, and decodes the answer.
+func ask(t *testing.T, method, url, token, body string, status int, answer any) {
 	t.Helper()
-	return startNATSOn(t, -1)
-}
-
-func startNATSOn(t *testing.T, port int) string {
-	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
+	req.Header = http.Header{"Content-Type": {"application/json"}}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s.ClientURL()
-}
-
-func receive(t *testing.T, conn *websocket.Conn) string {
-	t.Helper()
-	var got string
-	if err := websocket.Message.Receive(conn, &got); err != nil {
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(answer); res.StatusCode != status || err != nil {
+		t.Fatalf("%s %s: %s, %v", method, url, res.Status, err)
+	}
+}
+
+// signIn begins a session and returns its token.
+func signIn(t *testing.T, url string) string {
+	t.Helper()
+	var session struct{ Token string }
+	ask(t, "POST", url+"/session", "", `{"name":"ana"}`, http.StatusCreated, &session)
+	return session.Token
 }
 
 func TestTheFirstLesson(t *testing.T) {
 	p := startProgram(t)
 	for _, path := range []string{"/ws", "/ws/"} {
-		conn := p.dial(path)
+		conn := programtest.Dial(t, p.url, path)
 		for _, message := range []string{`{"loaded":true}`, "anything", ""} {
 			if err := websocket.Message.Send(conn, message); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := receive(t, conn), `{"append":true,"returnText":"I am using websockets!"}`; got != want {
+			if got, want := programtest.Receive(t, conn), `{"append":true,"returnText":"I am using websockets!"}`; got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		}
 		conn.Close()
 	}
-	p.log.find(t, `got="15 bytes of text"`)
-	p.log.find(t, `msg="socket opened"`)
-	p.log.find(t, "path=/ws/ code=1000")
-}
-
-func TestEchoKeepsOrder(t *testing.T) {
-	conn := startProgram(t).dial("/ws/echo")
-	go func() {
-		for i := range 1000 {
-			fmt.Fprintf(conn, "message %d", i)
-		}
-	}()
-	for i := range 1000 {
-		if got, want := receive(t, conn), fmt.Sprintf("message %d", i); got != want {
-			t.Fatalf("got %q, want %q", got, want)
-		}
-	}
-	binary := []byte{0, 0xff, 0x80}
-	if err := websocket.Message.Send(conn, binary); err != nil {
-		t.Fatal(err)
-	}
-	frame, err := conn.NewFrameReader()
-	if err != nil || frame.PayloadType() != websocket.BinaryFrame {
-		t.Errorf("binary came back as type %d, %v", frame.PayloadType(), err)
-	}
-}
-
-func TestAHundredClients(t *testing.T) {
-	p := startProgram(t)
-	var clients sync.WaitGroup
-	for i := range 100 {
-		clients.Go(func() {
-			conn := p.dial("/ws/echo")
-			for n := range 20 {
-				want := fmt.Sprintf("%d from %d", n, i)
-				fmt.Fprint(conn, want)
-				var got string
-				if err := websocket.Message.Receive(conn, &got); err != nil || got != want {
-					t.Errorf("got %q %v, want %q", got, err, want)
-					return
-				}
-			}
-		})
-	}
-	clients.Wait()
-}
-
-func TestBroadcastReachesAll(t *testing.T) {
-	p := startProgram(t)
-	var conns []*websocket.Conn
-	for i := range 10 { // a member gets what is sent from its own arrival on
-		conn := p.dial("/ws/broadcast")
-		want := fmt.Sprint("hello from ", i)
-		fmt.Fprint(conn, want)
-		conns = append(conns, conn)
-		for j, member := range conns {
-			if got := receive(t, member); got != want {
-				t.Fatalf("member %d got %q, want %q", j, got, want)
-			}
-		}
-	}
-}
-
-func get(t *testing.T, url string) (*http.Response, string) {
-	t.Helper()
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(body)
-}
-
-func TestPagesAndRefusals(t *testing.T) {
-	p := startProgram(t)
-	for _, c := range []struct {
-		path   string
-		status int
-		kind   string
-		body   string
-	}{
-		{"/", 200, "text/html; charset=UTF-8", "Click here to start receiving messages."},
-		{"/", 200, "text/html; charset=UTF-8", `id="websocket-button"`},
-		{"/local.js", 200, "text/javascript; charset=utf-8", "returnText"},
-		{"/connection.js", 200, "text/javascript; charset=utf-8", "onclose"},
-		{"/style.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
-		{"/icon.svg", 200, "image/svg+xml", "<svg"},
-		{"/healthz", 200, "application/json", `{"status":"ok"}`},
-		{"/readyz", 200, "application/json", `{"status":"ok"}`},
-		{"/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "echows_topics 0"},
-		{"/chat", 200, "text/html; charset=UTF-8", `id="composer"`},
-		{"/chat/kitchen-2", 200, "text/html; charset=UTF-8", `id="composer"`},
-		{"/chat/Kitchen", 404, "application/json", "1 to 64"},
-		{"/chat.js", 200, "text/javascript; charset=utf-8", "pending"},
-		{"/rooms", 200, "text/html; charset=UTF-8", `id="namespaces"`},
-		{"/socket.io/socket.io.js", 200, "text/javascript; charset=utf-8", "Socket.IO v4"},
-		{"/socket.io/small.js", 200, "text/javascript; charset=utf-8", "export function io"},
-		{"/socket.io/?EIO=4&transport=polling", 200, "text/plain; charset=UTF-8", `0{"sid":"`},
-		{"/ws", 426, "application/json", `{"message":"`},
-		{"/ws/echo", 426, "application/json", `{"message":"`},
-		{"/nowhere", 404, "application/json", `{"message":"Not Found"}`},
-		{"/index.html", 404, "application/json", `{"message":"Not Found"}`},
-		{"/views.go", 404, "application/json", `{"message":"Not Found"}`},
-	} {
-		res, body := get(t, p.url+c.path)
-		if res.StatusCode != c.status || res.Header.Get("Content-Type") != c.kind || !strings.Contains(body, c.body) {
-			t.Errorf("%s: %s, %s: %.200s", c.path, res.Status, res.Header.Get("Content-Type"), body)
-		}
-		if got := res.Header.Get("Content-Security-Policy"); got != views.Policy || strings.Contains(got, "unsafe") {
-			t.Errorf("%s: policy %q", c.path, got)
-		}
-	}
-	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.url, "http")+"/ws", "https://foe.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := websocket.DialConfig(config); err == nil {
-		t.Error("a foreign origin was let in")
-	}
-}
-
-func TestForeignOriginsByName(t *testing.T) {
-	p := startProgram(t, "-origins", "https://one.example, https://two.example", "-max-message", "1KiB")
-	conn, err := websocket.Dial("ws"+strings.TrimPrefix(p.url, "http")+"/ws/echo", "", "https://two.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	conn.Write(make([]byte, 1025)) // past -max-message
-	if n, err := conn.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("got %d bytes, %v; want the end", n, err)
-	}
-	p.log.find(t, "code=1009")
+	p.log.Find(t, `got="15 bytes of text"`)
+	p.log.Find(t, `msg="socket opened"`)
+	p.log.Find(t, "path=/ws/ code=1000")
 }
 
 func TestShutdownClosesSockets(t *testing.T) {
 	p := startProgram(t)
-	conn := p.dial("/ws/echo")
+	conn := programtest.Dial(t, p.url, "/ws/echo")
 	fmt.Fprint(conn, "here")
-	receive(t, conn)
+	programtest.Receive(t, conn)
 	p.stop()
 	frame, err := conn.NewFrameReader()
 	if err != nil {
@@ -351,41 +148,33 @@ func TestShutdownClosesSockets(t *testing.T) {
 	}
 }
 
-// certificate writes a self-signed certificate for 127.0.0.1 and its key.
-func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+// All that a node runs ends with it: sockets of each kind, and what hears and tells other nodes.
+func TestANodeEnds(t *testing.T) {
+	p := startProgram(t, "-nats", natstest.Start(t), "-recovery", "1m", "-secret", "0123456789abcdef")
+	var got struct{ Ticket string }
+	ask(t, "POST", p.url+"/ticket", signIn(t, p.url), "", http.StatusCreated, &got)
+	var members sync.WaitGroup
+	for path, hello := range map[string]string{
+		"/ws/broadcast":                         "hello",
+		"/ws/chat/lobby?ticket=" + got.Ticket:   `{"type":"post","id":"1","text":"hello"}`,
+		"/socket.io/?EIO=4&transport=websocket": `40{"name":"ana"}`,
+	} {
+		conn := programtest.Dial(t, p.url, path)
+		fmt.Fprint(conn, hello)
+		programtest.Receive(t, conn) // now it is a member
+		members.Go(func() {
+			defer conn.Close()
+			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s does not end", path)
+			}
+		})
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "echows test"},
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:     []string{"chat.example"},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	pem1 := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pem2 := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-	if os.WriteFile(cert, pem1, 0o600) != nil || os.WriteFile(key, pem2, 0o600) != nil {
-		t.Fatal("cannot write the certificate")
-	}
-	pool = x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem1)
-	return cert, key, pool
+	p.end()
+	members.Wait()
 }
 
 func TestOverTLS(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := certtest.Files(t)
 	p := startProgram(t, "-tls-cert", cert, "-tls-key", key)
 	config, err := websocket.NewConfig("wss"+strings.TrimPrefix(p.url, "https")+"/ws/echo", p.url)
 	if err != nil {
@@ -397,7 +186,7 @@ func TestOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(programtest.Patience))
 	h2 := &http.Client{Transport: &http.Transport{TLSClientConfig: config.TlsConfig, ForceAttemptHTTP2: true}}
 	defer h2.CloseIdleConnections()
 	if res, err := h2.Get(p.url + "/ws"); err != nil || res.ProtoMajor != 2 || res.StatusCode != http.StatusUpgradeRequired {
@@ -428,70 +217,8 @@ func TestOverTLS(t *testing.T) {
 	}
 	for _, want := range []string{"short", strings.Repeat("long ", 50_000)} {
 		fmt.Fprint(conn, want)
-		if got := receive(t, conn); got != want {
+		if got := programtest.Receive(t, conn); got != want {
 			t.Errorf("got %d bytes, want %d", len(got), len(want))
-		}
-	}
-}
-
-// A browser that has a file is not sent it again, and one that has not gets it compressed.
-func TestFilesAreKept(t *testing.T) {
-	p := startProgram(t)
-	ask := func(header, value string) (*http.Response, int) {
-		req, err := http.NewRequest("GET", p.url+"/chat.js", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set(header, value)
-		res, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res, len(body)
-	}
-	plain, size := ask("Accept-Encoding", "identity")
-	packed, less := ask("Accept-Encoding", "gzip")
-	if plain.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" || less > size/2 {
-		t.Errorf("%d bytes, compressed %d", size, less)
-	}
-	tag := plain.Header.Get("ETag")
-	if tag == "" || tag != packed.Header.Get("ETag") || plain.Header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("headers: %v", plain.Header)
-	}
-	if again, n := ask("If-None-Match", tag); again.StatusCode != http.StatusNotModified || n != 0 {
-		t.Errorf("asked again: %d, %d bytes", again.StatusCode, n)
-	}
-	if other, _ := ask("If-None-Match", `W/"another"`); other.StatusCode != http.StatusOK {
-		t.Errorf("asked with another: %d", other.StatusCode)
-	}
-}
-
-// What a proxy says of TLS is believed where it is trusted.
-func TestTLSInFrontOfTheServer(t *testing.T) {
-	for _, one := range []struct {
-		args   []string
-		secure bool
-	}{{nil, false}, {[]string{"-trusted-proxies", "127.0.0.1"}, true}} {
-		p := startProgram(t, one.args...)
-		req, err := http.NewRequest("POST", p.url+"/session", strings.NewReader(`{"name":"ana"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("X-Forwarded-Proto", "https")
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		cookies, stays := res.Cookies(), res.Header.Get("Strict-Transport-Security") != ""
-		if len(cookies) != 1 || cookies[0].Secure != one.secure || strings.HasPrefix(cookies[0].Name, "__Host-") != one.secure || stays != one.secure {
-			t.Errorf("%v: %v, stays secure: %v", one.args, cookies, stays)
 		}
 	}
 }
@@ -502,7 +229,7 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cert, key, _ := certificate(t)
+	cert, key, _ := certtest.Files(t)
 	for _, c := range []struct {
 		name string
 		args string
@@ -564,33 +291,6 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 	}
 }
 
-// A cluster may be started later: the program waits for it, says so, and ends when it is told to.
-func TestNATSIsWaitedFor(t *testing.T) {
-	p := launchProgram(t, "-nats", "nats://me:secret@127.0.0.1:1,nats://127.0.0.1:2")
-	p.log.find(t, "waiting for NATS at nats://me:xxxxx@127.0.0.1:1,nats://127.0.0.1:2")
-	if text := p.log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "secret@") {
-		t.Errorf("the log:\n%s", text)
-	}
-	p.end()
-}
-
-// All that the program opens waits: NATS is started last.
-func TestNATSIsStartedLast(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	p := launchProgram(t, "-nats", fmt.Sprint("nats://127.0.0.1:", port), "-recovery", "1m", "-secret", "0123456789abcdef")
-	p.log.find(t, "waiting for NATS")
-	startNATSOn(t, port)
-	p.url = p.log.find(t, "open=")
-	if res, body := get(t, p.url+"/readyz"); res.StatusCode != http.StatusOK {
-		t.Errorf("not ready: %s", body)
-	}
-}
-
 // -h lists every setting, with its environment variable and its default, and what is none.
 func TestHelp(t *testing.T) {
 	var help bytes.Buffer
@@ -614,7 +314,7 @@ func TestTheLog(t *testing.T) {
 		t.Errorf("as text: %s", text)
 	}
 	p := launchProgram(t, "-log", "json")
-	p.log.find(t, `"open":`)
+	p.log.Find(t, `"open":`)
 	p.end()
 	for line := range strings.Lines(p.log.String()) {
 		var one struct{ Time, Level, Msg string }
@@ -626,19 +326,6 @@ func TestTheLog(t *testing.T) {
 	quiet.end()
 	if text := quiet.log.String(); text != "" {
 		t.Errorf("of errors alone: %s", text)
-	}
-}
-
-// -version is one line on the standard output, whatever else is set.
-func TestVersion(t *testing.T) {
-	for _, args := range [][]string{{"-version"}, {"--version"}, {"-data", "nowhere", "-version"}} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
-		cmd.Env = append(os.Environ(), runAsProgram+"=1", "MAX_MESSAGE=lots")
-		cmd.Stderr = t.Output()
-		out, err := cmd.Output()
-		if err != nil || !strings.HasPrefix(string(out), "echows ") || strings.Count(string(out), "\n") != 1 {
-			t.Errorf("%q: %q, %v", args, out, err)
-		}
 	}
 }
 
@@ -671,7 +358,7 @@ func TestReadme(t *testing.T) {
 
 // With -tls-domain a certificate comes from the cache in the data folder, and only that domain is served.
 func TestADomainsCertificate(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := certtest.Files(t)
 	dir := t.TempDir()
 	both := make([]byte, 0, 4096)
 	for _, name := range []string{key, cert} {
@@ -698,35 +385,6 @@ func TestADomainsCertificate(t *testing.T) {
 		conn.Close()
 		t.Error("another domain is served")
 	}
-}
-
-// ask sends a request as whoever has a token, expects a status, and decodes the answer.
-func ask(t *testing.T, method, url, token, body string, status int, answer any) {
-	t.Helper()
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = http.Header{"Content-Type": {"application/json"}}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(answer); res.StatusCode != status || err != nil {
-		t.Fatalf("%s %s: %s, %v", method, url, res.Status, err)
-	}
-}
-
-// signIn begins a session and returns its token.
-func signIn(t *testing.T, url string) string {
-	t.Helper()
-	var session struct{ Token string }
-	ask(t, "POST", url+"/session", "", `{"name":"ana"}`, http.StatusCreated, &session)
-	return session.Token
 }
 
 // Who asks for much and reads none of it is sent away, and others get their answers after.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -157,4 +158,33 @@ func TestWebSocketsOnly(t *testing.T) {
 		t.Errorf("polling gets %s: %s", res.Status, body)
 	}
 	visit(t, p, "ana", "").await(`["stats",{"clients":1}]`)
+}
+
+// A cluster may be started later: the program waits for it, says so, and ends when it is told to.
+func TestNATSIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := programtest.Launch(t, "-nats", "nats://me:secret@127.0.0.1:1,nats://127.0.0.1:2")
+	p.Log.Find(t, "waiting for NATS at nats://me:xxxxx@127.0.0.1:1,nats://127.0.0.1:2")
+	if text := p.Log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "secret@") {
+		t.Errorf("the log:\n%s", text)
+	}
+	p.End()
+}
+
+// All that the program opens waits: NATS is started last.
+func TestNATSIsStartedLast(t *testing.T) {
+	t.Parallel()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	p := programtest.Launch(t, "-nats", fmt.Sprint("nats://127.0.0.1:", port), "-recovery", "1m", "-secret", "0123456789abcdef")
+	p.Log.Find(t, "waiting for NATS")
+	natstest.StartOn(t, port)
+	p.URL = p.Log.Find(t, "open=")
+	if res, body := programtest.Get(t, p.URL+"/readyz"); res.StatusCode != http.StatusOK {
+		t.Errorf("not ready: %s", body)
+	}
 }

@@ -3,9 +3,13 @@ package tests
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
+	"golang.org/x/net/websocket"
+
 	"echows/internal/programtest"
+	"echows/views"
 )
 
 // ask sends a request of a method, with headers, and returns the answer and its body as it came.
@@ -70,5 +74,105 @@ func TestPartsAreNotCompressed(t *testing.T) {
 	}
 	if string(parts) != string(whole) {
 		t.Errorf("parts of %d bytes make %d", len(whole), len(parts))
+	}
+}
+
+func TestPagesAndRefusals(t *testing.T) {
+	t.Parallel()
+	p := programtest.Start(t)
+	for _, c := range []struct {
+		path   string
+		status int
+		kind   string
+		body   string
+	}{
+		{"/", 200, "text/html; charset=UTF-8", "Click here to start receiving messages."},
+		{"/", 200, "text/html; charset=UTF-8", `id="websocket-button"`},
+		{"/local.js", 200, "text/javascript; charset=utf-8", "returnText"},
+		{"/connection.js", 200, "text/javascript; charset=utf-8", "onclose"},
+		{"/style.css", 200, "text/css; charset=utf-8", "prefers-color-scheme"},
+		{"/icon.svg", 200, "image/svg+xml", "<svg"},
+		{"/healthz", 200, "application/json", `{"status":"ok"}`},
+		{"/readyz", 200, "application/json", `{"status":"ok"}`},
+		{"/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", "echows_topics 0"},
+		{"/chat", 200, "text/html; charset=UTF-8", `id="composer"`},
+		{"/chat/kitchen-2", 200, "text/html; charset=UTF-8", `id="composer"`},
+		{"/chat/Kitchen", 404, "application/json", "1 to 64"},
+		{"/chat.js", 200, "text/javascript; charset=utf-8", "pending"},
+		{"/rooms", 200, "text/html; charset=UTF-8", `id="namespaces"`},
+		{"/socket.io/socket.io.js", 200, "text/javascript; charset=utf-8", "Socket.IO v4"},
+		{"/socket.io/small.js", 200, "text/javascript; charset=utf-8", "export function io"},
+		{"/socket.io/?EIO=4&transport=polling", 200, "text/plain; charset=UTF-8", `0{"sid":"`},
+		{"/ws", 426, "application/json", `{"message":"`},
+		{"/ws/echo", 426, "application/json", `{"message":"`},
+		{"/nowhere", 404, "application/json", `{"message":"Not Found"}`},
+		{"/index.html", 404, "application/json", `{"message":"Not Found"}`},
+		{"/views.go", 404, "application/json", `{"message":"Not Found"}`},
+	} {
+		res, body := programtest.Get(t, p.URL+c.path)
+		if res.StatusCode != c.status || res.Header.Get("Content-Type") != c.kind || !strings.Contains(body, c.body) {
+			t.Errorf("%s: %s, %s: %.200s", c.path, res.Status, res.Header.Get("Content-Type"), body)
+		}
+		if got := res.Header.Get("Content-Security-Policy"); got != views.Policy || strings.Contains(got, "unsafe") {
+			t.Errorf("%s: policy %q", c.path, got)
+		}
+	}
+	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.URL, "http")+"/ws", "https://foe.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := websocket.DialConfig(config); err == nil {
+		t.Error("a foreign origin was let in")
+	}
+}
+
+// A browser that has a file is not sent it again, and one that has not gets it compressed.
+func TestFilesAreKept(t *testing.T) {
+	t.Parallel()
+	p := programtest.Start(t)
+	file := func(header, value string) (*http.Response, int) {
+		res, body := ask(t, "GET", p.URL+"/chat.js", http.Header{header: {value}})
+		return res, len(body)
+	}
+	plain, size := file("Accept-Encoding", "identity")
+	packed, less := file("Accept-Encoding", "gzip")
+	if plain.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" || less > size/2 {
+		t.Errorf("%d bytes, compressed %d", size, less)
+	}
+	tag := plain.Header.Get("ETag")
+	if tag == "" || tag != packed.Header.Get("ETag") || plain.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("headers: %v", plain.Header)
+	}
+	if again, n := file("If-None-Match", tag); again.StatusCode != http.StatusNotModified || n != 0 {
+		t.Errorf("asked again: %d, %d bytes", again.StatusCode, n)
+	}
+	if other, _ := file("If-None-Match", `W/"another"`); other.StatusCode != http.StatusOK {
+		t.Errorf("asked with another: %d", other.StatusCode)
+	}
+}
+
+// What a proxy says of TLS is believed where it is trusted.
+func TestTLSInFrontOfTheServer(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		args   []string
+		secure bool
+	}{{nil, false}, {[]string{"-trusted-proxies", "127.0.0.1"}, true}} {
+		p := programtest.Start(t, one.args...)
+		req, err := http.NewRequest("POST", p.URL+"/session", strings.NewReader(`{"name":"ana"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Forwarded-Proto", "https")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		cookies, stays := res.Cookies(), res.Header.Get("Strict-Transport-Security") != ""
+		if len(cookies) != 1 || cookies[0].Secure != one.secure || strings.HasPrefix(cookies[0].Name, "__Host-") != one.secure || stays != one.secure {
+			t.Errorf("%v: %v, stays secure: %v", one.args, cookies, stays)
+		}
 	}
 }

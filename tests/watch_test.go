@@ -1,4 +1,4 @@
-package main
+package tests
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"echows/internal/programtest"
 )
 
 // elsewhere are metrics that this test's server has no reason to have, or that are Prometheus' own.
@@ -22,8 +24,8 @@ var (
 // scraped are the names of the metrics of a new server, and the limits among them.
 func scraped(t *testing.T) (names, limits []string) {
 	t.Helper()
-	p := startProgram(t)
-	_, text := get(t, p.url+"/metrics")
+	p := programtest.Start(t)
+	_, text := programtest.Get(t, p.URL+"/metrics")
 	for _, m := range sample.FindAllStringSubmatch(text, -1) {
 		names = append(names, m[1])
 		if limit := limitLabel.FindStringSubmatch(m[2]); limit != nil && m[1] == "echows_limits_reached_total" {
@@ -36,8 +38,9 @@ func scraped(t *testing.T) (names, limits []string) {
 
 // What the dashboard shows, alerts compare and the page of limits names is counted.
 func TestEachMetricThatIsNamedIsCounted(t *testing.T) {
+	t.Parallel()
 	names, limits := scraped(t)
-	for _, file := range []string{"deploy/grafana/echows.json", "deploy/prometheus/alerts.yml"} {
+	for _, file := range []string{"../deploy/grafana/echows.json", "../deploy/prometheus/alerts.yml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +58,7 @@ func TestEachMetricThatIsNamedIsCounted(t *testing.T) {
 			t.Errorf("%s names %d metrics", file, found)
 		}
 	}
-	page, err := os.ReadFile("docs/limits.md")
+	page, err := os.ReadFile("../docs/limits.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +89,8 @@ func TestEachMetricThatIsNamedIsCounted(t *testing.T) {
 
 // Whatever is counted is shown.
 func TestTheDashboardShowsEachMetric(t *testing.T) {
-	dashboard, err := os.ReadFile("deploy/grafana/echows.json")
+	t.Parallel()
+	dashboard, err := os.ReadFile("../deploy/grafana/echows.json")
 	if err != nil {
 		t.Fatal(err)
 	}
