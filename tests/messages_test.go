@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -16,50 +15,6 @@ import (
 
 	"echows/internal/programtest"
 )
-
-// stored is the answer to a post by request, whether it was taken or not.
-type stored struct {
-	Status     int `json:"-"`
-	RetryAfter string
-	ID         string
-	Seq        uint64
-	Code       string
-	Message    string
-}
-
-// request posts as this person, with header on top of what a script sends.
-func (p *person) request(room string, body io.Reader, header map[string]string) (got stored) {
-	p.t.Helper()
-	req, err := http.NewRequest("POST", p.url+"/chat/"+room+"/messages", body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+p.token)
-	for name, value := range header {
-		req.Header.Set(name, value)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &got); err != nil {
-		p.t.Fatalf("%s: %s: %v", res.Status, data, err)
-	}
-	got.Status, got.RetryAfter = res.StatusCode, res.Header.Get("Retry-After")
-	return got
-}
-
-func (p *person) say(room, id, text string) stored {
-	p.t.Helper()
-	body, _ := json.Marshal(map[string]string{"id": id, "text": text})
-	return p.request(room, bytes.NewReader(body), nil)
-}
 
 func TestPostsByRequest(t *testing.T) {
 	t.Parallel()
