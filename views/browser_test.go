@@ -1,25 +1,14 @@
 package views_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"math/big"
-	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +19,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/certtest"
+	"echows/internal/programtest"
 	"echows/views"
 	"echows/ws"
 )
@@ -163,66 +154,18 @@ func (b *browser) screenshot(name string) {
 	}
 }
 
-// build makes the program, once for all tests, and returns a path to it in a folder of the test's own.
-func build(t *testing.T) string {
-	t.Helper()
-	program, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "echows")
-	if err := os.WriteFile(path, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+func TestMain(m *testing.M) { programtest.Exit(m.Run()) }
 
-var built = sync.OnceValues(func() ([]byte, error) {
-	folder, err := os.MkdirTemp("", "echows-views-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(folder)
-	path := filepath.Join(folder, "echows")
-	if out, err := exec.Command("go", "build", "-o", path, "echows").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	return os.ReadFile(path)
-})
+// build returns a folder for a program's data, which start takes.
+func build(t *testing.T) string { return t.TempDir() }
 
-// start runs the program and returns its address, and what stops it and checks its exit code.
-func start(t *testing.T, program, addr string, args ...string) (string, func()) {
+// start runs the program on an address and a folder, where its data is after a restart, too. It returns the address, and what
+// stops it and checks its exit code.
+func start(t *testing.T, folder, addr string, args ...string) (string, func()) {
 	t.Helper()
-	data := filepath.Join(filepath.Dir(program), "data") // the same after a restart
-	cmd := exec.Command(program, append([]string{"-addr", addr, "-data", data}, args...)...)
-	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopped := false
-	stop := func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the program ended with %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		if _, rest, ok := strings.Cut(lines.Text(), "address="); ok {
-			go io.Copy(io.Discard, stderr) // ends with the program
-			return strings.Fields(rest)[0], stop
-		}
-	}
-	t.Fatal("the program does not say where it listens")
-	return "", nil
+	p := programtest.Start(t, append([]string{"-addr", addr, "-data", folder}, args...)...)
+	_, addr, _ = strings.Cut(p.URL, "://")
+	return addr, p.End
 }
 
 const (
@@ -282,7 +225,7 @@ func TestWaitsEndEarly(t *testing.T) {
 
 func TestThePageOverTLS(t *testing.T) {
 	b := open(t)
-	cert, key := certificate(t)
+	cert, key, _ := certtest.Files(t)
 	addr, _ := start(t, build(t), "127.0.0.1:0", "-tls-cert", cert, "-tls-key", key)
 	b.do(chromedp.Navigate("https://" + addr))
 	b.until(connected)
@@ -358,32 +301,4 @@ func TestDelaysAndAddresses(t *testing.T) {
 	if want := `[0,500,1000,2000,30000,"wss://example.com/ws","ws://localhost:3000/ws"]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-}
-
-// certificate writes a self-signed certificate and its key.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		var b bytes.Buffer
-		pem.Encode(&b, &pem.Block{Type: kind, Bytes: der})
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", secret)
 }
