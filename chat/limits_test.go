@@ -94,7 +94,7 @@ func TestALimiter(t *testing.T) {
 		if taken != 20 || !allows(l, "b") {
 			t.Errorf("%d at once", taken)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // the bubble's time
 		for taken = 0; allows(l, "a"); {
 			taken++
 		}

@@ -150,7 +150,7 @@ func TestRefusalsInTheLog(t *testing.T) {
 		for range 1000 {
 			c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // the bubble's time
 		c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
 		if log.n != 101 {
 			t.Errorf("%d lines", log.n)

@@ -59,17 +59,21 @@ func (a *admin) await(query string, n int) {
 	})
 }
 
-// comesTrue waits until done.
-func comesTrue(t *testing.T, what string, done func() (got string, ok bool)) {
+// comesTrue waits until done, by asking again and again: PostgreSQL tells nobody of rows that are committed, and the archive's
+// goroutines tell nobody what they have come to know.
+func comesTrue(t testing.TB, what string, done func() (got string, ok bool)) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	deadline, again := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer again.Stop()
+	for {
 		got, ok := done()
 		if ok {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-again.C:
+		case <-deadline:
 			t.Fatalf("%s: %s", what, got)
 		}
-		time.Sleep(20 * time.Millisecond) // nothing tells when
 	}
 }

@@ -28,14 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds every wait.
 const patience = time.Minute
 
-// eventually waits for a condition that no event tells of.
+// eventually is comesTrue for a condition that explains itself.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
+	comesTrue(t, what, func() (string, bool) { return "not within " + patience.String(), is() })
 }
 
 // site is a Chat behind an Echo of its own, without what limits requests by rate.
