@@ -8,12 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/websocket"
 
-	"echows/internal/natstest"
 	"echows/internal/pgtest"
 	"echows/internal/programtest"
 )
@@ -98,25 +96,6 @@ func awaitBehind(t *testing.T, url string) {
 		_, text := programtest.Get(t, url+"/metrics")
 		return "nothing is behind", behind.MatchString(text)
 	})
-}
-
-// comesTrue asks again and again until something is so: what a database holds and what a server says of its health come with no
-// event. Otherwise is what the last answer was.
-func comesTrue(t *testing.T, ask func() (otherwise string, so bool)) {
-	t.Helper()
-	deadline, again := time.After(programtest.Patience), time.NewTicker(20*time.Millisecond)
-	defer again.Stop()
-	for {
-		otherwise, so := ask()
-		if so {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-deadline:
-			t.Fatal(otherwise)
-		}
-	}
 }
 
 func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
@@ -266,10 +245,7 @@ func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
 func TestOneNodeCopiesAtATime(t *testing.T) {
 	t.Parallel()
 	db := startPostgres(t)
-	nats := natstest.Start(t)
-	secret := strings.Repeat("s", 32)
-	one := programtest.Start(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
-	two := programtest.Start(t, "-nats", nats, "-secret", secret, "-database", db.url, "-post-rate", "100000")
+	one, two := twoNodes(t, "-database", db.url, "-post-rate", "100000")
 	ana := signIn(t, one.URL, "ana")
 	ana.url = two.URL
 	m, _ := ana.join("lobby", "")

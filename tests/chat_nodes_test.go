@@ -29,9 +29,7 @@ func TestOneThatVanishes(t *testing.T) {
 
 func TestTwoNodesAreOneChat(t *testing.T) {
 	t.Parallel()
-	cluster := natstest.Start(t)
-	secret := strings.Repeat("s", 32)
-	one, two := programtest.Start(t, "-nats", cluster, "-secret", secret), programtest.Start(t, "-nats", cluster, "-secret", secret)
+	one, two := twoNodes(t)
 	ana := signIn(t, one.URL, "ana")
 	bea := &person{t: t, url: two.URL, token: signIn(t, one.URL, "bea").token} // a session is good everywhere
 	here, _ := ana.join("lobby", "")
@@ -81,9 +79,7 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 // refused at once. Where a ticket's node does not answer in time, it would be 503.
 func TestANodeThatIsKilled(t *testing.T) {
 	t.Parallel()
-	cluster := natstest.Start(t)
-	args := []string{"-nats", cluster, "-secret", strings.Repeat("s", 32), "-data", t.TempDir()}
-	one, two := programtest.Start(t, args...), programtest.Start(t, args...)
+	one, two := twoNodes(t)
 	ana := signIn(t, one.URL, "ana")
 	bea := &person{t: t, url: two.URL, token: signIn(t, one.URL, "bea").token}
 	here, _ := ana.join("lobby", "")
@@ -108,9 +104,7 @@ func TestANodeThatIsKilled(t *testing.T) {
 
 func TestSigningOutOfTwoNodes(t *testing.T) {
 	t.Parallel()
-	cluster := natstest.Start(t)
-	secret := strings.Repeat("s", 32)
-	one, two := programtest.Start(t, "-nats", cluster, "-secret", secret), programtest.Start(t, "-nats", cluster, "-secret", secret)
+	one, two := twoNodes(t)
 	ana := signIn(t, one.URL, "ana")
 	here, _ := ana.join("lobby", "")
 	there, _ := (&person{t: t, url: two.URL, token: ana.token}).join("lobby", "")

@@ -1,8 +1,8 @@
-// Package tests has the tests of the whole server from outside: each starts the program as a process of its own, often several
-// of them, and is its client, by what the documents promise. It ends a process as an operator does or kills it, and so these tests
-// see what those in the packages cannot: that the pieces are wired, that what is acknowledged outlasts the process, and that
-// nodes are one server.
+// Package tests tests the whole server from outside. Each test starts the program as a process of its own, or several as nodes of
+// one cluster, talks to it as clients do, and ends it as an operator does, or kills it. So these tests show what those of the
+// packages cannot: that the pieces are wired together, that what is acknowledged outlasts the process, and that nodes are one
+// server.
 //
-// What a package does by itself is tested there, where time and faults can be the test's own; what a start, a wrong setting and an
-// end do inside the process, in server_test.go beside server.go.
+// What a package does is tested beside it, where a test can make time pass and faults happen. What happens inside the process
+// when it starts, refuses a setting or ends is tested in server_test.go, beside server.go.
 package tests

@@ -68,8 +68,7 @@ func (g *guest) await(part string) string {
 
 func TestTwoNodesAreOneSocketIO(t *testing.T) {
 	t.Parallel()
-	nats := natstest.Start(t)
-	one, two := programtest.Start(t, "-nats", nats), programtest.Start(t, "-nats", nats)
+	one, two := twoNodes(t)
 	ana := visit(t, one, "ana", "")
 	ana.await(`["stats",{"clients":1}]`)
 	bea := visit(t, two, "bea", "")
@@ -92,8 +91,7 @@ func TestTwoNodesAreOneSocketIO(t *testing.T) {
 
 func TestTwoNodesAreOneBroadcast(t *testing.T) {
 	t.Parallel()
-	nats := natstest.Start(t)
-	one, two := programtest.Start(t, "-nats", nats), programtest.Start(t, "-nats", nats)
+	one, two := twoNodes(t)
 	here, there := programtest.Dial(t, one.URL, "/ws/broadcast"), programtest.Dial(t, two.URL, "/ws/broadcast")
 	await := func(conn *websocket.Conn, want string) {
 		for programtest.Receive(t, conn) != want {
@@ -117,8 +115,7 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 // A client comes back to another node, where it gets what it missed, and then what comes.
 func TestAClientComesBackToAnotherNode(t *testing.T) {
 	t.Parallel()
-	nats := natstest.Start(t)
-	one, two := programtest.Start(t, "-nats", nats, "-recovery", "1m"), programtest.Start(t, "-nats", nats, "-recovery", "1m")
+	one, two := twoNodes(t, "-recovery", "1m")
 	stays, leaves := visit(t, one, "ana", ""), visit(t, two, "bea", "")
 	for _, g := range []*guest{stays, leaves} {
 		g.send(`421["join",{"room":"kitchen"}]`)
