@@ -282,7 +282,7 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 		{"a bad port", "", map[string]string{"PORT": "99999"}, 2, `"99999" in the environment variable PORT`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
+			var out programtest.Log
 			code := run(context.Background(), append([]string{"-data", t.TempDir()}, strings.Fields(c.args)...), func(name string) string { return c.env[name] }, &out)
 			if code != c.code || !strings.Contains(out.String(), c.want) || strings.Count(out.String(), "\n") != 1+strings.Count(out.String(), "level=") {
 				t.Errorf("exit code %d, want %d:\n%s", code, c.code, &out)
