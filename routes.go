@@ -34,8 +34,8 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
 	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)    // a script's or a backend's
 
-	e.GET("/rooms", pages.Show("rooms")) // lesson 6; its socket is /socket.io/
-	rooms.Serve(s.io, "/", "/garden")    // two namespaces with events, announcements, counts and rooms
+	e.GET("/rooms", pages.Show("rooms"))        // lesson 6; its socket is /socket.io/
+	s.rooms = rooms.Serve(s.io, "/", "/garden") // two namespaces with events, announcements, counts and rooms
 
 	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive
 	e.GET("/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs

@@ -102,6 +102,7 @@ type server struct {
 	nodes   *nodes.Nodes // nil on one machine
 	chat    *chat.Chat
 	io      *socketio.Server
+	rooms   func()     // ends what the rooms of io have under way
 	conns   *web.Conns // to public
 	metrics http.Handler
 	public  *web.Server // -addr
@@ -302,6 +303,9 @@ func (s *server) Close() {
 	defer cancel()
 	if s.io != nil {
 		s.io.Close() // first, so that waiting GETs are answered, and clients told
+	}
+	if s.rooms != nil {
+		s.rooms()
 	}
 	if s.app != nil {
 		sockets := make(chan error, 1)

@@ -38,6 +38,8 @@ type crowd struct {
 	newest  string      // the socket id of the last person who came
 	changed bool        // since everyone was told
 	timer   *time.Timer // for the next time; nil while it is quiet
+	ended   bool        // nobody is told anything any more
+	telling sync.WaitGroup
 }
 
 // flock is a group of people: a few names, and their number in total.
@@ -84,8 +86,31 @@ func (c *crowd) note(change func()) {
 	change()
 	c.changed = true
 	if c.timer == nil {
-		c.timer = time.AfterFunc(0, c.tell)
+		c.tellLocked(0)
 	}
+}
+
+// tellLocked sets the timer, unless it is the end.
+func (c *crowd) tellLocked(after time.Duration) {
+	if c.ended {
+		return
+	}
+	c.telling.Add(1)
+	c.timer = time.AfterFunc(after, func() {
+		defer c.telling.Done()
+		c.tell()
+	})
+}
+
+// end waits until nobody is told anything, now or later.
+func (c *crowd) end() {
+	c.mu.Lock()
+	c.ended = true
+	if c.timer != nil && c.timer.Stop() {
+		c.telling.Done()
+	}
+	c.mu.Unlock()
+	c.telling.Wait()
 }
 
 // tell tells everyone what has changed, and sets the timer for the next time.
@@ -98,7 +123,7 @@ func (c *crowd) tell() {
 	}
 	came, went, newest := c.came, c.went, c.newest
 	c.came, c.went, c.changed = flock{}, flock{}, false
-	c.timer = time.AfterFunc(crowdPause, c.tell)
+	c.tellLocked(crowdPause)
 	c.mu.Unlock()
 
 	n := c.namespace

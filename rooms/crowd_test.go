@@ -1,10 +1,17 @@
 package rooms
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"echows/socketio"
+	"echows/ws"
 )
 
 // A flood of comings and goings costs who stays a few events.
@@ -53,5 +60,35 @@ func TestAnnouncements(t *testing.T) {
 		if got := f.did("left"); got != c.want {
 			t.Errorf("%v: %q, want %q", c.names, got, c.want)
 		}
+	}
+}
+
+// After the end nobody is told anything: what would tell them is gone.
+func TestTheEndOfACrowd(t *testing.T) {
+	for name, before := range map[string]time.Duration{"with the next time set": crowdPause / 2, "quiet": 3 * crowdPause} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				app := ws.New(echo.New(), ws.Config{})
+				defer app.Shutdown(context.Background())
+				io := socketio.New(app, socketio.Config{})
+				c := visitors(io.Of("/"), nil)
+				c.joined("ana", "id")
+				time.Sleep(before)
+				io.Close()
+				begin := time.Now()
+				c.end()
+				if took := time.Since(begin); took > 0 {
+					t.Errorf("the end takes %v, with nobody to be told", took)
+				}
+				c.left("ana")
+				time.Sleep(3 * crowdPause)
+				c.end()
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.went.count != 1 {
+					t.Error("who left after the end is told of")
+				}
+			})
+		})
 	}
 }

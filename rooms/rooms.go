@@ -56,14 +56,22 @@ var (
 // visitorName is the key of a visitor's name.
 var visitorName = socketio.NewKey[string]("name")
 
-// Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another.
-func Serve(io *socketio.Server, namespaces ...string) {
+// Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another. After io's end, call
+// end: it waits, for some seconds at most, until nothing of theirs is under way.
+func Serve(io *socketio.Server, namespaces ...string) (end func()) {
 	networks := middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: ofAddress, Burst: 2 * ofAddress, // an address is forgotten after three silent minutes
 	})
+	var crowds []*crowd
 	for _, name := range namespaces {
 		crowd := visitors(io.Of(name), networks)
 		io.OnNodes(crowd.recount) // people are counted over all nodes
+		crowds = append(crowds, crowd)
+	}
+	return func() {
+		for _, c := range crowds {
+			c.end()
+		}
 	}
 }
 
