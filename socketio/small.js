@@ -6,6 +6,7 @@
 //   socket.on("connect", () => console.log(socket.id));
 //   socket.on("news", (text, answer) => answer("thanks"));   // answer is there where the server wants one
 //   socket.emit("question", 42, (reply) => …);               // or: await socket.timeout(1000).emitWithAck("question", 42)
+//   socket.on("disconnect", (reason, details) => …);         // details?.context?.code is the WebSocket's close code, where there is one
 //
 // What it leaves to the official client (npm socket.io-client): long-polling, Node, volatile packets,
 // custom parsers, and events of its manager. It says on the console which option it does not know.
@@ -124,7 +125,7 @@ class Manager {
     const ws = new WebSocket(this.#url);
     ws.binaryType = "arraybuffer";
     ws.onmessage = ({ data }) => this.#ws === ws && this.#receive(data);
-    ws.onclose = () => this.#ws === ws && this.#closed("transport close");
+    ws.onclose = (event) => this.#ws === ws && this.#closed("transport close", { description: "websocket connection closed", context: event });
     this.#ws = ws;
     this.#listen(connectTime);
   }
@@ -176,7 +177,7 @@ class Manager {
       }
     } catch (error) {
       console.warn("socket.io: the server sent what cannot be read:", error);
-      this.#closed("parse error");
+      this.#closed("parse error", error);
     }
   }
 
@@ -235,8 +236,9 @@ class Manager {
     this.#silence = setTimeout(() => this.#closed("ping timeout"), ms);
   }
 
-  // Every end comes by here. It tries again as long as a namespace wants it.
-  #closed(reason) {
+  // Every end comes by here. It tries again as long as a namespace wants it. details are what a "disconnect" has besides the
+  // reason: as with the official client, context is the event that ended the WebSocket, with its code, where there was one.
+  #closed(reason, details) {
     [this.#silence, this.#stable, this.#retry].forEach(clearTimeout);
     this.#retry = undefined;
     const ws = this.#ws;
@@ -249,7 +251,7 @@ class Manager {
       socket.forgotten();
       if (socket.active) {
         socket.active = again;
-        socket[wasOpen ? "closed" : "failed"](reason);
+        socket[wasOpen ? "closed" : "failed"](reason, details);
       }
     });
     if (!this.#wanted) {
@@ -481,8 +483,8 @@ class Socket {
   }
 
   // closed: the connection was lost, and will be tried again.
-  closed(reason) {
-    this.#gone(reason);
+  closed(reason, details) {
+    this.#gone(reason, details);
   }
 
   // failed: an attempt did not succeed, and there will be another.
@@ -500,7 +502,7 @@ class Socket {
     this.#asked = false;
   }
 
-  #gone(reason) {
+  #gone(reason, details) {
     const was = this.connected;
     this.connected = false;
     this.#attempt += 1;
@@ -515,7 +517,7 @@ class Socket {
       }
     });
     if (was) {
-      this.#dispatch("disconnect", reason);
+      this.#dispatch("disconnect", reason, details);
     }
   }
 }

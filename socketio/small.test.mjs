@@ -242,6 +242,30 @@ test("it goes with the page, and comes back with it and with the network", async
   assert.deepEqual([reasons, it.sockets.length, it.timers.size], [["transport close"], 2, 0]);
 });
 
+test("a disconnect has the details that the official client's has", async (t) => {
+  const it = page(t);
+  const socket = connected(it, await load());
+  const ends = [];
+  socket.on("disconnect", (...args) => ends.push(args));
+  const again = () => {
+    it.fire({ type: "online" });
+    it.ws.hello();
+    it.ws.says('40{"sid":"a"}');
+  };
+  it.ws.onclose({ code: 1012, reason: "service restart" });
+  again();
+  it.ws.says("42{");
+  again();
+  it.pass(45_000); // without a ping
+  const [, unread] = ends[1];
+  assert.ok(unread instanceof SyntaxError);
+  assert.deepEqual(ends, [
+    ["transport close", { description: "websocket connection closed", context: { code: 1012, reason: "service restart" } }],
+    ["parse error", unread],
+    ["ping timeout", undefined],
+  ]);
+});
+
 test("waits get shorter when a connection has lasted, not when it is made", async (t) => {
   const it = page(t);
   (await load())();
@@ -367,7 +391,7 @@ test("has namespaces over one connection", served, async (t) => {
   assert.deepEqual([refused.message, refused.data], ["not you", { code: 7 }]);
   assert.equal((await once(io("/unknown"), "connect_error"))[0].message, "Invalid namespace");
   main.emit("kick");
-  assert.deepEqual(await once(main, "disconnect"), ["io server disconnect"]);
+  assert.deepEqual(await once(main, "disconnect"), ["io server disconnect", undefined]);
   assert.equal(await ask(room, "where"), "/room-17");
   main.connect();
   assert.equal(await ask(main, "echo", "back"), "back");

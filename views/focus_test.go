@@ -36,6 +36,7 @@ func TestALossLeavesTheFocus(t *testing.T) {
 		{url, `"not connected (1006 abnormal closure), trying again"`},
 		{f.url, `"not connected (1006 abnormal closure), trying again"`},
 		{url + "/rooms", `"not connected, trying again" && document.querySelector("#cause").textContent === "The connection ended: 1006 abnormal closure"`},
+		{url + "/rooms?client=small", `"not connected, trying again" && document.querySelector("#cause").textContent === "The connection ended: 1006 abnormal closure"`},
 	} {
 		t.Run(c.url, func(t *testing.T) {
 			b := open(t)

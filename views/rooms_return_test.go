@@ -26,7 +26,7 @@ func TestRoomsWhileTheServerIsAway(t *testing.T) {
 			for _, namespace := range []string{"/", "/garden"} {
 				b.until(fmt.Sprintf(`document.querySelector(%q).textContent === "not connected"`, card(namespace, ".clients")))
 			}
-			b.until(`document.querySelector("#cause").checkVisibility() && document.querySelector("#cause").textContent.startsWith("The connection ended: ")`)
+			b.until(`document.querySelector("#cause").checkVisibility() && document.querySelector("#cause").textContent.startsWith("The connection ended: 1012 service restart")`)
 			b.enter(card("/", ".say input"), "into the void")
 			b.shows(card("/", ".problem"), "Not connected at the moment")
 
