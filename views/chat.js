@@ -10,6 +10,7 @@ import { endTyping, forgetPeople, showPeople, startTyping } from "/chat-people.j
 import { characters, isMessage, longestText, parse, textProblem } from "/chat-rules.js";
 import { showRooms } from "/chat-side.js";
 import { countUnread, following, forgetUnread, removeLine, setTitle, toEnd } from "/chat-view.js";
+import { eachFrame } from "/frames.js";
 
 const mostMessages = 1000; // on the page; older ones come back when they are scrolled to
 const retryAfter = new Map([["rate_limited", 1_000], ["unavailable", 2_000]]); // ms, by what the server says when it could not take a post
@@ -144,7 +145,7 @@ const handlers = {
       forgetUnread();
     }
     const follow = list.childElementCount === 0 || following;
-    const fresh = quietly(m.messages.length > quiet, () => m.messages.map(append).filter((item) => item !== undefined));
+    const fresh = addAll(m.messages);
     if (anew && !begun) {
       allShown = m.complete;
     }
@@ -159,11 +160,12 @@ const handlers = {
     }
   },
   message: (m) => {
-    const follow = following;
-    const item = append(m);
-    if (item !== undefined) {
-      endTyping(m.from, m.mark);
-      settle(follow, [item]);
+    endTyping(m.from, m.mark);
+    arrived.push(m);
+    if (arrived.length < mostMessages) {
+      showSoon();
+    } else {
+      settle(following, addAll(arrived.splice(0))); // there have been no frames for long
     }
   },
   ack: (m) => {
@@ -216,8 +218,20 @@ function receive(data) {
 
 // ---- messages
 
+const arrived = []; // messages that are not shown yet: fewer than mostMessages. A history that comes first has them, too
+const showSoon = eachFrame(addArrived, () => following && toEnd());
+
+function addArrived() {
+  bound(following, addAll(arrived.splice(0)));
+}
+
 // isMe reports whether a person is the reader. Where there are no marks, nobody can tell.
 const isMe = (name, mark = "") => mark !== "" && mark === me?.mark && name === me.name;
+
+// addAll shows messages after all others, and returns their elements, but for those that were shown already.
+function addAll(messages) {
+  return quietly(messages.length > quiet, () => messages.map(append).filter((item) => item !== undefined));
+}
 
 // append shows a message after all others and returns its element, or undefined if it is shown already.
 function append(m) {
@@ -246,22 +260,31 @@ function quietly(wanted, f) {
 
 // settle puts the view right after messages were added: at the end it stays there.
 function settle(follow, added) {
+  bound(follow, added);
+  if (follow) {
+    toEnd();
+  }
+}
+
+// bound counts what is unread of what was added, and has the oldest go: they come back when they are scrolled to.
+function bound(follow, added) {
   $("#empty").hidden = list.childElementCount + pending.size > 0;
   if (!follow || document.hidden) {
     countUnread(added.filter((item) => !item.classList.contains("own")));
   }
-  const fromEnd = scroller.scrollHeight - scroller.scrollTop;
-  while (list.childElementCount > (follow ? mostMessages : 5 * mostMessages)) {
-    list.firstElementChild.remove();
-    firstSeq = Number(list.firstElementChild.dataset.seq);
-    allShown = false;
-    group(list.firstElementChild, null);
-    if (!follow) {
-      scroller.scrollTop = scroller.scrollHeight - fromEnd;
-    }
+  let over = list.childElementCount - (follow ? mostMessages : 5 * mostMessages);
+  if (over <= 0) {
+    return;
   }
-  if (follow) {
-    toEnd();
+  const fromEnd = follow ? 0 : scroller.scrollHeight - scroller.scrollTop;
+  for (; over > 0; over -= 1) {
+    list.firstElementChild.remove();
+  }
+  firstSeq = Number(list.firstElementChild.dataset.seq);
+  allShown = false;
+  group(list.firstElementChild, null);
+  if (!follow) {
+    scroller.scrollTop = scroller.scrollHeight - fromEnd;
   }
 }
 

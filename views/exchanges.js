@@ -1,20 +1,21 @@
 // What led to what on the first lesson's page: a list of what was sent, what came back, when, and how long it took. The
 // server of that page answers each message with one, in their order.
 
+import { eachFrame } from "/frames.js";
+import { tail } from "/tail.js";
+
 const mostExchanges = 100; // in the list; the oldest go
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+const encoder = new TextEncoder();
 const scroller = document.querySelector("#exchanges");
-const list = scroller.querySelector("ol");
-const waiting = []; // for their answers: items, and when they were sent
+const log = tail({ list: scroller.querySelector("ol"), scroller, note: document.querySelector("#exchanges-gone"), most: mostExchanges });
+const waiting = []; // exchanges, for their answers
+const ends = new Map(); // by item: what makes the end that it is to show instead of the one it has
 
 // asked begins an exchange: cause says why the text was sent.
 export function asked(cause, text) {
-  const item = begin(cause);
-  item.append(step("sent", "↑ ", "sent ", make("code", text), ` ${bytes(text)}`));
-  const answer = step("waits", "", "no answer yet");
-  add(item, answer);
-  waiting.push({ answer, start: performance.now() });
+  waiting.push(begin(cause, text));
 }
 
 // answered ends the oldest exchange that waits. used tells whether the page did something with what came.
@@ -22,27 +23,52 @@ export function answered(data, used) {
   const now = performance.now();
   const oldest = waiting.shift();
   const text = typeof data === "string" ? data : "(bytes)";
-  const took = oldest === undefined ? [] : [make("strong", ` after ${(now - oldest.start).toFixed(1)} ms`)];
-  const answer = step("received", "↓ ", "received ", make("code", text), ...took, used ? "; the page appended its text" : "; the page did nothing with it");
-  if (oldest === undefined) {
-    add(begin("The server spoke by itself"), answer);
-  } else {
-    const follow = isAtEnd();
-    oldest.answer.replaceWith(answer);
-    toEnd(follow);
-  }
+  const took = oldest === undefined ? undefined : now - oldest.start;
+  end(oldest ?? begin("The server spoke by itself"), () => answer(text, took, used));
 }
 
 // ended is for when no answers come any more.
 export function ended() {
-  waiting.splice(0).forEach(({ answer }) => answer.replaceWith(step("lost", "", "no answer came: the connection ended")));
+  waiting.splice(0).forEach((one) => end(one, () => step("lost", "", "no answer came: the connection ended")));
 }
 
-function begin(cause) {
-  const now = new Date();
-  const time = make("time", clock.format(now));
-  time.dateTime = now.toISOString();
-  return make("li", step("cause", "", make("span", cause), " ", time));
+// begin adds an exchange. It has an item only once that is drawn.
+function begin(cause, text) {
+  const one = { cause, text, date: new Date(), start: performance.now(), end: () => step("waits", "", "no answer yet"), item: undefined };
+  log.add(() => {
+    one.item = itemOf(one);
+    return one.item;
+  });
+  return one;
+}
+
+function end(one, make) {
+  one.end = make;
+  if (one.item !== undefined) {
+    ends.set(one.item, make);
+    drawEnds();
+  }
+}
+
+const drawEnds = eachFrame(() => {
+  ends.forEach((make, item) => item.lastElementChild.replaceWith(make()));
+  ends.clear();
+}, log.toEnd);
+
+function itemOf({ cause, text, date, end }) {
+  const time = make("time", clock.format(date));
+  time.dateTime = date.toISOString();
+  const item = make("li", step("cause", "", make("span", cause), " ", time));
+  if (text !== undefined) {
+    item.append(step("sent", "↑ ", "sent ", make("code", text), ` (${encoder.encode(text).length} bytes)`));
+  }
+  item.append(end());
+  return item;
+}
+
+function answer(text, took, used) {
+  const after = took === undefined ? [] : [make("strong", ` after ${took.toFixed(1)} ms`)];
+  return step("received", "↓ ", "received ", make("code", text), ...after, used ? "; the page appended its text" : "; the page did nothing with it");
 }
 
 // step is a line of an exchange. Its arrow is for the eye only.
@@ -55,30 +81,6 @@ function step(className, arrow, ...content) {
     made.prepend(drawn);
   }
   return made;
-}
-
-function add(item, answer) {
-  const follow = isAtEnd();
-  item.append(answer);
-  list.append(item);
-  if (list.childElementCount > mostExchanges) {
-    list.firstElementChild.remove();
-  }
-  toEnd(follow);
-}
-
-function isAtEnd() {
-  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
-}
-
-function toEnd(wanted) {
-  if (wanted) {
-    scroller.scrollTop = scroller.scrollHeight;
-  }
-}
-
-function bytes(text) {
-  return `(${new TextEncoder().encode(text).length} bytes)`;
 }
 
 function make(tag, ...children) {

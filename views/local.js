@@ -3,11 +3,12 @@
 import { connect } from "/connection.js";
 import { awayWords, showConnection } from "/connection-shown.js";
 import { answered, asked, ended } from "/exchanges.js";
+import { tail } from "/tail.js";
 
 const mostReplies = 500; // on the page; the oldest go
 
 const button = document.querySelector("#websocket-button");
-const returns = document.querySelector("#websocket-returns");
+const returns = tail({ list: document.querySelector("#websocket-returns"), note: document.querySelector("#replies-gone"), most: mostReplies });
 
 const connection = connect("/ws", {
   onState: showState,
@@ -49,16 +50,11 @@ function append(data) {
   if (reply?.append !== true || typeof reply.returnText !== "string") {
     return false;
   }
-  const line = document.createElement("p");
-  line.textContent = reply.returnText;
-  const atEnd = returns.scrollHeight - returns.scrollTop - returns.clientHeight < 40;
-  returns.append(line);
-  if (returns.childElementCount > mostReplies) {
-    returns.firstElementChild.remove();
-  }
-  if (atEnd) {
-    returns.scrollTop = returns.scrollHeight;
-  }
+  returns.add(() => {
+    const line = document.createElement("p");
+    line.textContent = reply.returnText;
+    return line;
+  });
   return true;
 }
 

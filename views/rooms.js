@@ -4,6 +4,7 @@
 import { closeWords } from "/close-codes.js";
 import { awayWords, showConnection } from "/connection-shown.js";
 import { comeBack } from "/rooms-return.js";
+import { tail } from "/tail.js";
 
 const mostLines = 300; // of a log; the oldest go
 
@@ -46,13 +47,13 @@ function myName() {
 function show(namespace, title) {
   const card = document.querySelector("#namespace").content.cloneNode(true).firstElementChild;
   const $ = (selector) => card.querySelector(selector);
-  const log = $(".log");
+  const log = tail({ list: $(".log"), note: $(".gone"), most: mostLines });
   const rooms = new Map(); // the rooms this tab is in, and their rows
   let refusal = ""; // why it is not connected, and will not be by itself
   card.dataset.namespace = namespace;
   card.setAttribute("aria-label", title);
   $("h2").textContent = title;
-  log.setAttribute("aria-label", `What is said in ${title}`);
+  $(".log").setAttribute("aria-label", `What is said in ${title}`);
   document.querySelector("#namespaces").append(card);
 
   const socket = io(namespace, { auth: { name }, transports: ["websocket"] });
@@ -215,6 +216,10 @@ function show(namespace, title) {
 
   // line adds one to the log. What it says is text and elements.
   function line(kind, content, from, room) {
+    log.add(() => lineOf(kind, content, from, room));
+  }
+
+  function lineOf(kind, content, from, room) {
     const p = document.createElement("p");
     p.className = kind;
     if (room !== undefined) {
@@ -227,14 +232,7 @@ function show(namespace, title) {
     words.dir = "auto";
     words.append(...content);
     p.append(words);
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    log.append(p);
-    if (log.childElementCount > mostLines) {
-      log.firstElementChild.remove();
-    }
-    if (atEnd) {
-      log.scrollTop = log.scrollHeight;
-    }
+    return p;
   }
 
   function part(tag, className, text) {

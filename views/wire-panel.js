@@ -1,6 +1,8 @@
 // The panel of wire.js: what it shows, and its buttons. It draws four times a second at most, however much comes: the page
 // needs the time. What is gone from wire-record.js by then is counted, and not shown.
 
+import { eachFrame } from "/frames.js";
+import { goneWords, keepAtEnd } from "/tail.js";
 import { entries, listen, state } from "/wire-record.js";
 import { plot } from "/wire-plot.js";
 import { reader } from "/wire-read.js";
@@ -47,11 +49,12 @@ function build(host, opener) {
   let drawing = false; // it will be, soon
   let drawn = -Infinity; // when it was last
   let counting; // timer, while a wait is shown
+  const drawSoon = eachFrame(draw, list.toEnd);
 
   function schedule() {
     if (!drawing) {
       drawing = true;
-      setTimeout(requestAnimationFrame, drawn + drawEvery - performance.now(), draw);
+      setTimeout(drawSoon, drawn + drawEvery - performance.now());
     }
   }
 
@@ -173,16 +176,6 @@ function frames(trips) {
   element.setAttribute("role", "log");
   element.setAttribute("aria-live", "off"); // nobody wants each frame read aloud
   element.setAttribute("aria-label", "Frames");
-  let following = true; // the reader sees the end, and is to go on seeing it
-  element.addEventListener("scroll", () => { following = element.scrollHeight - element.scrollTop - element.clientHeight < 60; });
-  new ResizeObserver(toEnd).observe(element);
-
-  function toEnd() {
-    if (following) {
-      element.scrollTop = element.scrollHeight;
-    }
-  }
-
   function draw() {
     readNew();
     rows.forEach(({ version }, entry) => entry.version !== version && show(entry));
@@ -190,9 +183,8 @@ function frames(trips) {
     last = Math.max(last, entries.at(-1)?.n ?? 0);
     removeOld();
     const missing = Math.max(0, (entries[0]?.n ?? 1) - 1 - cleared);
-    gone.textContent = missing > 0 ? `The last ${entries.length} are kept; ${missing.toLocaleString()} before them are gone.` : "";
+    gone.textContent = missing > 0 ? goneWords(entries.length, missing) : "";
     trips.draw();
-    toEnd();
   }
 
   // readNew reads what the page has got since, each entry once.
@@ -246,5 +238,5 @@ function frames(trips) {
     cleared = last;
   }
 
-  return { element, draw, clear };
+  return { element, draw, clear, toEnd: keepAtEnd(element) };
 }
