@@ -25,7 +25,7 @@ export function person(name, mark = "") {
 
 // paint gives an element a person's colour, and the name's initials.
 export function paint(painted, name, mark) {
-  const [hue, deep] = colourOf(keyOf(name, mark));
+  const [hue, deep] = shade(numberOf(name, mark));
   painted.dataset.initials = initials(name);
   painted.style.setProperty("--hue", hue);
   painted.classList.toggle("deep", deep);
@@ -43,18 +43,46 @@ function firstCharacter(word) {
 }
 
 const hues = 9; // 40 degrees apart, each in two depths
+const colours = 2 * hues;
+const mostNames = 500; // of which it is known who has which colour; those seen first are forgotten
 
-// colourOf is by a hash (FNV-1a, and then the end of MurmurHash3, which lets every bit count everywhere), so that keys that are nearly
-// the same do not look the same.
-export function colourOf(key) {
+// hashed is the number of the colour that a key begins with. FNV-1a, and then the end of MurmurHash3, lets every bit
+// count everywhere, so that keys that are nearly the same do not look the same.
+export function hashed(key) {
   let hash = 0x811c9dc5;
   for (const c of key) {
     hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193);
   }
   hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
   hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
-  hash = (hash ^ hash >>> 16) >>> 0;
-  return [15 + 40 * (hash % hues), Math.floor(hash / hues) % 2 === 1];
+  return ((hash ^ hash >>> 16) >>> 0) % colours;
+}
+
+// shade makes a hue, and whether it is the deep one, of a colour's number.
+export const shade = (number) => [15 + 40 * (number % hues), number >= hues];
+
+const taken = new Map(); // name → mark → number of the colour
+
+// numberOf is the number of a person's colour: that of name and mark, the same everywhere, unless
+// somebody else of that name has it on this page already. Nobody is to look like another by taking a name until the mark fits.
+export function numberOf(name, mark = "") {
+  const others = taken.get(name) ?? new Map();
+  taken.set(name, others);
+  if (taken.size > mostNames) {
+    taken.delete(taken.keys().next().value);
+  }
+  if (others.has(mark)) {
+    return others.get(mark);
+  }
+  const used = new Set(others.values());
+  let number = hashed(keyOf(name, mark));
+  if (used.size < colours) {
+    while (used.has(number)) {
+      number = (number + 5) % colours; // which is another hue, and comes by all
+    }
+    others.set(mark, number);
+  }
+  return number;
 }
 
 // render makes a message. own tells whether it is the reader's.

@@ -153,7 +153,7 @@ func TestColours(t *testing.T) {
 	b.said(1)
 	for _, scheme := range []string{"light", "dark"} {
 		b.looks(900, 760, scheme)
-		bad := evaluate[[]string](b, `import("/chat-message.js").then(({ colourOf }) => {
+		bad := evaluate[[]string](b, `import("/chat-message.js").then(({ hashed, shade }) => {
 			const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 			const light = (colour) => {
 				pen.fillStyle = colour;
@@ -166,7 +166,7 @@ func TestColours(t *testing.T) {
 			const card = getComputedStyle(document.querySelector("#scroller")).backgroundColor;
 			const bad = [], seen = new Map();
 			for (let i = 0; i < 2000; i++) {
-				const [hue, deep] = colourOf("someone\u0000" + i.toString(36));
+				const [hue, deep] = shade(hashed("someone\u0000" + i.toString(36)));
 				seen.set(hue + "/" + deep, (seen.get(hue + "/" + deep) ?? 0) + 1);
 				if (seen.get(hue + "/" + deep) > 1) continue;
 				who.style.setProperty("--hue", hue);
@@ -183,6 +183,23 @@ func TestColours(t *testing.T) {
 		if len(bad) > 0 {
 			t.Errorf("%s: %q", scheme, bad)
 		}
+	}
+	// People of one name have colours of their own, whoever comes first; others may share one, which is the same everywhere.
+	if bad := evaluate[string](b, `import("/chat-message.js").then(({ hashed, numberOf, keyOf }) => {
+		const bad = [];
+		for (let i = 0; i < 100; i++) {
+			const marks = Array.from({ length: 18 }, (_, j) => "m" + i + "-" + j);
+			const numbers = marks.map((mark) => numberOf("name " + i, mark));
+			if (new Set(numbers).size !== 18) bad.push(numbers.join());
+			if (numbers[0] !== hashed(keyOf("name " + i, marks[0]))) bad.push("the first has another than everywhere");
+			if (marks.some((mark, j) => numberOf("name " + i, mark) !== numbers[j])) bad.push("a colour changes");
+			if (!(numberOf("name " + i, "one more") < 18)) bad.push("no colour for the nineteenth");
+		}
+		for (let i = 0; i < 600; i++) numberOf("many " + i, "");
+		if (numberOf("name 0", "m0-17") !== hashed(keyOf("name 0", "m0-17"))) bad.push("it remembers all names");
+		return bad.join("; ");
+	})`); bad != "" {
+		t.Error(bad)
 	}
 	got := evaluate[string](b, `import("/chat-message.js").then(({ initials }) => ["ana", "Max Ben", "נועם", "👩‍🍳 cook", "guest 1", "A. B. C"].map(initials).join(" "))`)
 	if want := "A MB נ 👩‍🍳C G1 AC"; got != want {
