@@ -3,6 +3,7 @@
 
 import { connect } from "/connection.js";
 import { awayWords, showConnection } from "/connection-shown.js";
+import { draftOf, forgetDrafts, saveDraft } from "/chat-draft.js";
 import { body, element, group, person, render } from "/chat-message.js";
 import { nameCard } from "/chat-name.js";
 import { Pace } from "/chat-pace.js";
@@ -27,10 +28,13 @@ const text = $("#text");
 const room = location.pathname.split("/")[2] || "lobby";
 const base = `/chat/${room}`;
 $("#room-name").textContent = room;
+$("h1").classList.toggle("long", room.length > 20);
+$("h1").title = `#${room}`; // it may be cut
 setTitle(`#${room} · echows`);
 showRooms(room);
 
 let me; // {name, mark}, once it is known
+let writer; // who was it last
 let lastSeq; // the newest message shown, where a reconnect goes on
 let firstSeq; // the oldest
 let allShown = false; // there are none older
@@ -62,6 +66,7 @@ async function place(signal) {
   const { status, answer } = await ticket(signal);
   if (status === 401) {
     me = undefined;
+    forgetDrafts();
     card.show();
     return undefined;
   }
@@ -376,7 +381,7 @@ function setPending(one, state, note) {
       removePending(idOf(one));
       text.value = one.text;
       text.focus();
-      grow();
+      written();
     }));
   }
 }
@@ -478,7 +483,7 @@ composer.addEventListener("submit", (event) => {
   setPending(one, "waiting", caughtUp ? "waits for those before it" : "waits for the connection");
   sendOn();
   text.value = "";
-  grow();
+  written();
   removeLine();
   settle(true, []);
 });
@@ -502,7 +507,7 @@ text.addEventListener("keypress", (event) => { // where it comes by itself
 });
 
 text.addEventListener("input", () => {
-  grow();
+  written();
   tellTyping();
 });
 
@@ -514,13 +519,21 @@ function tellTyping() {
   }
 }
 
+// written is for each change of the text, whoever makes it.
+function written() {
+  grow();
+  countCharacters();
+  if (writer !== undefined) {
+    saveDraft(room, writer, text.value);
+  }
+}
+
 // grow gives the text the lines it needs, where the browser does not do that itself, and counts when it gets long.
 function grow() {
   if (getComputedStyle(text).fieldSizing !== "content") {
     text.style.height = "auto";
     text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`; // its borders too
   }
-  countCharacters();
 }
 
 let spoken; // timer: a screen reader is told when the writer pauses
@@ -582,12 +595,23 @@ async function whoAmI(signal) {
 function showMe({ name, mark = "" }) {
   const first = me === undefined;
   me = { name, mark };
+  showDraft(first);
   $("#me").textContent = name;
   $("#my-mark").textContent = mark;
   if (first) { // otherwise the name may be about to be changed
     card.hide();
   }
   sortPending();
+}
+
+// showDraft goes on with what I was writing when the page was left. What another was writing, who is signed out, is not mine.
+function showDraft(signedIn) {
+  const another = signedIn && writer !== undefined && writer.name !== me.name;
+  writer = me;
+  if (another || text.value === "") {
+    text.value = draftOf(room, me);
+  }
+  written();
 }
 
 $("#rename").addEventListener("click", () => {
