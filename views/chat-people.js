@@ -1,6 +1,7 @@
 // Who is here, and who is typing.
 
 import { element, keyOf, paint, person } from "/chat-message.js";
+import { eachFrame } from "/frames.js";
 
 const typingTime = 4_000; // for so long it is believed that somebody types, in ms
 const mostNamed = 3; // of those who type
@@ -8,6 +9,19 @@ const mostNamed = 3; // of those who type
 const $ = (selector) => document.querySelector(selector);
 const button = $("#presence");
 const panel = $("#people");
+const list = $("#people-list");
+
+// Where the list scrolls it can be reached by the keyboard, and then scrolled.
+function reach() {
+  if (list.scrollHeight > list.clientHeight) {
+    list.tabIndex = 0;
+  } else {
+    list.removeAttribute("tabindex");
+  }
+}
+
+const reachSoon = eachFrame(() => {}, reach);
+new ResizeObserver(reach).observe(list);
 
 // showPeople shows how many connections there are, and whose. An older server does not say whose.
 export function showPeople(count, people, isMe) {
@@ -24,7 +38,8 @@ export function showPeople(count, people, isMe) {
     }
     return item;
   });
-  panel.querySelector("ul").replaceChildren(...items);
+  list.replaceChildren(...items);
+  reachSoon();
   const more = people === undefined ? 0 : count - people.length; // of people past the list's end, or of tabs of those who are in it
   panel.querySelector(".more").textContent = more > 0 ? `and ${more} more ${more === 1 ? "connection" : "connections"}` : "";
 }

@@ -121,3 +121,20 @@ visualViewport?.addEventListener("resize", () => {
     scrollTo(0, 0);
   }
 });
+
+// While somebody writes in a low window, what is not needed for that is left out (chat.css). It comes back a little after
+// that: what moves under a finger is not clicked.
+const backAfter = 400; // ms
+let back;
+
+function noteWriting(element) {
+  clearTimeout(back);
+  if (element?.closest(".composer, #name")) {
+    document.body.classList.add("writing");
+  } else {
+    back = setTimeout(() => document.body.classList.remove("writing"), backAfter);
+  }
+}
+
+document.addEventListener("focusin", ({ target }) => noteWriting(target));
+document.addEventListener("focusout", ({ relatedTarget }) => noteWriting(relatedTarget));

@@ -23,9 +23,10 @@ const codes = new Map([
 ]);
 
 // closeWords says how a connection ended, for people: closeWords(1008, "signed out") is
-// "1008 policy violation: signed out". The reason may be empty or missing.
+// "1008 policy violation: signed out". The reason may be empty or missing, or say no more than the code does.
 export function closeWords(code, reason = "") {
-  return `${code} ${codeOf(code)[0]}${reason === "" ? "" : `: ${reason}`}`;
+  const [name] = codeOf(code);
+  return `${code} ${name}${["", name].includes(reason) ? "" : `: ${reason}`}`;
 }
 
 // closeMeaning says in a sentence or two what a code means for a client.

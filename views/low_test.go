@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -103,11 +104,16 @@ func TestTheNameInLowWindows(t *testing.T) {
 	}
 }
 
-// The way to the other lessons goes only while somebody writes in a low window.
+// The way to the other lessons goes only while somebody writes in a window that is low and narrow, and a button that it moves is clicked
+// all the same.
 func TestTheLessonsInLowWindows(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
-	b.do(chromedp.EmulateViewport(640, 400), chromedp.Navigate(f.url))
+	focused := emulation.SetFocusEmulationEnabledParams{Enabled: true} // without, Chromium has no focus events
+	if _, err := chromedp.Call(b.ctx, emulation.SetFocusEmulationEnabled, focused); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.EmulateViewport(390, 480), chromedp.Navigate(f.url))
 	f.next().history()
 	b.until(connected)
 	const shown = `document.querySelector(".lessons").checkVisibility()`
@@ -115,6 +121,62 @@ func TestTheLessonsInLowWindows(t *testing.T) {
 	b.until(shown)
 	b.do(chromedp.Focus("#text"))
 	b.until(`!` + shown)
-	b.do(chromedp.Focus("#scroller"))
+	b.do(chromedp.Click("#presence"))
+	b.until(drawer)
 	b.until(shown)
+	b.do(chromedp.Focus("#text"))
+	b.until(`!` + shown)
+	b.do(chromedp.EmulateViewport(640, 400))
+	b.until(shown)
+	b.settled()
+	if !evaluate[bool](b, `(([one, two]) => one.bottom > two.top && two.bottom > one.top)([".brand", ".lessons"].map((each) => document.querySelector(each).getBoundingClientRect()))`) {
+		t.Error("on its side, a phone gives the lessons a line of their own")
+	}
+}
+
+// With the panel open on a phone, upright with its keyboard or on its side, one sees the newest message, and can write.
+func TestTheChatBesideTheWireOnAPhone(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(f.url+"?wire"))
+	m := f.next()
+	m.history(livelyRoom...)
+	b.said(11)
+	b.row("received")
+	b.do(chromedp.Focus("#text"))
+	for _, size := range [][2]int64{{640, 400}, {844, 390}, {390, 480}, {390, 844}, {320, 568}} {
+		b.do(chromedp.EmulateViewport(size[0], size[1]))
+		b.until(fmt.Sprintf(`innerWidth === %d && innerHeight === %d`, size[0], size[1]))
+		b.settled()
+		for _, one := range []string{"#text", "#send", "#messages > li:last-child .text", ".wire-title"} {
+			if !evaluate[bool](b, within(one)) {
+				t.Errorf("at %v, %s is not in sight", size, one)
+			}
+		}
+		if evaluate[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+			t.Errorf("at %v the page is wider than the window", size)
+		}
+		b.screenshot(fmt.Sprintf("wire-chat-%d-%d", size[0], size[1]))
+	}
+}
+
+// The longest name of a room leaves the messages their place, on the smallest phone too, and is there in full among the rooms.
+func TestTheLongestNameOfARoom(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(320, 568), chromedp.Navigate(strings.Replace(f.url, "kitchen", longestRoom, 1)))
+	m := f.next()
+	m.history(livelyRoom...)
+	m.say(crowd())
+	b.said(11)
+	b.until(here(120))
+	if got := evaluate[float64](b, `document.querySelector(".room").getBoundingClientRect().height`); got > 60 {
+		t.Errorf("the heading is %v px high", got)
+	}
+	b.fits("with a long name")
+	b.do(chromedp.Click("#presence"))
+	b.until(drawer)
+	if got := evaluate[string](b, `(({ textContent, scrollWidth, clientWidth }) => [textContent, scrollWidth > clientWidth].join())(document.querySelector("#rooms [aria-current]"))`); got != longestRoom+",false" {
+		t.Errorf("among the rooms is %s", got)
+	}
 }

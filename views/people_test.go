@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"echows/ws"
 )
@@ -50,11 +51,11 @@ func (b *browser) later(d time.Duration) {
 	evaluate[bool](b, fmt.Sprintf(`(() => { const now = Date.now; Date.now = () => now() + %d; return true; })()`, d.Milliseconds()))
 }
 
-// fits checks that nothing is wider than the screen, and that what one writes in is on it.
+// fits checks that nothing is wider than the screen, or below its end, where a focus would have it scrolled to.
 func (b *browser) fits(what string) {
 	b.t.Helper()
 	if got := evaluate[string](b, `JSON.stringify([document.documentElement.scrollWidth > innerWidth,
-		document.querySelector("#composer").getBoundingClientRect().bottom > innerHeight + 0.5])`); got != "[false,false]" {
+		document.querySelector("#composer").getBoundingClientRect().bottom > innerHeight + 0.5 || document.documentElement.scrollHeight > innerHeight + 1])`); got != "[false,false]" {
 		b.t.Errorf("%s: wider than the screen, below its end: %s", what, got)
 	}
 }
@@ -364,4 +365,36 @@ func TestUnread(t *testing.T) {
 	if got := evaluate[bool](b, newLine+` === null`); !got {
 		t.Error("the line stays")
 	}
+}
+
+// Of more people than a server names, the page says how many connections there are besides; the list can be read to its end with a
+// keyboard, on a phone too.
+func TestACrowd(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(1280, 600), chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	m.say(crowd())
+	b.until(here(120) + ` && document.querySelectorAll("#people-list > li").length === 50`)
+	read := func() {
+		t.Helper()
+		b.until(`document.querySelector("#people-list").tabIndex === 0`)
+		b.settled()
+		if got := evaluate[string](b, `document.querySelector("#people .more").textContent`); got != "and 70 more connections" || !evaluate[bool](b, within("#people .more")) {
+			t.Errorf("below the list it says %q, in sight: %s", got, evaluate[string](b, `JSON.stringify(document.querySelector("#people .more").getBoundingClientRect())`))
+		}
+		b.do(chromedp.Focus("#room-input"))
+		b.tabs("Go", "#people-list")
+		b.do(chromedp.KeyEvent(kb.End))
+		b.until(within("#people-list > li:last-child"))
+	}
+	read()
+	b.do(chromedp.EmulateViewport(320, 568), chromedp.Click("#presence"))
+	b.until(drawer)
+	read()
+	b.screenshot("chat-crowd")
+	// A list that is seen whole is no stop for the keyboard.
+	m.say(fivePeople)
+	b.until(here(6) + ` && document.querySelector("#people-list").tabIndex === -1`)
 }

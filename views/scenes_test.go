@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"echows/ws"
 )
 
 // looks sets the size and the colours of the page. Nothing moves, so that what is measured and pictured is the end of each motion.
@@ -33,6 +36,40 @@ func writtenRoom() []said {
 	)
 }
 
+// tenPeople are who says what in the busy room.
+var tenPeople = []struct{ name, mark string }{
+	{"ana", "q2xa"}, {"Béa", "m5tz"}, {"Jonas", "c4ub"}, {"ana", "k3f7"}, {"נועם", "w7hd"}, {"Max Ben", "a2b3"},
+	{"Zoë of the Upper Kitchen Cabinet", "x6rr"}, {"李小龍", "p2kk"}, {"D. J. O’Neill", "o3de"}, {"👩‍🍳 cook", "f4ee"},
+}
+
+// busyRoom is a room in which ten people speak, some at length.
+func busyRoom() (messages []said) {
+	texts := []string{
+		"Morning!", "Does anybody know whether the oven in the small kitchen works again? It did not on Thursday.",
+		strings.Repeat("It takes a night to rise, so whoever wants to bake along has to begin this evening. ", 12),
+		"No.", "Yes, since yesterday", "https://example.com/" + strings.Repeat("a-path-without-an-end/", 12),
+		strings.Repeat("Wortzusammensetzung", 15), "one\ntwo\nthree\nfour\nfive", "👍", "Then I will come at eight, if nobody minds, and bring my own tin.",
+	}
+	for i := range 30 {
+		one := tenPeople[i*7%len(tenPeople)]
+		messages = append(messages, said{Seq: i + 1, ID: fmt.Sprint("busy-", i), From: one.name, Mark: one.mark, Text: texts[i*3%len(texts)], At: at(22, 8, 2*i)})
+	}
+	return messages
+}
+
+// crowd is a presence of a hundred and twenty connections. A server names fifty.
+func crowd() string {
+	var people []string
+	for i := range 50 {
+		one := tenPeople[i%len(tenPeople)]
+		people = append(people, fmt.Sprintf(`{"name":%q,"mark":%q}`, one.name, one.mark[:3]+string(rune('a'+i/len(tenPeople)))))
+	}
+	return `{"type":"presence","count":120,"people":[` + strings.Join(people, ",") + `]}`
+}
+
+// longestRoom is a room with the longest name that there can be.
+const longestRoom = "the-room-for-those-who-are-late-for-everything-in-the-upper-hall"
+
 // scenes are all pages in all their states, each shown to a browser that looks as it will.
 func scenes(t *testing.T, b *browser, show func(name string)) {
 	addr, stop := start(t, build(t), "127.0.0.1:0")
@@ -44,6 +81,13 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 	b.do(chromedp.Click("#websocket-button"))
 	b.until(replies + " === 2")
 	show("first-lesson")
+	b.openWire()
+	b.row("answers")
+	show("first-lesson-wire")
+	b.press("Close")
+	evaluate[bool](b, noWaits)
+	b.drop()
+	show("first-lesson-waiting")
 
 	for name, path := range map[string]string{"error-room": "/chat/Bad%20Room", "error": "/nothing"} {
 		b.do(chromedp.Navigate(base + path))
@@ -92,6 +136,39 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 		show("chat-drawer")
 	}
 
+	b.do(chromedp.Navigate(strings.Replace(f.url, "kitchen", longestRoom, 1)))
+	m = f.nextIn(longestRoom)
+	m.history(busyRoom()...)
+	m.say(crowd())
+	b.said(30)
+	b.hidden(true)
+	for i := range 3 {
+		m.message(said{Seq: 31 + i, ID: fmt.Sprint("unseen-", i), From: tenPeople[i].name, Mark: tenPeople[i].mark, Text: "Said while nobody looked", At: at(22, 9, 30)})
+	}
+	b.said(33)
+	b.hidden(false)
+	for _, one := range tenPeople[4:7] {
+		m.say(fmt.Sprintf(`{"type":"typing","from":%q,"mark":%q}`, one.name, one.mark))
+	}
+	b.until(typingLine + `.includes(" and ")`)
+	show("chat-busy")
+	if evaluate[bool](b, `innerWidth < 1000`) {
+		b.do(chromedp.Click("#presence"))
+		b.until(drawer)
+		show("chat-busy-drawer")
+		b.do(chromedp.KeyEvent("\u001b"))
+	}
+	b.openWire()
+	b.row("typing")
+	b.do(chromedp.Focus("#text"))
+	show("chat-busy-wire")
+	b.press("Close")
+	f.over.Store(true)
+	m.socket.Close(ws.ClosePolicyViolation, "signed out")
+	b.until(`document.querySelector("#connection").dataset.state === "stopped"`)
+	show("chat-refused")
+	f.over.Store(false)
+
 	b.do(chromedp.Navigate(base + "/rooms"))
 	b.until(connected)
 	b.enter(card("/", ".say input"), "hello, hall")
@@ -104,11 +181,18 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 	b.shows(card("/garden", ".trip output"), " ms")
 	evaluate[bool](b, `scrollTo(0, 0), true`)
 	show("rooms")
+	b.openWire()
+	b.row("ACK")
+	show("rooms-wire")
+	b.press("Close")
 	evaluate[bool](b, noWaits)
 	stop()
 	b.until(waiting)
 	show("rooms-waiting")
 }
+
+// sizes are those of windows: a phone, a desk, a small phone, and a phone on its side.
+var sizes = []struct{ width, height int64 }{{390, 844}, {1280, 844}, {320, 568}, {640, 400}}
 
 // expectedAway are what Chromium reports while a server is away, or asks who one is.
 var expectedAway = []string{"ERR_CONNECTION_REFUSED", "WebSocket connection to", "/ticket", "/nothing", "/chat/Bad%20Room"}
@@ -125,12 +209,15 @@ func TestScreenshots(t *testing.T) {
 		t.Log("ECHOWS_SCREENSHOTS names no folder for pictures of all states")
 		return
 	}
-	for _, width := range []int64{390, 1280} {
-		for _, scheme := range []string{"light", "dark"} {
-			b := open(t, expectedAway...)
-			b.looks(width, 844, scheme)
-			scenes(t, b, func(name string) { b.screenshot(fmt.Sprintf("%s-%d-%s", name, width, scheme)) })
-		}
+	for _, size := range sizes {
+		b := open(t, expectedAway...)
+		b.looks(size.width, size.height, "light")
+		scenes(t, b, func(name string) {
+			for _, scheme := range []string{"dark", "light"} {
+				b.looks(size.width, size.height, scheme)
+				b.screenshot(fmt.Sprintf("%s-%d-%s", name, size.width, scheme))
+			}
+		})
 	}
 }
 

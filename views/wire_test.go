@@ -148,6 +148,36 @@ func TestTheWire(t *testing.T) {
 	}
 }
 
+// Each page has the panel: by ?wire, as the lessons say, with the buttons that they name, or by its button, which is where a thumb is.
+func TestTheWireOfEachPage(t *testing.T) {
+	b := open(t, "/ticket")
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	const button = "#wire .wire-opener"
+	for _, path := range []string{"/", "/chat", "/chat/kitchen", "/rooms"} {
+		for _, size := range [][2]int64{{390, 844}, {320, 568}, {640, 400}, {1280, 844}} {
+			b.do(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate("http://"+addr+path))
+			b.until(`document.querySelector("` + button + `") !== null`)
+			if strings.HasPrefix(path, "/chat") { // in the chat, after a name was given, too
+				b.until(`document.querySelector("#composer").checkVisibility() || document.querySelector("#sign-in").checkVisibility()`)
+			}
+			b.settled()
+			if !evaluate[bool](b, within(button)+` && document.querySelector("`+button+`").offsetHeight >= 36`) {
+				t.Errorf("at %v, the button on %s is not in sight", size, path)
+			}
+		}
+		b.do(chromedp.Navigate("http://" + addr + path + "?wire"))
+		b.until(`document.querySelector("#wire-panel")?.checkVisibility() === true && document.querySelector(".wire-row, .wire-state") !== null`)
+		if got := evaluate[string](b, `["Drop", "Freeze", "Read slowly"].filter((words) => ![...document.querySelectorAll("#wire-panel button")].some((one) => one.textContent === words)).join()`); got != "" {
+			t.Errorf("the panel of %s has no button %s", path, got)
+		}
+		if path == "/chat" {
+			b.press("Close")
+			b.do(chromedp.SetValue("#name", "ana"), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+			b.until(connected)
+		}
+	}
+}
+
 // A dropped connection is to the page as one that the network ended. It comes back.
 func TestTheWireDrops(t *testing.T) {
 	b := open(t)
@@ -695,11 +725,11 @@ func TestCloseCodesInWords(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))
 	got := evaluate[string](b, `import("/close-codes.js").then(({ closeWords, closeMeaning }) => [
-		closeWords(1000), closeWords(1008, "signed out"), closeWords(1013, ""), closeWords(3001), closeWords(4001, "no"), closeWords(77),
+		closeWords(1000), closeWords(1008, "signed out"), closeWords(1013, ""), closeWords(3001), closeWords(4001, "no"), closeWords(77), closeWords(1012, "service restart"),
 		closeMeaning(1012), closeMeaning(77),
 		[1001, 1002, 1003, 1005, 1006, 1007, 1009, 1010, 1011, 1014, 1015, 3000, 3003, 3008].every((code) => closeWords(code).length > 8 && !closeWords(code).includes("unknown")),
 	].join("|"))`)
-	want := "1000 normal closure|1008 policy violation: signed out|1013 try again later|3001 code of a library|4001 code of the application: no|77 unknown code|" +
+	want := "1000 normal closure|1008 policy violation: signed out|1013 try again later|3001 code of a library|4001 code of the application: no|77 unknown code|1012 service restart|" +
 		"The server restarts. Connect again after a random wait, so that not all come at once.|It is not in the registry of close codes.|true"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
