@@ -67,7 +67,7 @@ function itemOf({ cause, text, date, end }) {
 }
 
 function answer(text, took, used) {
-  const after = took === undefined ? [] : [make("strong", ` after ${took.toFixed(1)} ms`)];
+  const after = took === undefined ? [] : [" ", make("strong", `after ${took.toFixed(1)} ms`)];
   return step("received", "↓ ", "received ", make("code", text), ...after, used ? "; the page appended its text" : "; the page did nothing with it");
 }
 
