@@ -45,7 +45,7 @@ func (s *Session) endLocked(reason string, why error) {
 	s.timer.Stop()
 	s.wakeLocked()
 	s.logEnd(reason, why)
-	if s.probe != nil {
+	if s.poller != nil && s.probe != nil {
 		s.probe.Close(closeCode(reason), reason)
 		s.probe = nil
 	}

@@ -9,6 +9,16 @@ import (
 // pingRetry is how long a ping is put off if too much waits to be sent before it.
 const pingRetry = time.Second
 
+// moment is a point in time, by the monotonic clock. It takes a third of a time.Time.
+type moment time.Duration
+
+var start = time.Now()
+
+func thisMoment() moment { return moment(time.Since(start)) }
+
+func (m moment) add(d time.Duration) moment       { return m + moment(d) }
+func (m moment) sub(earlier moment) time.Duration { return time.Duration(m - earlier) }
+
 // ping is a ping as it is on a WebSocket.
 var ping = func() *ws.Prepared {
 	f, err := ws.Prepare(packet{kind: packetPing}.wire())
@@ -26,19 +36,19 @@ func (s *Session) tick() {
 	if s.ended {
 		return
 	}
-	now := time.Now()
+	now := thisMoment()
 	left := s.timeLeftLocked(now)
 	if left <= 0 {
 		s.endSilentLocked()
 		return
 	}
-	if !now.Before(s.pingAt) {
-		s.pingAt = now.Add(cfg.PingInterval)
+	if now >= s.pingAt {
+		s.pingAt = now.add(cfg.PingInterval)
 		if !s.pingLocked() {
-			s.pingAt = now.Add(min(pingRetry, cfg.PingTimeout))
+			s.pingAt = now.add(min(pingRetry, cfg.PingTimeout))
 		}
 	}
-	s.timer.Reset(max(min(left, s.pingAt.Sub(now)), time.Millisecond))
+	s.timer.Reset(max(min(left, s.pingAt.sub(now)), time.Millisecond))
 }
 
 // pingLocked sends a ping and reports whether it could. It does not wait, and never ends the session.
@@ -58,13 +68,13 @@ func (s *Session) pingLocked() bool {
 // timeLeftLocked returns how much longer the client may be silent. Silence does not count while a callback runs. On a
 // WebSocket, it does not count while something waits to be sent either: the ping has to reach the client first, and ws
 // ends a client that does not read.
-func (s *Session) timeLeftLocked(now time.Time) time.Duration {
+func (s *Session) timeLeftLocked(now moment) time.Duration {
 	cfg := s.server.config
-	silence := now.Sub(s.heard)
+	silence := now.sub(s.heard)
 	if s.socket != nil {
 		silence = min(silence, s.socket.Silence())
 	}
-	if s.handling > 0 {
+	if s.poller != nil && s.handling > 0 {
 		silence = 0
 	}
 	left := cfg.PingInterval + cfg.PingTimeout - silence
@@ -80,9 +90,9 @@ func (s *Session) isInTime() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return s.queue != nil // its last packets
+		return s.hasLastLocked()
 	}
-	now := time.Now()
+	now := thisMoment()
 	if s.timeLeftLocked(now) <= 0 {
 		s.endSilentLocked()
 		return false
@@ -106,4 +116,4 @@ func (s *Session) hear() {
 	s.hearLocked()
 }
 
-func (s *Session) hearLocked() { s.heard = time.Now() }
+func (s *Session) hearLocked() { s.heard = thisMoment() }

@@ -39,7 +39,7 @@ func (s *Server) openPolling(c echo.Context) error {
 		s.tellRefusal(c, status, why)
 		return err
 	}
-	session := &Session{kept: &kept, realIP: c.RealIP()}
+	session := &Session{realIP: c.RealIP(), poller: &poller{kept: kept, polled: time.Now()}}
 	if err := s.begin(session, address); err != nil {
 		s.app.Dismiss(address)
 		return s.refuseWith(c, err)
@@ -57,7 +57,7 @@ func setAnswerHeader(c echo.Context) { c.Response().Header().Set("Cache-Control"
 func (s *Session) poll(c echo.Context) error {
 	s.mu.Lock()
 	switch {
-	case s.ended && s.queue != nil: // the last of it
+	case s.ended && s.hasLastLocked():
 		packets, held := s.takeLocked()
 		s.timer.Stop()
 		s.server.remove(s)

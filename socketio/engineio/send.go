@@ -120,17 +120,12 @@ func (s *Session) TrySend(f *ws.Prepared) bool {
 func (s *Session) Offer(f *ws.Prepared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	most := s.mostQueuedLocked()
 	switch {
 	case s.ended:
 	case s.transport == websocket:
 		s.socket.Offer(f)
-	case s.queued >= overload*most:
-		s.endSlowLocked(errOverload)
-	case s.transport == polling && s.queued >= most && time.Since(s.polled) >= stallTime:
-		s.endSlowLocked(errNoPolls)
 	default:
-		s.queueLocked(f) // fails for messages that Prepare did not encode
+		s.offerQueueLocked(f)
 	}
 }
 
@@ -145,6 +140,19 @@ func (s *Session) openSocket() *ws.Socket {
 }
 
 // The rest is called with mu held.
+
+// offerQueueLocked queues messages of Offer to be polled.
+func (s *Session) offerQueueLocked(f *ws.Prepared) {
+	most := s.mostQueuedLocked()
+	switch {
+	case s.queued >= overload*most:
+		s.endSlowLocked(errOverload)
+	case s.transport == polling && s.queued >= most && time.Since(s.polled) >= stallTime:
+		s.endSlowLocked(errNoPolls)
+	default:
+		s.queueLocked(f) // fails for messages that Prepare did not encode
+	}
+}
 
 // queueLocked queues messages to be polled. The session has not ended.
 func (s *Session) queueLocked(f *ws.Prepared) error {
@@ -196,12 +204,17 @@ func (s *Session) takeLocked() ([]packet, holding) {
 
 // dropQueueLocked discards the queue.
 func (s *Session) dropQueueLocked() {
-	s.queue = nil
-	s.holding.release()
+	if s.poller != nil {
+		s.queue = nil
+		s.holding.release()
+	}
 }
 
+// hasLastLocked reports whether the last packets of a session that has ended wait to be fetched.
+func (s *Session) hasLastLocked() bool { return s.poller != nil && s.queue != nil }
+
 func (s *Session) wakeLocked() {
-	if s.room != nil {
+	if s.poller != nil && s.room != nil {
 		close(s.room)
 		s.room = nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 var ErrClosed = ws.ErrClosed
 
 // transport is how a session's packets travel.
-type transport int
+type transport uint8
 
 const (
 	polling   transport = iota
@@ -35,48 +36,58 @@ const (
 )
 
 // Session is one client, on either transport. Its methods may be called from any goroutine, except OnMessage, which
-// belongs in the function given to New.
+// belongs in the function given to New. There are many, and most are idle on a WebSocket, so what only polling needs is
+// apart.
 type Session struct {
+	mu        sync.Mutex // guards what says so
+	ended     bool       // guarded, as the next two
+	transport transport
+	socket    *ws.Socket // nil while the session polls
+
 	// Static once begun.
-	server *Server
-	id     string
-	kept   *ws.KeptRequest // the handshake's; nil if the session began on a socket, which has it
-	realIP string
-	pace   *pace // its address's; nil for no limit
+	server  *Server
+	id      string
+	realIP  string
+	pace    *pace // its address's; nil for no limit
+	*poller       // nil for a session that began on a WebSocket
 
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
-	mu        sync.Mutex // guards the rest
-	ended     bool
-	transport transport
-	socket    *ws.Socket    // nil while the session polls
-	probe     *ws.Socket    // opened for an upgrade that is not decided yet
-	queue     []packet      // waits to be polled
-	queued    int           // its bytes, as cost counts them
-	holding   holding       // the queue's
-	room      chan struct{} // closed when the queue is taken; made by a goroutine that waits for that
-	pending   *pendingPoll  // the GET that waits for packets
-	polled    time.Time     // when a GET last came or took something
-	posting   *posting      // the POST that is not answered yet
-	handled   chan struct{} // closed when all POSTs that came have been handled; nil if they have
-	handling  int           // POSTs that came and have not been handled
-	parked    int           // bytes of POSTs that were answered and have not been handled
-	timer     *time.Timer   // for the next ping, or the end by silence
-	pingAt    time.Time     // when the next ping is due
-	pinged    bool          // a ping waits to be polled
-	heard     time.Time     // when the client last gave a sign of life, as far as the session knows
-	onClose   []func(reason string)
-	reason    string
+	// Guarded by mu.
+	holding holding     // the queue's
+	timer   *time.Timer // for the next ping, or the end by silence
+	pingAt  moment      // when the next ping is due
+	heard   moment      // when the client last gave a sign of life, as far as the session knows
+	onClose []func(reason string)
+	reason  string
 }
 
-// begin adds a new session, whose kept, realIP, transport and socket are set, to the server. On a socket it sends the
+// poller is the part of a session that exists only if the session began by polling.
+type poller struct {
+	kept ws.KeptRequest // the handshake's; static
+
+	// Guarded by the session's mu.
+	probe    *ws.Socket    // opened for an upgrade that is not decided yet
+	queue    []packet      // waits to be polled
+	queued   int           // its bytes, as cost counts them
+	room     chan struct{} // closed when the queue is taken; made by a goroutine that waits for that
+	pending  *pendingPoll  // the GET that waits for packets
+	polled   time.Time     // when a GET last came or took something
+	posting  *posting      // the POST that is not answered yet
+	handled  chan struct{} // closed when all POSTs that came have been handled; nil if they have
+	handling int           // POSTs that came and have not been handled
+	parked   int           // bytes of POSTs that were answered and have not been handled
+	pinged   bool          // a ping waits to be polled
+}
+
+// begin adds a new session, whose realIP, transport, and socket or poller are set, to the server. On a socket it sends the
 // open packet.
 func (s *Server) begin(one *Session, address string) error {
-	now := time.Now()
-	one.server, one.id = s, rand.Text()[:20]
+	one.server, one.id = s, strings.Clone(rand.Text()[:20]) // of which the rest is not kept
 	one.holding = holding{budget: s.buffered, address: address}
 	one.mu.Lock()
-	one.heard, one.polled, one.pingAt = now, now, now.Add(s.config.PingInterval)
+	one.heard = thisMoment()
+	one.pingAt = one.heard.add(s.config.PingInterval)
 	one.timer = time.AfterFunc(s.config.PingInterval, one.tick)
 	if err := s.add(one); err != nil {
 		one.ended = true
@@ -103,7 +114,7 @@ func (s *Session) ID() string { return s.id }
 // Request returns the handshake's request. Each call makes it anew from what is kept: URL and query, header (without
 // the fields of a WebSocket handshake), cookies, host, remote address.
 func (s *Session) Request() *http.Request {
-	if s.kept != nil {
+	if s.poller != nil {
 		return s.kept.Request()
 	}
 	s.mu.Lock()
@@ -121,7 +132,7 @@ func (s *Session) Address() string { return s.holding.address }
 // LogID returns the session's name in the log, which is no secret: the ID of the WebSocket on which the session began,
 // or, for one that began by polling, a hash of the session's ID.
 func (s *Session) LogID() string {
-	if s.kept == nil {
+	if s.poller == nil {
 		return s.socket.ID() // which it has for good
 	}
 	sum := sha256.Sum256([]byte(s.id))

@@ -19,7 +19,7 @@ func TestARequestBeforeTheTimer(t *testing.T) {
 	defer s.Close()
 	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/?EIO=4&transport=polling", nil))
 	one.mu.Lock()
-	one.heard = time.Now().Add(-45 * time.Second)
+	one.heard = thisMoment().add(-45 * time.Second)
 	one.mu.Unlock()
 	res := httptest.NewRecorder()
 	e.ServeHTTP(res, httptest.NewRequest(http.MethodPost, "/?EIO=4&transport=polling&sid="+one.ID(), nil))
