@@ -21,8 +21,8 @@ type conn struct {
 	asked    bool          // a CONNECT came
 	connects *rate.Limiter // nil until a second one came
 
-	mu        sync.Mutex      // taken before a namespace's
-	ended     string          // the reason, once the connection is
+	mu        sync.Mutex // taken before a namespace's
+	ended     bool
 	timeout   *time.Timer     // nil once the first namespace is connected
 	sockets   []*Socket       // most connections have one
 	dismissed map[string]bool // namespaces that the server disconnected; the client may not know yet
@@ -97,7 +97,7 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 		return nil, false, errText
 	case p.attachments == 0:
 		return s, true, nil
-	case c.ended != "":
+	case c.ended:
 		return nil, false, nil
 	case s == nil && !c.dismissed[p.namespace]: // nothing is kept for a client without a socket
 		return nil, false, errNotConnected
@@ -129,7 +129,7 @@ func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 	defer c.mu.Unlock()
 	waits := c.partial
 	switch {
-	case c.ended != "":
+	case c.ended:
 		return p, nil, nil
 	case waits == nil:
 		return p, nil, errBinary
@@ -269,7 +269,7 @@ func (c *conn) send(p packet) error {
 // end is called when the connection has ended. No socket is added to it afterwards.
 func (c *conn) end(reason string) {
 	c.mu.Lock()
-	c.ended = reason
+	c.ended = true
 	c.stopTimeoutLocked()
 	c.letGoLocked()
 	c.mu.Unlock()

@@ -98,7 +98,7 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 	}
 	c.mu.Lock() // held until the socket is in the namespace, so that end finds it
 	defer c.mu.Unlock()
-	if c.ended != "" || !s.state.CompareAndSwap(judged, connected) {
+	if c.ended || !s.state.CompareAndSwap(judged, connected) {
 		return errEnded
 	}
 	if !n.add(s) {

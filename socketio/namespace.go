@@ -130,7 +130,7 @@ func (n *Namespace) add(s *Socket) bool {
 		missed = n.recovery.beginLocked(s)
 	}
 	n.sockets[s.id] = s
-	s.place = len(n.everyone)
+	s.place = int32(len(n.everyone))
 	n.everyone = append(n.everyone, s)
 	s.present = true
 	n.server.counters.sockets.Add(1)

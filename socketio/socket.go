@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,24 +24,25 @@ var ErrClosed = ws.ErrClosed
 //
 // Its methods may be called from any goroutine.
 type Socket struct {
+	// Static once connected. What emitting to many looks at comes first, with round, so that it is in one line of the cache.
 	conn      *conn
+	*memory   // nil where recovery is off
 	namespace *Namespace
-	auth      json.RawMessage
 	began     int64 // as time.UnixNano
 	id        string
-	*memory   // static; nil where recovery is off
-
-	state     atomic.Int32
-	recovered bool // static, as what stands above
+	recovered bool
 
 	// Guarded by the namespace.
-	present bool // it is one of its sockets
-	place   int  // in everyone
+	present bool  // it is one of its sockets
+	place   int32 // in everyone
 	round   uint64
 	rooms   map[string]place
 
-	mu        sync.Mutex
-	greeted   bool // OnConnect's functions are through with it
+	auth  string // static, too: JSON
+	state atomic.Int32
+
+	mu        sync.Mutex // guards the rest
+	greeted   bool       // OnConnect's functions are through with it
 	listeners listeners
 	values    map[string]any
 	acks      map[uint64]func([]Arg, error)
@@ -69,7 +71,7 @@ const (
 
 // Handshake is what is known of a client from the time when it connected to the namespace.
 type Handshake struct {
-	Auth    json.RawMessage // CONNECT's payload; {} if there was none. Do not modify it
+	Auth    json.RawMessage // CONNECT's payload; {} if there was none
 	Request *http.Request   // the connection's first request, with header, query and remote address
 	Address string          // the client's IP address, as the Echo server's IPExtractor finds it
 	Network string          // what limits count as one client's address: for IPv6 the first 64 bits (see ws.AddressOf)
@@ -80,7 +82,7 @@ func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
 	s := &Socket{
 		conn:      c,
 		namespace: n,
-		auth:      auth,
+		auth:      string(auth),
 		began:     time.Now().UnixNano(),
 		id:        n.server.newID(),
 		listeners: listeners{rareListeners: noListeners},
@@ -96,7 +98,7 @@ func (s *Server) newID() string {
 	if s.cluster != nil {
 		return s.cluster.node + rand.Text()[:16]
 	}
-	return rand.Text()[:20]
+	return strings.Clone(rand.Text()[:20]) // the rest is not kept
 }
 
 // ID returns the socket's id, unique in its namespace on all nodes. It is also the name of a room that only this socket
@@ -109,12 +111,12 @@ func (s *Socket) Namespace() *Namespace { return s.namespace }
 // Handshake returns what is known from the time when the client connected.
 func (s *Socket) Handshake() Handshake {
 	session := s.conn.session
-	return Handshake{s.auth, session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
+	return Handshake{json.RawMessage(s.auth), session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
 }
 
 // Auth decodes CONNECT's payload, which clients call auth, into v, which must be a pointer. The error is an ErrArguments.
 func (s *Socket) Auth(v any) error {
-	if err := (Arg{raw: s.auth}).Decode(v); err != nil {
+	if err := (Arg{raw: []byte(s.auth)}).Decode(v); err != nil {
 		return named(err, "auth")
 	}
 	return nil
