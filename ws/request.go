@@ -30,8 +30,13 @@ type KeptRequest struct {
 	head   string
 	remote string
 	path   string
-	names  []string // of the route's parameters; the router's own slice
-	params []string
+	params *params // nil on a route without parameters
+}
+
+// params are the values of a route's parameters.
+type params struct {
+	names  []string // the router's own slice
+	values []string
 }
 
 // maxHead is the size limit of a request that is kept, in bytes.
@@ -50,9 +55,14 @@ func KeepRequest(c echo.Context) (KeptRequest, error) {
 	if b.Len() > maxHead {
 		return KeptRequest{}, errLongHead
 	}
-	kept := KeptRequest{head: strings.Clone(b.String()), remote: r.RemoteAddr, path: strings.Clone(r.URL.Path)}
+	kept := KeptRequest{head: strings.Clone(b.String()), remote: r.RemoteAddr, path: r.URL.Path}
+	if target := kept.head[len("GET "):]; strings.HasPrefix(target, kept.path) {
+		kept.path = target[:len(kept.path)] // so that there is one string to keep
+	} else {
+		kept.path = strings.Clone(kept.path)
+	}
 	if names := c.ParamNames(); len(names) > 0 {
-		kept.names, kept.params = names, slices.Clone(c.ParamValues())
+		kept.params = &params{names, slices.Clone(c.ParamValues())}
 	}
 	return kept, nil
 }

@@ -243,9 +243,13 @@ func (s *Socket) Request() *http.Request { return s.request.Request() }
 
 // Param returns the value of the route's parameter, as in echo.Context.
 func (s *Socket) Param(name string) string {
-	for i, n := range s.request.names {
-		if n == name && i < len(s.request.params) {
-			return s.request.params[i]
+	p := s.request.params
+	if p == nil {
+		return ""
+	}
+	for i, n := range p.names {
+		if n == name && i < len(p.values) {
+			return p.values[i]
 		}
 	}
 	return ""

@@ -87,9 +87,9 @@ func (c *Conn) waitRead() error {
 				m.buf.shrink()
 			}
 			if r.small == nil {
-				r.small = make([]byte, smallRead)
+				r.small = new([smallRead]byte)
 			}
-			n, err := c.out.Read(r.small)
+			n, err := c.out.Read(r.small[:])
 			r.full = n == len(r.small)
 			if n > 0 {
 				r.chunk = r.takeChunk()

@@ -100,9 +100,14 @@ type Conn struct {
 
 	gone bool // the connection is useless by now; guarded by mu
 
-	mu     sync.Mutex // guards gone and the rest; taken after the outbox's, never before
-	end    *wire.CloseError
-	ctx    context.Context
+	mu      sync.Mutex // guards gone and the rest; taken after the outbox's, never before
+	end     *wire.CloseError
+	context *connContext // made for whom asks
+}
+
+// connContext ends with its connection.
+type connContext struct {
+	context.Context
 	cancel context.CancelFunc
 }
 
@@ -135,13 +140,14 @@ func (c *Conn) IsCompressed() bool { return c.out.codec != nil }
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		c.ctx, c.cancel = context.WithCancel(context.Background())
+	if c.context == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		c.context = &connContext{ctx, cancel}
 		if c.gone {
-			c.cancel()
+			cancel()
 		}
 	}
-	return c.ctx
+	return c.context.Context
 }
 
 // IsGone reports whether the connection is useless, as Context does.
@@ -156,8 +162,8 @@ func (c *Conn) setGone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone = true
-	if c.cancel != nil {
-		c.cancel()
+	if c.context != nil {
+		c.context.cancel()
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 // reader is the receiving half of a connection: bytes in, messages out. All that it knows while it waits is
 // here and nothing on a stack, so that another goroutine can go on; see park.go.
 type reader struct {
-	chunk   *chunk   // bytes read and not handled yet; nil while waiting
-	kept    []byte   // the beginning of a frame whose rest has not come, while there is no chunk
-	message *message // whose payload, or fragments, are still coming; nil for none
-	small   []byte   // what a connection without raw waits with
+	chunk   *chunk           // bytes read and not handled yet; nil while waiting
+	kept    []byte           // the beginning of a frame whose rest has not come, while there is no chunk
+	message *message         // whose payload, or fragments, are still coming; nil for none
+	small   *[smallRead]byte // what a connection without raw waits with
 
 	direct int   // bytes that the last read added to the message
 	err    error // of the last try
