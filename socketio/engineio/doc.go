@@ -15,9 +15,9 @@
 // # Who runs what
 //
 // A session that polls has no goroutine while nothing comes. Each POST has one, which runs the callbacks for its
-// packets after those of earlier POSTs. On a WebSocket, the socket's goroutine runs them (see ws). Each session has one
-// timer, for pings and for silence. Server.Shutdown ends all sessions and waits for their callbacks; their sockets
-// belong to the App, which waits for them.
+// packets after those of earlier POSTs. On a WebSocket, the socket's goroutine runs them (see ws). One timer of
+// the Server does for all sessions, for pings and for silence. Server.Shutdown ends all sessions and waits for their
+// callbacks; their sockets belong to the App, which waits for them.
 //
 // # What is bounded
 //
@@ -44,6 +44,6 @@
 //
 // packet.go: the encoding, without any connection. config.go: the settings. server.go: which request is for what.
 // refuse.go and cors.go: who is refused, and what pages of other origins may read. session.go: a session. send.go,
-// receive.go, life.go, end.go: what it sends and receives, its pings, its end. log.go, stats.go: what operators see.
-// polling.go with post.go, and websocket.go: its two transports.
+// receive.go, life.go with alarm.go, end.go: what it sends and receives, its pings, its end. log.go, stats.go: what
+// operators see. polling.go with post.go, and websocket.go: its two transports.
 package engineio

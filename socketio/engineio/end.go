@@ -42,7 +42,7 @@ func (s *Session) endLocked(reason string, why error) {
 	if s.transport == polling {
 		s.server.counters.polling.Add(-1)
 	}
-	s.timer.Stop()
+	s.server.alarms.stop(s)
 	s.wakeLocked()
 	s.logEnd(reason, why)
 	if s.poller != nil && s.probe != nil {
@@ -128,7 +128,8 @@ func (s *Session) lingerLocked(reason string) {
 		return
 	}
 	if reason == ForcedClose || reason == TransportClose {
-		s.timer = time.AfterFunc(lingerTime, s.drop)
+		s.due = thisMoment().add(lingerTime)
+		s.server.alarms.set(s, lingerTime)
 		return
 	}
 	s.dropQueueLocked()
@@ -139,7 +140,11 @@ func (s *Session) lingerLocked(reason string) {
 func (s *Session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.timer.Stop()
+	s.dropLocked()
+}
+
+func (s *Session) dropLocked() {
+	s.server.alarms.stop(s)
 	s.dropQueueLocked()
 	s.server.remove(s)
 }

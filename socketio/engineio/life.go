@@ -28,27 +28,31 @@ var ping = func() *ws.Prepared {
 	return f
 }()
 
-// tick sends a ping if one is due, and ends the session if its client is silent.
+// tick sends a ping if one is due, and ends the session if its client is silent. If the session has ended, it drops the last
+// packets in time.
 func (s *Session) tick() {
 	cfg := s.server.config
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := thisMoment()
 	if s.ended {
+		if now >= s.due {
+			s.dropLocked()
+		}
 		return
 	}
-	now := thisMoment()
 	left := s.timeLeftLocked(now)
 	if left <= 0 {
 		s.endSilentLocked()
 		return
 	}
-	if now >= s.pingAt {
-		s.pingAt = now.add(cfg.PingInterval)
+	if now >= s.due {
+		s.due = now.add(cfg.PingInterval)
 		if !s.pingLocked() {
-			s.pingAt = now.add(min(pingRetry, cfg.PingTimeout))
+			s.due = now.add(min(pingRetry, cfg.PingTimeout))
 		}
 	}
-	s.timer.Reset(max(min(left, s.pingAt.sub(now)), time.Millisecond))
+	s.server.alarms.set(s, max(min(left, s.due.sub(now)), time.Millisecond))
 }
 
 // pingLocked sends a ping and reports whether it could. It does not wait, and never ends the session.

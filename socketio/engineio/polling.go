@@ -59,7 +59,7 @@ func (s *Session) poll(c echo.Context) error {
 	switch {
 	case s.ended && s.hasLastLocked():
 		packets, held := s.takeLocked()
-		s.timer.Stop()
+		s.server.alarms.stop(s)
 		s.server.remove(s)
 		s.mu.Unlock()
 		return s.write(c, answer{body: encodePayload(packets), held: held})

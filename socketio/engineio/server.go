@@ -24,6 +24,7 @@ type Server struct {
 
 	buffered *share.Budget
 	paces    paces
+	alarms   alarms // pings, and ends
 
 	counters counters
 	refused  refusals

@@ -39,10 +39,12 @@ const (
 // belongs in the function given to New. There are many, and most are idle on a WebSocket, so what only polling needs is
 // apart.
 type Session struct {
-	mu        sync.Mutex // guards what says so
-	ended     bool       // guarded, as the next two
-	transport transport
-	socket    *ws.Socket // nil while the session polls
+	// What Offer looks at comes first, in one line of the cache.
+	mu        sync.Mutex
+	ended     bool       // guarded by mu
+	transport transport  // guarded by mu
+	alarm     int32      // its place among the server's alarms, from 1; guarded by these
+	socket    *ws.Socket // guarded by mu; nil while the session polls
 
 	// Static once begun.
 	server  *Server
@@ -54,10 +56,9 @@ type Session struct {
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
 	// Guarded by mu.
-	holding holding     // the queue's
-	timer   *time.Timer // for the next ping, or the end by silence
-	pingAt  moment      // when the next ping is due
-	heard   moment      // when the client last gave a sign of life, as far as the session knows
+	holding holding // the queue's
+	due     moment  // when the next ping is due, or, once the session has ended, the end of its last packets
+	heard   moment  // when the client last gave a sign of life, as far as the session knows
 	onClose []func(reason string)
 	reason  string
 }
@@ -87,11 +88,11 @@ func (s *Server) begin(one *Session, address string) error {
 	one.holding = holding{budget: s.buffered, address: address}
 	one.mu.Lock()
 	one.heard = thisMoment()
-	one.pingAt = one.heard.add(s.config.PingInterval)
-	one.timer = time.AfterFunc(s.config.PingInterval, one.tick)
+	one.due = one.heard.add(s.config.PingInterval)
+	s.alarms.set(one, s.config.PingInterval)
 	if err := s.add(one); err != nil {
 		one.ended = true
-		one.timer.Stop()
+		s.alarms.stop(one)
 		one.mu.Unlock()
 		return err
 	}
