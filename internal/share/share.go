@@ -31,11 +31,8 @@ func New(most int64) *Budget { return &Budget{most: most, of: map[string]int64{}
 // Part is how many bytes of a budget one address may take.
 func Part(most int64) int64 { return most / ofAddress }
 
-// Take counts n bytes for an address if there is room for them, and reports whether there is.
-func (b *Budget) Take(address string, n int) bool { return b.Try(address, n) == None }
-
-// Try is Take that says what there is no room in. An address that has its part is told so, also where the whole budget
-// is used up.
+// Try counts n bytes for an address, or says what there is no room in. An address that has its part is told so, also where
+// the whole budget is used up.
 func (b *Budget) Try(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,11 +72,17 @@ func (b *Budget) addLocked(address string, n int) {
 	}
 }
 
-// IsFull reports whether there is no more room for an address.
-func (b *Budget) IsFull(address string) bool {
+// Full says what there is no more room in for an address. It is no refusal: Refused does not count it.
+func (b *Budget) Full(address string) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used >= b.most || b.of[address] >= Part(b.most)
+	switch {
+	case b.of[address] >= Part(b.most):
+		return Address
+	case b.used >= b.most:
+		return All
+	}
+	return None
 }
 
 // Used returns how many bytes are counted.
