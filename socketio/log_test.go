@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -158,6 +160,34 @@ func TestTheIDOfAPoller(t *testing.T) {
 	if len(ids) != 1 || ids[nil] {
 		t.Errorf("the ids are %v in %v", ids, l.entries(t))
 	}
+}
+
+// A flood of mistakes is cut short, and the log says by how much.
+func TestFloodsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := withLog(t)
+		defer s.close()
+		s.io.OnConnect(func(one *socketio.Socket) error {
+			socketio.On(one, "number", func(socketio.Event, int) error { return nil })
+			return nil
+		})
+		c, _ := s.caller("")
+		mistakes := func(n int) {
+			c.post(slices.Repeat([]string{`42["number","x"]`}, n)...)
+			for range n {
+				s.call("POST", s.openCall(), "40/nowhere,")
+			}
+		}
+		mistakes(130)
+		time.Sleep(time.Second / 5)
+		mistakes(1)
+		for _, message := range []string{"an event was refused", "a connect was refused"} {
+			lines := of(l.entries(t), message)
+			if len(lines) != 101 || lines[100]["left out since the last such line"] != 30. {
+				t.Errorf("%d lines are %q, the last one is %v", len(lines), message, lines[len(lines)-1])
+			}
+		}
+	})
 }
 
 // That a client leaves is no mistake, whatever the application was about to do with it.

@@ -144,8 +144,14 @@ func TestManyEnds(t *testing.T) {
 			time.Sleep(time.Second / 10)
 			s.call(t.Context(), "POST", "&sid="+s.openCall(t.Context()), "4fail")
 		}
-		if n := strings.Count(log.take(), "session ended"); n != 5 {
+		got := log.take()
+		if n := strings.Count(got, "session ended"); n != 5 {
 			t.Errorf("%d lines in a second", n)
+		}
+		for _, leftOut := range []int{201, 1} {
+			if want := fmt.Sprintf(`"left out since the last such line"=%d`, leftOut); !strings.Contains(got, want) {
+				t.Errorf("no line has %s: %s", want, got)
+			}
 		}
 	})
 }

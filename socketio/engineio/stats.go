@@ -36,6 +36,7 @@ type counters struct {
 	slowClosed, slowPolling         atomic.Uint64
 	silent, silentPolling           atomic.Uint64
 	slowed                          atomic.Uint64
+	refused                         atomic.Uint64
 	noMore, manyPackets, tooLong    atomic.Uint64
 	noMemory, noAddressMemory       atomic.Uint64
 }
@@ -59,7 +60,7 @@ func (s *Server) Stats() Stats {
 		Opened:        c.opened.Load(),
 		OpenedPolling: c.openedPolling.Load(),
 		Upgraded:      c.upgraded.Load(),
-		Refused:       s.refused.count.Load(),
+		Refused:       c.refused.Load(),
 		SlowClosed:    c.slowClosed.Load(),
 		SlowPolling:   c.slowPolling.Load(),
 		Silent:        c.silent.Load(),
