@@ -195,7 +195,7 @@ func (b *Bus) answerTo(node string, question [8]byte, data []byte) {
 		}
 		err := b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindAnswer}, question[:], answer), counted: true})
 		if err != nil {
-			b.broker.unanswered.Do(func() { b.broker.log.Warn("another node gets no answer", "node", node, "error", err) })
+			b.broker.log.Warn("another node gets no answer", "node", node, "error", err)
 		}
 	})
 }

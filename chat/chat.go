@@ -38,7 +38,8 @@ type Config struct {
 	Bus *broker.Bus
 	// Limits bound what one connection and one address may do.
 	Limits Limits
-	// Logger gets refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged.
+	// Logger gets refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged. Clients can
+	// cause any number of lines, so its handler has to bound them; each kind has one constant message.
 	Logger *slog.Logger
 }
 
@@ -110,8 +111,6 @@ type Chat struct {
 	addressPosts *middleware.RateLimiterMemoryStore // by address
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
 	answers      *gate
-	refusals     rate.Sometimes // log lines
-	warnings     sync.Map       // by what they say: *rate.Sometimes
 
 	tickets  *tickets
 	online   online
@@ -151,7 +150,6 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		addressPosts: limiter(cfg.Limits.AddressPosts, 10),
 		userPosts:    limiter(cfg.Limits.Posts, 2),
 		answers:      newGate(answersAtOnce, addressAnswers),
-		refusals:     someRefusals(),
 	}
 	c.presence = newPresence(h, cfg.Logger, cfg.Bus)
 	if c.bus != nil {

@@ -57,7 +57,7 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		return err
 	}
 	if errors.Is(err, broker.ErrUnavailable) {
-		c.warn("a member cannot join", "id", s.ID(), "error", err)
+		c.log.Warn("a member cannot join", "id", s.ID(), "error", err)
 		s.SendJSON(refuse(codeUnavailable, "the room cannot be opened at the moment"))
 		return &ws.CloseError{Code: codeUnavailable.closing, Reason: "not available at the moment"}
 	}
@@ -171,7 +171,7 @@ func (m *member) post(p post) error {
 	case m.socket.Context().Err() != nil: // the member has left: there is nobody to tell
 		return nil
 	case errors.Is(err, broker.ErrUnavailable):
-		m.chat.warn("a message could not be stored", "id", m.socket.ID(), "error", err)
+		m.chat.log.Warn("a message could not be stored", "id", m.socket.ID(), "error", err)
 		return m.tell(notStored(p))
 	}
 	return err

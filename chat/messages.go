@@ -50,7 +50,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	case ctx.Request().Context().Err() != nil:
 		return nil // nobody is there to be answered
 	case errors.Is(err, broker.ErrUnavailable):
-		c.warn("a message could not be stored", append(asker(ctx), "error", err)...)
+		c.log.Warn("a message could not be stored", append(asker(ctx), "error", err)...)
 		c.counts.post(codeUnavailable.name)
 		return notStored(p).http()
 	default:

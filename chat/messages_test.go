@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -131,29 +129,4 @@ func TestWhatIsStoredIsNoted(t *testing.T) {
 	if r.stored != seq {
 		t.Errorf("the room knows of %d, stored is %d", r.stored, seq)
 	}
-}
-
-// lines counts what is logged.
-type lines struct {
-	slog.Handler
-	n int
-}
-
-func (l *lines) Enabled(context.Context, slog.Level) bool  { return true }
-func (l *lines) Handle(context.Context, slog.Record) error { l.n++; return nil }
-
-// A client that is refused again and again does not fill the log.
-func TestRefusalsInTheLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &lines{Handler: slog.DiscardHandler}
-		c := &Chat{log: slog.New(log), refusals: someRefusals()}
-		for range 1000 {
-			c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
-		}
-		time.Sleep(time.Second)
-		c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
-		if log.n != 101 {
-			t.Errorf("%d lines", log.n)
-		}
-	})
 }
