@@ -197,13 +197,15 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	defer cancel()
 	t, err = c.answers.enter(waiting, ws.AddressOf(ctx))
 	switch {
+	case err == nil:
+		return t, nil
+	case ctx.Request().Context().Err() != nil: // the client has left: it reached no limit
+		return nil, c.unavailable(ctx, err)
 	case errors.Is(err, errAddressBusy):
 		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are under way")
-	case err != nil:
-		c.counts.reached(limitAnswers)
-		return nil, c.unavailable(ctx, errors.New("too many answers are under way"))
 	}
-	return t, nil
+	c.counts.reached(limitAnswers)
+	return nil, c.unavailable(ctx, errors.New("too many answers are under way"))
 }
 
 // older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded
