@@ -2,8 +2,10 @@ package engineio_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -206,6 +208,40 @@ func TestFullBudgetsAreCounted(t *testing.T) {
 			stats(t, s, 0, 0)
 		})
 	})
+}
+
+// A client that does not read an answer is one that is too slow; one that goes meanwhile has only left.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		leave bool
+		slow  uint64
+	}{"it stays": {false, 1}, "it leaves": {true, 0}} {
+		t.Run(name, func(t *testing.T) {
+			var log lines
+			s := start(t, engineio.Config{PollTimeout: time.Second / 5, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			sid := s.open()
+			s.only().Send(text(strings.Repeat("x", 16<<20))) // more than the kernel takes
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.base(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: a\r\n\r\n", sid)
+			if c.leave {
+				io.ReadFull(conn, make([]byte, 100))
+				conn.(*net.TCPConn).SetLinger(0)
+				conn.Close()
+			}
+			s.expectEnd(engineio.TransportError)
+			if n := s.engine.Stats(); n.SlowPolling != c.slow || n.SlowClosed != c.slow {
+				t.Errorf("%+v", n)
+			}
+			if said := strings.Contains(log.take(), "does not read an answer"); said == c.leave {
+				t.Errorf("it is said in the log: %v", said)
+			}
+			s.expectNothingBuffered()
+		})
+	}
 }
 
 // Whatever a session holds is given back at its end.

@@ -20,6 +20,7 @@ const (
 
 var (
 	errNoPolls  = errors.New("the client does not poll")
+	errNoReads  = errors.New("the client does not read an answer")
 	errOverload = errors.New("the client polls too slowly")
 )
 
