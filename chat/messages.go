@@ -132,6 +132,9 @@ func uniqueID(room, user, id string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// mostOlder is how many older messages one request may ask for.
+const mostOlder = 200
+
 // Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. RequireRoom
 // and RequireSession come before it.
 //
@@ -149,8 +152,8 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	}
 	if text := ctx.QueryParam("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 200 {
-			return echo.NewHTTPError(http.StatusBadRequest, "limit has to be a number from 1 to 200")
+		if err != nil || n < 1 || n > mostOlder {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("limit has to be a number from 1 to %d", mostOlder))
 		}
 		limit = n
 	}
