@@ -1,11 +1,19 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/net/websocket"
+
+	"echows/settings"
 )
 
 // What people write, and what lets them in, is not for the log, whatever becomes of it.
@@ -105,5 +113,36 @@ func TestLinesOfARequestHaveItsID(t *testing.T) {
 	}
 	if strings.Contains(p.log.String(), "chosen") {
 		t.Error("a client's own id is in the log")
+	}
+}
+
+// What answers say is in the log, is.
+func TestFaultsAreInTheLog(t *testing.T) {
+	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, os.Getenv, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := &log{more: make(chan struct{}, 1)}
+	logger, flush := set.Logger(lines)
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(logger)
+	defer flush()
+	s, err := start(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer s.Close()
+	s.app.Echo().GET("/panics", func(echo.Context) error { panic("on purpose") })
+	s.app.Echo().GET("/fails", func(echo.Context) error { return errors.New("the disk is full") })
+	for path, want := range map[string]string{"/panics": `msg="a handler panicked" id=`, "/fails": `msg="a request failed" id=`} {
+		res, err := http.Get(fmt.Sprint("http://", s.Addr(), path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if id := lines.find(t, want); res.StatusCode != http.StatusInternalServerError || id != res.Header.Get("X-Request-Id") {
+			t.Errorf("%s: %s, the id is %s, in the log %s", path, res.Status, res.Header.Get("X-Request-Id"), id)
+		}
 	}
 }
