@@ -53,7 +53,10 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		s.OnClose(func(ws.CloseCode, string) { c.leave(m.room) })
 		err = m.begin(after, hasAfter)
 	}
-	if isGone(err) || err != nil && s.Context().Err() != nil {
+	if err != nil && s.Context().Err() != nil { // the member has left, which is no failure
+		return nil
+	}
+	if isGone(err) {
 		return err
 	}
 	if errors.Is(err, broker.ErrUnavailable) {
