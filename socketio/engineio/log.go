@@ -40,6 +40,9 @@ func (s *Server) logRefusal(c echo.Context, status int, why string) {
 		return
 	}
 	line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
+	if id := c.Response().Header().Get(echo.HeaderXRequestID); id != "" { // which middleware of the application's gave it
+		line = append(line, "id", id)
+	}
 	if origin := c.Request().Header.Get("Origin"); origin != "" {
 		line = append(line, "origin", origin)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4/middleware"
 	"golang.org/x/net/websocket"
 
 	"echows/socketio/engineio"
@@ -83,15 +84,17 @@ func TestRefusalsAreSeen(t *testing.T) {
 func TestForeignOriginsAreSeen(t *testing.T) {
 	var log lines
 	refused := make(chan string, 10)
-	s := start(t, engineio.Config{
+	s := newServer(t, engineio.Config{
 		Logger:    slog.New(slog.NewTextHandler(&log, nil)),
 		OnRefused: func(r *http.Request, status int, reason string) { refused <- fmt.Sprint(status, " ", reason) },
 	})
+	s.echo.Use(middleware.RequestIDWithConfig(middleware.RequestIDConfig{Generator: func() string { return "an-id" }}))
+	s.start()
 	s.request("GET", "EIO=4&transport=polling", "", "Origin", "https://foe.example")
 	if got := <-refused; !strings.HasPrefix(got, "403 ") || !strings.Contains(got, "foe.example") {
 		t.Errorf("got %q", got)
 	}
-	if got := log.take(); !strings.Contains(got, "origin=https://foe.example") || !strings.Contains(got, "list of allowed origins") {
+	if got := log.take(); !strings.Contains(got, "origin=https://foe.example") || !strings.Contains(got, "list of allowed origins") || !strings.Contains(got, "id=an-id") {
 		t.Errorf("logged %q", got)
 	}
 	if _, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"?EIO=4&transport=websocket", "", "https://foe.example"); err == nil {
