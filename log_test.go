@@ -116,7 +116,7 @@ func TestLinesOfARequestHaveItsID(t *testing.T) {
 	}
 }
 
-// What answers say is in the log, is.
+// A page for status 500 says that the log has more, and so it has.
 func TestFaultsAreInTheLog(t *testing.T) {
 	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, os.Getenv, io.Discard)
 	if err != nil {
