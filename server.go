@@ -202,7 +202,8 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		Adapter:  s.nodes.Adapter(),
 		Journal:  s.nodes.Journal(),
 	})
-	e.Use(web.RequestID, middleware.Recover(), web.BodyInTime, web.AnswerInTime(set.AnswerTime))
+	e.Logger.SetOutput(io.Discard) // Echo itself logs only that a client has left before it got an error's answer
+	e.Use(web.RequestID, web.Recover, web.BodyInTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
@@ -212,7 +213,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 	s.conns = web.NewConns(web.ConnLimits{Most: all, MostAddress: ofAddress, Proxies: set.Proxies})
 	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector(), s.conns.Collector())
 	pages := views.New()
-	e.HTTPErrorHandler = pages.OnError(e.DefaultHTTPErrorHandler)
+	e.HTTPErrorHandler = web.LogErrors(pages.OnError(e.DefaultHTTPErrorHandler))
 	if err := routes(e, s, pages, set.MetricsAddr == ""); err != nil {
 		return err
 	}

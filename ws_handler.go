@@ -2,10 +2,8 @@ package main
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 
 	"echows/nodes"
 	"echows/ws"
@@ -17,13 +15,10 @@ type Reply struct {
 	ReturnText string `json:"returnText"`
 }
 
-// logged keeps clients from filling the log: it logs the first 100 messages, and then twenty a second.
-var logged = rate.Sometimes{First: 100, Interval: time.Second / 20}
-
 // reply is the first lesson: whatever the page sends, the answer tells it to append a line.
 func reply(s *ws.Socket, c echo.Context) error {
 	s.OnMessage(func(m ws.Message) error {
-		logged.Do(func() { slog.Info("message", "id", s.ID(), "got", m) })
+		slog.Info("message", "id", s.ID(), "got", m) // the log leaves lines out where there are too many
 		return s.SendJSON(Reply{Append: true, ReturnText: "I am using websockets!"})
 	})
 	return nil

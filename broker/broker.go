@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/time/rate"
 )
 
 // ErrUnavailable is the error of every method while the broker cannot be reached, or does not answer in
@@ -78,8 +77,6 @@ type Broker struct {
 	largest atomic.Int64 // the largest message that the servers take, in bytes
 	stores  *stores
 
-	gaps, unanswered rate.Sometimes // log lines
-
 	mu        sync.Mutex
 	link      context.Context // ends when the connection is lost
 	unlink    context.CancelFunc
@@ -106,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.lostAfter == 0 {
 		cfg.lostAfter = defaultLost
 	}
-	b := &Broker{config: cfg, log: cfg.Logger, stores: newStores(), gaps: seldom(), unanswered: seldom(), closed: make(chan struct{}), unlock: func() {}}
+	b := &Broker{config: cfg, log: cfg.Logger, stores: newStores(), closed: make(chan struct{}), unlock: func() {}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.unlink = func() {}
 	b.newLink()
@@ -176,10 +173,6 @@ func (b *Broker) open(ctx context.Context) error {
 	}
 	return nil
 }
-
-// seldom bounds log lines of one kind, of which there may be one for each topic or client: the first ten, and then one
-// a second.
-func seldom() rate.Sometimes { return rate.Sometimes{First: 10, Interval: time.Second} }
 
 // access returns the options by which the cluster and this program authenticate each other.
 func (c *Config) access() (options []nats.Option) {

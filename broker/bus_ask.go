@@ -194,7 +194,7 @@ func (b *Bus) answerTo(node string, question [8]byte, data []byte) {
 		}
 		err := b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindAnswer}, question[:], answer), counted: true})
 		if err != nil {
-			b.broker.unanswered.Do(func() { b.broker.log.Warn("cannot answer another node", "node", node, "error", err) })
+			b.broker.log.Warn("cannot answer another node", "node", node, "error", err)
 		}
 	})
 }

@@ -236,8 +236,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 
 // sayWaiting logs why a gap is not filled yet. Any topic with members may have one.
 func (f *Follower) sayWaiting(cursor uint64, err error) {
-	b := f.log.broker
-	b.gaps.Do(func() { b.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err) })
+	f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
 }
 
 // following reads the entries after the last one that was delivered, and returns how many more there are. The first entry

@@ -38,7 +38,8 @@ type Config struct {
 	Bus *broker.Bus
 	// Limits bound what one connection and one address may do.
 	Limits Limits
-	// Logger logs refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged.
+	// Logger logs refusals and failures; slog.Default() by default. Texts, tickets and tokens are never logged. Clients can
+	// cause any number of lines, so its handler has to bound them; each kind has one constant message.
 	Logger *slog.Logger
 }
 
@@ -111,8 +112,6 @@ type Chat struct {
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
 	addressReads *middleware.RateLimiterMemoryStore // by address, of parts of answers
 	answers      *gate
-	refusals     rate.Sometimes // log lines
-	warnings     sync.Map       // by what they say: *rate.Sometimes
 
 	tickets  *tickets
 	online   online
@@ -153,7 +152,6 @@ func Open(ctx context.Context, app *ws.App, h *hub.Hub, b *broker.Broker, cfg Co
 		userPosts:    limiter(cfg.Limits.Posts, 2),
 		addressReads: limiter(cfg.Limits.Connects, 10),
 		answers:      newGate(answersAtOnce, addressAnswers),
-		refusals:     someRefusals(),
 	}
 	c.presence = newPresence(h, cfg.Logger, cfg.Bus)
 	if c.bus != nil {

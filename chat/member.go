@@ -53,11 +53,14 @@ func (c *Chat) Join(s *ws.Socket, ctx echo.Context) error {
 		s.OnClose(func(ws.CloseCode, string) { c.leave(m.room) })
 		err = m.begin(after, hasAfter)
 	}
-	if isGone(err) || err != nil && s.Context().Err() != nil {
+	if err != nil && s.Context().Err() != nil { // the member has left, which is no failure
+		return nil
+	}
+	if isGone(err) {
 		return err
 	}
 	if errors.Is(err, broker.ErrUnavailable) {
-		c.warn("a member cannot join", "id", s.ID(), "error", err)
+		c.log.Warn("a member cannot join", "id", s.ID(), "error", err)
 		s.SendJSON(refuse(codeUnavailable, "the room cannot be opened at the moment"))
 		return &ws.CloseError{Code: codeUnavailable.closing, Reason: "not available at the moment"}
 	}
@@ -171,7 +174,7 @@ func (m *member) post(p post) error {
 	case m.socket.Context().Err() != nil: // the member has left: there is nobody to tell
 		return nil
 	case errors.Is(err, broker.ErrUnavailable):
-		m.chat.warn("a message could not be stored", "id", m.socket.ID(), "error", err)
+		m.chat.log.Warn("a message could not be stored", "id", m.socket.ID(), "error", err)
 		return m.tell(notStored(p))
 	}
 	return err

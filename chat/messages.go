@@ -50,7 +50,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	case ctx.Request().Context().Err() != nil:
 		return nil // nobody is waiting for an answer
 	case errors.Is(err, broker.ErrUnavailable):
-		c.warn("a message could not be stored", append(asker(ctx), "error", err)...)
+		c.log.Warn("a message could not be stored", append(asker(ctx), "error", err)...)
 		c.counts.post(codeUnavailable.name)
 		return notStored(p).http()
 	default:
@@ -132,6 +132,9 @@ func uniqueID(room, user, id string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// mostOlder is how many older messages one request may ask for.
+const mostOlder = 200
+
 // Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. It needs RequireRoom
 // and RequireSession before it.
 //
@@ -149,8 +152,8 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	}
 	if text := ctx.QueryParam("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 200 {
-			return echo.NewHTTPError(http.StatusBadRequest, "limit has to be a number from 1 to 200")
+		if err != nil || n < 1 || n > mostOlder {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("limit has to be a number from 1 to %d", mostOlder))
 		}
 		limit = n
 	}
@@ -204,13 +207,15 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	defer cancel()
 	t, err = c.answers.enter(waiting, ws.AddressOf(ctx))
 	switch {
+	case err == nil:
+		return t, nil
+	case ctx.Request().Context().Err() != nil: // the client has left: it reached no limit
+		return nil, c.unavailable(ctx, err)
 	case errors.Is(err, errAddressBusy):
 		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are in progress")
-	case err != nil:
-		c.counts.reached(limitAnswers)
-		return nil, c.unavailable(ctx, errors.New("too many answers are in progress"))
 	}
-	return t, nil
+	c.counts.reached(limitAnswers)
+	return nil, c.unavailable(ctx, errors.New("too many answers are in progress"))
 }
 
 // older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded

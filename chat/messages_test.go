@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,35 +13,57 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/labstack/echo/v4"
 )
 
-// Answers with older messages wait for one another, and no longer than their clients.
+// Answers with older messages wait for one another, and no longer than their clients. Who leaves has reached no limit.
 func TestAnswersUnderWay(t *testing.T) {
-	c, _ := openChat(t, t.TempDir(), Config{})
-	c.app.Echo().GET("/chat/:room/messages", c.Messages)
-	ask := func(address string) (status int, body string) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		r := httptest.NewRequestWithContext(ctx, "GET", "/chat/lobby/messages", nil)
-		r.RemoteAddr = address + ":80"
-		w := httptest.NewRecorder()
-		c.app.Echo().ServeHTTP(w, r)
-		return w.Code, w.Body.String()
-	}
-	for i := range answersAtOnce {
-		address := fmt.Sprint("192.0.2.", i/addressAnswers)
-		if _, err := c.answers.enter(t.Context(), address); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &Chat{log: slog.New(slog.NewTextHandler(&log, nil)), counts: newCounters(), answers: newGate(answersAtOnce, addressAnswers), addressReads: limiter(50, 10)}
+		e := echo.New()
+		e.GET("/chat/:room/messages", c.Messages)
+		ask := func(address string, patience time.Duration) (status int, body string, took time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			r := httptest.NewRequestWithContext(ctx, "GET", "/chat/lobby/messages", nil)
+			r.RemoteAddr = address + ":80"
+			w := httptest.NewRecorder()
+			begin := time.Now()
+			e.ServeHTTP(w, r)
+			return w.Code, w.Body.String(), time.Since(begin)
 		}
-		if i == addressAnswers-1 {
-			if status, body := ask(address); status != 429 || !strings.HasPrefix(body, `{"code":"rate_limited","message":"`) {
-				t.Errorf("one more of an address: %d %s", status, body)
+		leaves := func(address string) {
+			t.Helper()
+			before, said := c.counts.limits[limitAnswers].Load(), log.Len()
+			if _, _, took := ask(address, time.Second); took != time.Second || c.counts.limits[limitAnswers].Load() != before || log.Len() != said {
+				t.Errorf("one that leaves after a second is let go after %v, %d limits are reached, and the log has %s", took, c.counts.limits[limitAnswers].Load()-before, log.String()[said:])
 			}
 		}
-	}
-	if status, body := ask("192.0.2.200"); status != 503 || !strings.HasPrefix(body, `{"code":"unavailable","message":"`) {
-		t.Errorf("one more in all: %d %s", status, body)
-	}
+		stays := func(address string, status int, begin string, limits uint64) {
+			t.Helper()
+			got, body, took := ask(address, time.Minute)
+			if got != status || !strings.HasPrefix(body, begin) || took != answerPatience {
+				t.Errorf("after %v: %d %s", took, got, body)
+			}
+			if n := c.counts.limits[limitAnswers].Load(); n != limits {
+				t.Errorf("%d limits are reached, not %d", n, limits)
+			}
+		}
+		for i := range answersAtOnce {
+			address := fmt.Sprint("192.0.2.", i/addressAnswers)
+			if _, err := c.answers.enter(t.Context(), address); err != nil {
+				t.Fatal(err)
+			}
+			if i == addressAnswers-1 {
+				leaves(address)
+				stays(address, 429, `{"code":"rate_limited","message":"`, 1)
+			}
+		}
+		leaves("192.0.2.200")
+		stays("192.0.2.200", 503, `{"code":"unavailable","message":"`, 2)
+	})
 }
 
 // slowReader is a client that takes the header of an answer, and then nothing before it is told to.
@@ -131,29 +154,4 @@ func TestStoredSequencesAreNoted(t *testing.T) {
 	if r.stored != seq {
 		t.Errorf("the room knows of %d, stored is %d", r.stored, seq)
 	}
-}
-
-// lines counts what is logged.
-type lines struct {
-	slog.Handler
-	n int
-}
-
-func (l *lines) Enabled(context.Context, slog.Level) bool  { return true }
-func (l *lines) Handle(context.Context, slog.Record) error { l.n++; return nil }
-
-// A client that is refused again and again does not fill the log.
-func TestRefusalsInTheLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &lines{Handler: slog.DiscardHandler}
-		c := &Chat{log: slog.New(log), refusals: someRefusals()}
-		for range 1000 {
-			c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
-		}
-		time.Sleep(time.Second) // the bubble's time
-		c.logRefusal(refuse(codeBadJSON, "no"), "id", "1")
-		if log.n != 101 {
-			t.Errorf("%d lines", log.n)
-		}
-	})
 }

@@ -85,7 +85,9 @@ func (p *presence) publish(subject string, v any) {
 		err = p.bus.Publish(subject, data)
 	}
 	if err != nil {
-		p.untold.Do(func() { p.log.Warn("cannot tell other nodes who is here", "error", err) })
+		if leftOut, ok := p.untold.OK(); ok {
+			p.log.Warn("cannot tell other nodes who is here", append([]any{"error", err}, leftOut...)...)
+		}
 	}
 }
 

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"echows/broker"
 	"echows/hub"
+	"echows/internal/seldom"
 	"echows/ws"
 )
 
@@ -34,7 +33,7 @@ type presence struct {
 	bus  *broker.Bus   // nil on one node
 	wake chan struct{} // holds one when there is something to tell
 
-	untold rate.Sometimes // log lines
+	untold seldom.Lines // of the log: without NATS there is something to tell ten times a second
 
 	number uint64 // of the last news; run's
 
@@ -77,7 +76,7 @@ func newPresence(h *hub.Hub, log *slog.Logger, bus *broker.Bus) *presence {
 	return &presence{
 		hub: h, log: log, bus: bus,
 		wake:   make(chan struct{}, 1),
-		untold: rate.Sometimes{First: 3, Interval: 10 * time.Second},
+		untold: seldom.Lines{First: 3, Interval: 10 * time.Second},
 		rooms:  map[string]*crowd{},
 		nodes:  map[string]*node{},
 		shows:  map[string]bool{},

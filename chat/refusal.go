@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 
 	"echows/ws"
 )
@@ -59,25 +57,16 @@ func (r *refusal) http() *echo.HTTPError {
 	return echo.NewHTTPError(r.code.status, answer)
 }
 
-// someRefusals lets through the first hundred log lines, and then twenty a second.
-func someRefusals() rate.Sometimes { return rate.Sometimes{First: 100, Interval: time.Second / 20} }
-
-// logRefusal logs some refusals; who identifies the client. It does not log the message to the client, which may quote
-// what the client sent.
+// logRefusal logs a refusal; who identifies the client. It does not log the message to the client, which may quote what the
+// client sent.
 func (c *Chat) logRefusal(r *refusal, who ...any) {
-	c.refusals.Do(func() { c.log.Info("refused", append(who, "code", r.Code)...) })
-}
-
-// warn logs something that clients can cause again and again: the first twenty lines of each kind, then one a second.
-func (c *Chat) warn(what string, attrs ...any) {
-	of, _ := c.warnings.LoadOrStore(what, &rate.Sometimes{First: 20, Interval: time.Second})
-	of.(*rate.Sometimes).Do(func() { c.log.Warn(what, attrs...) })
+	c.log.Info("refused", append(who, "code", r.Code)...)
 }
 
 // noDatabase logs that a read from the database failed, unless it failed because the client left.
 func (c *Chat) noDatabase(ctx context.Context, room string, err error) {
 	if !errors.Is(ctx.Err(), context.Canceled) {
-		c.warn("older messages cannot be read from the database", "room", room, "error", err)
+		c.log.Warn("older messages cannot be read from the database", "room", room, "error", err)
 	}
 }
 
@@ -93,7 +82,7 @@ func asker(ctx echo.Context) []any {
 // unavailable is the answer while the broker or the database is unavailable. A client that has left receives none.
 func (c *Chat) unavailable(ctx echo.Context, err error) error {
 	if ctx.Request().Context().Err() == nil {
-		c.warn("not available", append(asker(ctx), "error", err)...)
+		c.log.Warn("not available", append(asker(ctx), "error", err)...)
 	}
 	return refuse(codeUnavailable, "not available at the moment; try again soon").http().SetInternal(err)
 }

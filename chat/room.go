@@ -212,7 +212,7 @@ func (r *room) deliver(e broker.Entry) {
 func (r *room) skipLocked(next uint64) {
 	r.tail.dropOldest(len(r.tail.messages))
 	r.tail.after, r.tail.whole = next-1, false
-	r.chat.warn("messages were discarded before this node could read them; members are disconnected, and come back", "room", r.name, "before", next)
+	r.chat.log.Warn("messages were discarded before this node could read them; members are disconnected, and come back", "room", r.name, "before", next)
 	for m := range r.chat.hub.Members(r.topic()) {
 		if s, ok := m.(*ws.Socket); ok {
 			s.Close(errOvertaken.Code, errOvertaken.Reason)
@@ -246,7 +246,7 @@ func (r *room) forgetIfClosed() {
 func (c *Chat) decode(e broker.Entry) (remembered, error) {
 	m, err := decodeStored(e)
 	if err != nil {
-		c.warn("a stored entry is not a chat message", "room", e.Topic, "seq", e.Seq, "error", err)
+		c.log.Warn("a stored entry is not a chat message", "room", e.Topic, "seq", e.Seq, "error", err)
 		return remembered{}, err
 	}
 	return toRemember(m)

@@ -4,51 +4,193 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// As in the container file, the program runs with nothing beside it, as an unprivileged user that can write only to the
-// data folder, and its health check works. A root folder of its own stands in for the container.
-func TestTheContainersRoot(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root may change the root folder")
-	}
-	text, err := os.ReadFile("Containerfile")
+// image is what a container file makes, in a root folder of its own that stands for the container's.
+type image struct {
+	t      *testing.T
+	root   string
+	built  map[string]string // what the first stage has made, and what stands for it here
+	user   syscall.Credential
+	env    []string
+	data   string // the volume
+	port   string
+	serve  []string
+	health []string
+}
+
+// instructions are those of a container file: each line that is no comment, with those that continue it.
+func instructions(t *testing.T, file string) (all [][2]string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve, check := command(t, string(text), `(?m)^ENTRYPOINT (\[.*\])`), command(t, string(text), `(?m)^\tCMD (\[.*\])`)
-	root := t.TempDir()
-	if err := os.Chmod(root, 0o755); err != nil { // so that the unprivileged user can enter
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	for line := range strings.SplitSeq(strings.ReplaceAll(strings.Join(lines, "\n"), "\\\n", ""), "\n") {
+		name, rest, _ := strings.Cut(line, " ")
+		all = append(all, [2]string{name, strings.TrimSpace(rest)})
+	}
+	return all
+}
+
+// makeImage follows a container file, line by line. It fails at what it does not know.
+func makeImage(t *testing.T, file string) *image {
+	t.Helper()
+	i := &image{t: t, root: t.TempDir(), built: map[string]string{"/etc/ssl/certs/ca-certificates.crt": "/etc/ssl/certs/ca-certificates.crt"}}
+	if err := os.Chmod(i.root, 0o755); err != nil { // for nobody, who has to pass
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s", "-o", filepath.Join(root, serve[0]), "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	stages := 0
+	for _, one := range instructions(t, file) {
+		name, rest := one[0], one[1]
+		if name == "FROM" {
+			stages++
+		}
+		switch where := fmt.Sprint(stages, " ", name); {
+		case where == "2 FROM" && rest == "scratch", where == "1 FROM" && strings.HasSuffix(rest, " AS build"):
+		case where == "1 WORKDIR", where == "1 COPY", where == "1 RUN" && rest == "go mod download": // the repository, which is here
+		case where == "1 RUN":
+			i.run(rest)
+		case where == "2 COPY":
+			i.copy(strings.Fields(rest))
+		case where == "2 USER":
+			user, group, _ := strings.Cut(rest, ":")
+			i.user = syscall.Credential{Uid: number(t, user), Gid: number(t, group)}
+		case where == "2 ENV":
+			i.env = append(i.env, strings.Fields(rest)...)
+		case where == "2 VOLUME":
+			i.data = rest
+		case where == "2 EXPOSE":
+			i.port = rest
+		case where == "2 HEALTHCHECK":
+			_, command, _ := strings.Cut(rest, "CMD ")
+			i.health = execForm(t, command)
+		case where == "2 ENTRYPOINT":
+			i.serve = execForm(t, rest)
+		default:
+			t.Fatalf("the test does not know %s %s of stage %d", name, rest, stages)
+		}
+	}
+	return i
+}
+
+// run does in the repository what the first stage does in its copy.
+func (i *image) run(line string) {
+	i.t.Helper()
+	if folder, ok := strings.CutPrefix(line, "mkdir "); ok {
+		i.built[folder] = i.t.TempDir()
+		return
+	}
+	const target = " -o /echows "
+	if !strings.Contains(line, target) {
+		i.t.Fatalf("the test does not know RUN %s", line)
+	}
+	i.built["/echows"] = filepath.Join(i.t.TempDir(), "echows")
+	build := exec.CommandContext(i.t.Context(), "sh", "-c", strings.Replace(line, target, " -o "+i.built["/echows"]+" ", 1))
+	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		i.t.Fatalf("%v\n%s", err, out)
 	}
-	if err := os.Mkdir(filepath.Join(root, "data"), 0o755); err != nil {
+}
+
+func (i *image) copy(args []string) {
+	i.t.Helper()
+	owner := 0
+	for len(args) > 2 {
+		if user, ok := strings.CutPrefix(args[0], "--chown="); ok {
+			user, _, _ = strings.Cut(user, ":")
+			owner = int(number(i.t, user))
+		} else if args[0] != "--from=build" {
+			i.t.Fatalf("the test does not know COPY %s", args[0])
+		}
+		args = args[1:]
+	}
+	from, to := i.built[args[0]], filepath.Join(i.root, args[1])
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil || from == "" {
+		i.t.Fatalf("%s is not there, %v", args[0], err)
+	}
+	if out, err := exec.CommandContext(i.t.Context(), "cp", "-rL", from, to).CombinedOutput(); err != nil {
+		i.t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Chmod(to, 0o755); err != nil {
+		i.t.Fatal(err)
+	}
+	if err := os.Chown(to, owner, owner); err != nil {
+		i.t.Fatal(err)
+	}
+}
+
+// inside is a command in the container.
+func (i *image) inside(ctx context.Context, args []string, env ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Path, cmd.Err = args[0], nil // inside
+	cmd.Dir = "/"
+	cmd.Env = append(append([]string{}, i.env...), env...) // of two with one name the last one counts
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Credential: &i.user}
+	return cmd
+}
+
+// files are the container's, without those of the volume.
+func (i *image) files() (all []string) {
+	i.t.Helper()
+	err := filepath.WalkDir(i.root, func(path string, f fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if path == filepath.Join(i.root, i.data) {
+			return fs.SkipDir
+		}
+		info, err := f.Info()
+		all = append(all, fmt.Sprint(strings.TrimPrefix(path, i.root), " ", info.Mode(), " ", info.ModTime()))
+		return err
+	})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return all
+}
+
+// What the container file makes has nothing beside the program; runs as nobody, who can write to the data folder only; and
+// can be asked for its health.
+func TestTheContainer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may change the root folder")
+	}
+	i := makeImage(t, "Containerfile")
+	if want := []string{"PORT=" + i.port, "DATA_DIR=" + i.data}; fmt.Sprint(i.env) != fmt.Sprint(want) {
+		t.Errorf("the environment is %v, want %v", i.env, want)
+	}
+	if i.user.Uid == 0 || i.user.Gid == 0 {
+		t.Error("it runs as root")
+	}
+	before := i.files()
+	if len(before) != 9 { // of usr/local/bin/echows and etc/ssl/certs/ca-certificates.crt, and the folders on the way
+		t.Errorf("the image has %q", before)
+	}
+	sources, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(filepath.Join(root, "data"), 65532, 65532); err != nil {
-		t.Fatal(err)
+	roots, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(sources)), "src/crypto/x509/root_linux.go"))
+	if err != nil || !strings.Contains(string(roots), `"/etc/ssl/certs/ca-certificates.crt"`) {
+		t.Errorf("nobody looks for certificates there: %v", err)
 	}
-	env := []string{fmt.Sprint("PORT=", freePorts(t, 1)[0]), "DATA_DIR=/data"}
-	inside := func(ctx context.Context, args []string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Path, cmd.Err = args[0], nil // inside
-		cmd.Dir = "/"
-		cmd.Env = env
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
-		return cmd
-	}
-	node := inside(t.Context(), serve)
+	port := fmt.Sprint("PORT=", freePorts(t, 1)[0]) // 3000 may be another's here
+	node := i.inside(t.Context(), i.serve, port)
 	log := new(strings.Builder)
 	node.Stderr = log
 	if err := node.Start(); err != nil {
@@ -59,34 +201,45 @@ func TestTheContainersRoot(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for healthy := false; !healthy; {
-		out, err := inside(ctx, check).CombinedOutput()
+		out, err := i.inside(ctx, i.health, port).CombinedOutput()
 		healthy = err == nil
 		select {
 		case err := <-ended:
 			t.Fatalf("the program ends: %v\n%s", err, log)
 		case <-ctx.Done():
 			t.Fatalf("it is not healthy: %v\n%s", err, out)
-		default: // asked again
+		default: // and is asked again
 		}
 	}
 	node.Process.Signal(syscall.SIGTERM)
 	if err := <-ended; err != nil {
 		t.Errorf("it ends with %v\n%s", err, log)
 	}
-	if err := inside(ctx, check).Run(); err == nil {
-		t.Error("the health check passes for a node that has ended")
+	if err := i.inside(ctx, i.health, port).Run(); err == nil {
+		t.Error("a node that has ended is healthy")
 	}
-	if left, err := os.ReadDir(root); err != nil || len(left) != 2 {
-		t.Errorf("the root folder has %v, %v", left, err)
+	if after := i.files(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("it has changed %q to %q", before, after)
+	}
+	if kept, err := os.ReadDir(filepath.Join(i.root, i.data)); err != nil || len(kept) == 0 {
+		t.Errorf("it keeps nothing: %v", err)
 	}
 }
 
-// command is what an instruction of the container file runs.
-func command(t *testing.T, file, instruction string) (args []string) {
+// execForm is a command in the form that needs no shell.
+func execForm(t *testing.T, text string) (args []string) {
 	t.Helper()
-	found := regexp.MustCompile(instruction).FindStringSubmatch(file)
-	if found == nil || json.Unmarshal([]byte(found[1]), &args) != nil || len(args) == 0 {
-		t.Fatalf("the container file has no %s", instruction)
+	if err := json.Unmarshal([]byte(text), &args); err != nil || len(args) == 0 {
+		t.Fatalf("%s needs a shell, which is not there: %v", text, err)
 	}
 	return args
+}
+
+func number(t *testing.T, text string) uint32 {
+	t.Helper()
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(n)
 }

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"echows/broker"
 	"echows/socketio"
 	"echows/ws"
@@ -27,13 +25,11 @@ type Nodes struct {
 	socketio *broker.Bus
 	said     *broker.Bus     // what is said in /ws/broadcast
 	journal  *broker.Journal // nil without Config.Recovery
-
-	failures rate.Sometimes // lines of the log
 }
 
 // Open finds the other nodes by a NATS cluster. The broker's end is theirs.
 func Open(ctx context.Context, b *broker.Broker, cfg Config) (*Nodes, error) {
-	n := &Nodes{failures: rate.Sometimes{Interval: time.Second}}
+	n := new(Nodes)
 	var err error
 	for name, bus := range map[string]**broker.Bus{"chat": &n.chat, "socketio": &n.socketio, "said": &n.said} {
 		if *bus, err = b.OpenBus(ctx, name); err != nil {
@@ -101,7 +97,7 @@ func (n *Nodes) Tell(m ws.Message) {
 		return
 	}
 	if err := n.said.Publish(saidSubject, encode(m)); err != nil {
-		n.failures.Do(func() { slog.Warn("other nodes do not hear a message", "error", err) })
+		slog.Warn("other nodes do not hear a message", "error", err)
 	}
 }
 

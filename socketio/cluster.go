@@ -103,7 +103,9 @@ func (c *cluster) failed(what string, err error) {
 		return
 	}
 	c.server.counters.failed.Add(1)
-	c.server.complaints.Do(func() { c.server.log.Warn(what, "error", err) })
+	if leftOut, ok := c.server.failures.OK(); ok {
+		c.server.log.Warn(what, append([]any{"error", err}, leftOut...)...)
+	}
 }
 
 // tell sends a message to the nodes that listen to a subject.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"echows/internal/share"
 	"echows/socketio/engineio"
 	"echows/ws"
 )
@@ -42,6 +43,7 @@ var (
 	errBinary       = errors.New("an attachment came with no packet before it")
 	errTooMuch      = &limitError{limitAttachmentBytes, "a packet's attachments are too long"}
 	errFull         = &limitError{limitPartialBytes, "the server holds too many attachments that wait for their packets"}
+	errAddressFull  = &limitError{limitAddressPartialBytes, "the server holds too many attachments of this address that wait for their packets"}
 	errNotConnected = errors.New("a packet is for a namespace that is not connected")
 	errTwice        = errors.New("a namespace was connected twice")
 	errDirection    = errors.New("CONNECT_ERROR is the server's to send")
@@ -104,9 +106,9 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 	}
 	p.data = append([]byte(nil), p.data...) // what follows comes in messages of its own
 	c.partial = &partial{packet: p}
-	if !c.holdLocked(len(p.data)) {
+	if err := c.holdLocked(len(p.data)); err != nil {
 		c.partial = nil
-		return nil, false, errFull
+		return nil, false, err
 	}
 	c.partial.late = time.AfterFunc(partialTime, c.session.Close)
 	return nil, false, nil
@@ -135,8 +137,9 @@ func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 		return p, nil, errBinary
 	case waits.bytes+len(data) > c.server.config.Limits.AttachmentBytes+len(waits.packet.data):
 		return p, nil, errTooMuch
-	case !c.holdLocked(len(data)):
-		return p, nil, errFull
+	}
+	if err := c.holdLocked(len(data)); err != nil {
+		return p, nil, err
 	}
 	waits.attachments = append(waits.attachments, append([]byte(nil), data...))
 	if len(waits.attachments) < waits.packet.attachments {
@@ -148,15 +151,22 @@ func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 }
 
 // holdLocked counts n more bytes of the packet that waits, unless all connections, or those of its address, hold too many.
-func (c *conn) holdLocked(n int) bool {
+func (c *conn) holdLocked(n int) error {
 	before := c.partial.counted()
 	c.partial.bytes += n
 	more := c.partial.counted() - before
-	if more > 0 && !c.server.partial.Take(c.session.Address(), more) {
-		c.partial.bytes -= n
-		return false
+	if more == 0 {
+		return nil
 	}
-	return true
+	switch c.server.partial.Try(c.session.Address(), more) {
+	case share.All:
+		c.partial.bytes -= n
+		return errFull
+	case share.Address:
+		c.partial.bytes -= n
+		return errAddressFull
+	}
+	return nil
 }
 
 // counted returns how many bytes of the packet count.

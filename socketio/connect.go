@@ -152,9 +152,10 @@ func (c *conn) refuse(namespace string, why error) error {
 		return nil
 	}
 	c.server.counters.refused.Add(1)
-	c.server.complaints.Do(func() {
-		c.server.log.Info("a connect was refused", "id", c.session.LogID(), "namespace", namespace, "remote", c.session.RealIP(), "error", why)
-	})
+	if leftOut, ok := c.server.refusedConnects.OK(); ok {
+		line := []any{"id", c.session.LogID(), "namespace", namespace, "remote", c.session.RealIP(), "error", why}
+		c.server.log.Info("a connect was refused", append(line, leftOut...)...)
+	}
 	answer := struct {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`

@@ -62,6 +62,7 @@ const (
 	limitAttachments
 	limitAttachmentBytes
 	limitPartialBytes
+	limitAddressPartialBytes
 	limitRooms
 	limitAcks
 	limitCount
@@ -69,7 +70,8 @@ const (
 
 // limitNames are their names in the metrics.
 var limitNames = [limitCount]string{
-	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes", "partial_bytes", "rooms", "acks",
+	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes",
+	"partial_bytes", "address_partial_bytes", "rooms", "acks",
 }
 
 // limitError ends the connection of a client that went past a limit.

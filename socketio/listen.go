@@ -276,9 +276,9 @@ func (s *Socket) failed(e Event, err error) error {
 }
 
 func (s *Socket) complain(e Event, err error) {
-	s.namespace.server.complaints.Do(func() {
-		s.log().Info("an event was refused", "event", shortened(e.Name), "error", err)
-	})
+	if leftOut, ok := s.namespace.server.refusedEvents.OK(); ok {
+		s.log().Info("an event was refused", append([]any{"event", shortened(e.Name), "error", err}, leftOut...)...)
+	}
 }
 
 // tell emits an event "error". Recovery does not keep it: one client's mistakes would push out what others have missed.

@@ -54,6 +54,7 @@ var metrics = append([]metric{
 	labelled("limit", "address_events", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.Slowed }),
 	labelled("limit", "socketio_sessions", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMore }),
 	labelled("limit", "socketio_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMemory }),
+	labelled("limit", "socketio_address_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoAddressMemory }),
 	labelled("limit", "socketio_packets", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.ManyPackets }),
 	labelled("limit", "socketio_payload", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.TooLong }),
 }, ofLimits()...)

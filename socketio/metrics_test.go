@@ -154,9 +154,16 @@ func TestLimitsAreCounted(t *testing.T) {
 			c, _ := s.caller("")
 			c.post(`451-["a",{"_placeholder":true,"num":0}]`, "bAAAAAAAA")
 		}},
-		"socketio_partial_bytes": {limited(socketio.Limits{PartialBytes: 4}), func(s *server) {
+		"socketio_address_partial_bytes": {limited(socketio.Limits{PartialBytes: 4}), func(s *server) {
 			c, _ := s.caller("")
 			c.post(`452-["a"]`, "b"+strings.Repeat("AAAA", 6<<10))
+		}},
+		"socketio_partial_bytes": {limited(socketio.Limits{PartialBytes: 64 << 10}), func(s *server) {
+			for i := range 5 { // of 15 KiB each that count
+				s.address = fmt.Sprintf("192.0.2.%d:1", i)
+				c, _ := s.caller("")
+				c.post(`452-["a"]`, "b"+strings.Repeat("AAAA", 31<<10/3))
+			}
 		}},
 		"socketio_rooms": {limited(socketio.Limits{Rooms: 1}), func(s *server) {
 			c, _ := s.caller("")
@@ -178,7 +185,13 @@ func TestLimitsAreCounted(t *testing.T) {
 			s.openCall()
 			s.call("GET", "", "")
 		}},
-		"socketio_buffered": {socketio.Config{Engine: engineio.Config{MaxBuffered: 1}}, func(s *server) {
+		"socketio_address_buffered": {socketio.Config{Engine: engineio.Config{MaxBuffered: 1}}, func(s *server) {
+			s.call("POST", s.openCall(), "4"+long)
+		}},
+		"socketio_buffered": {socketio.Config{Engine: engineio.Config{MaxBuffered: 64 << 10}}, func(s *server) {
+			c, _ := s.caller("")
+			s.io.Socket(c.sid).Emit("a", strings.Repeat("x", 100<<10)) // as much as all may have waits for one address
+			s.address = "192.0.2.2:1"
 			s.call("POST", s.openCall(), "4"+long)
 		}},
 		"socketio_packets": {socketio.Config{Engine: engineio.Config{MaxPackets: 2}}, func(s *server) {

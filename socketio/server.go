@@ -14,8 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
+	"echows/internal/seldom"
 	"echows/internal/share"
 	"echows/socketio/engineio"
 	"echows/ws"
@@ -47,10 +46,11 @@ type Config struct {
 	// Journal lets a socket come back to any node, if there are an Adapter and Recovery. Without one, a socket can come
 	// back to its own node only.
 	Journal Journal
-	// Logger gets lines about clients' mistakes (the first hundred, then five a second at most), about listeners that fail
-	// or panic, and, at level debug, about each socket that connects or disconnects. All lines of a connection have the same
-	// attribute id (see engineio.Session.LogID). No line contains what clients send, except the names of events and
-	// namespaces. The default is slog.Default().
+	// Logger gets lines about clients' mistakes and about nodes that are not reached (of each kind the first hundred, then five
+	// a second at most; the next line says how many were left out), about listeners that fail or panic, and, at level debug,
+	// about each socket that connects or disconnects. All lines of a connection have the same attribute id (see
+	// engineio.Session.LogID). No line contains what clients send, except the names of events and namespaces. The default is
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -85,7 +85,8 @@ type Server struct {
 	running  tasks         // callbacks of sockets that have ended, and answers to other nodes
 	counters counters
 
-	complaints rate.Sometimes // lines about clients' mistakes: a flood of them must not fill the log
+	// Lines of the log: a flood of them must not fill it.
+	refusedConnects, refusedEvents, failures seldom.Lines
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace
@@ -151,8 +152,10 @@ func New(app *ws.App, cfg Config) *Server {
 		log:        cfg.Logger,
 		partial:    share.New(cfg.Limits.PartialBytes),
 		kept:       budget{most: cfg.RecoveryBytes},
-		complaints: rate.Sometimes{First: 100, Interval: time.Second / 5},
 		namespaces: map[string]*Namespace{},
+	}
+	for _, lines := range []*seldom.Lines{&s.refusedConnects, &s.refusedEvents, &s.failures} {
+		lines.First, lines.Interval = 100, time.Second/5
 	}
 	if cfg.Adapter != nil {
 		s.cluster = newCluster(s, cfg.Adapter)

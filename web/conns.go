@@ -10,9 +10,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // ConnLimits bound the HTTP connections of a Server.
@@ -27,9 +24,8 @@ type ConnLimits struct {
 // counted. The methods may be called from any goroutine.
 type Conns struct {
 	limits      ConnLimits
-	logged      rate.Sometimes // log lines
-	full        atomic.Uint64  // closed because of limits.Most
-	addressFull atomic.Uint64  // and because of limits.MostAddress
+	full        atomic.Uint64 // closed because of limits.Most
+	addressFull atomic.Uint64 // and because of limits.MostAddress
 
 	mu        sync.Mutex // guards the rest; not held while a connection is closed
 	open      map[net.Conn]*openConn
@@ -55,7 +51,6 @@ type openConn struct {
 func NewConns(limits ConnLimits) *Conns {
 	return &Conns{
 		limits:    limits,
-		logged:    rate.Sometimes{First: 1, Interval: time.Second},
 		open:      map[net.Conn]*openConn{},
 		addresses: map[netip.Prefix]*connGroup{},
 	}
@@ -97,9 +92,7 @@ func (c *Conns) add(conn net.Conn) {
 		return
 	}
 	cut(closed)
-	c.logged.Do(func() {
-		slog.Warn("HTTP connection closed, as there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
-	})
+	slog.Warn("HTTP connection closed, as there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
 }
 
 // makeRoomLocked returns the connection to close so that conn is within the limits, which may be conn itself, or nil. An

@@ -18,8 +18,9 @@ type metrics struct {
 // message's callback.
 const measuredOf = 64
 
-// closeCodes are the labels of echows_closes_total; the last one is for all other codes.
-var closeCodes = [...]string{"1000", "1001", "1002", "1003", "1006", "1007", "1008", "1009", "1011", "1012", "1013", "other"}
+// closeCodes are the labels of echows_closes_total: the codes that this program sends, and those that clients usually do. The
+// last one is for all other codes, of which a client may choose any.
+var closeCodes = [...]string{"1000", "1001", "1002", "1003", "1005", "1006", "1007", "1008", "1009", "1011", "1012", "1013", "other"}
 
 func (m *metrics) countClose(code CloseCode) {
 	text, other := strconv.Itoa(int(code)), len(closeCodes)-1

@@ -31,11 +31,8 @@ func New(most int64) *Budget { return &Budget{most: most, of: map[string]int64{}
 // Part returns how many bytes of a budget one address may take.
 func Part(most int64) int64 { return most / ofAddress }
 
-// Take counts n bytes for an address if there is room for them, and reports whether there is.
-func (b *Budget) Take(address string, n int) bool { return b.Try(address, n) == None }
-
-// Try is like Take, but says where there is no room. If an address has used up its part, Try says so even if the whole
-// budget is used up, too.
+// Try counts n bytes for an address, or says where there is no room. If an address has used up its part, Try says so even if
+// the whole budget is used up, too.
 func (b *Budget) Try(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,11 +72,24 @@ func (b *Budget) addLocked(address string, n int) {
 	}
 }
 
-// Fits reports whether there is room for n more bytes of an address, for which Take could still be too late.
+// Fits reports whether there is room for n more bytes of an address, for which Try could still be too late.
 func (b *Budget) Fits(address string, n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used+int64(n) <= b.most && b.of[address]+int64(n) <= Part(b.most)
+}
+
+// Full says where there is no room for one more byte of an address. It is no refusal: Refused does not count it.
+func (b *Budget) Full(address string) Refusal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.of[address] >= Part(b.most):
+		return Address
+	case b.used >= b.most:
+		return All
+	}
+	return None
 }
 
 // Used returns how many bytes are counted.

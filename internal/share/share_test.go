@@ -7,23 +7,29 @@ func TestBudget(t *testing.T) {
 	for _, c := range []struct {
 		address string
 		n       int
-		want    bool
+		want    Refusal
 	}{
-		{"a", 26, false}, {"a", 20, true}, {"a", 6, false}, {"a", 5, true}, {"b", 25, true}, {"c", 25, true}, {"d", 20, true}, {"e", 6, false}, {"e", 4, true},
+		{"a", 26, Address}, {"a", 20, None}, {"a", 6, Address}, {"a", 5, None}, {"b", 25, None}, {"c", 25, None}, {"d", 20, None}, {"e", 6, All}, {"e", 4, None},
 	} {
-		if got := b.Take(c.address, c.n); got != c.want {
+		if got := b.Try(c.address, c.n); got != c.want {
 			t.Errorf("%s takes %d: %v", c.address, c.n, got)
 		}
 	}
-	if b.Fits("a", 1) || !b.Fits("a", 0) || !b.Fits("d", 1) || b.Fits("d", 2) || b.Used() != 99 {
-		t.Errorf("a %v, d %v, %d", b.Fits("a", 1), b.Fits("d", 1), b.Used())
+	if b.Fits("a", 1) || !b.Fits("a", 0) || !b.Fits("d", 1) || b.Fits("d", 2) {
+		t.Errorf("a %v, d %v", b.Fits("a", 1), b.Fits("d", 1))
+	}
+	if b.Full("a") != Address || b.Full("d") != None || b.Used() != 99 {
+		t.Errorf("a %v, d %v, %d", b.Full("a"), b.Full("d"), b.Used())
 	}
 	if all, address := b.Refused(); all != 1 || address != 2 {
 		t.Errorf("%d and %d were refused", all, address)
 	}
 	b.Add("d", 30)
-	if b.Fits("f", 1) || b.Take("f", 1) {
-		t.Error("f finds room where there is none")
+	if b.Fits("f", 1) || b.Fits("a", 1) {
+		t.Error("something fits where there is no room")
+	}
+	if b.Full("f") != All || b.Full("a") != Address {
+		t.Errorf("where there is no room: f %v, a %v", b.Full("f"), b.Full("a"))
 	}
 	if why := b.Try("f", 1); why != All {
 		t.Errorf("f: %v", why)

@@ -13,17 +13,17 @@ type holding struct {
 	bytes   int // counted
 }
 
-// grow makes the holding one of that many bytes, and reports whether there is room for them.
-func (h *holding) grow(bytes int) bool {
+// grow makes the holding one of that many bytes, or says what there is no room in.
+func (h *holding) grow(bytes int) share.Refusal {
 	more := max(bytes-freeBytes, 0) - h.bytes
 	if more <= 0 {
-		return true
+		return share.None
 	}
-	if !h.budget.Take(h.address, more) {
-		return false
+	why := h.budget.Try(h.address, more)
+	if why == share.None {
+		h.bytes += more
 	}
-	h.bytes += more
-	return true
+	return why
 }
 
 // set makes the holding one of that many bytes, even if there is no room for them.

@@ -2,7 +2,10 @@ package engineio_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,6 +118,130 @@ func TestQueuesOfManySessions(t *testing.T) {
 		s.expectEnd(engineio.TransportError) // it does not poll
 		s.expectNothingBuffered()
 	})
+}
+
+// A session that has to wait, or ends, since it or others hold too much is counted once: for its address where that has its
+// part, or else for all.
+func TestFullBudgetsAreCounted(t *testing.T) {
+	chunk := func(t *testing.T) *ws.Prepared { return prepare(t, text(strings.Repeat("x", 20_000-64))) }
+	stats := func(t *testing.T, s *server, all, address uint64) {
+		t.Helper()
+		if n := s.engine.Stats(); n.NoMemory != all || n.NoAddressMemory != address {
+			t.Errorf("all: %d, want %d; an address: %d, want %d", n.NoMemory, all, n.NoAddressMemory, address)
+		}
+	}
+	send := func(one *engineio.Session, f *ws.Prepared) {
+		go one.SendPrepared(f)
+		synctest.Wait()
+	}
+	const part = 40_000
+	t.Run("an address", func(t *testing.T) {
+		var log lines
+		bubble(t, engineio.Config{MaxBuffered: 4 * part, Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, s *server) {
+			sid := s.openCall(t.Context())
+			for range 3 {
+				s.only().Offer(chunk(t))
+			}
+			stats(t, s, 0, 0)
+			send(s.only(), chunk(t))
+			stats(t, s, 0, 1)
+			if got := s.call(t.Context(), "POST", "&sid="+sid, "4"+strings.Repeat("x", 30_000)); got == "ok" {
+				t.Error("a POST finds room")
+			}
+			stats(t, s, 0, 2)
+			if got := log.take(); !strings.Contains(got, "the sessions of this address hold") {
+				t.Errorf("logged %q", got)
+			}
+		})
+	})
+	t.Run("an address, by two who wait for each other", func(t *testing.T) {
+		bubble(t, engineio.Config{MaxBuffered: 4 * part}, func(t *testing.T, s *server) {
+			sid := s.openCall(t.Context())
+			long := prepare(t, text(strings.Repeat("x", part+17_000)))
+			s.only().Offer(long)
+			send(s.only(), long)
+			send(s.only(), long)
+			s.call(t.Context(), "GET", "&sid="+sid, "")
+			synctest.Wait()
+			stats(t, s, 0, 2)
+		})
+	})
+	t.Run("all", func(t *testing.T) {
+		bubble(t, engineio.Config{MaxBuffered: 400_000}, func(t *testing.T, s *server) {
+			s.openCall(t.Context())
+			s.only().Send(text(strings.Repeat("x", 500_000)))
+			s.address = "192.0.2.2:1"
+			sid := s.openCall(t.Context())
+			s.mu.Lock()
+			one := s.sessions[sid]
+			s.mu.Unlock()
+			one.Offer(chunk(t))
+			stats(t, s, 0, 0)
+			send(one, chunk(t))
+			stats(t, s, 1, 0)
+			for range 4 {
+				one.Offer(chunk(t))
+			}
+			s.expectEnd(engineio.TransportError) // as four times what may wait does
+			stats(t, s, 2, 0)
+		})
+	})
+	t.Run("of one that does not poll", func(t *testing.T) {
+		bubble(t, engineio.Config{MaxBuffered: 4 * part}, func(t *testing.T, s *server) {
+			s.openCall(t.Context())
+			s.only().Offer(prepare(t, text(strings.Repeat("x", part+17_000))))
+			time.Sleep(5 * time.Second)
+			s.only().Offer(chunk(t))
+			s.expectEnd(engineio.TransportError)
+			stats(t, s, 0, 1)
+		})
+	})
+	t.Run("nothing", func(t *testing.T) { // but MaxQueue
+		bubble(t, engineio.Config{MaxQueue: 10_000, MaxBuffered: 1}, func(t *testing.T, s *server) {
+			s.openCall(t.Context())
+			one := s.only()
+			one.Offer(chunk(t))
+			send(one, chunk(t))
+			time.Sleep(5 * time.Second)
+			one.Offer(chunk(t))
+			s.expectEnd(engineio.TransportError)
+			stats(t, s, 0, 0)
+		})
+	})
+}
+
+// A client that does not read an answer is one that is too slow; one that goes meanwhile has only left.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		leave bool
+		slow  uint64
+	}{"it stays": {false, 1}, "it leaves": {true, 0}} {
+		t.Run(name, func(t *testing.T) {
+			var log lines
+			s := start(t, engineio.Config{PollTimeout: time.Second / 5, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			sid := s.open()
+			s.only().Send(text(strings.Repeat("x", 16<<20))) // more than the kernel takes
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.base(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: a\r\n\r\n", sid)
+			if c.leave {
+				io.ReadFull(conn, make([]byte, 100))
+				conn.(*net.TCPConn).SetLinger(0)
+				conn.Close()
+			}
+			s.expectEnd(engineio.TransportError)
+			if n := s.engine.Stats(); n.SlowPolling != c.slow || n.SlowClosed != c.slow {
+				t.Errorf("%+v", n)
+			}
+			if said := strings.Contains(log.take(), "does not read an answer"); said == c.leave {
+				t.Errorf("it is said in the log: %v", said)
+			}
+			s.expectNothingBuffered()
+		})
+	}
 }
 
 // Whatever a session holds is given back at its end.

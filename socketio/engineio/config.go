@@ -51,7 +51,8 @@ type Config struct {
 	OnRefused func(r *http.Request, status int, reason string)
 	// Logger gets lines about sessions that end by a client's mistake (the first hundred, then five a second at most), about
 	// callbacks that panic, about refused requests (one a second at most), and, at level debug, about each session that
-	// begins or ends. The attribute id is Session.LogID. The default is slog.Default().
+	// begins or ends. Where lines are left out, the next one says how many. The attribute id is Session.LogID. The default is
+	// slog.Default().
 	Logger *slog.Logger
 }
 

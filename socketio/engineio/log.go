@@ -27,28 +27,28 @@ func (s *Session) logEnd(reason string, why error) {
 		s.debug("session ended", "reason", reason)
 		return
 	}
-	s.server.ends.Do(func() {
-		s.server.config.Logger.Info("session ended", "id", s.LogID(), "remote", s.realIP, "reason", reason, "error", why)
-	})
+	if leftOut, ok := s.server.ends.OK(); ok {
+		s.server.config.Logger.Info("session ended", append([]any{"id", s.LogID(), "remote", s.realIP, "reason", reason, "error", why}, leftOut...)...)
+	}
 }
 
 // logRefusal logs a refused request, at most one a second. A request that is merely wrong, such as one of a session that has
 // ended, is not worth a warning.
 func (s *Server) logRefusal(c echo.Context, status int, why string) {
-	logged := false
-	s.refused.seldom.Do(func() {
-		logged = true
-		line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
-		if origin := c.Request().Header.Get("Origin"); origin != "" {
-			line = append(line, "origin", origin)
-		}
-		level := slog.LevelWarn
-		if status == errRequest.status() {
-			level = slog.LevelInfo
-		}
-		s.config.Logger.Log(context.Background(), level, "session refused", append(line, "refused since the last such line", s.refused.skipped.Swap(0))...)
-	})
-	if !logged {
-		s.refused.skipped.Add(1)
+	leftOut, ok := s.refusals.OK()
+	if !ok {
+		return
 	}
+	line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
+	if id := c.Response().Header().Get(echo.HeaderXRequestID); id != "" { // which middleware of the application's gave it
+		line = append(line, "id", id)
+	}
+	if origin := c.Request().Header.Get("Origin"); origin != "" {
+		line = append(line, "origin", origin)
+	}
+	level := slog.LevelWarn
+	if status == errRequest.status() {
+		level = slog.LevelInfo
+	}
+	s.config.Logger.Log(context.Background(), level, "session refused", append(line, leftOut...)...)
 }

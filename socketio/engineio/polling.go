@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -83,7 +84,7 @@ func (s *Session) poll(c echo.Context) error {
 			return errRequest.answer(c)
 		}
 		if err := s.write(c, a); err != nil {
-			s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err)) // what the answer was to bring is lost
+			s.endUnread(err) // what the answer was to bring is lost
 		}
 		return nil
 	case <-c.Request().Context().Done():
@@ -100,6 +101,17 @@ func (s *Session) poll(c echo.Context) error {
 	}
 	s.endLocked(TransportError, errLostGET) // and whatever that was to bring
 	return nil
+}
+
+// endUnread ends the session after an answer could not be written.
+func (s *Session) endUnread(err error) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endSlowLocked(errNoReads)
 }
 
 // answerLocked gives all that is queued to the waiting GET, if there is one.

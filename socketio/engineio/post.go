@@ -7,13 +7,25 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"echows/internal/share"
 )
 
 var (
 	errTwoPOSTs = errors.New("two POSTs at once")
 	errBytes    = errors.New("a POST of bytes")
-	errBuffered = errors.New("all sessions together hold as many bytes as they may")
+
+	errBuffered        = errors.New("all sessions together hold as many bytes as they may")
+	errAddressBuffered = errors.New("the sessions of this address hold as many bytes as they may")
 )
+
+// noRoom is the error for what there is no room in.
+func noRoom(why share.Refusal) error {
+	if why == share.Address {
+		return errAddressBuffered
+	}
+	return errBuffered
+}
 
 // posting is a POST that is not answered yet.
 type posting struct {
@@ -51,8 +63,7 @@ func (s *Session) post(c echo.Context) error {
 		return c.NoContent(http.StatusRequestEntityTooLarge)
 	}
 	switch {
-	case errors.Is(err, errBuffered):
-		s.server.counters.noMemory.Add(1)
+	case errors.Is(err, errBuffered), errors.Is(err, errAddressBuffered):
 		s.end(TransportError, err)
 		return c.NoContent(http.StatusServiceUnavailable)
 	case err != nil: // the rest of it did not come
@@ -86,8 +97,9 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 			return nil, err
 		case len(body) == cap(body):
 			size := min(2*cap(body), most)
-			if !held.grow(size) {
-				return nil, errBuffered
+			if why := held.grow(size); why != share.None {
+				s.server.counters.noRoom(why)
+				return nil, noRoom(why)
 			}
 			body = append(make([]byte, 0, size), body...)
 		}

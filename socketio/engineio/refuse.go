@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 )
 
 // refusal says what is wrong with a request, with the protocol's number.
@@ -63,16 +61,9 @@ func describe(err error) (status int, why string) {
 	return http.StatusInternalServerError, err.Error()
 }
 
-// refusals counts refused requests, and lets one line a second through to the log.
-type refusals struct {
-	count   atomic.Uint64
-	skipped atomic.Uint64 // lines since the last one
-	seldom  rate.Sometimes
-}
-
 // tellRefusal counts a refused request, and calls OnRefused.
 func (s *Server) tellRefusal(c echo.Context, status int, why string) {
-	s.refused.count.Add(1)
+	s.counters.refused.Add(1)
 	if s.config.OnRefused != nil {
 		s.config.OnRefused(c.Request(), status, why)
 	}

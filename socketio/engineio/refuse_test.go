@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4/middleware"
 	"golang.org/x/net/websocket"
 
 	"echows/socketio/engineio"
@@ -83,15 +84,17 @@ func TestRefusalsAreSeen(t *testing.T) {
 func TestForeignOriginsAreSeen(t *testing.T) {
 	var log lines
 	refused := make(chan string, 10)
-	s := start(t, engineio.Config{
+	s := newServer(t, engineio.Config{
 		Logger:    slog.New(slog.NewTextHandler(&log, nil)),
 		OnRefused: func(r *http.Request, status int, reason string) { refused <- fmt.Sprint(status, " ", reason) },
 	})
+	s.echo.Use(middleware.RequestIDWithConfig(middleware.RequestIDConfig{Generator: func() string { return "an-id" }}))
+	s.start()
 	s.request("GET", "EIO=4&transport=polling", "", "Origin", "https://foe.example")
 	if got := <-refused; !strings.HasPrefix(got, "403 ") || !strings.Contains(got, "foe.example") {
 		t.Errorf("got %q", got)
 	}
-	if got := log.take(); !strings.Contains(got, "origin=https://foe.example") || !strings.Contains(got, "list of allowed origins") {
+	if got := log.take(); !strings.Contains(got, "origin=https://foe.example") || !strings.Contains(got, "list of allowed origins") || !strings.Contains(got, "id=an-id") {
 		t.Errorf("logged %q", got)
 	}
 	if _, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"?EIO=4&transport=websocket", "", "https://foe.example"); err == nil {
@@ -144,8 +147,14 @@ func TestManyEnds(t *testing.T) {
 			time.Sleep(time.Second / 10)
 			s.call(t.Context(), "POST", "&sid="+s.openCall(t.Context()), "4fail")
 		}
-		if n := strings.Count(log.take(), "session ended"); n != 5 {
+		got := log.take()
+		if n := strings.Count(got, "session ended"); n != 5 {
 			t.Errorf("%d lines in a second", n)
+		}
+		for _, leftOut := range []int{201, 1} {
+			if want := fmt.Sprintf(`"left out since the last such line"=%d`, leftOut); !strings.Contains(got, want) {
+				t.Errorf("no line has %s: %s", want, got)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"echows/internal/share"
 	"echows/ws"
 )
 
@@ -19,6 +20,7 @@ const (
 
 var (
 	errNoPolls  = errors.New("the client does not poll")
+	errNoReads  = errors.New("the client does not read an answer")
 	errOverload = errors.New("the client polls too slowly")
 )
 
@@ -143,11 +145,13 @@ func (s *Session) openSocket() *ws.Socket {
 
 // offerQueueLocked queues messages of Offer to be polled.
 func (s *Session) offerQueueLocked(f *ws.Prepared) {
-	most := s.mostQueuedLocked()
+	most, full := s.mostQueuedLocked()
 	switch {
 	case s.queued >= overload*most:
+		s.server.counters.noRoom(full)
 		s.endSlowLocked(errOverload)
 	case s.transport == polling && s.queued >= most && time.Since(s.polled) >= stallTime:
+		s.server.counters.noRoom(full)
 		s.endSlowLocked(errNoPolls)
 	default:
 		s.queueLocked(f) // fails for messages that Prepare did not encode
@@ -173,12 +177,17 @@ func (s *Session) pushLocked(p packet) {
 	s.holding.set(s.queued)
 }
 
-// mostQueuedLocked returns how many bytes may wait to be polled.
-func (s *Session) mostQueuedLocked() int {
-	if s.queued >= freeBytes && !s.server.buffered.Fits(s.holding.address, 1) {
-		return min(s.server.config.MaxQueue, freeBytes)
+// mostQueuedLocked returns how many bytes of a session that is not on a WebSocket may wait to be polled, and, where these are fewer than MaxQueue, what there is no
+// room in.
+func (s *Session) mostQueuedLocked() (most int, full share.Refusal) {
+	most = s.server.config.MaxQueue
+	if s.queued < freeBytes || most <= freeBytes {
+		return most, share.None
 	}
-	return s.server.config.MaxQueue
+	if full = s.server.buffered.Full(s.holding.address); full != share.None {
+		most = freeBytes
+	}
+	return most, full
 }
 
 // sendPacketLocked sends a packet that is not a message, and reports whether it could do so without waiting.
@@ -222,12 +231,19 @@ func (s *Session) wakeLocked() {
 
 // roomLocked returns nil when a message can be queued, or sent on the socket. It unlocks mu while it waits.
 func (s *Session) roomLocked(ctx context.Context) error {
-	for {
+	for waited := false; ; waited = true {
 		switch {
 		case s.ended:
 			return ErrClosed
-		case s.transport == websocket, s.transport == polling && s.queued < s.mostQueuedLocked():
+		case s.transport == websocket:
 			return nil
+		}
+		most, full := s.mostQueuedLocked()
+		switch {
+		case s.transport == polling && s.queued < most:
+			return nil
+		case !waited:
+			s.server.counters.noRoom(full)
 		}
 		if err := s.waitLocked(ctx); err != nil {
 			return err
@@ -263,10 +279,13 @@ func (s *Session) waitLocked(ctx context.Context) error {
 
 // endUnpolled ends the session if too much waits for it and its client has not polled for PollTimeout.
 func (s *Session) endUnpolled() {
-	cfg := s.server.config
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.transport == polling && s.queued >= s.mostQueuedLocked() && time.Since(s.polled) >= cfg.PollTimeout {
+	if s.transport != polling {
+		return
+	}
+	most, _ := s.mostQueuedLocked() // Send has counted what there is no room in
+	if s.queued >= most && time.Since(s.polled) >= s.server.config.PollTimeout {
 		s.endSlowLocked(errNoPolls)
 	}
 }

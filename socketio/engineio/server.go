@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/time/rate"
 
+	"echows/internal/seldom"
 	"echows/internal/share"
 	"echows/ws"
 )
@@ -27,8 +27,8 @@ type Server struct {
 	alarms   alarms // pings, and ends
 
 	counters counters
-	refused  refusals
-	ends     rate.Sometimes // lines of the log: a flood of them is not to fill it
+	refusals seldom.Lines // of the log: a flood of them is not to fill it
+	ends     seldom.Lines // the same
 
 	mu       sync.Mutex // guards the rest
 	sessions map[string]*Session
@@ -42,8 +42,7 @@ func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server
 	cfg.setDefaults()
 	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
 	s.buffered, s.paces.perSecond = share.New(cfg.MaxBuffered), cfg.AddressMessageRate
-	s.refused.seldom.Interval = time.Second
-	s.ends = rate.Sometimes{First: 100, Interval: time.Second / 5}
+	s.ends.First, s.ends.Interval = 100, time.Second/5
 	path = strings.TrimSuffix(path, "/")
 	app.WSWithConfig(path+"/", s.serveSocket, ws.RouteConfig{NoPing: true}, s.cors, s.serveRequest)
 	others := []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}

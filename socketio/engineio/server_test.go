@@ -39,6 +39,8 @@ type server struct {
 	url    string
 	ended  chan string // reasons
 
+	address string // of who calls; see call
+
 	onMessage func(*engineio.Session, ws.Message) error // instead of the echo
 
 	mu       sync.Mutex
@@ -529,6 +531,9 @@ func TestSessionsAreBounded(t *testing.T) {
 // call is a request without a network, so that it can be made under a fake clock.
 func (s *server) call(ctx context.Context, method, query, body string) string {
 	req := httptest.NewRequestWithContext(ctx, method, "/engine.io/?EIO=4&transport=polling"+query, strings.NewReader(body))
+	if s.address != "" {
+		req.RemoteAddr = s.address
+	}
 	res := httptest.NewRecorder()
 	s.echo.ServeHTTP(res, req)
 	return res.Body.String()

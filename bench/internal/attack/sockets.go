@@ -23,7 +23,7 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "replies",
 	What:  "four connections send to /ws as quickly as they can",
-	Limit: "`-message-rate`, 1,000 a second of one connection; twenty lines of the log a second",
+	Limit: "`-message-rate`, 1,000 a second of one connection; ten lines of the log a second",
 	run: func(a *attacker) {
 		a.floodSockets(4, "/ws", small)
 	},
