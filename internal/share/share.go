@@ -36,16 +36,13 @@ func Part(most int64) int64 { return most / ofAddress }
 func (b *Budget) Try(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.of[address]+int64(n) > Part(b.most):
-		b.refused[Address]++
-		return Address
-	case b.used+int64(n) > b.most:
-		b.refused[All]++
-		return All
+	why := b.askLocked(address, n)
+	if why == None {
+		b.addLocked(address, n)
+	} else {
+		b.refused[why]++
 	}
-	b.addLocked(address, n)
-	return None
+	return why
 }
 
 // Refused returns how often there was no room: in the budget, and in an address's part of it.
@@ -72,21 +69,18 @@ func (b *Budget) addLocked(address string, n int) {
 	}
 }
 
-// Fits reports whether there is room for n more bytes of an address, for which Try could still be too late.
-func (b *Budget) Fits(address string, n int) bool {
+// Ask says where there would be no room for n more bytes of an address now. It is no refusal: Refused does not count it.
+func (b *Budget) Ask(address string, n int) Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used+int64(n) <= b.most && b.of[address]+int64(n) <= Part(b.most)
+	return b.askLocked(address, n)
 }
 
-// Full says where there is no room for one more byte of an address. It is no refusal: Refused does not count it.
-func (b *Budget) Full(address string) Refusal {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *Budget) askLocked(address string, n int) Refusal {
 	switch {
-	case b.of[address] >= Part(b.most):
+	case b.of[address]+int64(n) > Part(b.most):
 		return Address
-	case b.used >= b.most:
+	case b.used+int64(n) > b.most:
 		return All
 	}
 	return None

@@ -15,21 +15,15 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%s takes %d: %v", c.address, c.n, got)
 		}
 	}
-	if b.Fits("a", 1) || !b.Fits("a", 0) || !b.Fits("d", 1) || b.Fits("d", 2) {
-		t.Errorf("a %v, d %v", b.Fits("a", 1), b.Fits("d", 1))
-	}
-	if b.Full("a") != Address || b.Full("d") != None || b.Used() != 99 {
-		t.Errorf("a %v, d %v, %d", b.Full("a"), b.Full("d"), b.Used())
+	if b.Ask("a", 1) != Address || b.Ask("a", 0) != None || b.Ask("d", 1) != None || b.Ask("d", 2) != All || b.Used() != 99 {
+		t.Errorf("a %v, d %v, %v, %d", b.Ask("a", 1), b.Ask("d", 1), b.Ask("d", 2), b.Used())
 	}
 	if all, address := b.Refused(); all != 1 || address != 2 {
 		t.Errorf("%d and %d were refused", all, address)
 	}
 	b.Add("d", 30)
-	if b.Fits("f", 1) || b.Fits("a", 1) {
-		t.Error("something fits where there is no room")
-	}
-	if b.Full("f") != All || b.Full("a") != Address {
-		t.Errorf("where there is no room: f %v, a %v", b.Full("f"), b.Full("a"))
+	if b.Ask("f", 1) != All || b.Ask("a", 1) != Address {
+		t.Errorf("where there is no room: f %v, a %v", b.Ask("f", 1), b.Ask("a", 1))
 	}
 	if why := b.Try("f", 1); why != All {
 		t.Errorf("f: %v", why)

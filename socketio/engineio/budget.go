@@ -26,6 +26,14 @@ func (h *holding) grow(bytes int) share.Refusal {
 	return why
 }
 
+// ask says what there would be no room in if the holding became one of that many bytes.
+func (h *holding) ask(bytes int) share.Refusal {
+	if more := bytes - freeBytes - h.bytes; more > 0 {
+		return h.budget.Ask(h.address, more)
+	}
+	return share.None
+}
+
 // set makes the holding one of that many bytes, even if there is no room for them.
 func (h *holding) set(bytes int) {
 	now := max(bytes-freeBytes, 0)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,6 +76,29 @@ func TestPostsOfManySessions(t *testing.T) {
 		t.Errorf("afterwards: %d", status)
 	}
 	s.expectNothingBuffered()
+}
+
+// unread is a body that nobody may read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+// A POST that says that it is longer than there is room for is refused before it is read.
+func TestAPostWithoutRoomIsNotRead(t *testing.T) {
+	bubble(t, engineio.Config{MaxBuffered: 4 * 50_000}, func(t *testing.T, s *server) {
+		req := httptest.NewRequestWithContext(t.Context(), "POST", "/engine.io/?EIO=4&transport=polling&sid="+s.openCall(t.Context()), unread{t})
+		req.ContentLength = 50_000 + 16<<10 + 1
+		res := httptest.NewRecorder()
+		s.echo.ServeHTTP(res, req)
+		if n := s.engine.Stats().NoAddressMemory; res.Code != http.StatusServiceUnavailable || n != 1 {
+			t.Errorf("%d, counted %d times", res.Code, n)
+		}
+		s.expectEnd(engineio.TransportError)
+		s.expectNothingBuffered()
+	})
 }
 
 func (s *server) expectNothingBuffered() {

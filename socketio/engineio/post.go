@@ -84,6 +84,10 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	r := heard{http.MaxBytesReader(c.Response(), req.Body, int64(most)), s}
 	if req.ContentLength >= 0 {
 		most = int(min(req.ContentLength, int64(most)))
+		if why := held.ask(most); why != share.None { // before any of it is read
+			s.server.counters.noRoom(why)
+			return nil, noRoom(why)
+		}
 	}
 	most++ // to read that it has ended
 	body := make([]byte, 0, min(firstRead, most))

@@ -177,14 +177,14 @@ func (s *Session) pushLocked(p packet) {
 	s.holding.set(s.queued)
 }
 
-// mostQueuedLocked returns how many bytes of a session that is not on a WebSocket may wait to be polled, and, where these are fewer than MaxQueue, what there is no
-// room in.
+// mostQueuedLocked returns how many bytes of a session that is not on a WebSocket may wait to be polled, and, where these
+// are fewer than MaxQueue, what there is no room in.
 func (s *Session) mostQueuedLocked() (most int, full share.Refusal) {
 	most = s.server.config.MaxQueue
 	if s.queued < freeBytes || most <= freeBytes {
 		return most, share.None
 	}
-	if full = s.server.buffered.Full(s.holding.address); full != share.None {
+	if full = s.server.buffered.Ask(s.holding.address, 1); full != share.None {
 		most = freeBytes
 	}
 	return most, full

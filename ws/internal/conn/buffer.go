@@ -96,7 +96,7 @@ func (b *buffer) charge(size int) *wire.CloseError {
 // chargeIfFits is like charge, for memory that is not essential: no room does not count as a refusal.
 func (b *buffer) chargeIfFits(size int) bool {
 	budget := b.conn.engine.Buffers
-	return budget == nil || budget.Fits(b.conn.handler.Address(), size) && b.charge(size) == nil
+	return budget == nil || budget.Ask(b.conn.handler.Address(), size) == share.None && b.charge(size) == nil
 }
 
 func (b *buffer) uncharge() { b.recharge(0) }
