@@ -25,8 +25,8 @@ const (
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
 	drainTime   = time.Second            // for operations in progress when Close is called
 	writeTime   = 5 * time.Second        // for a write to a server: a frozen one would block everything
-	pingTime    = 2 * time.Second        // between two pings to the server
-	pings       = 2                      // that may go unanswered: the connection leaves a silent server after 4 to 6 s
+	pingTime    = time.Second            // between two pings to the server
+	pings       = 3                      // that may go unanswered: the connection leaves a silent server after 3 to 4 s, before an election can end
 	inProcess   = 30 * time.Second       // for a write to the embedded server, and between two pings: no network can lose it
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
@@ -77,6 +77,8 @@ type Broker struct {
 	largest atomic.Int64 // the largest message that the servers take, in bytes
 	stores  *stores
 
+	elections elections
+
 	mu        sync.Mutex
 	link      context.Context // ends when the connection is lost
 	unlink    context.CancelFunc
@@ -103,7 +105,14 @@ func Open(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.lostAfter == 0 {
 		cfg.lostAfter = defaultLost
 	}
-	b := &Broker{config: cfg, log: cfg.Logger, stores: newStores(), closed: make(chan struct{}), unlock: func() {}}
+	b := &Broker{
+		config:    cfg,
+		log:       cfg.Logger,
+		stores:    newStores(),
+		elections: elections{terms: map[string]*term{}},
+		closed:    make(chan struct{}),
+		unlock:    func() {},
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.unlink = func() {}
 	b.newLink()
@@ -164,6 +173,11 @@ func (b *Broker) open(ctx context.Context) error {
 	var err error
 	if b.js, err = jetstream.New(b.conn, jetstream.WithDefaultTimeout(requestTime)); err != nil {
 		return fmt.Errorf("broker: %w", err)
+	}
+	if b.config.URL != "" {
+		if err := b.hearElections(); err != nil {
+			return err
+		}
 	}
 	if err := b.askForJetStream(ctx); err != nil {
 		return err

@@ -20,6 +20,7 @@ const (
 	attemptTime = 2 * time.Second        // for the first attempt to append
 	againTime   = time.Second / 2        // for each later one, so that a newly elected leader is found soon
 	attemptWait = 100 * time.Millisecond // between two
+	storingWait = 10 * time.Millisecond  // the same, while an earlier attempt is being stored
 	lostWait    = 5 * time.Minute        // between two log lines about a lost tail
 	lostDoubt   = 2 * time.Second        // before the first: a new leader may lag behind for a moment
 	failingTime = 4 * time.Second        // how long a failure counts, unless something is stored: nobody else may try
@@ -229,9 +230,14 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 		if l.broker.blame(err) {
 			continue // the next round returns the reason
 		}
-		l.noteRefusal(err)
+		wait := attemptWait
+		if isStoring(err) {
+			wait = storingWait
+		} else {
+			l.noteRefusal(err)
+		}
 		select {
-		case <-time.After(attemptWait):
+		case <-time.After(wait):
 			continue
 		case <-ctx.Done():
 		case <-l.broker.ctx.Done():
@@ -271,7 +277,11 @@ func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string
 	ctx, cancel := l.broker.during(ctx, limit)
 	defer cancel()
 	m := &nats.Msg{Subject: l.subject(topic), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {id}}}
-	ack, err := l.broker.js.PublishMsg(ctx, m, jetstream.WithExpectStream(l.stream))
+	var ack *jetstream.PubAck
+	err = l.broker.askLeader(ctx, l.stream, func(ctx context.Context) (err error) {
+		ack, err = l.broker.js.PublishMsg(ctx, m, jetstream.WithExpectStream(l.stream))
+		return err
+	})
 	if err != nil {
 		return 0, false, explained(ctx, err)
 	}
@@ -280,13 +290,18 @@ func (l *Log) attempt(ctx context.Context, limit time.Duration, topic, id string
 
 // noteRefusal lets Ready know, while an append keeps trying, that the stream answers but stores nothing.
 func (l *Log) noteRefusal(err error) {
-	var refused *jetstream.APIError
-	if !errors.As(err, &refused) || refused.Code == http.StatusConflict { // our own earlier attempt is still in progress
+	if refused := (*jetstream.APIError)(nil); !errors.As(err, &refused) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failing, l.failed = err, time.Now()
+}
+
+// isStoring reports whether an attempt was refused because an earlier one, under the same id, is being stored.
+func isStoring(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refused.Code == http.StatusConflict
 }
 
 // isFinal reports whether trying again is useless.
@@ -320,17 +335,29 @@ func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
 	part := "the state of the stream " + l.stream
-	s, err := l.broker.js.Stream(ctx, l.stream)
+	info, err := l.broker.streamInfo(ctx, l.stream)
 	if err != nil {
 		return nil, unavailable(ctx, part, err)
 	}
-	if err = leads(l.stream, s.CachedInfo().Cluster); err == nil {
+	if err = leads(l.stream, info.Cluster); err == nil {
 		err = l.checkHome()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return s.CachedInfo(), nil
+	return info, nil
+}
+
+// streamInfo asks a stream's leader for what it knows of the stream.
+func (b *Broker) streamInfo(ctx context.Context, stream string) (info *jetstream.StreamInfo, err error) {
+	err = b.askLeader(ctx, stream, func(ctx context.Context) error {
+		s, err := b.js.Stream(ctx, stream)
+		if err == nil {
+			info = s.CachedInfo()
+		}
+		return err
+	})
+	return info, err
 }
 
 func (l *Log) highestSeen() uint64 {

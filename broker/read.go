@@ -27,26 +27,48 @@ type get struct {
 	Bytes int      `json:"max_bytes,omitempty"` // after which a batch ends
 }
 
-// batch sends one request and collects its answers. pending is how many messages follow the first one.
+// copyTime is for the first answer of a copy of the stream, doubled for each further attempt: the servers let any of the copies
+// answer, also one whose server has stopped.
+const copyTime = 500 * time.Millisecond
+
+// batch asks a copy, and another one where that is silent, until one answers. pending is how many messages follow the
+// first one.
 func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, err error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
-	part := "read the stream " + l.stream
 	body, err := json.Marshal(g)
 	if err != nil {
 		return nil, 0, fmt.Errorf("broker: %w", err)
 	}
+	for wait := copyTime; ; wait *= 2 {
+		entries, pending, err = l.askCopy(ctx, wait, body)
+		if err != errSilent {
+			return entries, pending, err
+		}
+	}
+}
+
+var errSilent = errors.New("a copy of the stream is silent")
+
+// askCopy sends one request and collects its answers. The error is errSilent where none has come after wait.
+func (l *Log) askCopy(ctx context.Context, wait time.Duration, request []byte) (entries []Entry, pending int, err error) {
+	part := "read the stream " + l.stream
 	inbox, err := l.broker.conn.SubscribeSync(l.broker.conn.NewInbox())
 	if err != nil {
 		return nil, 0, unavailable(ctx, part, err)
 	}
 	defer inbox.Unsubscribe()
-	if err := l.broker.conn.PublishRequest("$JS.API.DIRECT.GET."+l.stream, inbox.Subject, body); err != nil {
+	if err := l.broker.conn.PublishRequest("$JS.API.DIRECT.GET."+l.stream, inbox.Subject, request); err != nil {
 		return nil, 0, unavailable(ctx, part, err)
 	}
+	first, cancel := context.WithTimeoutCause(ctx, wait, errSilent)
+	defer cancel()
+	m, err := inbox.NextMsgWithContext(first)
+	if err != nil && ctx.Err() == nil && context.Cause(first) == errSilent {
+		return nil, 0, errSilent
+	}
 	var before uint64 // the sequence of the previous entry, according to the server
-	for {
-		m, err := inbox.NextMsgWithContext(ctx)
+	for ; ; m, err = inbox.NextMsgWithContext(ctx) {
 		if err != nil {
 			return nil, 0, unavailable(ctx, part, err)
 		}
@@ -267,7 +289,11 @@ func (b *Broker) leaderGet(ctx context.Context, stream string, request map[strin
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	m, err := b.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: body})
+	var m *nats.Msg
+	err = b.askLeader(ctx, stream, func(ctx context.Context) (err error) {
+		m, err = b.conn.RequestMsgWithContext(ctx, &nats.Msg{Subject: "$JS.API.STREAM.MSG.GET." + stream, Data: body})
+		return err
+	})
 	if err != nil {
 		return nil, unavailable(ctx, part, err)
 	}
