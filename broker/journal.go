@@ -188,7 +188,7 @@ func (j *Journal) watch() {
 		case <-j.ctx.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(j.ctx, 2*requestTime)
+		ctx, cancel := j.broker.during(j.ctx, 2*requestTime)
 		err := j.look(ctx)
 		if err == nil {
 			err = j.sessions.ready(ctx)
@@ -218,7 +218,7 @@ func (j *Journal) look(ctx context.Context) error {
 	case err == nil && life != nil && life.epoch == epochOf(info):
 		var lost bool
 		if lost, err = life.lost(ctx, info); lost {
-			j.broker.log.Warn("the NATS servers have lost the journal's contents", "journal", j.config.Name)
+			j.broker.log.Warn("the NATS servers have lost the journal's contents", "journal", j.config.Name, "ends", info.State.LastSeq, "had", life.highestSeen())
 			info, err = j.broker.makeStream(ctx, j.streamConfig(nextEpoch(life.epoch)), j.broker.js.UpdateStream)
 		}
 	}
@@ -241,14 +241,19 @@ func (j *Journal) look(ctx context.Context) error {
 	return nil
 }
 
+// info asks the stream's leader. What a server says without a leader is not all that was stored: it may lack what was
+// acknowledged last, and that is no loss.
 func (j *Journal) info(ctx context.Context) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := j.broker.during(ctx, requestTime)
 	defer cancel()
-	stream, err := j.broker.js.Stream(ctx, j.stream)
+	info, err := j.broker.streamInfo(ctx, j.stream)
 	if err != nil {
 		return nil, err
 	}
-	return stream.CachedInfo(), nil
+	if err := fromLeader(j.stream, info.Cluster); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return info, nil
 }
 
 // lost reports whether the stream has lost entries, although it has its epoch. A new leader may lag behind

@@ -19,7 +19,8 @@ const (
 // Append adds an entry to a topic, without waiting until it is stored; entries of one caller keep their order.
 // done, if not nil, is called from another goroutine, which it must not block: with nil when the entry is in the
 // stream, otherwise with an ErrUnavailable; the entry may then be in the stream or not. Append keeps trying
-// for fifteen seconds, under one id, so that the entry is stored once. Data must not be changed afterwards.
+// for fifteen seconds, under one id, so that the entry is stored once. It gives up sooner if a server ended without
+// answering and a later entry is stored: this one would come too late. Data must not be changed afterwards.
 //
 // With 1024 entries, or values, in flight, Append waits a second for a place, and then returns ErrUnavailable.
 // Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,8 +15,8 @@ import (
 )
 
 const (
-	pipeAttempt = time.Second            // for one attempt to store what failed before
-	pipeSettle  = 300 * time.Millisecond // for outstanding answers when one has failed
+	pipeAttempt = time.Second // for one attempt to store what failed before
+	pipeSettle  = requestTime // for outstanding answers when one has failed: until then their entries may still be stored
 )
 
 // pipe stores a Journal's entries, or its values, in order. One goroutine sends, many at a time, and one waits for the
@@ -28,10 +29,12 @@ type pipe struct {
 	last    uint64 // id; owned by send
 
 	inFlight chan struct{}  // holds one for each in queue and acks, and in between
+	open     atomic.Int64   // entries that were sent, or tried to be, and are not finished
 	queue    chan appending // waiting to be sent
 	acks     chan sent      // waiting to be acknowledged
 	trouble  chan struct{}  // holds one when something has failed
 	sending  sync.Mutex     // held while one is sent, and while nothing may be sent
+	link     uint64         // reconnections before the open entries were sent; guarded by sending
 }
 
 // appending is an entry or a value that waits to be stored.
@@ -129,13 +132,25 @@ func (p *pipe) send() {
 		maps.Copy(header, a.m.Header)
 		a.m.Header = header
 		s := sent{appending: a}
-		var m *nats.Msg
-		var options []jetstream.PublishOpt
-		if m, options, s.err = p.address(&s.appending, a.until); s.err == nil {
-			s.ack, s.err = p.js.PublishMsgAsync(m, options...)
+		if p.open.Add(1) == 1 {
+			p.link = p.journal.reconnections()
 		}
+		p.publish(&s)
 		p.acks <- s // does not block: it has as many places as inFlight
 		p.sending.Unlock()
+	}
+}
+
+// publish sends one, unless the connection is not the one over which the open entries before it were sent: those may be
+// lost, and would come too late if this one were stored.
+func (p *pipe) publish(s *sent) {
+	m, options, err := p.address(&s.appending, s.until)
+	if err == nil && p.link != p.journal.reconnections() {
+		p.hasTrouble()
+		err = errTrouble
+	}
+	if s.err = err; err == nil {
+		s.ack, s.err = p.js.PublishMsgAsync(m, options...)
 	}
 }
 
@@ -203,6 +218,7 @@ func (p *pipe) finish(s *sent) {
 	if s.done != nil {
 		s.done(s.err)
 	}
+	p.open.Add(-1)
 	<-p.inFlight
 }
 
@@ -233,25 +249,19 @@ func (p *pipe) repair(first sent) {
 		s := &all[0]
 		all = all[1:]
 		if p.store(s); s.stored { // so the others may follow
+			p.link = p.journal.reconnections()
 			for i := range all {
-				p.sendAgain(&all[i])
+				if !refused(all[i].err) {
+					p.publish(&all[i])
+				}
 			}
 		}
 		p.finish(s)
 	}
 }
 
-func (p *pipe) sendAgain(s *sent) {
-	if refused(s.err) {
-		return
-	}
-	m, options, err := p.address(&s.appending, s.until)
-	if s.err = err; err == nil {
-		s.ack, s.err = p.js.PublishMsgAsync(m, options...)
-	}
-}
-
-// settle waits a moment for answers, and returns the index of the last one that was stored, or -1.
+// settle waits for answers, and returns the index of the last one that was stored, or -1. Anything sent now would be stored
+// behind what is still on its way, so it waits for all answers, as long as nats.go does.
 func settle(all []sent) (last int) {
 	last = -1
 	late := time.After(pipeSettle)
@@ -282,7 +292,10 @@ func (p *pipe) store(s *sent) {
 		m, options, err := p.address(&s.appending, until)
 		if err == nil {
 			ctx, cancel := context.WithDeadline(p.journal.ctx, until)
-			_, err = p.js.PublishMsg(ctx, m, options...)
+			err = p.journal.broker.askLeader(ctx, p.stream(s), func(ctx context.Context) error {
+				_, err := p.js.PublishMsg(ctx, m, options...)
+				return err
+			})
 			cancel()
 		}
 		if s.err = err; err == nil {
@@ -295,6 +308,14 @@ func (p *pipe) store(s *sent) {
 		case <-p.journal.ctx.Done():
 		}
 	}
+}
+
+// stream returns the stream that keeps what was sent.
+func (p *pipe) stream(s *sent) string {
+	if s.topic == "" {
+		return "KV_" + p.journal.sessions.config.Bucket
+	}
+	return p.journal.stream
 }
 
 // refused reports whether trying again is useless.

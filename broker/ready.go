@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -135,11 +136,8 @@ func (l *Log) hasAll(ctx context.Context) error {
 // leads returns why a stream's leader cannot be trusted, or nil. Without a leader any server answers from what it
 // has; and a leader that is cut off believes for some seconds that it still leads.
 func leads(stream string, cluster *jetstream.ClusterInfo) error {
-	switch {
-	case cluster == nil: // a server without others
-		return nil
-	case cluster.Leader == "":
-		return fmt.Errorf("the stream %s has no leader", stream)
+	if err := fromLeader(stream, cluster); err != nil || cluster == nil {
+		return err
 	}
 	heard := 1
 	for _, r := range cluster.Replicas {
@@ -153,6 +151,19 @@ func leads(stream string, cluster *jetstream.ClusterInfo) error {
 	}
 	if servers := len(cluster.Replicas) + 1; heard <= servers/2 {
 		return fmt.Errorf("the stream %s has lost its quorum: %d of its %d servers answer", stream, heard, servers)
+	}
+	return nil
+}
+
+// fromLeader says why it was not the leader who told of a stream's cluster, or returns nil.
+func fromLeader(stream string, cluster *jetstream.ClusterInfo) error {
+	switch {
+	case cluster == nil: // a server without others
+		return nil
+	case cluster.Leader == "":
+		return fmt.Errorf("the stream %s has no leader", stream)
+	case slices.ContainsFunc(cluster.Replicas, func(r *jetstream.PeerInfo) bool { return r.Name == cluster.Leader }):
+		return fmt.Errorf("another server than the leader speaks for the stream %s", stream) // who lists all but itself
 	}
 	return nil
 }
