@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"slices"
 	"sync"
@@ -196,17 +197,53 @@ func TestAFullSet(t *testing.T) {
 	t.Logf("%d keys in 8 KiB", n-1)
 }
 
+// Whether a key that lives for a second is still in when somebody looks is a matter of time. That it was stored, and known, is not:
+// the bucket has counted it, and the Set has told of it.
 func TestKeysEnd(t *testing.T) {
 	b := openBroker(t, Config{Compare: 10 * time.Millisecond})
-	s, err := b.OpenSet(testContext(t), SetConfig{Name: "test", MaxAge: time.Second, MaxBytes: 1 << 20})
+	stays := openSet(t, b, nil)
+	addTo(t, stays, "a")
+	var told addedKeys
+	s, err := b.OpenSet(testContext(t), SetConfig{Name: "short", MaxAge: time.Second, MaxBytes: 1 << 20, Added: told.add})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Add(testContext(t), "a"); err != nil { // whether it is in for a moment is a matter of time
+	if err := s.Add(testContext(t), "a"); err != nil {
 		t.Fatal(err)
+	}
+	if got := told.sorted(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("told of %v", got)
 	}
 	eventually(t, "it is out", func() bool { return !s.Has("a") })
 	eventually(t, "nothing is left", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.keys) == 0 })
+	eventually(t, "the bucket has forgotten it", func() bool {
+		info, err := b.streamInfo(testContext(t), "KV_short")
+		if err == nil && info.State.LastSeq != 1 {
+			t.Fatalf("%d keys were stored", info.State.LastSeq)
+		}
+		return err == nil && info.State.Msgs == 0
+	})
+	if !stays.Has("a") {
+		t.Error("a key of an hour is out, too")
+	}
+}
+
+// A key is in up to its end, and then takes no memory.
+func TestWhichKeysEnd(t *testing.T) {
+	s := &Set{config: SetConfig{MaxAge: time.Hour}, seed: maphash.MakeSeed(), keys: map[uint64]int64{}}
+	s.note("new", time.Now())
+	s.note("nearly old", time.Now().Add(-time.Hour+time.Minute))
+	s.note("old", time.Now().Add(-time.Hour-time.Minute))
+	for _, swept := range []time.Time{time.Now(), {}} { // a moment ago, and never
+		s.swept = swept
+		s.forget()
+		if !s.Has("new") || !s.Has("nearly old") || s.Has("old") {
+			t.Errorf("in are %v, %v, %v", s.Has("new"), s.Has("nearly old"), s.Has("old"))
+		}
+		if want := map[bool]int{true: 2, false: 3}[swept.IsZero()]; len(s.keys) != want {
+			t.Errorf("%d keys are held, want %d", len(s.keys), want)
+		}
+	}
 }
 
 func TestASetOfACluster(t *testing.T) {
