@@ -373,6 +373,35 @@ func TestEmitFailsWithTheJournal(t *testing.T) {
 	}
 }
 
+// An event that the journal took and then lost was sent to nobody. Who was away at the time is not recovered.
+func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	away, who := one.comeBack(comingBack{})
+	one.io.Emit("first")
+	away.hear("first", &who)
+	away.conn.Close()
+	refuse := func(is bool) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		node.refuses = is
+	}
+	refuse(true)
+	one.io.Emit("lost")
+	m.settle()
+	refuse(false)
+	soonHolds(t, "the journal knows of it", func() bool {
+		m.settle()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return len(m.entries) == 2
+	})
+	if _, is := two.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
+
 // When the offsets begin anew, what is kept of sockets is lost as well, and is kept once more.
 func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
 	m := newMesh(t)

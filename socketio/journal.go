@@ -193,15 +193,25 @@ func (j *journal) append(e emission, came chan error) error {
 	return err
 }
 
-// appended is called with what became of an event.
+// appended is called with what became of an event. One that is lost was sent to nobody; a client that was away then
+// learns by not being recovered that it has not got everything.
 func (j *journal) appended(token uint64, err error) {
 	j.namespace.server.cluster.failed("an event is lost", err)
-	if err == nil || token == 0 {
+	if err == nil {
 		return
 	}
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
+	if !j.isClosed() {
+		j.tellHoleLocked()
+	}
 	j.settleLocked(token, err)
+}
+
+func (j *journal) isClosed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.closed
 }
 
 // forget ends the wait for an event.
