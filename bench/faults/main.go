@@ -128,6 +128,9 @@ func (h *harness) do(one run) *result {
 	r := judge(s, l)
 	s.stop()
 	r.other = append(r.other, s.complaints()...)
+	for _, e := range s.elections {
+		log.Printf("%s: %s", one.name, e.parts(l.writers))
+	}
 	for _, sample := range slices.Concat(r.Samples, r.other) {
 		log.Printf("%s: %s", one.name, sample)
 	}

@@ -95,6 +95,7 @@ func restartNodes(s *stage) {
 // killLeader kills the server that leads the stream.
 func killLeader(s *stage) {
 	leader := s.nats.Leader(stream)
+	defer s.watchElection(leader)()
 	s.during(s.all(), func() {
 		cluster.Kill(s.nats.Cmds[leader])
 		time.Sleep(s.long(12*time.Second, 8*time.Second))
@@ -155,7 +156,9 @@ func killAll(s *stage) {
 
 // stopLeader stops the process of the server that leads the stream: it falls silent, but no connection ends.
 func stopLeader(s *stage) {
-	s.stopServer(s.nats.Leader(stream), s.all(), 15*time.Second)
+	leader := s.nats.Leader(stream)
+	defer s.watchElection(leader)()
+	s.stopServer(leader, s.all(), 15*time.Second)
 }
 
 // stopServer stops one server's process for a while.

@@ -30,8 +30,9 @@ type stage struct {
 	data     string // of a lone node
 	database string // its URL, or ""
 
-	faults  []fault
-	removed span // the time in which there was no data folder
+	faults    []fault
+	elections []election
+	removed   span // the time in which there was no data folder
 
 	mu    sync.Mutex
 	wrong []string // what should never happen; guarded by mu
@@ -69,6 +70,7 @@ func (h *harness) newStage(one run) *stage {
 	count := 1
 	if !one.lone {
 		s.nats = cluster.NewNATS(h.nats, temp, true)
+		s.nats.Logs = h.keep
 		count = size
 	}
 	for place, addr := range cluster.FreeAddrs(count) {

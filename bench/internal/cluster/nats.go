@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"os"
@@ -22,6 +23,7 @@ const Size = 3
 type NATS struct {
 	Cmds  [Size]*exec.Cmd // nil before the first start
 	Addrs []string        // for clients
+	Logs  bool            // each server says what it does, in a file beside its folder; false by default
 
 	program, temp string
 	routes        []string
@@ -54,9 +56,29 @@ func (n *NATS) Start(i int) {
 	if n.syncs {
 		words = append(words, "-c", n.config())
 	}
-	cmd := exec.Command(n.program, words...)
-	n.Cmds[i] = cmd
-	Run(cmd, cmd.StderrPipe, "Server is ready")
+	output := func() (io.ReadCloser, error) { return n.Cmds[i].StderrPipe() }
+	if n.Logs {
+		words = append(words, "-D")
+		output = func() (io.ReadCloser, error) { return n.logged(i) }
+	}
+	n.Cmds[i] = exec.Command(n.program, words...)
+	Run(n.Cmds[i], output, "Server is ready")
+}
+
+// logged is what a server writes, which goes to its log as it is read.
+func (n *NATS) logged(i int) (io.ReadCloser, error) {
+	out, err := n.Cmds[i].StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(n.temp, fmt.Sprint("nats", i, ".log")), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(out, file), file}, nil // nobody closes it before the program ends
 }
 
 // URL returns the URLs of all servers.
