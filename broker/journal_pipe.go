@@ -239,7 +239,7 @@ func (p *pipe) repair(first sent) {
 		}
 	}
 	for len(all) > 0 {
-		for last := settle(all); last >= 0; last-- {
+		for last := p.settle(all); last >= 0; last-- {
 			p.finish(&all[0])
 			all = all[1:]
 		}
@@ -261,10 +261,10 @@ func (p *pipe) repair(first sent) {
 }
 
 // settle waits for answers, and returns the index of the last one that was stored, or -1. Anything sent now would be stored
-// behind what is still on its way, so it waits for all answers, as long as nats.go does.
-func settle(all []sent) (last int) {
+// behind what is still on its way, so it waits for all answers, as long as nats.go does, or until the Journal is closed.
+func (p *pipe) settle(all []sent) (last int) {
 	last = -1
-	late := time.After(pipeSettle)
+	late, ended := time.After(pipeSettle), p.journal.ctx.Done()
 	for i := range all {
 		s := &all[i]
 		if s.ack != nil && (s.err == nil || s.err == errTrouble) {
@@ -275,6 +275,13 @@ func settle(all []sent) (last int) {
 			case s.err = <-s.ack.Err():
 			case <-late:
 				late = closedTime
+				select { // it may have come at the same moment
+				case <-s.ack.Ok():
+					s.stored, s.err = true, nil
+				default:
+				}
+			case <-ended:
+				ended, late = nil, closedTime
 			}
 		}
 		s.ack = nil

@@ -20,7 +20,7 @@ const (
 	attemptTime = 2 * time.Second        // for the first attempt to append
 	againTime   = time.Second / 2        // for each later one, so that a newly elected leader is found soon
 	attemptWait = 100 * time.Millisecond // between two
-	storingWait = 10 * time.Millisecond  // the same, while an earlier attempt is being stored
+	storingWait = 10 * time.Millisecond  // the same, at first, while an earlier attempt is being stored
 	lostWait    = 5 * time.Minute        // between two log lines about a lost tail
 	lostDoubt   = 2 * time.Second        // before the first: a new leader may lag behind for a moment
 	failingTime = 4 * time.Second        // how long a failure counts, unless something is stored: nobody else may try
@@ -207,6 +207,7 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 
 // append is Append with a valid topic.
 func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
+	storing := storingWait
 	for limit := attemptTime; ; limit = againTime {
 		if l.refuses.Load() {
 			return 0, false, l.errLost()
@@ -231,8 +232,8 @@ func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq ui
 			continue // the next round returns the reason
 		}
 		wait := attemptWait
-		if isStoring(err) {
-			wait = storingWait
+		if isStoring(err) { // which may take long: the stream may have lost its quorum
+			wait, storing = storing, min(2*storing, attemptWait)
 		} else {
 			l.noteRefusal(err)
 		}

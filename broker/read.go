@@ -27,8 +27,8 @@ type get struct {
 	Bytes int      `json:"max_bytes,omitempty"` // after which a batch ends
 }
 
-// copyTime is for the first answer of a copy of the stream, doubled for each further attempt: the servers let any of the copies
-// answer, also one whose server has stopped.
+// copyTime is how long the first copy of the stream that is asked may take to answer, and the second twice as long: the servers
+// let any copy answer, even one whose server has stopped.
 const copyTime = 500 * time.Millisecond
 
 // batch asks a copy, and another one where that is silent, until one answers. pending is how many messages follow the
@@ -40,12 +40,15 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 	if err != nil {
 		return nil, 0, fmt.Errorf("broker: %w", err)
 	}
-	for wait := copyTime; ; wait *= 2 {
-		entries, pending, err = l.askCopy(ctx, wait, body)
-		if err != errSilent {
+	for _, wait := range []time.Duration{copyTime, 2 * copyTime} {
+		if l.broker.server != nil { // which has the only copy
+			break
+		}
+		if entries, pending, err = l.askCopy(ctx, wait, body); err != errSilent {
 			return entries, pending, err
 		}
 	}
+	return l.askCopy(ctx, 2*requestTime, body) // until ctx ends: the copy may only be slow
 }
 
 var errSilent = errors.New("a copy of the stream is silent")

@@ -168,7 +168,7 @@ func (c *Conn) stay() error {
 		}
 		again := c.takeAgain()
 		switch {
-		case c.ctx.Err() != nil:
+		case c.isOver():
 			return c.cause()
 		case again:
 			continue
@@ -196,6 +196,13 @@ func (c *Conn) wait(d time.Duration) bool {
 		return false
 	}
 	return true
+}
+
+// isOver reports whether Close was called, or the context has ended. Close ends the connection before the context.
+func (c *Conn) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing != nil || c.ctx.Err() != nil
 }
 
 // cause returns why the context has ended: nil for Close.

@@ -170,3 +170,19 @@ func TestCloseWhileItBegins(t *testing.T) {
 		t.Errorf("begins with %v", err)
 	}
 }
+
+// After Close there is no further attempt, even if the connection ends before the context does.
+func TestNoAttemptAfterClose(t *testing.T) {
+	attempts := 0
+	var c *Conn
+	c = newConn(t.Context(), func(context.Context) (string, http.Header, error) {
+		attempts++
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.closing = &ws.CloseError{Code: ws.CloseNormal} // what Close does first
+		return "", nil, errors.New("no connection")
+	}, Config{random: atOnce, Retry: func(error) bool { return attempts < 2 }})
+	if err := c.stay(); err != nil || attempts != 1 {
+		t.Errorf("%d attempts, %v", attempts, err)
+	}
+}

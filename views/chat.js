@@ -349,7 +349,11 @@ const store = `pending:${room}`; // of this tab: a reload loses nothing either
 // and is not sent again.
 function savePending() {
   const waiting = [...pending].map(([id, one]) => [id, one.text, one.by]);
-  sessionStorage.setItem(store, JSON.stringify({ since: lastSeq, waiting }));
+  try {
+    sessionStorage.setItem(store, JSON.stringify({ since: lastSeq, waiting }));
+  } catch {
+    // a browser that keeps nothing, or no more: then a reload loses it
+  }
 }
 
 function addPending(id, content, by) {
@@ -574,7 +578,7 @@ const card = nameCard({
     if (!response.ok) {
       throw new Error(answer.message);
     }
-    showMe(answer);
+    showMe(answer, true);
     card.hide();
     text.focus();
     connection.again();
@@ -592,10 +596,12 @@ async function whoAmI(signal) {
   showMe(await response.json());
 }
 
-function showMe({ name, mark = "" }) {
+// showMe is told who I am. chosen is whether I just chose that name, here; otherwise somebody else may have signed in.
+function showMe({ name, mark = "" }, chosen = false) {
   const first = me === undefined;
+  const same = writer?.name === name && (first || writer.mark === mark); // each time one signs in one has another mark
   me = { name, mark };
-  showDraft(first);
+  showDraft(writer !== undefined && !same && !(chosen && !first));
   $("#me").textContent = name;
   $("#my-mark").textContent = mark;
   if (first) { // otherwise the name may be about to be changed
@@ -605,8 +611,7 @@ function showMe({ name, mark = "" }) {
 }
 
 // showDraft goes on with what I was writing when the page was left. What another was writing, who is signed out, is not mine.
-function showDraft(signedIn) {
-  const another = signedIn && writer !== undefined && writer.name !== me.name;
+function showDraft(another) {
   writer = me;
   if (another || text.value === "") {
     text.value = draftOf(room, me);
