@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// noContext never ends.
 var noContext = context.Background()
 
-// pendingAck is an acknowledgement that the client waits for. It can be given once.
+// pendingAck is an acknowledgement that the client waits for. It can be sent once.
 type pendingAck struct {
 	id    uint64
 	given atomic.Bool
@@ -21,8 +20,8 @@ type pendingAck struct {
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e Event) WantsAck() bool { return e.ack != nil }
 
-// Ack sends the acknowledgement. If the client did not ask for one, or already has it, Ack does nothing. The error is
-// ErrClosed, which a listener may return, or says what is wrong with the arguments.
+// Ack sends the acknowledgement. If the client did not ask for one, or Ack was called before, Ack does nothing. The error
+// is ErrClosed, which a listener may return, or says what is wrong with the arguments.
 func (e Event) Ack(args ...any) error {
 	if e.ack == nil || e.ack.given.Swap(true) {
 		return nil
@@ -31,8 +30,9 @@ func (e Event) Ack(args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or, if ctx has no deadline, for
-// Config.AckTimeout. A callback of the same connection must not call it, since it would keep the answer from being read.
-// Recovery does not repeat the event. The error is ErrClosed if the socket has ended, or ctx's.
+// Config.AckTimeout. A callback of the same connection must not call it, because it would block reading the answer.
+// Recovery does not repeat the event. The error is ErrClosed if the socket has ended, wraps ctx.Err() if no answer came in
+// time or ErrArguments if the answer is invalid, or says that Limits.Acks is reached or what is wrong with the arguments.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]Arg, error) {
 	n := s.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -63,7 +63,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 }
 
-// EmitWithAck is like Socket.EmitWithAck, and decodes the first argument of the acknowledgement.
+// EmitWithAck is like Socket.EmitWithAck, and decodes the first argument of the acknowledgement. If there is none, it
+// returns the zero value.
 func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (T, error) {
 	var v T
 	answer, err := s.EmitWithAck(ctx, event, args...)
@@ -83,7 +84,7 @@ func (n *Namespace) ackContext(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(ctx, n.server.config.AckTimeout)
 }
 
-// expect registers answer, to be called with the acknowledgement of that id, or with the reason why there will be none.
+// expect registers a function to be called with the acknowledgement with that id, or with the reason why it will not come.
 func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +103,7 @@ func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
 	return nil
 }
 
-// expectNoMore reports whether the acknowledgement is still owed.
+// expectNoMore forgets an expected acknowledgement, and reports whether it was still owed.
 func (s *Socket) expectNoMore(id uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +112,8 @@ func (s *Socket) expectNoMore(id uint64) bool {
 	return owed
 }
 
-// acked hands an acknowledgement to whoever waits for it. If nobody does, it came late and is ignored.
+// acked passes an acknowledgement to the function that expects it. If there is none, the acknowledgement is late and
+// ignored.
 func (s *Socket) acked(p packet, attachments [][]byte) error {
 	s.mu.Lock()
 	answer := s.acks[p.id]
@@ -129,7 +131,7 @@ func (s *Socket) acked(p packet, attachments [][]byte) error {
 	return nil
 }
 
-// Answer is one client's acknowledgement of an event for many.
+// Answer is one client's acknowledgement of an event sent by Emitter.EmitWithAck.
 type Answer struct {
 	Socket string `json:"socket"` // the id
 	Args   []Arg  `json:"args"`
@@ -140,8 +142,8 @@ func (a Answer) Arg(i int) Arg { return argOf(a.Args, i) }
 
 // MissingError says that not all clients acknowledged an event.
 type MissingError struct {
-	Missing int   // sockets that did not
-	Cause   error // ctx's error, or that of asking other nodes
+	Missing int   // number of sockets that did not
+	Cause   error // ctx.Err(), the error from asking other nodes, or both joined
 }
 
 func (e *MissingError) Error() string {
@@ -149,9 +151,9 @@ func (e *MissingError) Error() string {
 }
 func (e *MissingError) Unwrap() error { return e.Cause }
 
-// EmitWithAck sends the event and waits until all sockets that got it have acknowledged it or ended, or until ctx ends; if
-// ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements that came, and a *MissingError if some did
-// not. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
+// EmitWithAck sends the event and waits until each socket that received it has acknowledged it or ended, or until ctx ends,
+// or, if ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements received, and a *MissingError if some
+// are missing. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	n := e.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -184,12 +186,12 @@ func missingError(missing int, err error, ctx context.Context) error {
 	return &MissingError{missing, errors.Join(err, ctx.Err())}
 }
 
-// emitWithAck sends an event to this node's sockets and gathers their answers, until ctx ends.
+// emitWithAck sends an event to this node's sockets and collects their answers until ctx ends.
 func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answer, missing int) {
 	g := &gathering{done: make(chan struct{})}
 	e.packet.id, e.packet.hasID = n.lastAck.Add(1), true
 	f, err := encodeFrame(e.packet, e.attachments)
-	if err != nil { // it was encoded from values, so it is text
+	if err != nil { // never: the packet was encoded from values, so it is text
 		return nil, 0
 	}
 	var asked []*Socket
@@ -233,7 +235,7 @@ type gathering struct {
 	done chan struct{}
 
 	mu       sync.Mutex
-	sealed   bool // nobody else is asked
+	sealed   bool // no more sockets will be asked
 	expected int
 	heard    int
 	answers  []Answer
@@ -252,7 +254,7 @@ func (g *gathering) expectNoMore() {
 	g.lookLocked()
 }
 
-// take notes one socket's answer, or that there is none.
+// take records a socket's answer, or, if err is not nil, that there is none.
 func (g *gathering) take(s *Socket, args []Arg, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

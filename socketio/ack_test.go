@@ -157,7 +157,7 @@ func TestAckTimeout(t *testing.T) {
 	})
 }
 
-// Of four, two answer, one ends and one says nothing.
+// Of four clients, two answer, one disconnects and one does not answer.
 func TestManyAreAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, socketio.Config{Recovery: time.Minute})
@@ -200,7 +200,7 @@ func TestManyAreAsked(t *testing.T) {
 		if len(r.answers) != 2 || r.answers[0].Socket != callers[0].sid || r.answers[1].Socket != callers[1].sid || !r.answers[1].Args[0].IsBinary() {
 			t.Errorf("answered with %v", r.answers)
 		}
-		done = ask(s.io.Except(callers[3].sid, callers[4].sid)) // without waiting when all have answered
+		done = ask(s.io.Except(callers[3].sid, callers[4].sid)) // returns as soon as all have answered
 		for _, c := range callers[:2] {
 			c.get()
 			c.post(`432[]`)

@@ -9,14 +9,14 @@ import (
 	"strconv"
 )
 
-// Arg is one argument of an event or an acknowledgement, as it came. It can be emitted as it is.
+// Arg is one argument of an event or an acknowledgement, still encoded. It can be emitted unchanged.
 type Arg struct {
-	raw         []byte   // JSON, with placeholders for what is binary
+	raw         []byte   // JSON, with placeholders for binary values
 	attachments [][]byte // of the whole packet
 }
 
-// Decode decodes the argument into v, which must be a pointer, as encoding/json does. Binary values go into a []byte,
-// wherever they are in the argument. The error is an ErrArguments.
+// Decode decodes the argument into v, which must be a pointer, like json.Unmarshal. Binary values, at any depth, are
+// decoded into a []byte. The error wraps ErrArguments.
 func (a Arg) Decode(v any) error {
 	if to, ok := v.(*Arg); ok {
 		*to = a
@@ -48,14 +48,14 @@ func (a Arg) Decode(v any) error {
 	return nil
 }
 
-// MarshalJSON encodes the argument, with binary values in base64, as encoding/json encodes a []byte.
+// MarshalJSON encodes the argument, with binary values in base64, like a []byte in encoding/json.
 func (a Arg) MarshalJSON() ([]byte, error) {
 	var v json.RawMessage
 	err := a.Decode(&v)
 	return v, err
 }
 
-// JSON returns the argument as it came. A placeholder such as {"_placeholder":true,"num":0} stands for each binary value.
+// JSON returns the argument as received. A placeholder such as {"_placeholder":true,"num":0} stands for each binary value.
 func (a Arg) JSON() []byte { return a.raw }
 
 // IsBinary reports whether the argument itself is a binary value.
@@ -64,17 +64,17 @@ func (a Arg) IsBinary() bool {
 	return ok && end == len(a.raw)
 }
 
-// errArgs is for a packet with more arguments than Limits.Arguments.
+// errArgs means that a packet has more arguments than Limits.Arguments.
 var errArgs = &limitError{limitArguments, "a packet has too many arguments"}
 
 // decodeArgs splits an array, which must be valid JSON, into at most most values.
 func decodeArgs(array []byte, attachments [][]byte, most int) ([]Arg, error) {
-	args := make([]Arg, 0, 1) // most have one
+	args := make([]Arg, 0, 1) // most packets have one argument
 	for i := skipSpace(array, 0) + 1; ; i++ {
 		i = skipSpace(array, i)
 		end := valueEnd(array, i)
 		if end == i {
-			return args, nil // the array is over
+			return args, nil // end of the array
 		}
 		if len(args) == most {
 			return nil, errArgs
@@ -93,12 +93,12 @@ func decodeEvent(array []byte, attachments [][]byte, most int) (name Arg, args [
 	if i = skipSpace(array, end); array[i] == ']' {
 		return name, nil, nil
 	}
-	args, err = decodeArgs(array[i:], attachments, most) // the comma stands for the bracket
+	args, err = decodeArgs(array[i:], attachments, most) // the comma takes the place of the bracket
 	return name, args, err
 }
 
 // isSimple reports whether b is an array, without white space, of strings without escapes, integers, true, false and null.
-// Most events are, and such an array is quicker to read.
+// Most events are, and it is faster than json.Valid.
 func isSimple(b []byte) bool {
 	if len(b) < 2 || b[0] != '[' {
 		return false
@@ -172,7 +172,7 @@ func valueEnd(b []byte, i int) int {
 		case '[', '{':
 			depth++
 		case ']', '}':
-			if depth == 0 { // of what the value is in
+			if depth == 0 { // closes the enclosing value
 				return i
 			}
 			if depth--; depth == 0 {
@@ -187,8 +187,8 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-// appendArgs appends an array of an event's name, unless that is "", and of arguments. A []byte, as an argument or inside a
-// map[string]any or []any, becomes an attachment; an Arg stays as it came; everything else is encoded as JSON.
+// appendArgs appends an array of an event's name, unless it is "", and the arguments. A []byte, as an argument or inside a
+// map[string]any or []any, becomes an attachment; an Arg is copied; everything else is encoded as JSON.
 func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][]byte, err error) {
 	dst = append(dst, '[')
 	if event != "" {
@@ -230,7 +230,7 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 		return append(dst, raw...), attachments, err
 	case []byte:
 		return appendPlaceholder(dst, len(attachments)), append(attachments, v), nil
-	case json.RawMessage: // already encoded, such as an answer that is always the same
+	case json.RawMessage: // already encoded, such as a constant answer
 		if json.Valid(v) {
 			return append(dst, v...), attachments, nil
 		}
@@ -248,7 +248,7 @@ func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, err
 	return append(dst, b.Bytes()[:b.Len()-1]...), attachments, nil // without the encoder's newline
 }
 
-// plain reports whether a text needs no escapes in JSON.
+// plain reports whether b is printable ASCII that needs no escapes in JSON.
 func plain(b []byte) bool {
 	for ; len(b) >= 8; b = b[8:] {
 		if w := binary.LittleEndian.Uint64(b); special(w) || w&highBits != 0 || hasZero(w^0x7f*lowBits) {
@@ -265,15 +265,15 @@ func plain(b []byte) bool {
 
 const lowBits, highBits = 0x0101010101010101, 0x8080808080808080 // of each byte of a word
 
-// special reports whether one of eight bytes is a control character, a quote or a backslash (see "Bit Twiddling Hacks",
-// determine if a word has a byte less than n).
+// special reports whether any of eight bytes is a control character, a quote or a backslash (see "Bit Twiddling Hacks":
+// "Determine if a word has a byte less than n").
 func special(w uint64) bool {
 	return (w-' '*lowBits)&^w&highBits != 0 || hasZero(w^'"'*lowBits) || hasZero(w^'\\'*lowBits)
 }
 
 func hasZero(w uint64) bool { return (w-lowBits)&^w&highBits != 0 }
 
-// plainByte has the bytes that need no escapes.
+// plainByte marks the bytes of printable ASCII that need no escapes.
 var plainByte = func() (table [256]bool) {
 	for c := ' '; c < 0x7f; c++ {
 		table[c] = c != '"' && c != '\\'
@@ -281,7 +281,7 @@ var plainByte = func() (table [256]bool) {
 	return table
 }()
 
-// plainString returns the text of a JSON string without escapes.
+// plainString returns the text of a JSON string of printable ASCII without escapes, and whether raw is one.
 func plainString(raw []byte) ([]byte, bool) {
 	if n := len(raw); n >= 2 && raw[0] == '"' && plain(raw[1:n-1]) {
 		return raw[1 : n-1], true
@@ -328,7 +328,7 @@ func withPlaceholders(v any, attachments [][]byte) (any, [][]byte) {
 	case []byte:
 		return placeholder{true, len(attachments)}, append(attachments, v)
 	case Arg:
-		raw, attachments, _ := appendArg(nil, v, attachments) // whose placeholders were checked when it came
+		raw, attachments, _ := appendArg(nil, v, attachments) // no error: its placeholders were checked on receipt
 		return json.RawMessage(raw), attachments
 	case []any:
 		copied := make([]any, len(v))
@@ -346,7 +346,8 @@ func withPlaceholders(v any, attachments [][]byte) (any, [][]byte) {
 	return v, attachments
 }
 
-// replacePlaceholders copies valid JSON; write appends what takes the place of each placeholder. Strings are left alone.
+// replacePlaceholders copies valid JSON, and calls write to append the replacement of each placeholder. It does not look
+// inside strings.
 func replacePlaceholders(raw []byte, write func(dst []byte, num int) ([]byte, error)) ([]byte, error) {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
@@ -376,7 +377,7 @@ func replacePlaceholders(raw []byte, write func(dst []byte, num int) ([]byte, er
 // stringEnd returns the end of the string that begins at i.
 func stringEnd(raw []byte, i int) int {
 	if n := bytes.IndexByte(raw[i+1:], '"'); n >= 0 && bytes.IndexByte(raw[i+1:i+1+n], '\\') < 0 {
-		return i + n + 2 // most have no escapes
+		return i + n + 2 // most strings have no escapes
 	}
 	for i++; i < len(raw); i++ {
 		switch raw[i] {
@@ -389,7 +390,7 @@ func stringEnd(raw []byte, i int) int {
 	return len(raw)
 }
 
-// placeholderAt reads the object that begins at i, if it is a placeholder: the two fields in any order, and no other.
+// placeholderAt parses the object that begins at i if it is a placeholder: the two fields in any order, and no others.
 func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 	length := bytes.IndexByte(raw[i:min(len(raw), i+128)], '}') + 1
 	if length == 0 || !bytes.Contains(raw[i:i+length], []byte(`"_placeholder"`)) {
@@ -408,7 +409,7 @@ func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 }
 
 // checkPlaceholders checks that each placeholder of a packet has an attachment, and that there are no more placeholders than
-// attachments: decoding a placeholder copies its attachment.
+// attachments, because decoding a placeholder copies its attachment.
 func checkPlaceholders(array []byte, attachments int) error {
 	n := 0
 	_, err := replacePlaceholders(array, func(dst []byte, num int) ([]byte, error) {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// ackMargin is how long before its time is over a node answers with the acknowledgements that have come.
+// ackMargin is how long before the deadline other nodes send the acknowledgements that they have collected.
 const ackMargin = 200 * time.Millisecond
 
-// answer is called with what other nodes ask.
+// answer answers a message from another node.
 func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 	m, err := decodeMessage(data)
 	if err != nil {
@@ -58,8 +58,8 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 	}
 }
 
-// ask asks the other nodes, and calls each with the decoded answers. A node without the namespace gives an empty answer,
-// which is left out.
+// ask asks the other nodes, and calls each with each decoded answer. It skips the empty answers of nodes without the
+// namespace.
 func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error {
 	data, err := m.encode()
 	if err != nil {
@@ -84,7 +84,7 @@ type acknowledged struct {
 	Missing int          `json:"missing"`
 }
 
-// wireAnswer is an Answer on its way to another node.
+// wireAnswer is an Answer, encoded for another node.
 type wireAnswer struct {
 	Socket      string            `json:"socket"`
 	Args        []json.RawMessage `json:"args"`
@@ -110,11 +110,11 @@ func (w wireAnswer) answer() Answer {
 	return a
 }
 
-// askForAcks has the other nodes emit an event and gather the acknowledgements.
+// askForAcks asks the other nodes to emit an event and collects the acknowledgements.
 func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachments [][]byte) (answers []Answer, missing int, err error) {
 	deadline, _ := ctx.Deadline()
 	wait := time.Until(deadline)
-	wait = max(wait-ackMargin, wait/2) // so that the acknowledgements which came until then arrive in time
+	wait = max(wait-ackMargin, wait/2) // so that the answers arrive before the deadline
 	m := message{
 		Kind: askAcks, Namespace: n.name, Rooms: e.audience.rooms, Except: e.audience.except, Volatile: e.volatile,
 		Wait: wait.Milliseconds(), payload: p.data, attachments: attachments,

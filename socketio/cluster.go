@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// cluster is a Server's side of its Adapter: what its namespaces send to other nodes, and receive from them.
+// cluster connects a Server's namespaces to its Adapter: it sends messages to other nodes, and receives messages from them.
 //
-// A goroutine tells the adapter which subjects to listen to, since namespaces must not wait for it. For each subject, the
-// last wish counts.
+// A goroutine tells the adapter which subjects to listen to, because namespaces must not wait for the adapter. For each
+// subject, the last request counts.
 type cluster struct {
 	server  *Server
 	adapter Adapter
 	node    string
 
-	soon  chan struct{} // holds one when wanted has changed
-	again chan struct{} // holds one when sockets are to be kept once more now
+	soon  chan struct{} // holds a value when wanted has changed
+	again chan struct{} // holds a value when refresh should save all sockets now
 	end   chan struct{}
 	ended sync.WaitGroup // run and refresh
 	once  sync.Once
 
 	mu      sync.Mutex
-	wanted  map[string]bool // subjects to listen to (true) or not to listen to any more
+	wanted  map[string]bool // changes not yet made: subjects to listen to (true) or to stop listening to
 	changed []func()
 }
 
@@ -32,7 +32,7 @@ func newCluster(s *Server, a Adapter) *cluster {
 	return &cluster{server: s, adapter: a, node: a.Node(), soon: make(chan struct{}, 1), again: make(chan struct{}, 1), end: make(chan struct{}), wanted: map[string]bool{}}
 }
 
-// serve begins.
+// serve starts the goroutines and begins to receive.
 func (c *cluster) serve() {
 	c.ended.Go(c.run)
 	c.ended.Go(c.refresh)
@@ -40,7 +40,7 @@ func (c *cluster) serve() {
 	c.adapter.Serve(c.hear, c.answer, c.tellChange)
 }
 
-// run tells the adapter what this node wants to hear, until close.
+// run keeps the adapter's subjects up to date until close.
 func (c *cluster) run() {
 	for {
 		select {
@@ -52,7 +52,7 @@ func (c *cluster) run() {
 	}
 }
 
-// settle listens to the subjects that are wanted now, and to no others.
+// settle listens to subjects, and stops listening to others, as requested by want since the last call.
 func (c *cluster) settle() {
 	c.mu.Lock()
 	wanted := c.wanted
@@ -67,7 +67,7 @@ func (c *cluster) settle() {
 	}
 }
 
-// refresh puts the sockets into the journal again before it forgets them, until close.
+// refresh saves all sockets in the journal again before their records expire, until close.
 func (c *cluster) refresh() {
 	tick := time.NewTicker(max(c.server.config.Recovery/3, time.Second))
 	defer tick.Stop()
@@ -83,7 +83,7 @@ func (c *cluster) refresh() {
 	}
 }
 
-// refreshSoon has refresh do so now.
+// refreshSoon makes refresh save all sockets now, and does not wait for it.
 func (c *cluster) refreshSoon() {
 	select {
 	case c.again <- struct{}{}:
@@ -91,7 +91,7 @@ func (c *cluster) refreshSoon() {
 	}
 }
 
-// close ends the goroutines.
+// close ends the goroutines and waits for them.
 func (c *cluster) close() {
 	c.once.Do(func() { close(c.end) })
 	c.ended.Wait()
@@ -117,7 +117,7 @@ func (c *cluster) tell(subject string, m message) {
 	c.failed("other nodes do not get an event", err)
 }
 
-// want notes whether to listen to a subject.
+// want records whether to listen to a subject, and wakes run.
 func (c *cluster) want(subject string, listen bool) {
 	c.mu.Lock()
 	c.wanted[subject] = listen
@@ -140,7 +140,7 @@ func (n *Namespace) unlistenLocked(subject string) {
 	}
 }
 
-// The subjects. A node listens to that of each namespace and each room that it has sockets in, and to its own.
+// The subjects. A node listens to the subject of each namespace and room in which it has sockets, and to its own subject.
 
 func (n *Namespace) subject() string {
 	if n.server.cluster == nil {
@@ -170,12 +170,12 @@ func (n *Namespace) publishLocked(e emission) {
 		return
 	}
 	m := e.message(n)
-	if len(e.rooms) != 1 || e.hole { // of a hole everyone has to know
+	if len(e.rooms) != 1 || e.hole { // all nodes must know about a hole
 		c.tell(n.subject(), m)
 		return
 	}
 	room := e.rooms[0]
-	if node := c.nodeOf(room); node != "" { // the room that a socket has of its own
+	if node := c.nodeOf(room); node != "" { // a socket's own room
 		c.tell(nodeSubject(node), m)
 		m.Skip = node
 	}
@@ -198,7 +198,7 @@ func (c *cluster) nodeOf(id string) string {
 	return id[:nodeLen]
 }
 
-// hear is called with the messages of other nodes.
+// hear handles a message from another node.
 func (c *cluster) hear(_, subject string, data []byte) {
 	m, err := decodeMessage(data)
 	if err != nil {
@@ -221,7 +221,7 @@ func (c *cluster) hear(_, subject string, data []byte) {
 	}
 }
 
-// notifyAll calls the OnAnyOutgoing functions of sockets with an event of another node.
+// notifyAll calls the OnAnyOutgoing functions of sockets with the event in a message.
 func (n *Namespace) notifyAll(watching []*Socket, m message) {
 	args, err := decodeArgs(m.payload, m.attachments, len(m.payload))
 	if err != nil {
@@ -240,7 +240,7 @@ func (n *Namespace) notifyAll(watching []*Socket, m message) {
 	}
 }
 
-// tellChange is called when a node came or left.
+// tellChange calls the OnNodes functions. The adapter calls it when a node came or left.
 func (c *cluster) tellChange() {
 	c.mu.Lock()
 	changed := slices.Clone(c.changed)
@@ -250,8 +250,8 @@ func (c *cluster) tellChange() {
 	}
 }
 
-// OnNodes adds a function that is called, in a goroutine of ours, when another node came or left: numbers over all nodes have
-// changed then. The function must not block. Without an Adapter it is never called.
+// OnNodes adds a function that is called when another node has joined or left the cluster, and totals over all nodes may
+// have changed. The Server calls it in one of its own goroutines; it must not block. Without an Adapter it is never called.
 func (s *Server) OnNodes(f func()) {
 	if s.cluster == nil {
 		return

@@ -14,14 +14,14 @@ import (
 	"echows/socketio"
 )
 
-// network connects the nodes of a test. What one publishes arrives at each other in its order.
+// network connects the nodes of a test. Each node receives the messages of another node in the order of publishing.
 type network struct {
 	t     *testing.T
 	mu    sync.Mutex
 	nodes []*node
 }
 
-// node is an Adapter.
+// node is one node's Adapter.
 type node struct {
 	network *network
 	name    string
@@ -31,12 +31,12 @@ type node struct {
 	asked   func(node string, data []byte, answer func([]byte))
 	changed func()
 
-	mu       sync.Mutex // guards what is below, and subjects of all that publish to it
+	mu       sync.Mutex // guards the fields below; nodes that publish to this one take it, too
 	subjects map[string]bool
-	heard    int           // messages
-	fails    error         // what Publish returns
-	blocks   chan struct{} // what Publish waits for
-	silent   bool          // it does not answer
+	heard    int           // messages received
+	fails    error         // Publish returns it
+	blocks   chan struct{} // Publish waits for it
+	silent   bool          // does not answer
 }
 
 func (n *node) Node() string { return n.name }
@@ -125,7 +125,7 @@ func (n *node) Unlisten(subject string) {
 	delete(n.subjects, subject)
 }
 
-// hears returns how many messages came since it was asked last.
+// hears returns how many messages came since its last call.
 func (n *node) hears() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -133,7 +133,7 @@ func (n *node) hears() int {
 	return n.heard
 }
 
-// join adds a Server, which ends with close.
+// join adds a node with a Server. The caller must close it.
 func (w *network) join(cfg socketio.Config) (*server, *node) {
 	n := &node{
 		network: w, name: fmt.Sprintf("node%04d", len(w.nodes)), inbox: make(chan func(), 10_000), subjects: map[string]bool{},
@@ -145,7 +145,7 @@ func (w *network) join(cfg socketio.Config) (*server, *node) {
 	return newServer(w.t, cfg), n
 }
 
-// inCluster runs a test on three nodes, with a client of each.
+// inCluster runs a test on three nodes with one client each.
 func inCluster(t *testing.T, cfg socketio.Config, f func(t *testing.T, servers []*server, nodes []*node, callers []*caller)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &network{t: t}
@@ -165,7 +165,7 @@ func inCluster(t *testing.T, cfg socketio.Config, f func(t *testing.T, servers [
 	})
 }
 
-// got is what came for a client, once all messages have arrived.
+// got returns what a client received, once all messages have arrived.
 func (c *caller) got() []string {
 	c.t.Helper()
 	synctest.Wait()
@@ -215,7 +215,7 @@ func TestNodesHearEachOther(t *testing.T) {
 			append([]string{`42["1 all"]`, `42["5 without y"]`, `42["8 others"]`}, append(bytes, `42["12 local"]`)...),
 		} {
 			got := append(callers, a2)[i].got()
-			if i == 1 { // two nodes have no common order
+			if i == 1 { // events of two nodes have no common order
 				slices.Sort(got)
 				slices.Sort(want)
 			}
@@ -239,7 +239,7 @@ func TestNodesHearEachOther(t *testing.T) {
 	})
 }
 
-// A node is told only what it has members for.
+// A node receives only events for rooms in which it has members.
 func TestNodesAreToldWhatIsForThem(t *testing.T) {
 	inCluster(t, socketio.Config{}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
 		one := servers[1].io.Socket(callers[1].sid)
@@ -354,7 +354,7 @@ func TestAllNodesAreAsked(t *testing.T) {
 		if r := <-done; r.err != nil || len(r.answers) != 1 {
 			t.Errorf("%v, %v", r.answers, r.err)
 		}
-		// One of another node says nothing, and one node does not answer.
+		// A client of another node does not answer, and one node does not answer.
 		nodes[2].silent = true
 		done = ask(servers[0].io.Emitter)
 		callers[0].get()
@@ -375,7 +375,7 @@ func TestAllNodesAreAsked(t *testing.T) {
 	})
 }
 
-// What other nodes emit is seen by OnAnyOutgoing, and remembered for who comes back.
+// OnAnyOutgoing functions see events from other nodes, and recovery keeps these events.
 func TestEventsOfOtherNodesAreLikeOwn(t *testing.T) {
 	inCluster(t, socketio.Config{Recovery: time.Minute}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
 		servers[0].io.Emit("before")
@@ -384,7 +384,7 @@ func TestEventsOfOtherNodesAreLikeOwn(t *testing.T) {
 			synctest.Wait()
 			offset = c.offset()
 		}
-		other, _ := servers[2].caller("") // so that its node listens
+		other, _ := servers[2].caller("") // so that this node listens
 		seen := make(chan string, 1)
 		servers[1].io.Socket(callers[1].sid).OnAnyOutgoing(func(event string, args []any) { seen <- fmt.Sprint(event, len(args)) })
 		callers[2].lose()
@@ -447,13 +447,13 @@ func TestNonsenseFromOtherNodes(t *testing.T) {
 		if got := callers[1].got(); !slices.Equal(got, []string{`42["right"]`}) {
 			t.Errorf("clients got %q", got)
 		}
-		if failed, want := servers[1].io.Stats().Failed, 2*uint64(len(nonsense)-1); failed != want { // {} is nothing, and no nonsense
+		if failed, want := servers[1].io.Stats().Failed, 2*uint64(len(nonsense)-1); failed != want { // {} is empty but valid
 			t.Errorf("%d are counted, want %d", failed, want)
 		}
 	})
 }
 
-// A room may have the name of a socket: its members, on any node, hear what is for it once.
+// A room may have the id of a socket as its name: its members, on any node, receive its events once.
 func TestTheRoomOfASocketOnAnotherNode(t *testing.T) {
 	inCluster(t, socketio.Config{}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
 		neighbour, _ := servers[1].caller("")

@@ -9,43 +9,43 @@ import (
 	"time"
 )
 
-// trail is what recovery has to know about a socket besides the rooms that it is in.
+// trail is the state that recovery needs for a socket, besides its current rooms.
 type trail struct {
-	start uint64       // the offset of the last event before it
-	sent  uint64       // that of the last event sent to it, or start
-	past  []membership // the rooms it left
-	floor uint64       // which rooms it was in before this offset is forgotten
+	start uint64       // the offset of the last event before the socket began
+	sent  uint64       // the offset of the last event sent to it, or start
+	past  []membership // rooms that it left
+	floor uint64       // its rooms before this offset are forgotten
 
-	unkept bool // after the last event, events with the same offset were sent, which are not kept
-	before bool // events were sent to it before the offsets began anew
+	unkept bool // after the last event, events without an offset of their own were sent, which are not kept
+	before bool // events were sent to it before offsets restarted in a new epoch
 }
 
 // memory is the part of a socket that exists only with recovery.
 type memory struct {
-	pid    string       // what the client comes back with
-	back   *kept        // what it was, until it is in its namespace
-	rejoin []membership // the rooms it was in, until then
+	pid    string       // a secret that the client sends to come back
+	back   *kept        // the earlier socket, until this one is in its namespace
+	rejoin []membership // the rooms of the earlier socket, until then
 
-	saving   sync.Mutex // held while the journal is told of the socket
-	emitting sync.Mutex // held by Emit; taken before all others
+	saving   sync.Mutex // held while writing the socket's record to the journal
+	emitting sync.Mutex // held by Emit; taken before all other locks
 
-	trail trail // guarded by the namespace, as is the next
-	times int   // that it came back
+	trail trail // guarded by the namespace
+	times int   // number of times it came back; guarded by the namespace
 }
 
-// membership says that a socket heard a room's events with offsets after Since and up to Until.
+// membership means that a socket received a room's events with offsets after Since and up to Until.
 type membership struct {
 	Room  string `json:"room"`
 	Since uint64 `json:"since"`
-	Until uint64 `json:"until,omitempty"` // 0: it still does
+	Until uint64 `json:"until,omitempty"` // 0: still a member
 }
 
-// maxPast is how many of the rooms that a socket left are remembered. A client whose socket left more, and that missed events
-// of that time, is not recovered.
+// maxPast is how many past memberships of a socket are remembered. A client whose socket has more, and that missed events
+// from the time of the forgotten ones, is not recovered.
 const maxPast = 64
 
 func (t *trail) left(room string, since, until uint64) {
-	if since == until { // nothing was said meanwhile
+	if since == until { // no events in between
 		return
 	}
 	if len(t.past) == maxPast {
@@ -61,19 +61,19 @@ type kept struct {
 	values  map[string]any
 	rooms   []membership
 	trail
-	epoch string // in which its offsets mean something
-	sure  bool   // whether trail.sent is known: it is not, if its node died
-	end   uint64
-	at    time.Time // since when
+	epoch string    // of its offsets
+	sure  bool      // trail.sent is known; it is not if the socket's node died
+	end   uint64    // the offset of the last event when it ended
+	at    time.Time // when it ended
 	size  int
-	times int // that it came back
+	times int // number of times it came back
 
-	offset string // what the client says that it got last
-	got    uint64 // the same, read
+	offset string // of the last event that the client says it received
+	got    uint64 // offset, parsed
 }
 
-// identify gives s the identity of the socket that its client had before, if that socket is kept, or is still connected
-// because the server has not yet noticed the loss. beginLocked finds the events that it missed.
+// identify gives s the identity of its client's earlier socket, if that socket is kept, or is still connected because the
+// server has not yet noticed the loss of its connection. beginLocked finds the events that it missed.
 func (r *recovery) identify(s *Socket) bool {
 	var said struct{ PID, Offset string }
 	if s.Auth(&said) != nil || said.PID == "" {
@@ -88,7 +88,7 @@ func (r *recovery) identify(s *Socket) bool {
 	if was != nil {
 		n.mu.Lock()
 		was.offset = said.Offset
-		_, ok = r.missedLocked(was) // again in beginLocked: Use may take its time
+		_, ok = r.missedLocked(was) // again in beginLocked, as Use functions may take long
 		n.mu.Unlock()
 	}
 	if !ok {
@@ -99,8 +99,8 @@ func (r *recovery) identify(s *Socket) bool {
 	return true
 }
 
-// take returns what this node keeps of the socket with a pid, or nil, and forgets it. If the socket is still connected,
-// it ends.
+// take returns the kept socket with a pid on this node, or nil, and forgets it. If the socket is still connected, take
+// ends it first.
 func (r *recovery) take(pid string) *kept {
 	n := r.namespace
 	n.mu.Lock()
@@ -120,8 +120,8 @@ func (r *recovery) take(pid string) *kept {
 	return was
 }
 
-// beginLocked begins the trail of a socket and returns the events that it missed. If it cannot have all of them, it is a new
-// socket.
+// beginLocked begins the trail of a socket and returns the events that it missed. If it cannot get all of them, it becomes a
+// new socket.
 func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
 	was := s.back
 	s.back = nil
@@ -149,7 +149,7 @@ func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
 	return missed
 }
 
-// missedLocked returns the events that a socket missed, and reports whether these are all.
+// missedLocked returns the events that a socket missed. It reports whether they are complete, and not too many to send.
 func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	r.forgetLocked()
 	from, ok := r.fromLocked(was)
@@ -166,12 +166,13 @@ func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	return missed, bytes <= r.maxMissed
 }
 
-// fromLocked returns the offset after which a socket has missed events. A client that got the last event sent to it has
-// missed nothing before its connection ended, however many events others got in between.
+// fromLocked returns the offset after which a socket may have missed events, or false if the client's offset is not
+// credible. A client that received the last event sent to it missed nothing before its connection ended, however many
+// events other clients received.
 func (r *recovery) fromLocked(was *kept) (uint64, bool) {
 	got := was.start
 	if was.offset == "" && was.before {
-		return 0, false // it may have them, or not
+		return 0, false // the client may or may not have received those events
 	}
 	if was.offset != "" {
 		var ok bool
@@ -184,7 +185,7 @@ func (r *recovery) fromLocked(was *kept) (uint64, bool) {
 	case !was.sure:
 		return got, true
 	case got > was.sent:
-		return 0, false // it was never told so
+		return 0, false // no such event was sent to it
 	case got == was.sent && !was.unkept:
 		return max(got, was.end), true
 	}
@@ -225,7 +226,7 @@ func (r *recovery) removedLocked(s *Socket, lost bool) {
 	r.forgetLocked()
 }
 
-// describeLocked returns what has to be known about a socket for its client to come back.
+// describeLocked returns the state of a socket that its client needs to come back.
 func (r *recovery) describeLocked(s *Socket) *kept {
 	k := &kept{id: s.id, pid: s.pid, trail: s.trail, epoch: r.epoch, times: s.times, size: keptSize}
 	for name, p := range s.rooms {
@@ -235,12 +236,12 @@ func (r *recovery) describeLocked(s *Socket) *kept {
 	k.size += len(s.trail.past) * 64
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k.values = maps.Clone(s.values) // the application may still set some on the socket that ended
+	k.values = maps.Clone(s.values) // the application may still set values on the socket after it has ended
 	k.size += len(s.values) * 128
 	return k
 }
 
-// dropLocked forgets a socket.
+// dropLocked forgets a kept socket.
 func (r *recovery) dropLocked(k *kept) {
 	if r.kept[k.pid] == k {
 		delete(r.kept, k.pid)

@@ -13,21 +13,21 @@ import (
 	"echows/ws"
 )
 
-// conn is one connection with its sockets, at most one of each namespace.
+// conn is one connection with its sockets, at most one per namespace.
 type conn struct {
 	server  *Server
 	session *engineio.Session
 
 	// Owned by the session's callbacks.
-	asked    bool          // a CONNECT came
-	connects *rate.Limiter // nil until a second one came
+	asked    bool          // a CONNECT was received
+	connects *rate.Limiter // nil until the second CONNECT
 
-	mu        sync.Mutex // taken before a namespace's
+	mu        sync.Mutex // taken before a namespace's lock
 	ended     bool
 	timeout   *time.Timer     // nil once the first namespace is connected
 	sockets   []*Socket       // most connections have one
 	dismissed map[string]bool // namespaces that the server disconnected; the client may not know yet
-	partial   *partial        // nil if none waits
+	partial   *partial        // nil if no packet waits
 }
 
 // partial is a packet that waits for its attachments.
@@ -35,7 +35,7 @@ type partial struct {
 	packet      packet
 	attachments [][]byte
 	bytes       int
-	late        *time.Timer // ends the wait
+	late        *time.Timer // closes the connection after partialTime
 }
 
 var (
@@ -64,7 +64,7 @@ func (s *Server) accept(session *engineio.Session) {
 	session.OnClose(c.end)
 }
 
-// receive takes one message: a packet, or an attachment of the packet before. An error ends the connection.
+// receive handles one message: a packet, or an attachment of the packet before it. An error ends the connection.
 func (c *conn) receive(m ws.Message) error {
 	err := c.take(m)
 	if past := (*limitError)(nil); err != nil && errors.As(err, &past) {
@@ -88,8 +88,8 @@ func (c *conn) take(m ws.Message) error {
 	return c.dispatch(s, p, nil)
 }
 
-// begin returns the socket that a packet is for, or nil, and whether the packet is whole. A packet with attachments waits for
-// them.
+// begin returns the socket that a packet is for, or nil, and whether the packet is complete. A packet with attachments waits
+// for them.
 func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,10 +101,10 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 		return s, true, nil
 	case c.ended:
 		return nil, false, nil
-	case s == nil && !c.dismissed[p.namespace]: // nothing is kept for a client without a socket
+	case s == nil && !c.dismissed[p.namespace]: // do not buffer for a client without a socket
 		return nil, false, errNotConnected
 	}
-	p.data = append([]byte(nil), p.data...) // what follows comes in messages of its own
+	p.data = append([]byte(nil), p.data...) // the attachments come in later messages
 	c.partial = &partial{packet: p}
 	if err := c.holdLocked(len(p.data)); err != nil {
 		c.partial = nil
@@ -114,7 +114,7 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 	return nil, false, nil
 }
 
-// attach takes an attachment of the packet that waits. With the last one, the packet is dispatched.
+// attach adds an attachment to the waiting packet, and dispatches the packet after the last one.
 func (c *conn) attach(data []byte) error {
 	p, attachments, err := c.attached(data)
 	if err != nil || attachments == nil {
@@ -150,7 +150,7 @@ func (c *conn) attached(data []byte) (p packet, whole [][]byte, err error) {
 	return p, whole, nil
 }
 
-// holdLocked counts n more bytes of the packet that waits, unless all connections, or those of its address, hold too many.
+// holdLocked counts n more bytes of the waiting packet. It fails if all connections, or those of its address, hold too many.
 func (c *conn) holdLocked(n int) error {
 	before := c.partial.counted()
 	c.partial.bytes += n
@@ -169,10 +169,10 @@ func (c *conn) holdLocked(n int) error {
 	return nil
 }
 
-// counted returns how many bytes of the packet count.
+// counted returns how many bytes of the packet count toward Limits.PartialBytes.
 func (p *partial) counted() int { return max(p.bytes-partialFree, 0) }
 
-// letGoLocked forgets the packet that waits.
+// letGoLocked forgets the waiting packet.
 func (c *conn) letGoLocked() {
 	if c.partial == nil {
 		return
@@ -182,7 +182,7 @@ func (c *conn) letGoLocked() {
 	c.partial = nil
 }
 
-// dispatch hands a packet to its socket. A CONNECT makes the socket.
+// dispatch passes a packet to its socket. A CONNECT creates the socket.
 func (c *conn) dispatch(s *Socket, p packet, attachments [][]byte) error {
 	switch {
 	case p.kind == kindConnectError:
@@ -220,7 +220,7 @@ func (c *conn) socketLocked(namespace string) *Socket {
 	return nil
 }
 
-// addLocked makes s one of the connection's sockets.
+// addLocked adds s to the connection's sockets.
 func (c *conn) addLocked(s *Socket) {
 	c.sockets = append(c.sockets, s)
 	delete(c.dismissed, s.namespace.name)
@@ -234,7 +234,7 @@ func (c *conn) stopTimeoutLocked() {
 	}
 }
 
-// dismiss notes that the server disconnects a socket, whose client may still send for a while.
+// dismiss records that the server disconnects a socket. The client may still send packets to it for a while.
 func (c *conn) dismiss(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -253,21 +253,20 @@ func (c *conn) isDismissed(namespace string) bool {
 	return c.dismissed[namespace]
 }
 
-// forget takes a socket out, so that its namespace can be connected again.
+// forget removes a socket, so that the client can connect to its namespace again.
 func (c *conn) forget(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
 }
 
-// all returns the connection's sockets.
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.sockets)
 }
 
-// send sends a packet that belongs to no socket. It is no error if the connection has ended.
+// send sends a packet that belongs to no socket. It returns nil if the connection has ended.
 func (c *conn) send(p packet) error {
 	err := c.session.Send(ws.Message{Opcode: ws.Text, Data: p.encode()})
 	if errors.Is(err, engineio.ErrClosed) {
@@ -276,7 +275,7 @@ func (c *conn) send(p packet) error {
 	return err
 }
 
-// end is called when the connection has ended. No socket is added to it afterwards.
+// end is called when the connection has ended. No socket is added afterwards.
 func (c *conn) end(reason string) {
 	c.mu.Lock()
 	c.ended = true

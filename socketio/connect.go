@@ -8,15 +8,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Refusal is an error of a Use function or a listener that the client reads.
+// Refusal is an error that a Use function or a listener returns to send a message to the client.
 type Refusal struct {
 	Message string
-	Data    any // encoded as JSON; the client finds it in err.data. nil for none
+	Data    any // if not nil, encoded as JSON: in err.data for a refused connection, else in the data of the event "error"
 }
 
 func (r *Refusal) Error() string { return r.Message }
 
-// The refusals of a CONNECT, in the words that the client reads.
+// The reasons for refusing a CONNECT. The client receives the messages of the Refusals.
 var (
 	errInvalidNamespace = &Refusal{Message: "Invalid namespace"} // the protocol's own
 	errTooManyConnects  = &Refusal{Message: "Too many connects; wait a moment"}
@@ -41,7 +41,7 @@ func (c *conn) connect(p packet) error {
 	s := n.newSocket(c, auth)
 	admitted := false
 	defer func() {
-		if !admitted { // also when a function of Use panics
+		if !admitted { // also if a Use function panics
 			s.refused()
 			c.server.release(n)
 		}
@@ -52,12 +52,12 @@ func (c *conn) connect(p packet) error {
 	}
 	admitted = true
 	s.debug("socket connected", "recovered", s.recovered)
-	s.saveAnd(nil) // an error is logged
+	s.saveAnd(nil) // logs its error
 	s.greet(onConnect)
 	return nil
 }
 
-// judgeConnect returns the limit's refusal if the client sends too much, or nil.
+// judgeConnect returns the refusal if a CONNECT exceeds a limit, or nil.
 func (c *conn) judgeConnect(p packet) error {
 	limits := &c.server.config.Limits
 	again := c.asked
@@ -96,7 +96,7 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 			}
 		}
 	}
-	c.mu.Lock() // held until the socket is in the namespace, so that end finds it
+	c.mu.Lock() // held until the socket is in c.sockets, so that end finds it
 	defer c.mu.Unlock()
 	if c.ended || !s.state.CompareAndSwap(judged, connected) {
 		return errEnded
@@ -108,7 +108,7 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 	return nil
 }
 
-// welcomeLocked answers CONNECT, and sends the events that the socket missed, if it comes back.
+// welcomeLocked answers a CONNECT, and then sends the events that a recovered socket missed.
 func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	pid := ""
 	if s.memory != nil {
@@ -118,7 +118,7 @@ func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 		SID string `json:"sid"`
 		PID string `json:"pid,omitempty"`
 	}{s.id, pid})
-	if err != nil { // two strings
+	if err != nil { // never: two strings
 		panic(err)
 	}
 	f, err := encodeFrame(packet{kind: kindConnect, namespace: n.name, data: data}, nil)
@@ -132,7 +132,7 @@ func (n *Namespace) welcomeLocked(s *Socket, missed []*remembered) {
 	n.server.counters.sent.of(s, len(missed))
 }
 
-// greet calls the OnConnect functions. The OnDisconnect functions run only afterwards.
+// greet calls the OnConnect functions. The OnDisconnect functions run only after it.
 func (s *Socket) greet(onConnect []func(*Socket) error) {
 	defer s.settle()
 	for _, f := range onConnect {

@@ -6,7 +6,7 @@ import (
 	"echows/socketio/engineio"
 )
 
-// The reasons why a socket ends, besides those of engineio.
+// The reasons why a socket ends, in addition to those of package engineio.
 const (
 	clientDisconnect = "client namespace disconnect"
 	serverDisconnect = "server namespace disconnect"
@@ -17,10 +17,10 @@ var lostReasons = []string{
 	engineio.TransportClose, engineio.TransportError, engineio.PingTimeout, engineio.ForcedClose, engineio.ShuttingDown,
 }
 
-// OnDisconnect adds a function that is called once after the socket has ended, with the reason in the words of the
-// reference: "transport close", "ping timeout", "client namespace disconnect" and so on. Rooms still returns the rooms that
-// the socket was in. The function runs in a goroutine of its own, after the OnConnect functions. If the socket has already
-// ended, it is called at once.
+// OnDisconnect adds a function that is called once after the socket has ended, with the reason as in the reference:
+// "transport close", "ping timeout", "client namespace disconnect" and so on. Rooms still returns the rooms that the socket
+// was in. The function runs in another goroutine, after the OnConnect functions have returned. If the socket has already
+// ended, it is called immediately.
 func (s *Socket) OnDisconnect(f func(reason string)) {
 	s.mu.Lock()
 	s.listeners.disconnect = append(s.listeners.disconnect, f)
@@ -28,8 +28,8 @@ func (s *Socket) OnDisconnect(f func(reason string)) {
 	s.tellEnd()
 }
 
-// Disconnect ends the socket. The client learns of it, and the official client does not connect again by itself. Unless all
-// is set, the connection stays open for the client's other namespaces.
+// Disconnect ends the socket and tells the client. The official client does not reconnect by itself. If all is true,
+// Disconnect also ends the client's sockets in other namespaces and closes the connection.
 func (s *Socket) Disconnect(all bool) {
 	sockets := []*Socket{s}
 	if all {
@@ -48,13 +48,13 @@ func (s *Socket) Disconnect(all bool) {
 // end removes the socket from its namespace, its rooms and its connection, and calls the OnDisconnect functions. It reports
 // whether the socket was connected.
 func (s *Socket) end(reason string) bool {
-	if s.state.Swap(ended) != connected { // if the Use functions are at it, admit finds out
+	if s.state.Swap(ended) != connected { // if the Use functions are running, admit sees the state
 		return false
 	}
 	n := s.namespace
 	lost := slices.Contains(lostReasons, reason)
 	rooms, was := n.remove(s, lost)
-	if !was { // admit finds out
+	if !was { // add sees the state
 		return false
 	}
 	if n.journal != nil && !lost {
@@ -83,7 +83,7 @@ func (s *Socket) refused() {
 	s.endLocked("refused", nil)
 }
 
-// settle notes that the OnConnect functions have returned.
+// settle records that the OnConnect functions have returned.
 func (s *Socket) settle() {
 	s.mu.Lock()
 	s.greeted = true

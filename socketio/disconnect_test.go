@@ -89,7 +89,7 @@ func TestDisconnectInOnConnect(t *testing.T) {
 	p.sid("40")
 }
 
-// Who leaves while OnConnect runs has been there, and is said to have left.
+// OnDisconnect is called for a client that leaves while OnConnect runs.
 func TestTheConnectionEndsInOnConnect(t *testing.T) {
 	s := start(t, socketio.Config{})
 	entered, gone, reasons := make(chan bool), make(chan bool), make(chan string, 1)
@@ -150,7 +150,7 @@ func TestAPanicInOnDisconnect(t *testing.T) {
 	}
 }
 
-// Who disconnects a socket may hold a lock that OnDisconnect's functions need.
+// A caller of Disconnect may hold a lock that the OnDisconnect functions need.
 func TestOnDisconnectRunsElsewhere(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -166,7 +166,7 @@ func TestOnDisconnectRunsElsewhere(t *testing.T) {
 	one.OnDisconnect(tell)
 	mu.Lock()
 	one.Disconnect(false)
-	one.OnDisconnect(tell) // at once, as it has ended
+	one.OnDisconnect(tell) // called immediately, as the socket has ended
 	mu.Unlock()
 	for range 2 {
 		if got := <-told; got != "server namespace disconnect" {
@@ -236,7 +236,7 @@ func TestDisconnectOfTheWholeConnection(t *testing.T) {
 	}
 }
 
-// Rooms still tells where one was that has ended.
+// Rooms still returns the rooms of a socket that has ended.
 func TestRoomsAtTheEnd(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -280,7 +280,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	s.close()
 }
 
-// records collects what is logged.
+// records collects log records.
 type records struct {
 	slog.Handler
 	mu    sync.Mutex
@@ -299,7 +299,7 @@ func (r *records) Handle(_ context.Context, one slog.Record) error {
 
 func (r *records) WithAttrs([]slog.Attr) slog.Handler { return r }
 
-// having are the lines with a text in them.
+// having returns the lines that contain a text.
 func (r *records) having(text string) (lines []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -311,7 +311,7 @@ func (r *records) having(text string) (lines []string) {
 	return lines
 }
 
-// That a client left before it was answered is nobody's mistake; that OnConnect fails is somebody's.
+// No error is logged if a client left before it was answered, but one is logged if OnConnect fails.
 func TestWhatIsLogged(t *testing.T) {
 	log := &records{Handler: slog.DiscardHandler}
 	s := newServer(t, socketio.Config{Logger: slog.New(log)})
@@ -338,7 +338,7 @@ func TestWhatIsLogged(t *testing.T) {
 	}
 }
 
-// Nor that its connection breaks while an acknowledgement is written.
+// No error is logged if the connection breaks while an acknowledgement is written.
 func TestAResetIsNotLogged(t *testing.T) {
 	log := &records{Handler: slog.DiscardHandler}
 	s := start(t, socketio.Config{Logger: slog.New(log)})
@@ -352,7 +352,7 @@ func TestAResetIsNotLogged(t *testing.T) {
 			conn.(*net.TCPConn).SetLinger(0)
 			conn.Close()
 			err := e.Ack("too late")
-			for err == nil { // the kernel took that before it heard of the reset
+			for err == nil { // the kernel accepted the data before it saw the reset
 				err = one.Emit("more")
 			}
 			answered <- err
@@ -386,7 +386,7 @@ func TestAResetIsNotLogged(t *testing.T) {
 	}
 }
 
-// OnDisconnect's functions find what OnConnect's made.
+// OnDisconnect functions find the values that OnConnect functions set.
 func TestOnDisconnectComesAfterOnConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, socketio.Config{})

@@ -1,8 +1,8 @@
 // Package socketio is a Socket.IO server (protocol revision 5) for Echo. The official clients work with it unchanged.
 //
-// Use it when clients want events with names, acknowledgements, rooms and namespaces, when they may be behind proxies that
-// let no WebSocket through, or when a Node server is to be ported. For messages of your own, package ws is smaller and
-// faster. This is lesson 6.
+// Use it if clients need named events, acknowledgements, rooms and namespaces, if they may be behind proxies that block
+// WebSockets, or to port a Node server. For a message format of your own, package ws is smaller and faster. This is
+// lesson 6.
 //
 //	io := socketio.New(app, socketio.Config{})
 //	io.OnConnect(func(s *socketio.Socket) error {
@@ -12,10 +12,10 @@
 //	})
 //	io.Of("/admin").Use(func(s *socketio.Socket) error { … })
 //
-// The specification is docs/socket.io-protocol/v5-current.md of github.com/socketio/socket.io. Where it is silent, this
-// package does what the reference server on Node does.
+// The specification is docs/socket.io-protocol/v5-current.md in github.com/socketio/socket.io. Where it is silent, this
+// package behaves like the reference server on Node.
 //
-// # For those who come from Node
+// # Coming from Node
 //
 //	io.on("connection", f)                io.OnConnect(f)
 //	io.use(f)                             io.Use(f); an error, or a *Refusal with data, refuses
@@ -23,7 +23,7 @@
 //	socket.on, once, off                  s.On, s.Once, off := s.On(…) or s.Off(event)
 //	socket.on("e", (a, b) => …)           socketio.On2(s, "e", func(e Event, a A, b B) error { … })
 //	callback(x)                           e.Ack(x)
-//	socket.onAny, onAnyOutgoing           s.OnAny, s.OnAnyOutgoing; s.OnUnhandled for what has no listener
+//	socket.onAny, onAnyOutgoing           s.OnAny, s.OnAnyOutgoing; s.OnUnhandled for events without a listener
 //	socket.use(([event, ...args], next))  s.Use(func(e Event) error { … })
 //	socket.emit                           s.Emit
 //	socket.emitWithAck, timeout           s.EmitWithAck(ctx, …), socketio.EmitWithAck[T](ctx, s, …)
@@ -31,17 +31,17 @@
 //	socket.broadcast.emit, socket.to("r") s.Broadcast().Emit, s.To("r")
 //	io.emit, io.to("a").to("b"), io.in    io.Emit, io.To("a", "b"), io.In
 //	io.except, io.volatile, io.local      io.Except, io.Volatile(), io.Local()
-//	io.timeout(t).emitWithAck             io.EmitWithAck(ctx, …): answers, and how many are missing
-//	io.fetchSockets, io.in("r")…          io.Sockets(ctx), io.In("r").Sockets(ctx); this node's: LocalSockets
+//	io.timeout(t).emitWithAck             io.EmitWithAck(ctx, …): the answers, and how many are missing
+//	io.fetchSockets, io.in("r")…          io.Sockets(ctx), io.In("r").Sockets(ctx); on this node: LocalSockets
 //	io.socketsJoin, socketsLeave          io.SocketsJoin, io.SocketsLeave
 //	io.disconnectSockets                  io.DisconnectSockets
-//	io.sockets.sockets.size               io.Len(ctx), io.In("r").Len(ctx); this node's: LocalLen
+//	io.sockets.sockets.size               io.Len(ctx), io.In("r").Len(ctx); on this node: LocalLen
 //	adapter.rooms                         io.Rooms(ctx)
 //	socket.join, leave, rooms             s.Join, s.Leave, s.Rooms, s.In("r")
 //	socket.data.user                      user := socketio.NewKey[User]("user"); user.Set(s, u), user.Get(s)
 //	socket.handshake, auth, address       s.Handshake(), s.Auth(&v), s.Handshake().Address
-//	socket.id, recovered, connected       s.ID(), s.Recovered(), s.Connected(); s.Context() ends with it
-//	socket.on("disconnect"), disconnecting s.OnDisconnect; s.Rooms() still tells its rooms
+//	socket.id, recovered, connected       s.ID(), s.Recovered(), s.Connected(); s.Context() ends with the socket
+//	socket.on("disconnect"), disconnecting s.OnDisconnect; s.Rooms() still returns its rooms
 //	socket.disconnect(true)               s.Disconnect(true)
 //	connectionStateRecovery               Config.Recovery, RecoverySkipsUse
 //	transports: ["websocket"]             Config.Engine.WebSocketOnly
@@ -50,43 +50,43 @@
 //	io.adapter(…)                         Config.Adapter, Config.Journal
 //	io.engine.clientsCount, io.close()    io.Sessions(), io.Shutdown(ctx)
 //
-// Differences: Emit to one socket waits while its client does not read, so that nothing piles up. An error returned by an
-// OnConnect function disconnects the socket; to refuse a socket, use Use. Offsets are kept in memory by default, as in the
-// reference. Not supported: clients of protocol 4 and older (allowEIO3), serverSideEmit, parsers other than JSON, and
-// compression of single events.
+// Differences: Emit to one socket blocks while its client does not read, so that events do not pile up. An error returned
+// by an OnConnect function disconnects the socket; to refuse a socket, return an error from a Use function. Offsets are
+// kept in memory by default, as in the reference. Not supported: clients of protocol 4 and older (allowEIO3),
+// serverSideEmit, parsers other than JSON, and compression of single events.
 //
-// # Who runs what
+// # Goroutines
 //
 // The callbacks of one connection, in all its namespaces, run one at a time, in the order of its packets: in the
-// WebSocket's goroutine, or in those of the requests of a client that polls. So a callback that waits for the same
-// client's answer (EmitWithAck) must do so in a goroutine of its own. OnDisconnect functions run after the socket has
-// ended, in another goroutine. Emitting to rooms never waits.
+// WebSocket's goroutine, or, if the client polls, in the goroutines of its requests. So a callback that waits for an
+// answer from the same client (EmitWithAck) must do so in its own goroutine. OnDisconnect functions run after the socket
+// has ended, in another goroutine. Emitting to rooms never blocks.
 //
 // # Several nodes
 //
-// With an Adapter, everything that an Emitter does reaches all nodes, unless it is Local. An event reaches this node's
-// sockets at once and those of other nodes soon after, at most once; events of one node keep their order. A node that
-// has no socket in a room is not sent the room's events, unless there is a Journal, which all nodes read.
+// With an Adapter, everything that an Emitter does reaches all nodes, unless it is Local. An event reaches the sockets of
+// this node immediately and those of other nodes soon after, at most once; events from one node keep their order. A node
+// without a socket in a room does not receive the room's events, unless there is a Journal, which all nodes read.
 //
 // # Recovery
 //
-// With Config.Recovery, a client that comes back in time is the same socket, with its rooms, its values and each event
-// that it missed: once, in order, and only if the event was meant for the socket when it was emitted. Otherwise the client
-// is not recovered and learns so: events never go missing silently. Volatile events and those that ask for an
-// acknowledgement are not repeated, nor are Local events where there is a Journal.
+// With Config.Recovery, a client that reconnects in time keeps its socket, with its rooms and values, and receives each
+// event that it missed: once, in order, and only if the event was meant for the socket when it was emitted. Otherwise the
+// client is told that it was not recovered: no event is lost silently. Volatile events and events that ask for an
+// acknowledgement are not repeated; with a Journal, Local events are not repeated either.
 //
-// With an Adapter alone, a client has to come back to its own node. With a Journal it may come back to any node, even after
-// its own has died: all nodes then send events in one order, a moment later, when the journal has given them back. While the
-// journal cannot be reached, events are sent at most once, and a client that may have missed one is not recovered. One case
-// remains: a client comes back to another node while its own, cut off from all others, still emits to the clients that
-// stayed there. The other nodes cannot tell this from a node that has died.
+// With an Adapter alone, a client must reconnect to its own node. With a Journal it may reconnect to any node, even after
+// its own has died: all nodes then send events in the same order, slightly later, when the journal delivers them. While the
+// journal is unreachable, events are sent at most once, and a client that may have missed one is not recovered. One case
+// remains: a client reconnects to another node while its own, cut off from all others, still emits to the clients that
+// stayed there. The other nodes cannot tell this case from a node that has died.
 //
 // # Files, in reading order
 //
-// packet.go and args.go: the encoding, without any connection; expected.go: errors for clients. server.go and namespace.go:
-// what an application sets up. conn.go: a connection, and which socket a packet is for. Then by verb: connect.go,
-// listen.go, emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: what one client can cost. log.go, metrics.go:
-// what operators see. recovery.go and comeback.go: events that are kept, and sockets that come back. adapter.go, message.go,
-// cluster.go and ask.go: other nodes; journal.go, record.go and holes.go: coming back to one of them. Below is engineio,
-// which can be used alone.
+// packet.go and args.go: the encoding, independent of connections; expected.go: errors for clients. server.go and
+// namespace.go: the objects that an application sets up. conn.go: a connection, and how it routes packets to sockets. Then
+// by verb: connect.go, listen.go, emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: limits for one client.
+// log.go, metrics.go: logs and metrics for operators. recovery.go and comeback.go: kept events, and sockets that come back.
+// adapter.go, message.go, cluster.go and ask.go: other nodes; journal.go, record.go and holes.go: coming back to another
+// node. The layer below is package engineio, which can be used alone.
 package socketio

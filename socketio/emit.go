@@ -10,9 +10,9 @@ import (
 	"echows/ws"
 )
 
-// Emit sends an event to this client. It waits while as much as the App's Config.SendBuffer, or the engine's MaxQueue, waits
-// to be sent to the client. So a listener that emits much delays its own client and nobody else. For the socket of another
-// client, To(id).Emit does not wait. The error is ErrClosed, or says what is wrong with the arguments.
+// Emit sends an event to this client. It blocks while the client's queue is full (the App's Config.SendBuffer, or the
+// engine's MaxQueue). So a listener that emits a lot delays only its own client. To emit to another client without
+// blocking, use To(id).Emit. The error is ErrClosed, or says what is wrong with the arguments.
 func (s *Socket) Emit(event string, args ...any) error {
 	if s.namespace.recovery == nil && s.namespace.watched.Load() == 0 {
 		if reserved[event] {
@@ -27,19 +27,19 @@ func (s *Socket) Emit(event string, args ...any) error {
 	if err := s.emit(p, attachments, true); err != nil {
 		return err
 	}
-	if s.namespace.journal == nil { // which notifies itself
-		s.notify(event, slices.Clone(args)) // so that args need not be on the heap where nobody wants to know
+	if s.namespace.journal == nil { // otherwise the journal notifies
+		s.notify(event, slices.Clone(args)) // a clone, so that args need not escape on the fast path above
 	}
 	return nil
 }
 
-// emit sends an event. If recovery is on, events are sent in the order in which it keeps them.
+// emit sends an event. If recovery is on, events are sent in the order in which recovery keeps them.
 func (s *Socket) emit(p packet, attachments [][]byte, remember bool) error {
 	n := s.namespace
 	if n.recovery == nil {
 		return s.send(p, attachments)
 	}
-	s.emitting.Lock() // whoever found room sends before the next looks for it
+	s.emitting.Lock() // so that nobody else takes the room that WaitForRoom found
 	defer s.emitting.Unlock()
 	if !s.Connected() {
 		return ErrClosed
@@ -65,11 +65,11 @@ func (s *Socket) Broadcast() Emitter { return s.namespace.Except(s.id) }
 // To returns an Emitter for the members of the rooms, except this socket.
 func (s *Socket) To(rooms ...string) Emitter { return s.Broadcast().To(rooms...) }
 
-// Volatile returns an Emitter for this socket whose events are dropped if anything waits to be sent to it.
+// Volatile returns an Emitter for this socket that drops its events if the socket's queue is not empty.
 func (s *Socket) Volatile() Emitter { return s.namespace.To(s.id).Volatile() }
 
-// Emitter stands for some of a namespace's sockets, to which it emits. It is a value: To, In, Except, Volatile and Local
-// return another Emitter.
+// Emitter emits to some or all of a namespace's sockets. It is a value: To, In, Except, Volatile and Local return a new
+// Emitter.
 type Emitter struct {
 	namespace *Namespace
 	audience  audience
@@ -77,10 +77,10 @@ type Emitter struct {
 	local     bool
 }
 
-// To adds rooms. The Emitter then stands for their members, each once. With an empty list of rooms it stands for nobody, not
-// for all.
+// To adds rooms. The Emitter then stands for their members, each once. With an empty list of rooms, it stands for no
+// sockets, not for all.
 func (e Emitter) To(rooms ...string) Emitter {
-	to := make([]string, 0, len(e.audience.rooms)+len(rooms)) // never nil, as slices.Concat of nothing is
+	to := make([]string, 0, len(e.audience.rooms)+len(rooms)) // never nil, unlike the result of slices.Concat
 	e.audience.rooms = append(append(to, e.audience.rooms...), rooms...)
 	return e
 }
@@ -88,28 +88,28 @@ func (e Emitter) To(rooms ...string) Emitter {
 // In is the same as To.
 func (e Emitter) In(rooms ...string) Emitter { return e.To(rooms...) }
 
-// Except adds rooms whose members are left out.
+// Except excludes the members of the rooms.
 func (e Emitter) Except(rooms ...string) Emitter {
 	e.audience.except = slices.Concat(e.audience.except, rooms)
 	return e
 }
 
-// Volatile drops the event for each socket to which anything waits to be sent. It is for events of which the next is worth
-// more, such as positions. Recovery does not repeat them.
+// Volatile drops the event for each socket whose queue is not empty. It is meant for events that the next one replaces,
+// such as positions. Recovery does not repeat them.
 func (e Emitter) Volatile() Emitter {
 	e.volatile = true
 	return e
 }
 
-// Local leaves out the sockets of other nodes.
+// Local excludes the sockets of other nodes.
 func (e Emitter) Local() Emitter {
 	e.local = true
 	return e
 }
 
-// Emit sends the event, also to the sockets of other nodes. It never waits: a client that does not read, or poll, is
-// disconnected. The error says what is wrong with the arguments. If other nodes cannot be reached, this is logged and
-// counted.
+// Emit sends the event to the sockets, including those of other nodes. It never blocks: it disconnects a client whose queue
+// is full because the client does not read or poll. The error says what is wrong with the arguments. If other nodes cannot
+// be reached, the failure is logged and counted.
 func (e Emitter) Emit(event string, args ...any) error {
 	n := e.namespace
 	if n.isPattern {
@@ -133,22 +133,22 @@ func (e Emitter) Emit(event string, args ...any) error {
 
 func (a audience) isNobody() bool { return a.rooms != nil && len(a.rooms) == 0 }
 
-// emission is an event on its way to many.
+// emission is an event for an audience.
 type emission struct {
 	audience
 	packet      packet
 	attachments [][]byte
-	volatile    bool          // a socket for which anything waits never gets it
-	forgotten   bool          // a socket that comes back does not get it
-	hole        bool          // and cannot come back to a point before it
-	local       bool          // it is not for other nodes
+	volatile    bool          // skips sockets whose queue is not empty
+	forgotten   bool          // not repeated to sockets that come back
+	hole        bool          // sockets cannot come back to a point before it
+	local       bool          // not for other nodes
 	seq         uint64        // of an event from the journal
-	old         bool          // the journal gives it once more: it is kept, not sent
-	watching    *[]*Socket    // gets the sockets with OnAnyOutgoing
-	notify      func(*Socket) // of EmitWithAck: called with each socket
+	old         bool          // the journal delivers it again: it is kept, not sent
+	watching    *[]*Socket    // if not nil, collects the sockets that receive it
+	notify      func(*Socket) // for EmitWithAck: called with each socket
 }
 
-// emit sends an event to many; all such events pass here. It returns the sockets with OnAnyOutgoing.
+// emit sends an event to an audience. It returns the sockets that received it, if any socket has an OnAnyOutgoing function.
 func (n *Namespace) emit(e emission) (watching []*Socket, err error) {
 	if n.journal != nil && !e.volatile && !e.local {
 		return n.emitThroughJournal(e)
@@ -209,7 +209,7 @@ func (n *Namespace) deliverLocked(e emission, offset uint64, f *ws.Prepared) {
 	n.server.counters.sent.many(sent)
 }
 
-// notify calls OnAnyOutgoing's functions.
+// notify calls the OnAnyOutgoing functions.
 func (s *Socket) notify(event string, args []any) {
 	s.mu.Lock()
 	outgoing := s.listeners.outgoing
@@ -219,13 +219,13 @@ func (s *Socket) notify(event string, args []any) {
 	}
 }
 
-// wires are buffers for packets on their way out.
+// wires are buffers for outgoing packets.
 var wires = sync.Pool{New: func() any { return new([]byte) }}
 
 const wireKeep = 16 << 10 // larger ones are left to the garbage collector
 
-// write sends a packet whose payload is an event's name, unless that is "", and arguments. Most have no attachments, and are
-// encoded in one go.
+// write sends a packet whose payload is an event's name, unless it is "", and arguments. Most packets have no attachments,
+// and are encoded in one pass.
 func (s *Socket) write(p packet, event string, args []any) error {
 	if !s.Connected() {
 		return ErrClosed
@@ -246,7 +246,7 @@ func (s *Socket) write(p packet, event string, args []any) error {
 	return err
 }
 
-// send sends a packet of this socket.
+// send sends a packet with attachments to this socket's client.
 func (s *Socket) send(p packet, attachments [][]byte) error {
 	if most := s.namespace.server.config.Limits.Attachments; len(attachments) > most {
 		return errBinaryValues(len(attachments), most)
@@ -261,7 +261,7 @@ func (s *Socket) send(p packet, attachments [][]byte) error {
 	return s.sent(p, s.conn.session.SendPrepared(f))
 }
 
-// sent counts an event if it could be sent.
+// sent counts an event if err is nil, and returns err.
 func (s *Socket) sent(p packet, err error) error {
 	if err == nil && p.kind == kindEvent {
 		s.namespace.server.counters.sent.of(s, 1)
@@ -289,7 +289,7 @@ func errBinaryValues(n, most int) error {
 	return fmt.Errorf("socketio: %d binary values in one packet; %d are the most (Limits.Attachments)", n, most)
 }
 
-// encodeFrame encodes a packet and its attachments as messages that nothing can come between.
+// encodeFrame encodes a packet and its attachments as messages that are sent without anything between them.
 func encodeFrame(p packet, attachments [][]byte) (*ws.Prepared, error) {
 	if p.attachments = len(attachments); p.attachments > 0 {
 		p.kind = p.kind.binary()

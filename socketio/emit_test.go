@@ -17,7 +17,7 @@ import (
 	"echows/socketio"
 )
 
-// To nobody is nobody: who is in no room is not everyone.
+// An empty list of rooms means no sockets, not all sockets.
 func TestToNobody(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -77,7 +77,7 @@ func TestAMemberOfTwoRoomsHearsOnce(t *testing.T) {
 	}
 }
 
-// All members of either room hear one order.
+// All members of either room receive events in the same order.
 func TestOneOrderForSeveralRooms(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -108,7 +108,7 @@ func TestOneOrderForSeveralRooms(t *testing.T) {
 	}
 }
 
-// A socket is in a room if and only if the room has it, whoever joins and leaves at once.
+// A socket has a room if and only if the room has the socket, whichever sockets join and leave concurrently.
 func TestJoinAndLeaveAtOnce(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -126,7 +126,8 @@ func TestJoinAndLeaveAtOnce(t *testing.T) {
 	}
 }
 
-// More than waits for one client by default may be emitted in OnConnect, and to all while somebody connects.
+// OnConnect may emit more events than a client's queue holds by default, and so may the server, to all, while a client
+// connects.
 func TestLargeEventsWhileConnecting(t *testing.T) {
 	s := start(t, socketio.Config{})
 	large := strings.Repeat("x", 600_000)
@@ -154,7 +155,7 @@ func TestLargeEventsWhileConnecting(t *testing.T) {
 	}
 }
 
-// polled returns what comes for a client, which waits for it.
+// polled polls until something arrives for a client, and returns it.
 func (c *caller) polled() chan []string {
 	got := make(chan []string, 1)
 	go func() { got <- c.get() }()
@@ -200,14 +201,14 @@ func TestVolatileEventsAreLostWhereAnythingWaits(t *testing.T) {
 	})
 }
 
-// The same on a WebSocket, whose client is in the middle of a long event.
+// The same on a WebSocket whose client is still receiving a long event.
 func TestVolatileOnAWebSocket(t *testing.T) {
 	s := start(t, socketio.Config{})
 	s.io.OnConnect(echoAll)
 	idle, _ := s.connect()
 	busy, id := s.connect()
 	sent := make(chan error, 1)
-	go func() { sent <- s.io.Socket(id).Emit("large", strings.Repeat("x", 32<<20)) }() // more than the system's buffers take
+	go func() { sent <- s.io.Socket(id).Emit("large", strings.Repeat("x", 32<<20)) }() // more than the system's buffers hold
 	large, err := busy.conn.NewFrameReader()
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +222,7 @@ func TestVolatileOnAWebSocket(t *testing.T) {
 		}
 		arrived <- err
 	}()
-	for waits := true; waits; { // the answer to its CONNECT may be under way still
+	for waits := true; waits; { // the answer to its CONNECT may still be queued
 		s.io.Volatile().Emit("to all")
 		s.io.Socket(id).Volatile().Emit("to one")
 		select {
@@ -243,7 +244,7 @@ func TestVolatileOnAWebSocket(t *testing.T) {
 	busy.expect(`42["echoed"]`)
 }
 
-// What is encoded already leaves as it is, if it is JSON.
+// A json.RawMessage is sent unchanged if it is valid JSON.
 func TestRawMessages(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()

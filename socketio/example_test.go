@@ -18,7 +18,7 @@ import (
 	"echows/ws"
 )
 
-// demo serves namespaces for an example, and returns where, and what ends it.
+// demo serves namespaces for an example, and returns the URL and a function that ends it.
 func demo(setup func(io *socketio.Server)) (url string, end func()) {
 	e, quiet := echo.New(), slog.New(slog.DiscardHandler)
 	app := ws.New(e, ws.Config{Logger: quiet})
@@ -32,10 +32,11 @@ func demo(setup func(io *socketio.Server)) (url string, end func()) {
 	}
 }
 
-// browser stands for a page with the official client, and shows the packets that this sends and hears.
+// browser stands for a page with the official client. It sends and prints the client's packets.
 type browser struct{ conn *websocket.Conn }
 
-// open connects to a namespace: io(url + namespace, { auth }). What was answered, but for the id, is what it hears first.
+// open connects to a namespace: io(url + namespace, { auth }). The first packet that hear prints is the answer, without
+// the id.
 func open(url, namespace, auth string) browser {
 	conn, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket", "", url)
 	if err != nil {
@@ -61,7 +62,7 @@ func (b browser) sendBytes(data []byte) {
 
 var anyID = regexp.MustCompile(`"sid":"[^"]*"`)
 
-// next is the next packet that is no ping.
+// next returns the next packet that is not a ping.
 func (b browser) next() string {
 	for {
 		var packet []byte
@@ -81,7 +82,7 @@ func (b browser) hear(packets int) {
 	}
 }
 
-// A whole server: an event is answered with an acknowledgement, and what one client says reaches all.
+// A complete server: it answers an event with an acknowledgement, and forwards a client's message to all.
 func Example() {
 	e := echo.New()
 	app := ws.New(e, ws.Config{})
@@ -96,8 +97,8 @@ func Example() {
 	// ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	// go e.Start(":3000")
 	// <-ctx.Done()
-	io.Close()                         // clients are told, and requests that wait are answered
-	app.Shutdown(context.Background()) // WebSockets end with 1012: clients come back soon
+	io.Close()                         // tells clients, and answers waiting requests
+	app.Shutdown(context.Background()) // closes WebSockets with 1012, so clients reconnect soon
 	e.Shutdown(context.Background())
 }
 
@@ -127,8 +128,8 @@ func ExampleOn() {
 	// 42["error",{"event":"add","message":"argument 1 of \"add\" has to be a list, not text"}]
 }
 
-// The server asks one client, and waits for its answer: in a goroutine, since the answer is read by the one that calls
-// listeners.
+// The server asks one client and waits for its answer, in a new goroutine, because the goroutine that calls listeners also
+// reads the answer.
 func ExampleEmitWithAck() {
 	answers := make(chan string, 1)
 	url, end := demo(func(io *socketio.Server) {
@@ -154,7 +155,7 @@ func ExampleEmitWithAck() {
 	// fine <nil>
 }
 
-// Rooms are known to the server alone: a client asks to join, and the server decides.
+// Only the server knows the rooms: a client asks to join, and the server decides.
 func ExampleSocket_Join() {
 	url, end := demo(func(io *socketio.Server) {
 		io.OnConnect(func(s *socketio.Socket) error {
@@ -178,7 +179,7 @@ func ExampleSocket_Join() {
 	ana.hear(2)
 	bea.send(`420["join","kitchen"]`)
 	bea.hear(2)
-	cem.send(`42["say","dinner is ready"]`) // hears nothing of it
+	cem.send(`42["say","dinner is ready"]`) // is not in the room
 	ana.hear(2)
 	bea.hear(1)
 	// Output:
@@ -191,7 +192,7 @@ func ExampleSocket_Join() {
 	// 42["said","dinner is ready"]
 }
 
-// Namespaces share a client's connection, and nothing else.
+// Namespaces share a client's connection but nothing else.
 func ExampleServer_Of() {
 	url, end := demo(func(io *socketio.Server) {
 		io.OnConnect(func(s *socketio.Socket) error { return s.Emit("welcome", "to everybody") })
@@ -217,7 +218,7 @@ func ExampleServer_Of() {
 	// 44/nowhere,{"message":"Invalid namespace"}
 }
 
-// Use decides who may connect, and leaves on the socket what it found out. In the browser:
+// A Use function decides which clients may connect, and stores the user on the socket. In the browser:
 // io(url, { auth: { token } }) and socket.on("connect_error", (err) => err.message, err.data).
 func ExampleNamespace_Use() {
 	user := socketio.NewKey[string]("user") // a package variable, elsewhere
@@ -252,7 +253,7 @@ func ExampleNamespace_Use() {
 	// 44{"message":"\"token\" in auth has to be text, not a list"}
 }
 
-// All clients are asked at once. Who does not answer in time is missing, and the others' answers are there.
+// The server asks all clients at the same time. It gets the answers that arrive in time, and the number of missing ones.
 func ExampleEmitter_EmitWithAck() {
 	var io *socketio.Server
 	url, end := demo(func(server *socketio.Server) { io = server })
@@ -264,7 +265,7 @@ func ExampleEmitter_EmitWithAck() {
 	go func() {
 		fmt.Println("ana is asked:", ana.next())
 		ana.send(`431["tea"]`)
-		bea.next() // and says nothing
+		bea.next() // but does not answer
 		bea.send("41")
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -287,7 +288,7 @@ func ExampleEmitter_EmitWithAck() {
 	// missing: 1
 }
 
-// A []byte is binary on its way, either way: it travels beside its event, where a placeholder stands for it.
+// A []byte is sent as binary data in both directions: in an attachment, for which the event has a placeholder.
 func ExampleSocket_Emit_binary() {
 	url, end := demo(func(io *socketio.Server) {
 		io.OnConnect(func(s *socketio.Socket) error {
@@ -310,8 +311,8 @@ func ExampleSocket_Emit_binary() {
 	// cba
 }
 
-// Disconnect(false) ends one socket, and Disconnect(true) the whole connection. Either way the official client does not come
-// back by itself.
+// Disconnect(false) ends one socket, and Disconnect(true) the whole connection. In either case the official client does not
+// reconnect by itself.
 func ExampleSocket_Disconnect() {
 	left := make(chan string, 1)
 	url, end := demo(func(io *socketio.Server) {

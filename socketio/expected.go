@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// ErrArguments is what decoding returns for arguments that are not what was asked for: the client's mistake. If a
-// listener returns it, the client gets an event "error" that says what was expected, and stays connected. The text is
-// for people and has none of the client's values in it; errors.As finds what encoding/json said.
+// ErrArguments means that a client sent arguments of the wrong type. If a listener returns an error that wraps it, the
+// client receives an event "error" that says which type was expected, and stays connected. The text is meant for people and
+// contains none of the client's values; errors.As finds the error of encoding/json.
 var ErrArguments = errors.New("the arguments are not what the server expects")
 
-// argumentError is an ErrArguments that says in plain words what was expected: to clients, and in the log.
+// argumentError wraps ErrArguments and says in plain words, for clients and the log, which type was expected.
 type argumentError struct {
 	of     string // such as `argument 1 of "message"`
-	field  string // of an object in it, or ""
-	want   string // such as "text", or "" where that is not known
+	field  string // of an object in the argument, or ""
+	want   string // such as "text", or "" if unknown
 	got    string // such as "a number", or ""
 	detail error
 }
@@ -40,7 +40,7 @@ func (e *argumentError) Error() string {
 
 func (e *argumentError) Unwrap() []error { return []error{ErrArguments, e.detail} }
 
-// notExpected says in plain words why v cannot have what was decoded; named says of what.
+// notExpected returns an argumentError that says why a value cannot be decoded into v. named adds the argument's name.
 func notExpected(v any, detail error) error {
 	e := &argumentError{of: someArgument, detail: detail}
 	var wrong *json.UnmarshalTypeError
@@ -50,12 +50,12 @@ func notExpected(v any, detail error) error {
 		e.want = aBinary
 	}
 	if e.got == e.want || e.got == aNumber && strings.HasPrefix(e.want, aWhole) {
-		e.got = "" // it is one of another size, or has a fraction
+		e.got = "" // a number of the right kind but out of range, or with a fraction
 	}
 	return e
 }
 
-// What JSON has, in words.
+// The types of JSON, in words.
 const (
 	aText    = "text"
 	aNumber  = "a number"
@@ -72,7 +72,7 @@ var (
 	textType  = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// expected is what a Go type takes.
+// expected describes the JSON that decodes into a Go type, or returns "" if that is unknown.
 func expected(t reflect.Type) string {
 	if t == nil {
 		return ""
@@ -112,16 +112,16 @@ func expected(t reflect.Type) string {
 	return ""
 }
 
-// came is what encoding/json says that it found, without the value.
+// came describes the JSON type in an UnmarshalTypeError.Value, without the value.
 func came(value string) string {
 	kind, _, _ := strings.Cut(value, " ")
 	return map[string]string{"string": aText, "number": aNumber, "bool": aBoolean, "array": aList, "object": anObject}[kind]
 }
 
-// someArgument is one whose event is not known.
+// someArgument stands for an argument whose event is unknown.
 const someArgument = "an argument"
 
-// named is an ErrArguments with what it is about, if it does not say so itself.
+// named returns an argumentError for err that names its subject, unless err already does.
 func named(err error, of string) error {
 	var a *argumentError
 	if !errors.As(err, &a) {
@@ -134,7 +134,7 @@ func named(err error, of string) error {
 	return a
 }
 
-// longestName is how many bytes of an event's name are repeated, to clients and in the log: it is the client's own.
+// longestName is how many bytes of an event's name appear in errors and in the log. The client chooses the name.
 const longestName = 64
 
 func quoted(event string) string { return fmt.Sprintf("%q", shortened(event)) }

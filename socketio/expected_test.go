@@ -12,7 +12,7 @@ import (
 	"echows/socketio"
 )
 
-// ask is what an event carries, as applications declare it.
+// ask is the argument of an event, as an application declares it.
 type ask struct {
 	Room  string           `json:"room"`
 	Seat  int8             `json:"seat"`
@@ -27,7 +27,7 @@ type ask struct {
 	More  map[string]uint8 `json:"more"`
 }
 
-// Whatever a client gets wrong, it is told in words that say what is expected, and nothing of our types, or of encoding/json.
+// For any wrong argument, the client is told in words what is expected; the text names neither Go types nor encoding/json.
 func TestWrongArgumentsInPlainWords(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -76,7 +76,7 @@ func TestWrongArgumentsInPlainWords(t *testing.T) {
 	}
 }
 
-// The same holds for a CONNECT whose auth Use cannot read.
+// The same holds for a CONNECT whose auth a Use function cannot decode.
 func TestWrongAuthInPlainWords(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -100,7 +100,7 @@ func TestWrongAuthInPlainWords(t *testing.T) {
 	}
 }
 
-// An application's own errors for an answer of the wrong type name the event, too.
+// The error that an application gets for an answer of the wrong type names the event, too.
 func TestAWrongAnswerInPlainWords(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()

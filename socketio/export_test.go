@@ -1,12 +1,12 @@
 package socketio
 
-// Kept is how many bytes recovery keeps.
+// Kept returns how many bytes recovery keeps.
 func (s *Server) Kept() int64 { return s.kept.used.Load() }
 
-// Partial is how many bytes of attachments wait for the rest of their packets.
+// Partial returns how many bytes of attachments wait for the rest of their packets.
 func (s *Server) Partial() int64 { return s.partial.Used() }
 
-// Users are the sockets of a namespace, and those about to be; -1 where there is no such namespace.
+// Users returns the number of sockets of a namespace, including those not yet connected, or -1 without such a namespace.
 func (s *Server) Users(namespace string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -16,7 +16,7 @@ func (s *Server) Users(namespace string) int {
 	return -1
 }
 
-// KeptEvents is how many events recovery keeps of a namespace.
+// KeptEvents returns how many events recovery keeps for a namespace.
 func KeptEvents(n *Namespace) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -2,15 +2,14 @@ package socketio
 
 import "time"
 
-// A hole is a place in the journal's order where an event was sent that the journal does not have. A client that was
-// away then, on whatever node, cannot come back to a point before it.
+// A hole is a point in the journal's order at which an event was sent but not stored in the journal. A client that was
+// away then, on any node, cannot come back to a point before the hole.
 
-// holeWait is the time between two attempts to tell the journal about a hole.
+// holeWait is the time between two attempts to record a hole in the journal.
 const holeWait = 250 * time.Millisecond
 
-// tellHoleLocked has a goroutine tell the journal, as soon as it can be reached, that an event was sent without it.
-// Then no client comes back to a point before the event on any node, not even on nodes that could not be reached at the
-// time.
+// tellHoleLocked starts a goroutine that records a hole in the journal as soon as the journal can be reached. Then no client
+// comes back to a point before the event on any node, not even on a node that was unreachable at the time.
 func (j *journal) tellHoleLocked() {
 	j.holes++
 	if !j.telling {
@@ -49,7 +48,7 @@ func (j *journal) holesNow() uint64 {
 	return j.holes
 }
 
-// toldHoles notes that the journal knows about that many holes, and reports whether these are all.
+// toldHoles records that the journal knows about that many holes, and reports whether it knows about all.
 func (j *journal) toldHoles(holes uint64) bool {
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
@@ -57,7 +56,7 @@ func (j *journal) toldHoles(holes uint64) bool {
 	return !j.telling
 }
 
-// noteHole is called when the journal says that there are events which it does not have.
+// noteHole is called when a hole arrives from the journal.
 func (j *journal) noteHole(seq uint64) {
 	n := j.namespace
 	n.mu.Lock()

@@ -14,9 +14,9 @@ import (
 	"echows/socketio"
 )
 
-// mesh is a cluster in memory, whose nodes can be cut off from each other, or from the journal.
+// mesh is a cluster in memory. Its nodes can be cut off from each other or from the journal.
 type mesh struct {
-	work chan func() // what crosses nodes, in order
+	work chan func() // deliveries between nodes, in order
 
 	mu      sync.Mutex
 	epoch   string
@@ -31,15 +31,15 @@ type meshNode struct {
 	name string
 
 	// Guarded by the mesh.
-	cut       bool // nothing crosses
-	noJournal bool // nothing is kept
-	refuses   bool // what is appended is not kept, as the journal says later
+	cut       bool // cut off from the other nodes
+	noJournal bool // cut off from the journal
+	refuses   bool // the journal does not store appended events, and says so later
 	message   func(node, subject string, data []byte)
 	asked     func(node string, data []byte, answer func([]byte))
 	listens   map[string]bool
 	deliver   func(seq uint64, data []byte)
 	next      int      // of the entries
-	held      []func() // values on their way, while holds is set
+	held      []func() // delayed changes of values, while holds is set
 	holds     bool
 }
 
@@ -64,7 +64,7 @@ func (m *mesh) start(t *testing.T) (*server, *meshNode) {
 	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
 }
 
-// set cuts or mends, and hands over what came meanwhile.
+// set cuts a node off or reconnects it, and then delivers what it missed.
 func (n *meshNode) set(cut, noJournal bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -72,7 +72,7 @@ func (n *meshNode) set(cut, noJournal bool) {
 	n.work <- n.catchUp
 }
 
-// settle waits until what is under way has arrived.
+// settle waits until all pending messages have arrived.
 func (m *mesh) settle() {
 	done := make(chan struct{})
 	m.work <- func() { close(done) }
@@ -204,7 +204,7 @@ func (n *meshNode) Put(key string, value []byte, done func(error)) error {
 	return nil
 }
 
-// store changes the values: now, or when the node does not hold them back any more.
+// store changes the values: now, or, if the node holds changes back, when they are released.
 func (n *meshNode) store(change func(), done func(error)) {
 	f := func() {
 		change()
@@ -219,7 +219,7 @@ func (n *meshNode) store(change func(), done func(error)) {
 	f()
 }
 
-// release lets held values go.
+// release applies the held changes.
 func (n *meshNode) release() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -250,10 +250,10 @@ func (n *meshNode) Remove(key string, done func(error)) error {
 	return nil
 }
 
-// comingBack is what a client comes back with.
+// comingBack is what a client sends to come back.
 type comingBack struct{ SID, PID, offset string }
 
-// visit connects, as a client that comes back if who is not new.
+// comeBack connects a client, which tries to come back as who unless that is empty.
 func (s *server) comeBack(who comingBack) (*peer, comingBack) {
 	s.t.Helper()
 	p := s.dial()
@@ -266,7 +266,7 @@ func (s *server) comeBack(who comingBack) (*peer, comingBack) {
 	return p, is
 }
 
-// hear reads an event, and notes its offset.
+// hear reads an event, and records its offset.
 func (p *peer) hear(name string, who *comingBack) {
 	p.t.Helper()
 	text := p.read()
@@ -277,7 +277,8 @@ func (p *peer) hear(name string, who *comingBack) {
 	who.offset = event[len(event)-1]
 }
 
-// What a node emits while it is cut off reaches its own clients only. Who was away then, on whatever node, is told.
+// Events that a node emits while it is cut off reach only its own clients. A client that was away then, on any node, is told
+// that it is not recovered.
 func TestWhoMissedAnEventOfANodeThatWasCutOffIsNotRecovered(t *testing.T) {
 	m := newMesh(t)
 	one, cut := m.start(t)
@@ -313,7 +314,7 @@ func TestWhoMissedAnEventOfANodeThatWasCutOffIsNotRecovered(t *testing.T) {
 	}
 }
 
-// A node without sockets does not let clients come back to before an event that the journal does not have.
+// A node without sockets does not let clients come back to a point before an event that the journal does not have.
 func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 	m := newMesh(t)
 	one, node := m.start(t)
@@ -337,7 +338,7 @@ func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 	}
 }
 
-// Who got nothing yet, and was sent something before the offsets began anew, may have missed it.
+// A client that reports no offset may have missed events that were sent to it before the offsets restarted.
 func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	m := newMesh(t)
 	var reset func(string)
@@ -348,7 +349,7 @@ func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	two.io.Local().Emit("warm") // not kept: no offset of its own
 	away.hear("warm", &comingBack{})
 	two.io.To(who.SID).Emit("first")
-	away.hear("first", &comingBack{}) // which the client did not: it says no offset
+	away.hear("first", &comingBack{}) // the client did not receive it: it reports no offset
 	reset("two")
 	away.conn.Close()
 	soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 0 })
@@ -357,7 +358,7 @@ func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	}
 }
 
-// Emit does not wait for what will not come.
+// Emit does not wait for an event that will not come.
 func TestEmitFailsWithTheJournal(t *testing.T) {
 	m := newMesh(t)
 	one, node := m.start(t)
@@ -373,7 +374,7 @@ func TestEmitFailsWithTheJournal(t *testing.T) {
 	}
 }
 
-// An event that the journal took and then lost was sent to nobody. Who was away at the time is not recovered.
+// An event that the journal accepted and then lost was sent to nobody. A client that was away then is not recovered.
 func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 	m := newMesh(t)
 	one, node := m.start(t)
@@ -402,7 +403,7 @@ func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 	}
 }
 
-// When the offsets begin anew, what is kept of sockets is lost as well, and is kept once more.
+// When offsets restart, the records of sockets are lost as well, and are stored again.
 func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
 	m := newMesh(t)
 	var reset func(string)
@@ -418,7 +419,7 @@ func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
 	soonHolds(t, "it is kept again", kept)
 }
 
-// What a node wanted to have kept of a socket does not take the place of what the next node keeps.
+// A late record of a socket from its old node does not replace the record from its new node.
 func TestAValueThatComesLateIsNotTheLastOne(t *testing.T) {
 	m := newMesh(t)
 	one, node := m.start(t)
@@ -450,7 +451,7 @@ func TestAValueThatComesLateIsNotTheLastOne(t *testing.T) {
 	}
 }
 
-// resetting lets a test begin the offsets anew.
+// resetting lets a test restart the offsets.
 type resetting struct {
 	*meshNode
 	reset *func(string)

@@ -8,42 +8,44 @@ import (
 	"time"
 )
 
-// journal is a namespace's part of the Config.Journal, with which a socket can come back to any node.
+// journal is a namespace's part of the Config.Journal. It lets a socket come back to any node.
 //
-// An event goes to the journal and comes back to all nodes, this one included, in one order and with a sequence, which is
-// its offset. Only then is it sent, so all nodes keep the same events. While the journal cannot be reached, an event is
-// sent at once and at most once, as without recovery, and a client that may have missed it is not recovered.
+// A node appends an event to the journal, which delivers it to all nodes, this one included, in the same order and with a
+// sequence, which is its offset. The nodes send the event only then, so all nodes keep the same events. While the journal
+// cannot be reached, an event is sent immediately and at most once, as without recovery, and a client that may have missed
+// it is not recovered.
 //
-// What has to be known about a socket stays on its node, which the others ask when the client comes back to them. For the
-// case that the node has died, the journal has the socket as it was when it last joined or left a room.
+// The state of a socket stays on its node; when its client comes back to another node, that node asks for it. In case the
+// node has died, the journal has a record of the socket, saved when it last connected, joined or left a room or changed a
+// value, and refreshed from time to time.
 type journal struct {
 	namespace *Namespace
 	journal   Journal
 	topic     string
-	ready     chan struct{} // closed once all events that the journal had are known
+	ready     chan struct{} // closed once all events that the journal had stored were delivered
 
-	end chan struct{} // closed with close
+	end chan struct{} // closed by close
 
 	mu     sync.Mutex
 	closed bool
-	stop   func() // ends the following; nil until it has begun
+	stop   func() // ends Follow; nil until Follow has returned
 
 	// Guarded by the namespace.
 	caughtUp bool
-	fresh    bool   // the next event is the oldest that the journal keeps
-	sent     uint64 // the last event that was sent in this epoch
-	hole     uint64 // before this, events were sent that the journal does not have
-	holes    uint64 // events of this node that the journal does not have
-	telling  bool   // the journal is being told about them
-	token    uint64 // of this node's last event that somebody waits for
+	fresh    bool   // the next event is the oldest that the journal has stored
+	sent     uint64 // sequence of the last event sent in this epoch
+	hole     uint64 // sequence of the last hole in this epoch
+	holes    uint64 // number of holes made by this node
+	telling  bool   // tellHoles is running
+	token    uint64 // of this node's last event with a waiting caller
 	waiting  map[uint64]chan error
 }
 
 const (
-	readyTime   = 5 * time.Second // for the journal to be read when a socket connects
+	readyTime   = 5 * time.Second // for reading the journal when a socket connects
 	ownTime     = 10 * time.Second
 	saveTime    = 2 * time.Second
-	sessionTime = 1500 * time.Millisecond // for other nodes to say whether they have a socket
+	sessionTime = 1500 * time.Millisecond // for other nodes to answer whether they have a socket
 )
 
 var (
@@ -56,8 +58,8 @@ var (
 func (n *Namespace) openJournal() {
 	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), waiting: map[uint64]chan error{}}
 	n.journal = j
-	n.listenLocked(n.subject())   // also without sockets: events that the journal does not have come there
-	n.server.running.Go(j.follow) // which may wait for the network
+	n.listenLocked(n.subject())   // even without sockets, for events that are not in the journal
+	n.server.running.Go(j.follow) // may wait for the network
 }
 
 func (j *journal) follow() {
@@ -89,8 +91,8 @@ func (j *journal) close() {
 	}
 }
 
-// reset begins anew: in another epoch, earlier offsets mean nothing; in the same one, events may be missing between
-// those that came and those that follow.
+// reset forgets kept events and sockets. In a new epoch, earlier offsets mean nothing; in the same epoch, events may be
+// missing between the last event and the next.
 func (j *journal) reset(epoch string) {
 	n := j.namespace
 	n.mu.Lock()
@@ -99,7 +101,7 @@ func (j *journal) reset(epoch string) {
 	if epoch += "-"; r.epoch != epoch {
 		j.sent, j.hole = 0, 0
 	}
-	if r.epoch != "" && r.epoch != epoch { // the values may be lost as the events are
+	if r.epoch != "" && r.epoch != epoch { // the records of sockets may be lost like the events
 		n.server.cluster.refreshSoon()
 	}
 	r.resetLocked(epoch)
@@ -107,7 +109,7 @@ func (j *journal) reset(epoch string) {
 	j.fresh = true
 }
 
-// isReady is called when all events that the journal has after an offset have come.
+// isReady is called when all events that the journal has after an offset were delivered.
 func (j *journal) isReady(from uint64) {
 	n := j.namespace
 	n.mu.Lock()
@@ -120,7 +122,7 @@ func (j *journal) isReady(from uint64) {
 	}
 }
 
-// deliver is called with each event of the journal.
+// deliver handles an event from the journal.
 func (j *journal) deliver(seq uint64, data []byte) {
 	n := j.namespace
 	m, err := decodeMessage(data)
@@ -142,7 +144,7 @@ func (j *journal) deliver(seq uint64, data []byte) {
 	}
 }
 
-// emitKept sends an event of the journal to this node's sockets.
+// emitKept sends an event from the journal to this node's sockets.
 func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err error) {
 	e := emission{audience: m.audience(), packet: m.packet(), attachments: m.attachments, local: true, seq: seq}
 	if n.watched.Load() > 0 {
@@ -162,7 +164,7 @@ func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err err
 	return watching, err
 }
 
-// settleLocked tells whoever waits for an event what became of it.
+// settleLocked passes the result of an event to the caller that waits for it, if any.
 func (j *journal) settleLocked(token uint64, err error) {
 	if came := j.waiting[token]; came != nil {
 		came <- err
@@ -170,8 +172,8 @@ func (j *journal) settleLocked(token uint64, err error) {
 	}
 }
 
-// append gives an event to the journal. came, unless it is nil, has room for one error: nil when the event was sent, or
-// the reason why it will not be.
+// append appends an event to the journal. came, unless it is nil, must have room for one error: it receives nil when the
+// event was sent, or the reason why it was not.
 func (j *journal) append(e emission, came chan error) error {
 	n := j.namespace
 	m := e.message(n)
@@ -193,8 +195,8 @@ func (j *journal) append(e emission, came chan error) error {
 	return err
 }
 
-// appended is called with what became of an event. One that is lost was sent to nobody; a client that was away then
-// learns by not being recovered that it has not got everything.
+// appended is called with the result of appending an event. A lost event may have been sent to nobody, so it counts as a
+// hole: a client that was away then is not recovered.
 func (j *journal) appended(token uint64, err error) {
 	j.namespace.server.cluster.failed("an event is lost", err)
 	if err == nil {
@@ -221,7 +223,7 @@ func (j *journal) forget(came chan error) {
 	maps.DeleteFunc(j.waiting, func(_ uint64, one chan error) bool { return one == came })
 }
 
-// emitThroughJournal sends an event by way of the journal, or at once if the journal cannot be reached.
+// emitThroughJournal sends an event through the journal, or immediately if the journal cannot be reached.
 func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err error) {
 	if err := n.journal.append(e, nil); err != nil {
 		return n.emitUnkept(e)
@@ -229,8 +231,8 @@ func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err erro
 	return nil, nil
 }
 
-// emitUnkept sends an event that the journal did not take. Nobody can tell which clients have it, so no socket can come
-// back to a point before it.
+// emitUnkept sends an event that the journal did not accept. It is not known which clients received it, so no socket can
+// come back to a point before it.
 func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 	if n.watched.Load() > 0 {
 		e.watching = &watching
@@ -242,7 +244,7 @@ func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 	return watching, n.emitLocked(e)
 }
 
-// emitThroughJournal emits by way of the journal, and waits until the event was sent.
+// emitThroughJournal emits an event through the journal and waits until it was sent, or for ownTime.
 func (s *Socket) emitThroughJournal(e emission) error {
 	n := s.namespace
 	came := make(chan error, 1)
@@ -265,7 +267,7 @@ func (s *Socket) emitThroughJournal(e emission) error {
 	return err
 }
 
-// resetLocked forgets all events and sockets, since an epoch of offsets has ended.
+// resetLocked forgets all events and kept sockets, and restarts the offsets of connected sockets in an epoch.
 func (r *recovery) resetLocked(epoch string) {
 	all := &r.namespace.server.kept
 	for _, e := range r.events {
@@ -285,7 +287,7 @@ func (r *recovery) resetLocked(epoch string) {
 	}
 }
 
-// wait returns nil when the journal has been read.
+// wait waits until the journal was read, ctx ends or readyTime is over.
 func (j *journal) wait(ctx context.Context) error {
 	timer := time.NewTimer(readyTime)
 	defer timer.Stop()

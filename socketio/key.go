@@ -5,18 +5,18 @@ import (
 	"maps"
 )
 
-// A Key is a place for a value of type T on every socket, as socket.data in the reference. Declare it as a package variable:
+// A Key stores a value of type T on each socket, like socket.data in the reference. Declare it as a package variable:
 //
 //	var user = socketio.NewKey[User]("user")
 //
-// A socket that is recovered has its values again. If it comes back on another node, they have passed through encoding/json;
-// values that encoding/json cannot encode are lost then.
+// A recovered socket keeps its values. If it comes back to another node, they are transferred with encoding/json; values
+// that encoding/json cannot encode are lost.
 type Key[T any] struct{ name string }
 
-// NewKey makes a Key. Two Keys with the same name are the same place, so they must have the same type.
+// NewKey makes a Key. Two Keys with the same name share the same value, so they must have the same type.
 func NewKey[T any](name string) Key[T] { return Key[T]{name} }
 
-// Set sets the socket's value, which is kept as long as the socket lives or can come back.
+// Set sets the socket's value. With a Journal, it waits until the journal has the value, for up to two seconds.
 func (k Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
 	if s.values == nil {
@@ -27,7 +27,7 @@ func (k Key[T]) Set(s *Socket, v T) {
 	s.save()
 }
 
-// Get returns the socket's value, and whether there is one.
+// Get returns the socket's value, and whether it has one.
 func (k Key[T]) Get(s *Socket) (v T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +35,7 @@ func (k Key[T]) Get(s *Socket) (v T, ok bool) {
 	if v, ok = kept.(T); ok {
 		return v, true
 	}
-	raw, encoded := kept.(json.RawMessage) // it came from another node
+	raw, encoded := kept.(json.RawMessage) // from another node
 	if !encoded || json.Unmarshal(raw, &v) != nil {
 		return v, false
 	}
@@ -43,7 +43,7 @@ func (k Key[T]) Get(s *Socket) (v T, ok bool) {
 	return v, true
 }
 
-// Delete removes the socket's value.
+// Delete removes the socket's value. With a Journal, it waits like Set.
 func (k Key[T]) Delete(s *Socket) {
 	s.mu.Lock()
 	delete(s.values, k.name)
@@ -54,7 +54,7 @@ func (k Key[T]) Delete(s *Socket) {
 // encodeValues encodes the socket's values for other nodes.
 func (s *Socket) encodeValues() map[string]json.RawMessage {
 	s.mu.Lock()
-	values := maps.Clone(s.values) // what encodes them may ask the socket
+	values := maps.Clone(s.values) // encode without the lock: a MarshalJSON method may call the socket
 	s.mu.Unlock()
 	return encodeValues(values)
 }

@@ -13,7 +13,7 @@ type person struct{ Name string }
 
 var who = socketio.NewKey[person]("who")
 
-// What Use leaves on a socket is there for OnConnect, for its events and for others, and comes back with it.
+// Values that Use functions set on a socket are available in OnConnect, in its listeners and to others, and are recovered.
 func TestKeys(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -52,7 +52,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// A value of another node has gone through JSON; one of another type is none.
+// A value from another node was encoded as JSON; Get does not return a value of another type.
 func TestKeysOfOneName(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -74,7 +74,7 @@ func TestKeysOfOneName(t *testing.T) {
 	}
 }
 
-// Who holds a socket that ended may go on setting its values: those of the one that came back are its own.
+// Values set on a socket after it has ended do not affect the recovered socket.
 func TestKeysOfASocketThatCameBack(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()

@@ -5,30 +5,32 @@ import (
 	"time"
 )
 
-// Limits bound what one client can make the server keep or do. The App and the engine have more limits: connections of an
-// address, bytes of a message, bytes that wait. A field that is 0 has its default.
+// Limits bound the memory and work that one client can cost the server. The App and the engine have more limits, on
+// connections per address, bytes per message and queued bytes. A field that is 0 means its default.
 type Limits struct {
 	// Namespaces is how many namespaces one connection may be in; 64 by default. Further CONNECTs are refused.
 	Namespaces int
-	// Connects is how many CONNECTs a second one connection may send, in bursts of Namespaces; 5 by default. Further ones
-	// are refused.
+	// Connects is how many CONNECTs per second one connection may send, in bursts of Namespaces; 5 by default. Further
+	// CONNECTs are refused.
 	Connects float64
-	// Auth is how many bytes of payload a CONNECT may carry; 16 KiB by default. A longer one is refused.
+	// Auth is the maximum size of the payload of a CONNECT, in bytes; 16 KiB by default. A CONNECT with a longer payload is
+	// refused.
 	Auth int
-	// Arguments is how many arguments an event or an acknowledgement may have; 256 by default. A client that goes past
-	// this limit, or past one of the next two, loses its connection.
+	// Arguments is how many arguments an event or an acknowledgement may have; 256 by default. A client that exceeds this
+	// limit, or one of the next two, is disconnected.
 	Arguments int
 	// Attachments is how many binary values one packet may have, in either direction; 10 by default, and at most 255.
 	Attachments int
-	// AttachmentBytes is how many bytes the attachments of one packet may have together; 4 MiB by default.
+	// AttachmentBytes is the maximum total size of the attachments of one packet, in bytes; 4 MiB by default.
 	AttachmentBytes int
-	// PartialBytes is how many bytes of attachments, of all connections together, may wait for the rest of their packets;
-	// 64 MiB by default. One address (see ws.AddressOf) may have a quarter. The first 16 KiB of a packet do not count. A
-	// connection that sends more is ended.
+	// PartialBytes is how many bytes of incomplete packets, which wait for attachments, the server holds for all
+	// connections together; 64 MiB by default. One address (see ws.AddressOf) may use a quarter. The first 16 KiB of each
+	// packet do not count. A client that exceeds the limit is disconnected.
 	PartialBytes int64
-	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Past that, Join fails.
+	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Beyond that, Join fails.
 	Rooms int
-	// Acks is how many acknowledgements one client may owe; 1000 by default. Past that, EmitWithAck fails.
+	// Acks is how many acknowledgements one socket's client may owe; 1000 by default. Beyond that, Socket.EmitWithAck fails,
+	// and Emitter.EmitWithAck skips the socket and counts its answer as missing.
 	Acks int
 }
 
@@ -51,7 +53,7 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// limit names one of the Limits, to count how often it was reached.
+// limit identifies one of the Limits, to count how often it was reached.
 type limit int
 
 const (
@@ -68,13 +70,13 @@ const (
 	limitCount
 )
 
-// limitNames are their names in the metrics.
+// limitNames are the names of the limits in the metrics.
 var limitNames = [limitCount]string{
 	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes",
 	"partial_bytes", "address_partial_bytes", "rooms", "acks",
 }
 
-// limitError ends the connection of a client that went past a limit.
+// limitError is the error that ends the connection of a client that exceeded a limit.
 type limitError struct {
 	limit limit
 	text  string
@@ -88,7 +90,7 @@ const partialTime = 30 * time.Second
 // partialFree is how many bytes of a waiting packet are not counted.
 const partialFree = 16 << 10
 
-// budget counts bytes that are kept.
+// budget counts bytes kept for recovery.
 type budget struct {
 	used atomic.Int64
 	most int64
@@ -96,5 +98,5 @@ type budget struct {
 
 func (b *budget) give(n int) { b.used.Add(-int64(n)) }
 
-// over reports whether more bytes are kept than that many times the most.
+// over reports whether more than times*most bytes are used.
 func (b *budget) over(times float64) bool { return float64(b.used.Load()) > times*float64(b.most) }

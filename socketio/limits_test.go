@@ -23,7 +23,7 @@ func TestAPlaceholderBomb(t *testing.T) {
 	p.expectClosed()
 }
 
-// twoAttachments begins a packet of two.
+// twoAttachments begins a packet with two attachments.
 const twoAttachments = `452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`
 
 func (p *peer) attach(size int) { websocket.Message.Send(p.conn, make([]byte, size)) }
@@ -31,7 +31,7 @@ func (p *peer) attach(size int) { websocket.Message.Send(p.conn, make([]byte, si
 func TestNoAttachmentsBeforeConnect(t *testing.T) {
 	s := start(t, socketio.Config{})
 	p := s.dial()
-	p.send(twoAttachments) // which is not waited for
+	p.send(twoAttachments) // the server does not wait for them
 	p.expectClosed()
 	s.io.Of("/admin")
 	p, _ = s.connect()
@@ -55,8 +55,8 @@ func TestAttachmentsOfOnePacket(t *testing.T) {
 	p.expectClosed()
 }
 
-// What all connections of an address wait for together has a bound, and is counted no more when it has come, or its
-// connection has ended. What is small is always taken.
+// The incomplete packets of all connections of an address have a common bound. They stop counting when they are complete or
+// their connection has ended. Small packets are always accepted.
 func TestAttachmentsOfAllConnections(t *testing.T) {
 	s := start(t, socketio.Config{Limits: socketio.Limits{PartialBytes: 4 * 60_000}})
 	left := disconnects(s.io.Namespace)
@@ -105,7 +105,7 @@ func TestAttachmentsThatDoNotCome(t *testing.T) {
 		defer s.close()
 		reasons := disconnects(s.io.Namespace)
 		c, _ := s.caller("")
-		for range 2 { // each packet has its own time
+		for range 2 { // each packet has its own timeout
 			c.post(twoAttachments)
 			time.Sleep(20 * time.Second)
 			c.post("bAQID", "bAQID", "3")
@@ -134,7 +134,7 @@ func TestTooManyConnects(t *testing.T) {
 	if refused := s.io.Stats().Refused; refused != 1 {
 		t.Errorf("%d are counted", refused)
 	}
-	s.caller("") // another connection has its own
+	s.caller("") // another connection has its own limit
 }
 
 func TestTooManyNamespaces(t *testing.T) {

@@ -14,8 +14,8 @@ type Event struct {
 	ack    *pendingAck // nil if the client did not ask for one
 }
 
-// listeners are the functions that a socket calls. Each list is replaced, never modified. Most sockets have a few listeners
-// for events and nothing else, and there are many sockets, so the rest is apart.
+// listeners are the functions that a socket calls. Each list is replaced, never modified. Most sockets have only a few
+// listeners for events, and there are many sockets; to save memory, the other lists are in rareListeners.
 type listeners struct {
 	named      []*listener // in the order in which they were added
 	disconnect []func(reason string)
@@ -30,7 +30,7 @@ type rareListeners struct {
 	outgoing  []func(event string, args []any)
 }
 
-// listener is a function for the events of one name. Its address tells it from others.
+// listener is a function for events with one name. Its address identifies it.
 type listener struct {
 	event string
 	f     func(Event) error
@@ -40,24 +40,25 @@ type listener struct {
 // noListeners is shared by the sockets that have no rare listeners.
 var noListeners = &rareListeners{}
 
-// rareLocked returns the socket's own copy of the rare listeners, to be modified.
+// rareLocked returns a new copy of the socket's rare listeners, which the caller may modify.
 func (s *Socket) rareLocked() *rareListeners {
 	if s.listeners.rareListeners == noListeners {
 		s.listeners.rareListeners = &rareListeners{}
 	} else {
-		s.listeners.rareListeners = new(*s.listeners.rareListeners) // call may have the one before
+		s.listeners.rareListeners = new(*s.listeners.rareListeners) // call may be using the old one
 	}
 	return s.listeners.rareListeners
 }
 
-// On adds a listener for the events of that name, and returns a function that removes it. The listeners of an event are
-// called in the order in which they were added. If one returns an ErrArguments or a *Refusal, the client gets an event
-// "error"; any other error ends the connection. In both cases the remaining listeners are not called.
+// On adds a listener for events with that name, and returns a function that removes it. The listeners of an event are
+// called in the order in which they were added. If one returns an error, the remaining ones are not called: after an
+// ErrArguments or a *Refusal, the client receives an event "error"; ErrClosed is ignored; any other error closes the
+// connection.
 func (s *Socket) On(event string, f func(Event) error) (off func()) {
 	return s.listen(&listener{event: event, f: f})
 }
 
-// Once is like On, for the next such event only.
+// Once is like On, but the listener is called only for the next event with that name.
 func (s *Socket) Once(event string, f func(Event) error) (off func()) {
 	return s.listen(&listener{event: event, f: f, once: true})
 }
@@ -69,7 +70,7 @@ func (s *Socket) listen(l *listener) (off func()) {
 	return func() { s.unlisten(l) }
 }
 
-// unlisten reports whether the listener was there.
+// unlisten removes a listener, and reports whether it was there.
 func (s *Socket) unlisten(l *listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,15 +108,15 @@ func (s *Socket) OnAny(f func(Event) error) (off func()) {
 	}
 }
 
-// OnUnhandled sets the function that is called with events that have no listener of their name.
+// OnUnhandled sets a function that is called with events that have no listener for their name.
 func (s *Socket) OnUnhandled(f func(Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rareLocked().unhandled = f
 }
 
-// OnAnyOutgoing adds a function that is called with each event that is sent to this socket, alone or among others. The
-// function must not block.
+// OnAnyOutgoing adds a function that is called with each event sent to this socket, whether to it alone or to several
+// sockets. The function must not block.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Lock()
 	rare := s.rareLocked()
@@ -123,12 +124,12 @@ func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	rare.outgoing = append(slices.Clip(rare.outgoing), f)
 	s.mu.Unlock()
 	if first {
-		s.namespace.watched.Add(1) // for good: this is for those who look for a mistake
+		s.namespace.watched.Add(1) // permanently: OnAnyOutgoing is for debugging
 	}
 }
 
-// Use adds a function that is called with each event before its listeners. If it returns an error, they are not called, and
-// the error has the same effect as one of theirs: return a *Refusal for a message that the client is to read.
+// Use adds a function that is called with each event before its listeners. If it returns an error, the listeners are not
+// called, and the error has the same effect as an error of a listener. To send the client a message, return a *Refusal.
 func (s *Socket) Use(f func(Event) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +137,8 @@ func (s *Socket) Use(f func(Event) error) {
 	rare.use = append(slices.Clip(rare.use), f)
 }
 
-// On adds a listener for an event with one argument, which is decoded into v. If the client leaves the argument out, v is
-// the zero value.
+// On adds a listener for events with one argument, which is decoded into v. If the client omits the argument, v is the zero
+// value.
 func On[T any](s *Socket, event string, f func(e Event, v T) error) (off func()) {
 	return s.On(event, func(e Event) error {
 		var v T
@@ -183,8 +184,8 @@ func argOf(args []Arg, i int) Arg {
 	return args[i]
 }
 
-// Decode decodes the arguments, in order, into the pointers. Pointers without an argument are left alone, and arguments
-// without a pointer are ignored. The error is an ErrArguments.
+// Decode decodes the arguments, in order, into the pointers. Surplus pointers are left alone, and surplus arguments are
+// ignored. The error wraps ErrArguments.
 func (e Event) Decode(to ...any) error {
 	for i, v := range to[:min(len(to), len(e.Args))] {
 		if err := e.Args[i].Decode(v); err != nil {
@@ -209,12 +210,12 @@ func (s *Socket) dispatch(p packet, attachments [][]byte) error {
 	l := s.listeners
 	s.mu.Unlock()
 	if e.Name, err = l.name(name); err != nil {
-		return err // which decode does not let pass
+		return err // never: packet.check has checked the name
 	}
 	return s.failed(e, s.call(l, e))
 }
 
-// name returns an event's name. If there is a listener for it, the name is the listener's string, which saves a copy.
+// name returns an event's name. If there is a listener for it, name returns the listener's string, which saves a copy.
 func (l *listeners) name(arg Arg) (name string, err error) {
 	if text, ok := plainString(arg.raw); ok {
 		for _, one := range l.named {
@@ -255,7 +256,7 @@ func (s *Socket) call(l listeners, e Event) error {
 	return nil
 }
 
-// failed handles the error of an event's listener. If it returns an error, the connection ends.
+// failed handles the error of an event's listener. If failed returns an error, the connection ends.
 func (s *Socket) failed(e Event, err error) error {
 	var refused *Refusal
 	switch {
@@ -281,7 +282,7 @@ func (s *Socket) complain(e Event, err error) {
 	}
 }
 
-// tell emits an event "error". Recovery does not keep it: one client's mistakes would push out what others have missed.
+// tell emits an event "error". Recovery does not keep it: one client's mistakes would push out events that others missed.
 func (s *Socket) tell(what any) error {
 	p, attachments, err := newEvent(s.namespace, "error", []any{what})
 	if err == nil {

@@ -90,7 +90,7 @@ func TestAListenersErrorKeepsTheRest(t *testing.T) {
 	}
 }
 
-// Listeners may come and go at any time, from any goroutine.
+// Listeners may be added and removed at any time, from any goroutine.
 func TestListenersComeAndGo(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()

@@ -18,7 +18,7 @@ import (
 	"echows/ws"
 )
 
-// logged is a log of all levels, as JSON.
+// logged is a log at all levels, as JSON.
 type logged struct {
 	mu    sync.Mutex
 	lines bytes.Buffer
@@ -30,7 +30,7 @@ func (l *logged) Write(line []byte) (int, error) {
 	return l.lines.Write(line)
 }
 
-// entry is one of its lines.
+// entry is one line of the log.
 type entry map[string]any
 
 func (l *logged) entries(t testing.TB) (all []entry) {
@@ -46,12 +46,12 @@ func (l *logged) entries(t testing.TB) (all []entry) {
 	return all
 }
 
-// of are the lines of one message.
+// of returns the lines with one message.
 func of(all []entry, message string) []entry {
 	return slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e["msg"] != message })
 }
 
-// withLog is a server whose log, and its App's, is l.
+// withLog returns a server and the log that it and its App write.
 func withLog(t testing.TB) (*server, *logged) {
 	l := &logged{}
 	log := slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -62,7 +62,7 @@ func withLog(t testing.TB) (*server, *logged) {
 	return s, l
 }
 
-// What clients say of themselves and in events is nobody's business who reads a log, whatever goes wrong with it.
+// Data that clients send in CONNECT and in events never appears in the log, whatever goes wrong with it.
 func TestWhatClientsSayIsNotLogged(t *testing.T) {
 	const marker = "s3cret"
 	s, l := withLog(t)
@@ -142,7 +142,7 @@ func TestOneIDThroughAllLines(t *testing.T) {
 	}
 }
 
-// A session that polls has an id too, by which nobody can speak for it.
+// A polling session has a log id, too, which cannot be used to send requests for it.
 func TestTheIDOfAPoller(t *testing.T) {
 	s, l := withLog(t)
 	defer s.close()
@@ -160,7 +160,7 @@ func TestTheIDOfAPoller(t *testing.T) {
 	}
 }
 
-// That a client leaves is no mistake, whatever the application was about to do with it.
+// No error is logged when a client leaves, whatever the application was doing with it.
 func TestAClientThatLeftIsNoError(t *testing.T) {
 	s, l := withLog(t)
 	defer s.close()
@@ -182,7 +182,7 @@ func TestAClientThatLeftIsNoError(t *testing.T) {
 	gone(func(c *caller) { c.post("41") })
 	gone(func(c *caller) { c.post(`42["long"]`) })
 	gone(func(c *caller) { c.breakOff() })
-	gone(func(c *caller) { // it asks for a session that is no more
+	gone(func(c *caller) { // it asks for a session that has ended
 		c.post("1")
 		c.call("GET", c.session, "")
 		c.call("GET", c.session, "")

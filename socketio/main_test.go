@@ -17,14 +17,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait.
+// patience is the longest that any test waits.
 const patience = time.Minute
 
-// server is a Socket.IO server, on a port of its own where start makes it.
+// server is a Socket.IO server; start gives it a port.
 type server struct {
 	t       testing.TB
 	url     string
-	address string // of who calls; see call
+	address string // of the client; see call
 	echo    *echo.Echo
 	app     *ws.App
 	io      *socketio.Server

@@ -8,13 +8,13 @@ import (
 	"fmt"
 )
 
-// message is what a node tells or asks the others.
+// message is a message from one node to the others.
 type message struct {
 	Kind      string   `json:"kind"`
 	Namespace string   `json:"ns"`
-	Rooms     []string `json:"rooms,omitempty"` // none is everyone
+	Rooms     []string `json:"rooms,omitempty"` // empty means all sockets
 	Except    []string `json:"except,omitempty"`
-	Skip      string   `json:"skip,omitempty"` // a node that gets it by another subject
+	Skip      string   `json:"skip,omitempty"` // a node that receives it on another subject
 	Volatile  bool     `json:"volatile,omitempty"`
 	Hole      bool     `json:"hole,omitempty"` // an event that the journal does not have
 	To        []string `json:"to,omitempty"`   // rooms to join or leave
@@ -34,7 +34,7 @@ const (
 	tellJoin       = "join"
 	tellLeave      = "leave"
 	tellDisconnect = "disconnect"
-	tellHole       = "hole" // in the journal: events were sent before this that it does not have
+	tellHole       = "hole" // in the journal: events were sent before this point but not stored
 
 	askLen     = "len"
 	askRooms   = "rooms"
@@ -47,7 +47,7 @@ var errMessage = errors.New("a message of another node is damaged")
 
 func (m message) audience() audience { return audience{m.Rooms, m.Except} }
 
-// encode writes the length of the fields, the fields as JSON, the payload, and the attachments.
+// encode encodes the length of the fields, the fields as JSON, the payload, and the attachments.
 func (m message) encode() ([]byte, error) {
 	for _, a := range m.attachments {
 		m.Lengths = append(m.Lengths, len(a))
@@ -64,7 +64,7 @@ func (m message) encode() ([]byte, error) {
 	return b, nil
 }
 
-// decodeMessage reads what encode wrote. The message refers to data.
+// decodeMessage decodes the result of encode. The message refers to data.
 func decodeMessage(data []byte) (m message, err error) {
 	n, skip := binary.Uvarint(data)
 	if skip <= 0 || n > uint64(len(data)-skip) {
@@ -92,7 +92,7 @@ func decodeMessage(data []byte) (m message, err error) {
 	return m, nil
 }
 
-// checkEvent checks that clients would get a valid packet.
+// checkEvent checks that the event makes a valid packet.
 func (m message) checkEvent() error {
 	p := packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
 	if !bytes.HasSuffix(p.data, []byte("]")) || p.check() != nil || checkPlaceholders(p.data, len(m.attachments)) != nil {

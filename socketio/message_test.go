@@ -23,7 +23,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// Whatever comes from another node, what goes to clients are packets.
+// Whatever comes from another node, clients receive only valid packets.
 func FuzzDecodeMessage(f *testing.F) {
 	for _, m := range []message{
 		{Kind: tellEmit, Namespace: "/", payload: []byte(`["a",1]`)},

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Collector returns the Server's metrics for Prometheus; each scrape takes them from Stats. No label tells the metrics of
-// two Servers apart, so a registry takes one Server's.
+// Collector returns a collector of the Server's metrics for Prometheus, which reads Stats at each scrape. No label tells
+// the metrics of two Servers apart, so a registry accepts the collector of only one Server.
 func (s *Server) Collector() prometheus.Collector { return collector{s} }
 
 type collector struct{ server *Server }
@@ -16,7 +16,7 @@ type collector struct{ server *Server }
 type metric struct {
 	desc   *prometheus.Desc
 	kind   prometheus.ValueType
-	routed bool // it has the label route
+	routed bool // has the label route
 	value  func(Stats) uint64
 }
 
@@ -30,8 +30,8 @@ const (
 	silentHelp   = "Connections closed because their clients sent nothing, not even pongs."
 )
 
-// Those with a transport have the names that ws uses, and count what ws cannot see: clients that poll; and, of Socket.IO's
-// WebSockets, the silent ones, since the Engine.IO session pings these.
+// metrics are the Server's metrics. Those with the label transport have the same names as in package ws. They count clients
+// that ws cannot see: clients that poll, and silent Socket.IO WebSockets, because the Engine.IO session pings these.
 var metrics = append([]metric{
 	routed("polling", gauge, "echows_connections", "Connections that are open.", func(n Stats) uint64 { return uint64(n.Engine.Polling) }),
 	routed("polling", counter, "echows_connections_total", "Connections that were opened.", func(n Stats) uint64 { return n.Engine.OpenedPolling }),
@@ -59,7 +59,7 @@ var metrics = append([]metric{
 	labelled("limit", "socketio_payload", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.TooLong }),
 }, ofLimits()...)
 
-// ofLimits are the metrics of Limits.
+// ofLimits returns the metrics of Limits.
 func ofLimits() (all []metric) {
 	for l, name := range limitNames {
 		all = append(all, labelled("limit", "socketio_"+name, limitName, limitHelp, func(n Stats) uint64 { return n.reached[l] }))
@@ -71,7 +71,7 @@ func plainly(kind prometheus.ValueType, name, help string, value func(Stats) uin
 	return metric{prometheus.NewDesc(name, help, nil, nil), kind, false, value}
 }
 
-// labelled is a counter with a constant label.
+// labelled returns a counter with a constant label.
 func labelled(label, is, name, help string, value func(Stats) uint64) metric {
 	return metric{prometheus.NewDesc(name, help, nil, prometheus.Labels{label: is}), counter, false, value}
 }
@@ -97,7 +97,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// tally counts what many connections do at once. It has parts, so that they seldom wait for one cache line.
+// tally is a counter for many connections at the same time. It has parts, so that connections seldom contend for one cache
+// line.
 type tally struct {
 	parts [8]struct {
 		n atomic.Uint64
@@ -105,12 +106,12 @@ type tally struct {
 	}
 }
 
-// of counts n for a socket, whose id says in which part.
+// of adds n for a socket, whose id selects the part.
 func (t *tally) of(s *Socket, n int) {
 	t.parts[int(s.id[len(s.id)-1])%len(t.parts)].n.Add(uint64(n))
 }
 
-// many counts n for many sockets at once.
+// many adds n for many sockets together.
 func (t *tally) many(n int) { t.parts[0].n.Add(uint64(n)) }
 
 func (t *tally) sum() (total uint64) {

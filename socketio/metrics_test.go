@@ -18,7 +18,7 @@ import (
 	"echows/socketio/engineio"
 )
 
-// metrics are the Server's as Prometheus reads them, without the names' beginning.
+// metrics returns the Server's metrics as Prometheus reads them, without the common prefix of their names.
 func (s *server) metrics() map[string]float64 {
 	s.t.Helper()
 	registry := prometheus.NewPedanticRegistry()
@@ -41,7 +41,7 @@ func (s *server) metrics() map[string]float64 {
 	return all
 }
 
-// expectMetrics compares those that are not 0.
+// expectMetrics compares the metrics that are not 0.
 func (s *server) expectMetrics(want map[string]float64) {
 	s.t.Helper()
 	got := s.metrics()
@@ -89,13 +89,13 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// leave is lose by a client that takes the answer.
+// leave is like lose, but the client reads the answer.
 func (c *caller) leave() {
 	c.lose()
 	c.call("GET", c.session, "")
 }
 
-// Each way to send an event counts it, once for each socket.
+// Each way to send an event counts it once for each socket.
 func TestSentEventsAreCounted(t *testing.T) {
 	for _, recovery := range []time.Duration{0, time.Minute} {
 		s := newServer(t, socketio.Config{Recovery: recovery})
@@ -124,7 +124,7 @@ func TestSentEventsAreCounted(t *testing.T) {
 	}
 }
 
-// Each limit has a number of its own.
+// Each limit has its own metric.
 func TestLimitsAreCounted(t *testing.T) {
 	long := strings.Repeat("x", 20<<10)
 	for name, c := range map[string]struct {
@@ -159,7 +159,7 @@ func TestLimitsAreCounted(t *testing.T) {
 			c.post(`452-["a"]`, "b"+strings.Repeat("AAAA", 6<<10))
 		}},
 		"socketio_partial_bytes": {limited(socketio.Limits{PartialBytes: 64 << 10}), func(s *server) {
-			for i := range 5 { // of 15 KiB each that count
+			for i := range 5 { // each counts for 15 KiB
 				s.address = fmt.Sprintf("192.0.2.%d:1", i)
 				c, _ := s.caller("")
 				c.post(`452-["a"]`, "b"+strings.Repeat("AAAA", 31<<10/3))
@@ -190,7 +190,7 @@ func TestLimitsAreCounted(t *testing.T) {
 		}},
 		"socketio_buffered": {socketio.Config{Engine: engineio.Config{MaxBuffered: 64 << 10}}, func(s *server) {
 			c, _ := s.caller("")
-			s.io.Socket(c.sid).Emit("a", strings.Repeat("x", 100<<10)) // as much as all may have waits for one address
+			s.io.Socket(c.sid).Emit("a", strings.Repeat("x", 100<<10)) // more than MaxBuffered waits, all for one address
 			s.address = "192.0.2.2:1"
 			s.call("POST", s.openCall(), "4"+long)
 		}},

@@ -9,20 +9,20 @@ import (
 	"echows/ws"
 )
 
-// Namespace is a part of a server that does not hear the others. Its methods may be called from any
-// goroutine. Those of Emitter are for all its sockets.
+// Namespace is a part of a server: events in one namespace do not reach another. Its methods may be called from any
+// goroutine. The embedded Emitter stands for all its sockets.
 //
-// One lock orders what is emitted to many, who is in which room, and what recovery remembers: so all sockets
-// hear one order, and nothing falls between two of the three.
+// One lock guards emitting to many sockets, the members of rooms, and the memory of recovery. So all sockets receive
+// events in the same order, and all three agree on who was in a room when an event was emitted.
 type Namespace struct {
 	Emitter
 	server    *Server
 	name      string
-	parent    *Namespace // whose functions hold, for one that a pattern made
-	isPattern bool       // it stands for those that it makes, and has no sockets
+	parent    *Namespace // of a namespace that a pattern created: its functions apply, too
+	isPattern bool       // stands for the namespaces that it creates, and has no sockets
 
-	users     int  // guarded by the Server: sockets, and those about to be
-	permanent bool // guarded by the Server: it stays without sockets
+	users     int  // guarded by the Server: sockets, including those not yet connected
+	permanent bool // guarded by the Server: stays without sockets
 
 	functions functions
 	lastAck   atomic.Uint64
@@ -32,13 +32,13 @@ type Namespace struct {
 	sockets  map[string]*Socket // by id
 	everyone []*Socket
 	rooms    map[string]*room
-	round    uint64    // of the emission that went out last; see eachLocked
-	placed   ws.Log    // what is emitted to many
-	recovery *recovery // nil where that is off
-	journal  *journal  // static; nil where sockets come back to their own node only
+	round    uint64    // number of the last call of eachLocked
+	placed   ws.Log    // frames emitted to many sockets
+	recovery *recovery // nil if recovery is off
+	journal  *journal  // static; nil if sockets can come back only to their own node
 }
 
-// functions are what an application has registered. Each list is replaced, never changed.
+// functions are the functions that an application has registered. Each list is replaced, never modified.
 type functions struct {
 	mu        sync.Mutex
 	use       []func(*Socket) error
@@ -54,28 +54,28 @@ func newNamespace(s *Server, name string, parent *Namespace) *Namespace {
 	return n
 }
 
-// Name is the namespace's, such as "/".
+// Name returns the namespace's name, such as "/".
 func (n *Namespace) Name() string { return n.name }
 
-// Use adds a function that is called with each new socket before it is connected. It may look at the handshake and set
-// values on the socket (see Key). If it returns an error, the socket is refused, and its client gets the error's text; a
-// *Refusal adds data.
+// Use adds a function that is called with each new socket before it is connected. The function may inspect the handshake
+// and set values on the socket (see Key). If it returns an error, the socket is refused, and its client receives the
+// error's text; a *Refusal adds data.
 func (n *Namespace) Use(f func(*Socket) error) {
 	n.functions.mu.Lock()
 	defer n.functions.mu.Unlock()
 	n.functions.use = append(slices.Clip(n.functions.use), f)
 }
 
-// OnConnect adds a function that is called with each new socket after its client has learned that it is connected. The
-// function registers listeners; no event is read before it returns. If it returns an error, this is logged, and the socket
-// is disconnected.
+// OnConnect adds a function that is called with each new socket after the answer to its CONNECT was queued. The function
+// registers listeners; no event is read before it returns. If it returns an error, the error is logged and the socket is
+// disconnected.
 func (n *Namespace) OnConnect(f func(*Socket) error) {
 	n.functions.mu.Lock()
 	defer n.functions.mu.Unlock()
 	n.functions.onConnect = append(slices.Clip(n.functions.onConnect), f)
 }
 
-// handlers returns the functions for new sockets, those of the pattern first.
+// handlers returns the functions for new sockets, the pattern's first.
 func (n *Namespace) handlers() (use, onConnect []func(*Socket) error) {
 	if n.parent != nil {
 		use, onConnect = n.parent.handlers()
@@ -92,8 +92,8 @@ func (n *Namespace) Socket(id string) *Socket {
 	return n.sockets[id]
 }
 
-// Rooms returns the rooms that have members, and how many, on all nodes together. The sockets' own rooms are not included.
-// The error names the nodes that did not answer.
+// Rooms returns the rooms that have members, and the number of their members on all nodes. The sockets' own rooms are not
+// included. The error names the nodes that did not answer.
 func (n *Namespace) Rooms(ctx context.Context) (map[string]int, error) {
 	all := n.localRooms()
 	if n.server.cluster == nil {
@@ -117,8 +117,8 @@ func (n *Namespace) localRooms() map[string]int {
 	return all
 }
 
-// add makes s one of the namespace's sockets, unless it has ended meanwhile, and sends the answer to its CONNECT before
-// anything else can be sent to it. It reports whether it did.
+// add adds s to the namespace, unless s has ended by now, and sends the answer to its CONNECT before anything else can be
+// sent to it. It reports whether it added s.
 func (n *Namespace) add(s *Socket) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -142,8 +142,8 @@ func (n *Namespace) add(s *Socket) bool {
 	return true
 }
 
-// remove removes s from the namespace and from its rooms, which it returns, and reports whether s was there. lost says that
-// its client may come back.
+// remove removes s from the namespace and its rooms. It returns the rooms, and reports whether s was in the namespace. lost
+// means that its client may come back.
 func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -170,14 +170,14 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 	return rooms, true
 }
 
-// mayComeBack reports whether recovery keeps a socket.
+// mayComeBack reports whether recovery keeps any socket.
 func (n *Namespace) mayComeBack() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.recovery != nil && len(n.recovery.kept) > 0
 }
 
-// stop ends what recovery keeps.
+// stop ends recovery and the journal.
 func (n *Namespace) stop() {
 	n.mu.Lock()
 	if n.recovery != nil {

@@ -83,7 +83,7 @@ func TestAConnectionNeedsANamespace(t *testing.T) {
 			t.Errorf("it is closed after %v", waited)
 		}
 		sid = s.openCall()
-		s.call("POST", sid, "40\x1e41") // afterwards it needs none
+		s.call("POST", sid, "40\x1e41") // afterwards it need not connect
 		expect(sid, `40{"sid":"`)
 		time.Sleep(20 * time.Second)
 		s.call("POST", sid, "40")
@@ -109,7 +109,7 @@ func TestNamespacesOfAPatternEnd(t *testing.T) {
 	}
 }
 
-// Nobody gets past a pattern's Use because the application named a namespace that it matches.
+// Clients cannot bypass a pattern's Use functions if the application calls Of for a namespace that the pattern matches.
 func TestOfANameThatAPatternMatches(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -161,7 +161,7 @@ func TestEmittingToAllNamespacesOfAPattern(t *testing.T) {
 	}
 }
 
-// What a client sent before it read that the server had disconnected it is no mistake.
+// Packets that a client sent before it read the server's DISCONNECT are not errors.
 func TestEventsForANamespaceThatTheServerLeft(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -178,13 +178,13 @@ func TestEventsForANamespaceThatTheServerLeft(t *testing.T) {
 	if got := c.get(); len(got) != 2 || got[1] != `42["again"]` {
 		t.Errorf("got %v", got)
 	}
-	c.post("41", `42["by mistake"]`) // as it left by itself
+	c.post("41", `42["by mistake"]`) // as the client disconnected itself
 	if got := c.get(); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("got %v", got)
 	}
 }
 
-// A connection that ends while CONNECT is under way leaves nothing behind.
+// A connection that ends while CONNECT is being handled leaves nothing behind.
 func TestNoGhosts(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
@@ -201,13 +201,13 @@ func TestNoGhosts(t *testing.T) {
 				both.Go(func() { here.call("POST", session, "40") })
 				both.Go(func() {
 					ctx, cancel := context.WithCancel(context.Background())
-					cancel() // a GET that is given up ends the session
+					cancel() // canceling a GET ends the session
 					req := httptest.NewRequestWithContext(ctx, "GET", "/socket.io/?EIO=4&transport=polling&sid="+session, nil)
 					req.RemoteAddr = here.address
 					here.echo.ServeHTTP(httptest.NewRecorder(), req)
 				})
 				both.Wait()
-				here.call("POST", session, "1") // if it has not
+				here.call("POST", session, "1") // if it has not ended yet
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestNoGhosts(t *testing.T) {
 	}
 }
 
-// A namespace of a pattern lasts while somebody can come back to it.
+// A pattern's namespace lasts while a client can come back to it.
 func TestNamespacesOfAPatternWaitForRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, socketio.Config{Recovery: time.Minute})

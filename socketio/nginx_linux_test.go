@@ -17,7 +17,7 @@ import (
 	"echows/socketio"
 )
 
-// Three nodes, each of which knows only its own clients, behind nginx with the configuration that deploy has.
+// Three nodes, each of which knows only its own clients, run behind nginx with the configuration from deploy.
 func TestBehindNginx(t *testing.T) {
 	node, program := requireNode(t), requireNginx(t)
 	conf, err := os.ReadFile("../deploy/nginx/echows.conf")
@@ -76,14 +76,14 @@ func requireNginx(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
-		program = "/usr/sbin/nginx" // where Debian has it, which is not on everybody's path
+		program = "/usr/sbin/nginx" // Debian's path, which may not be in PATH
 		_, err = os.Stat(program)
 	}
 	unless(t, err, "ECHOWS_NGINX", "no nginx: apt-get install nginx")
 	return program
 }
 
-// replace replaces what has to be there so many times.
+// replace replaces a text, which must occur the given number of times.
 func replace(t *testing.T, text, old, by string, times int) string {
 	t.Helper()
 	if n := strings.Count(text, old); n != times {
@@ -92,7 +92,7 @@ func replace(t *testing.T, text, old, by string, times int) string {
 	return strings.ReplaceAll(text, old, by)
 }
 
-// startNginx runs nginx in a folder of its own, with that configuration of a site, and returns its address.
+// startNginx runs nginx in its own directory, with a site's configuration, and returns its address.
 func startNginx(t *testing.T, program, site string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -100,8 +100,8 @@ func startNginx(t *testing.T, program, site string) string {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	// nginx gets the listener itself, as from an nginx that it is to replace: so nobody takes the port in between,
-	// and nobody has to wait until it listens.
+	// nginx inherits the listener, as from an nginx that it replaces: so no other process can take the port, and the test
+	// need not wait until nginx listens.
 	file, err := l.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func startNginx(t *testing.T, program, site string) string {
 	defer file.Close()
 	dir, host := t.TempDir(), l.Addr().String()
 	site = replace(t, site, "listen 80;", "listen "+host+";", 1)
-	// Its paths are its own folder's. The clients of the test say their addresses, which realip believes.
+	// All paths are in its own directory. The test's clients send their addresses, which realip trusts.
 	main := `
 daemon off;
 pid nginx.pid;
@@ -128,7 +128,7 @@ http {
 }
 `
 	if os.Geteuid() == 0 {
-		main = "user root;" + main // another could not enter the folder
+		main = "user root;" + main // another user could not enter the directory
 	}
 	for name, text := range map[string]string{"nginx.conf": main, "site.conf": site} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -12,15 +12,15 @@ import (
 	"echows/socketio"
 )
 
-// The official client drives the server: polling, WebSocket, and the upgrade from one to the other. Its
-// versions are those of official/package.json; what each can do is run, and what all can do by each.
+// The official client drives the server: polling, WebSocket, and the upgrade from one to the other. Its versions are listed
+// in official/package.json; each version runs the cases that it supports.
 func TestTheOfficialClient(t *testing.T) {
 	node := requireNode(t)
 	for _, c := range []struct {
 		name, client string
 		recovery     time.Duration
 		features     []string
-		cases        int // by each way of transport
+		cases        int // for each transport
 	}{
 		{"3.0", "socket.io-client-3", 0, nil, 7},
 		{"4.0", "socket.io-client-4", 0, nil, 7},
@@ -35,7 +35,7 @@ func TestTheOfficialClient(t *testing.T) {
 	}
 }
 
-// requireNode finds Node, and skips the test where there is none, or no packages.
+// requireNode finds Node, and skips the test if Node or the packages are missing.
 func requireNode(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
@@ -48,7 +48,7 @@ func requireNode(t *testing.T) string {
 	return node
 }
 
-// unless skips the test if there is an error, or fails it where the environment requires what is missing.
+// unless skips the test if there is an error, or fails it if the environment requires the missing program.
 func unless(t *testing.T, err error, variable, missing string) {
 	t.Helper()
 	switch {
@@ -60,8 +60,8 @@ func unless(t *testing.T, err error, variable, missing string) {
 	}
 }
 
-// drive runs a client's program, which prints a line for each case: "ok" and its name, or "FAIL", its name and
-// why. What it prints beside that is shown when it did not come to its end.
+// drive runs a client's program, which prints a line for each case: "ok" and its name, or "FAIL", its name and the reason.
+// Other output is shown if the program did not finish.
 func drive(t *testing.T, cases int, name string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
@@ -82,7 +82,7 @@ func drive(t *testing.T, cases int, name string, args ...string) {
 	}
 }
 
-// serveOfficial is the server's side of official/drive.mjs, and of python/drive.py.
+// serveOfficial is the server for official/drive.mjs and python/drive.py.
 func serveOfficial(io *socketio.Server) {
 	same := func(s *socketio.Socket) func(socketio.Event) error {
 		return func(e socketio.Event) error { return s.Emit(e.Name, e.Args[0]) }

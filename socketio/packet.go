@@ -23,17 +23,17 @@ const (
 
 const (
 	maxNamespace = 256       // bytes of a namespace's name
-	maxID        = 1<<53 - 1 // of an acknowledgement: what every client can count to
+	maxID        = 1<<53 - 1 // of an acknowledgement: the largest integer that JavaScript represents exactly
 )
 
 // packet is one Socket.IO packet (protocol revision 5) without its attachments.
 type packet struct {
 	kind        kind
 	namespace   string // begins with /
-	id          uint64 // where hasID
+	id          uint64 // valid if hasID
 	hasID       bool
 	data        []byte // JSON, or nil
-	simple      bool   // data is what isSimple says
+	simple      bool   // isSimple(data)
 	attachments int    // how many binary messages follow
 }
 
@@ -47,8 +47,8 @@ var (
 	errPayload     = errors.New("a packet's payload is not that of its type")
 )
 
-// decode reads a packet that has at most maxAttachments. It accepts what the protocol's grammar and the rules for each type
-// allow, and nothing else.
+// decode decodes a packet with at most maxAttachments attachments. It accepts only packets that conform to the protocol's
+// grammar and to the rules for their type. The packet refers to text.
 func decode(text []byte, maxAttachments int) (packet, error) {
 	p := packet{namespace: "/"}
 	if len(text) == 0 || text[0] < '0' || text[0] > '6' {
@@ -122,7 +122,7 @@ func (p packet) check() error {
 	return nil
 }
 
-// reserved are the names that an application's events may not have.
+// reserved are the names that an application must not use for events.
 var reserved = map[string]bool{
 	"connect": true, "connect_error": true, "disconnect": true, "disconnecting": true, "newListener": true, "removeListener": true,
 }
@@ -136,12 +136,11 @@ func validName(raw []byte) bool {
 	return json.Unmarshal(raw, &name) == nil && len(raw) > 1 && raw[0] == '"' && !reserved[name]
 }
 
-// encode encodes a packet.
 func (p packet) encode() []byte {
 	return append(p.appendHead(make([]byte, 0, 32+len(p.namespace)+len(p.data))), p.data...)
 }
 
-// appendHead appends what comes before a packet's payload.
+// appendHead appends the part of a packet before its payload.
 func (p packet) appendHead(b []byte) []byte {
 	b = append(b, '0'+byte(p.kind))
 	if p.attachments > 0 {

@@ -40,7 +40,7 @@ func TestPacketsOfTheProtocolText(t *testing.T) {
 	}
 }
 
-// Each of these closes the connection that it came by.
+// Each of these packets closes its connection.
 var hostile = []string{
 	"", "7", "9[]", "abc", "-1", "\x00", "2", "2{}", "2[]", "2[1]", "2[null]", "2abc", `2"text"`, `2["a"`, `2["a"]x`, `2["a"],`, "21", "2/admin", "2/admin,",
 	`2["connect"]`, `2["disconnect"]`, `2["connect_error"]`, `2["disconnecting"]`, `2["newListener"]`, `2["removeListener"]`,
@@ -74,7 +74,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !bytes.Equal(again.encode(), encoded) {
 			t.Errorf("%q is encoded as %q: %v", text, encoded, err)
 		}
-		if p.kind == kindEvent || p.kind == kindAck { // is split as encoding/json does
+		if p.kind == kindEvent || p.kind == kindAck { // must be split as encoding/json splits it
 			var want []json.RawMessage
 			if err := json.Unmarshal(p.data, &want); err != nil {
 				t.Fatal(err)
@@ -124,7 +124,7 @@ func TestArguments(t *testing.T) {
 	if err := args[0].Decode(new(int)); err == nil {
 		t.Error("a string is an int")
 	}
-	// Sent on, in another order, the attachments go along.
+	// Arguments emitted again in another order keep their attachments.
 	array, attachments, err = appendArgs(nil, "", []any{args[3], args[2]})
 	if want := `[{"deep":[{"_placeholder":true,"num":0},1]},{"_placeholder":true,"num":1}]`; err != nil || string(array) != want || string(attachments[0]) != "two" || string(attachments[1]) != "one" {
 		t.Errorf("got %s with %q, %v", array, attachments, err)
@@ -135,7 +135,7 @@ func TestArguments(t *testing.T) {
 	if _, err := decodeArgs([]byte(`["a",1,2]`), nil, 2); err == nil {
 		t.Error("too many arguments were decoded")
 	}
-	// What looks like a placeholder in a text is text.
+	// A placeholder inside a string is text.
 	text := Arg{raw: []byte(`["{\"_placeholder\":true,\"num\":0}",{"_placeholder":true,"num":0,"more":1},{ "num" : 0 , "_placeholder" : true }]`), attachments: [][]byte{one}}
 	var back []any
 	if err := text.Decode(&back); err != nil || back[0] != `{"_placeholder":true,"num":0}` || back[2] != "b25l" {
@@ -170,7 +170,7 @@ func FuzzSimpleArrays(f *testing.F) {
 	})
 }
 
-// Each byte stands for itself, or does not, wherever it is.
+// Whether a byte needs an escape does not depend on its position.
 func TestPlainBytes(t *testing.T) {
 	for c := range 256 {
 		for at := range 20 {

@@ -17,13 +17,13 @@ import (
 	"echows/socketio"
 )
 
-// peer is a client that speaks in packets.
+// peer is a WebSocket client that sends and receives packets.
 type peer struct {
 	t    testing.TB
 	conn *websocket.Conn
 }
 
-// dial begins a connection and reads the handshake.
+// dial opens a connection and reads the handshake.
 func (s *server) dial() *peer {
 	s.t.Helper()
 	conn, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/socket.io/?EIO=4&transport=websocket", "", s.url)
@@ -56,7 +56,7 @@ func (p *peer) send(texts ...string) {
 	}
 }
 
-// read returns the next packet that is no ping.
+// read returns the next packet that is not a ping, and answers pings.
 func (p *peer) read() string {
 	p.t.Helper()
 	for {
@@ -118,7 +118,7 @@ func echoAll(s *socketio.Socket) error {
 	return nil
 }
 
-// call is a request of one that polls, without a network, so that it can be made under a fake clock.
+// call makes a request of a polling client, without a network, so that it works under a fake clock.
 func (s *server) call(method, sid, body string) string {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -131,7 +131,7 @@ func (s *server) call(method, sid, body string) string {
 	return res.Body.String()
 }
 
-// openCall begins a connection and returns its id.
+// openCall opens a polling session and returns its id.
 func (s *server) openCall() string {
 	s.t.Helper()
 	var hello struct{ SID string }
@@ -151,13 +151,13 @@ func disconnects(n *socketio.Namespace) chan string {
 	return reasons
 }
 
-// caller is a client in the namespace "/" that polls, without a network.
+// caller is a polling client in the namespace "/", without a network.
 type caller struct {
 	*server
 	session, sid, pid string
 }
 
-// caller begins a connection and sends CONNECT, with what the client says, and returns what came with the answer.
+// caller opens a session, sends CONNECT with a payload, and returns the client and what came with the answer.
 func (s *server) caller(auth string) (c *caller, more []string) {
 	s.t.Helper()
 	c = &caller{server: s, session: s.openCall()}
@@ -178,7 +178,7 @@ func (c *caller) post(packets ...string) {
 	}
 }
 
-// get returns what waits to be polled, but for pings. It waits for something.
+// get polls until something arrives, and returns it without pings.
 func (c *caller) get() []string {
 	c.t.Helper()
 	for {
@@ -190,7 +190,7 @@ func (c *caller) get() []string {
 	}
 }
 
-// offset is the one of the last event that waits to be polled.
+// offset returns the offset of the last event that waits to be polled.
 func (c *caller) offset() string {
 	c.t.Helper()
 	packets := c.get()
@@ -202,7 +202,7 @@ func (c *caller) offset() string {
 	return event[len(event)-1].(string)
 }
 
-// lose has the connection end, and waits until the server knows.
+// lose ends the connection, and waits until the server knows.
 func (c *caller) lose() {
 	c.t.Helper()
 	ctx := c.io.Socket(c.sid).Context()
@@ -210,20 +210,20 @@ func (c *caller) lose() {
 	<-ctx.Done()
 }
 
-// breakOff has a GET end before its answer comes.
+// breakOff ends a GET before its answer comes.
 func (c *caller) breakOff() {
 	req := httptest.NewRequestWithContext(ended(c.t), "GET", "/socket.io/?EIO=4&transport=polling&sid="+c.session, nil)
 	c.echo.ServeHTTP(httptest.NewRecorder(), req)
 }
 
-// ended is a context that has ended.
+// ended returns a context that has ended.
 func ended(t testing.TB) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
 }
 
-// back connects again as the client that it was, with an offset if it has one.
+// back connects again as the same client, with an offset if it has one.
 func (c *caller) back(offset string) (again *caller, more []string) {
 	c.t.Helper()
 	said := fmt.Sprintf(`{"pid":%q}`, c.pid)

@@ -7,9 +7,8 @@ import (
 	"echows/socketio"
 )
 
-// python-socketio drives the server: polling, WebSocket, and the upgrade. Its handlers are Python functions, which
-// take exactly the arguments that they name, so this also holds that recovery, which adds one to each event, is
-// off by default.
+// python-socketio drives the server: polling, WebSocket, and the upgrade. Its handlers are Python functions that accept only
+// the arguments they declare, so this also checks that recovery, which adds an argument to each event, is off by default.
 func TestPythonsClient(t *testing.T) {
 	python := requirePython(t)
 	s := start(t, socketio.Config{})
@@ -17,7 +16,7 @@ func TestPythonsClient(t *testing.T) {
 	drive(t, 3*7, python, "python/drive.py", s.url)
 }
 
-// requirePython finds a Python that has the client: Debian's, or the first of the path.
+// requirePython finds a Python that has the client: Debian's, or the first in PATH.
 func requirePython(t *testing.T) string {
 	t.Helper()
 	var err error

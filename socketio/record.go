@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// record is a kept socket as other nodes and the journal get it.
+// record is a kept socket, encoded for other nodes and the journal.
 type record struct {
 	ID     string                     `json:"id"`
 	Values map[string]json.RawMessage `json:"values,omitempty"`
@@ -21,7 +21,7 @@ type record struct {
 	Sure   bool                       `json:"sure,omitempty"`
 	Unkept bool                       `json:"unkept,omitempty"`
 	Before bool                       `json:"before,omitempty"`
-	Times  int                        `json:"times,omitempty"` // how often it came back: of two records, the one with more counts
+	Times  int                        `json:"times,omitempty"` // number of times it came back; of two records, the one with more is newer
 }
 
 func (k *kept) record(epoch string) record {
@@ -41,8 +41,8 @@ func (r record) kept(pid string) *kept {
 	return k
 }
 
-// save puts into the journal what has to be known about a socket for its client to come back after the node has died.
-// It waits until the journal has it, so that what the client learns afterwards is true.
+// save stores a socket's record in the journal, so that its client can come back after this node has died. It waits up to
+// saveTime until the journal has the record, so that the record is at least as new as anything the client is told later.
 func (s *Socket) save() error {
 	n := s.namespace
 	if n.journal == nil || s.state.Load() != connected {
@@ -62,14 +62,15 @@ func (s *Socket) save() error {
 	}
 }
 
-// saveAnd is like save and does not wait: it calls done, unless that is nil, with the result.
+// saveAnd is like save but does not wait: it calls done, unless done is nil, with the result. It logs and returns the error
+// if the record cannot be encoded or given to the journal.
 func (s *Socket) saveAnd(done func(error)) error {
 	n := s.namespace
 	if n.journal == nil {
 		return nil
 	}
 	values := s.encodeValues()
-	s.saving.Lock() // so that the last record in the journal is the last one that was true
+	s.saving.Lock() // so that the newest record is the last one written
 	defer s.saving.Unlock()
 	n.mu.Lock()
 	if !s.present {
@@ -87,32 +88,33 @@ func (s *Socket) saveAnd(done func(error)) error {
 	return err
 }
 
-// waitForSaves returns when the last record of a socket that has ended is on its way.
+// waitForSaves waits until the last record of a socket that has ended was given to the journal.
 func (s *Socket) waitForSaves() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 }
 
-// unsave removes the record of a socket that cannot come back from the journal.
+// unsave removes a socket's record from the journal.
 func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	s.namespace.server.cluster.failed("a socket is not removed", s.namespace.journal.journal.Remove(hash(s.pid), nil))
 }
 
-// refresh saves all sockets again, before the journal forgets them.
+// refresh saves all sockets again before their records expire in the journal.
 func (s *Server) refresh() {
 	for _, n := range s.all() {
 		if n.journal == nil {
 			continue
 		}
 		for _, one := range n.localSockets(audience{}) {
-			one.saveAnd(nil) // an error is logged
+			one.saveAnd(nil) // logs its error
 		}
 	}
 }
 
-// find returns the socket that a client had on another node, or nil: from that node, or, if it has died, from the journal.
+// find returns a client's earlier socket on another node, or nil. It gets the socket from that node, or, if the node has
+// died, from the journal.
 func (j *journal) find(pid string) *kept {
 	c := j.namespace.server.cluster
 	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
@@ -130,7 +132,7 @@ func (j *journal) find(pid string) *kept {
 	c.failed("not all nodes say whether they know a client that comes back", err)
 	ctx, cancel = context.WithTimeout(context.Background(), saveTime)
 	defer cancel()
-	data, ok, err := j.journal.Take(ctx, hash(pid)) // so that nobody else can
+	data, ok, err := j.journal.Take(ctx, hash(pid)) // Take, so that nobody else can use the record
 	c.failed("the journal does not say whether it knows a client that comes back", err)
 	mu.Lock()
 	defer mu.Unlock()
@@ -145,9 +147,8 @@ func (j *journal) find(pid string) *kept {
 	return k
 }
 
-// giveUp gives away what this node keeps of a socket whose client came back to another node, and calls give with it, or
-// with nil. It does so once the journal has no record of the socket: one that was still on its way there would replace
-// the other node's.
+// giveUp removes a socket whose client came back to another node, and calls give with its record, or with nil. It calls
+// give only after the record was removed from the journal: a late write would otherwise replace the other node's record.
 func (n *Namespace) giveUp(pid string, give func(*record)) {
 	if n.journal == nil {
 		give(nil)
@@ -165,7 +166,7 @@ func (n *Namespace) giveUp(pid string, give func(*record)) {
 	r.Floor = max(r.Floor, floor)
 	r.Values = encodeValues(was.values)
 	err := n.journal.journal.Remove(hash(pid), func(err error) {
-		if err != nil { // the client is told that it is not recovered
+		if err != nil { // the client is not recovered
 			give(nil)
 			return
 		}

@@ -9,26 +9,26 @@ import (
 )
 
 // recovery keeps, for a while, the sockets of a namespace that lost their connection, and the events that were emitted. A
-// client that comes back gets the events that it missed, each once and in order, or learns that it does not. Each event
-// carries its offset as one more argument, by which a client says how far it got; offsets rise. The namespace's lock guards
-// all of it.
+// client that comes back receives the events that it missed, each once and in order, or is told that it was not recovered.
+// Each event carries its offset as one more argument; a client that comes back sends the last offset it received. Offsets
+// increase. The namespace's lock guards all fields.
 type recovery struct {
 	namespace *Namespace
 	time      time.Duration
-	maxMissed int    // bytes that one socket can have missed: no more can be queued for a client that polls
-	epoch     string // stands before each offset, where several nodes count them; offsets of another epoch mean nothing
+	maxMissed int    // bytes that one socket may have missed: the limit of the queue of a client that polls
+	epoch     string // with a Journal, the prefix of each offset; offsets of another epoch mean nothing
 
 	last   uint64 // the offset of the last event
-	floor  uint64 // that of the last event that is forgotten
+	floor  uint64 // the offset of the last forgotten event
 	events []*remembered
-	live   map[string]*Socket // by pid, with which their clients come back
-	kept   map[string]*kept
-	order  []*kept // the oldest first; some may have come back
+	live   map[string]*Socket // connected sockets by pid, which their clients send to come back
+	kept   map[string]*kept   // also by pid
+	order  []*kept            // oldest first; some may have come back
 	timer  *time.Timer
 	ended  bool
 }
 
-// remembered is an event that is kept, and whom it was for.
+// remembered is a kept event with its audience.
 type remembered struct {
 	audience
 	offset uint64
@@ -52,7 +52,8 @@ func (n *Namespace) offsetLocked() uint64 {
 	return n.recovery.last
 }
 
-// nextLocked returns the offset for an event: a new one if the event is to be kept, otherwise that of the last kept event.
+// nextLocked returns the offset for an event: its sequence if it comes from the journal, a new offset if it will be kept,
+// otherwise the offset of the last event.
 func (r *recovery) nextLocked(e emission) uint64 {
 	switch {
 	case e.seq > 0:
@@ -66,7 +67,7 @@ func (r *recovery) nextLocked(e emission) uint64 {
 	return r.last
 }
 
-// withOffset adds an argument to an event.
+// withOffset adds the offset to an event as its last argument.
 func (p packet) withOffset(epoch string, offset uint64) packet {
 	b := make([]byte, 0, len(p.data)+len(epoch)+20)
 	b = append(b, p.data[:len(p.data)-1]...)
@@ -77,20 +78,19 @@ func (p packet) withOffset(epoch string, offset uint64) packet {
 	return p
 }
 
-// parseOffset reads the offset of the last event that a client says it got.
+// parseOffset parses the offset of the last event that a client says it received.
 func (r *recovery) parseOffset(text string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(text, r.epoch)
 	offset, err := strconv.ParseUint(digits, 36, 64)
 	return offset, ok && err == nil
 }
 
-// rememberedSize and keptSize are about how many bytes an event and a socket take besides what they hold.
+// rememberedSize and keptSize are the approximate overhead, in bytes, of a kept event and a kept socket.
 const (
 	rememberedSize = 192
 	keptSize       = 512
 )
 
-// rememberLocked keeps an event.
 func (r *recovery) rememberLocked(offset uint64, to audience, f *ws.Prepared) {
 	if r.ended {
 		return
@@ -106,7 +106,7 @@ func (r *recovery) rememberLocked(offset uint64, to audience, f *ws.Prepared) {
 	r.forgetLocked()
 }
 
-// forgetLocked drops what is too old or too much, and sets a timer to be called again.
+// forgetLocked drops events and sockets that are too old or beyond the memory bound, and sets a timer to repeat this.
 func (r *recovery) forgetLocked() {
 	all := &r.namespace.server.kept
 	if all.over(1) {
@@ -119,7 +119,7 @@ func (r *recovery) forgetLocked() {
 	}
 }
 
-// dropOldestLocked drops events, and then sockets, the oldest first, as long as old reports true.
+// dropOldestLocked drops events, and then sockets, oldest first, as long as old returns true.
 func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	all := &r.namespace.server.kept
 	n := 0
@@ -129,7 +129,7 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 		r.events[n] = nil
 		n++
 	}
-	r.events = r.events[n:] // append moves what is left when there is no room behind it
+	r.events = r.events[n:] // append moves the rest to a new array when this one is full
 	n = 0
 	for n < len(r.order) && (r.kept[r.order[n].pid] != r.order[n] || old(r.order[n].at)) {
 		r.dropLocked(r.order[n])
@@ -139,7 +139,7 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	r.order = r.order[n:]
 }
 
-// oldestLocked returns the time of the oldest thing that is kept, if there is any.
+// oldestLocked returns the time of the oldest event or socket that is kept, if there is any.
 func (r *recovery) oldestLocked() (at time.Time, ok bool) {
 	if len(r.events) > 0 {
 		at, ok = r.events[0].at, true
@@ -150,8 +150,8 @@ func (r *recovery) oldestLocked() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// hardBound is how many times RecoveryBytes may be kept until trim has dropped the oldest of all namespaces. Past that, a
-// namespace drops its own.
+// hardBound, times RecoveryBytes, is how many bytes may be kept until trim has dropped the oldest of all namespaces. Beyond
+// it, a namespace drops its own oldest events and sockets.
 const hardBound = 1.25
 
 // trimSoon calls trim in a goroutine, unless one is running.
@@ -164,11 +164,11 @@ func (s *Server) trimSoon() {
 	}
 }
 
-// trim drops the oldest of what all namespaces keep, until the rest fits.
+// trim drops the oldest events and sockets of all namespaces until the rest fits into RecoveryBytes.
 func (s *Server) trim() {
 	for s.kept.over(1) {
 		var oldest *Namespace
-		var first, second time.Time // since when that one keeps something, and the next
+		var first, second time.Time // times of the oldest thing in oldest, and in the next oldest namespace
 		for _, n := range s.all() {
 			at, ok := n.keepsSince()
 			switch {
@@ -190,7 +190,7 @@ func (s *Server) trim() {
 	}
 }
 
-// keepsSince returns the time of the oldest thing that recovery keeps, if there is any.
+// keepsSince returns the time of the oldest event or socket that recovery keeps, if there is any.
 func (n *Namespace) keepsSince() (time.Time, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -200,7 +200,7 @@ func (n *Namespace) keepsSince() (time.Time, bool) {
 	return n.recovery.oldestLocked()
 }
 
-// look drops what is too old.
+// look is called by the timer. It drops old events and sockets, and the namespace if it is no longer needed.
 func (r *recovery) look() {
 	n := r.namespace
 	n.mu.Lock()

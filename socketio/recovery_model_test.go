@@ -16,26 +16,26 @@ import (
 
 var histories = flag.Uint64("histories", 500, "how many TestRecoveryOfManyHistories tries, of each kind")
 
-// history is what happens in one namespace: clients that come, lose their connections and come back, with whatever
-// of their last packets did not reach them, while the server emits. The test knows what each was to hear.
+// history is a random history of one namespace: clients connect, lose their connections together with some of their last
+// packets, and come back, while the server emits. The test knows which events each client must receive.
 type history struct {
 	*server
 	t         *testing.T
 	random    *rand.Rand
 	name      string // the namespace's
-	strict    bool   // nothing is forgotten, so everybody can come back
+	strict    bool   // nothing is forgotten, so all clients can come back
 	sockets   chan *socketio.Socket
 	namespace *socketio.Namespace // with its first socket
 	clients   [3]*mobile
 	events    int
-	holes     int      // how often somebody could not come back
-	log       []string // what was done, for who looks for a mistake
+	holes     int      // how often a client could not come back
+	log       []string // steps so far, for debugging
 }
 
-// mobile is a client, and what it has to hear.
+// mobile is a client, and the events that it must receive.
 type mobile struct {
 	name             string
-	session          string // of Engine.IO; "" where it has no connection
+	session          string // of Engine.IO; "" without a connection
 	socket           *socketio.Socket
 	sid, pid, offset string
 	lost             bool // the server has a socket that the client may come back to
@@ -75,7 +75,7 @@ func (h *history) step() {
 		m.session, m.lost, m.rooms = "", false, nil
 	case n < 18:
 		h.note("%s loses its connection", m.name)
-		h.read(m, h.random.IntN(4)) // and what was on the way
+		h.read(m, h.random.IntN(4)) // and some packets already sent to it
 		h.call("POST", m.session, "1")
 		<-m.socket.Context().Done()
 		m.session, m.lost = "", true
@@ -146,9 +146,9 @@ func (h *history) emit() {
 	}
 }
 
-// read takes what waits for a client, of which it gets so many packets.
+// read polls the waiting packets of a client, of which only the given number reach it.
 func (h *history) read(m *mobile, most int) (answer map[string]string) {
-	h.call("POST", m.session, "42"+h.name+`,7["sync"]`) // so that something does wait
+	h.call("POST", m.session, "42"+h.name+`,7["sync"]`) // so that at least one packet waits
 	whole := false
 	for _, text := range strings.Split(h.call("GET", m.session, ""), "\x1e") {
 		if text == "43"+h.name+",7[]" {
@@ -180,7 +180,7 @@ func (h *history) read(m *mobile, most int) (answer map[string]string) {
 	return answer
 }
 
-// connect begins a connection, and tells the server which socket the client had.
+// connect opens a connection, and tells the server which socket the client had.
 func (h *history) connect(m *mobile) {
 	m.session = h.openCall()
 	auth := ""
@@ -228,7 +228,7 @@ func (h *history) connect(m *mobile) {
 	}
 }
 
-// Who comes back has heard, in the end, each event that was for it, once and in order; or is told that it is new.
+// A client that comes back has received, in the end, each event for it, once and in order, or is told that it is new.
 func TestRecoveryOfManyHistories(t *testing.T) {
 	for _, bytes := range []int64{0, 3000} {
 		s := start(t, socketio.Config{Recovery: time.Hour, RecoveryBytes: bytes})
@@ -250,7 +250,7 @@ func TestRecoveryOfManyHistories(t *testing.T) {
 			for range 40 {
 				h.step()
 			}
-			for _, m := range h.clients { // nobody stays
+			for _, m := range h.clients { // all clients leave
 				if m.session == "" {
 					h.connect(m)
 				}

@@ -46,13 +46,13 @@ func TestRecoveryHasLimits(t *testing.T) {
 	}
 	p.conn.Close()
 	<-left
-	s.io.Emit(strings.Repeat("x", 6000)) // more than is kept
+	s.io.Emit(strings.Repeat("x", 6000)) // more than recovery keeps
 	if _, other, _, _ := connect(auth); other == sid {
 		t.Error("came back with a hole")
 	}
 }
 
-// With recovery, too, a handler that emits much waits for its client to read.
+// With recovery, too, a listener that emits a lot waits for its client to read.
 func TestEmitWaitsWhereRecoveryIsOn(t *testing.T) {
 	s := start(t, socketio.Config{Recovery: time.Minute})
 	row := strings.Repeat("x", 1000)
@@ -92,7 +92,7 @@ func TestRecoveryIsOffByDefault(t *testing.T) {
 	}
 }
 
-// Who changes networks is back before its old connection is missed.
+// A client that changes networks comes back before the server notices the loss of its old connection.
 func TestTheClientIsBackFirst(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -111,7 +111,7 @@ func TestTheClientIsBackFirst(t *testing.T) {
 	}
 }
 
-// Much is emitted to others. Who heard all that was for it has missed nothing, however little is remembered.
+// A client that received all events for it has missed nothing, however many are emitted to others and however few are kept.
 func TestAQuietRoomInABusyNamespace(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: 20_000})
 	defer s.close()
@@ -173,7 +173,7 @@ func TestWhoComesBackPassesUse(t *testing.T) {
 	}
 }
 
-// Nobody gets past Use with a pid but as the socket that it was.
+// A pid lets a client skip the Use functions only as its earlier socket.
 func TestWhoCannotComeBackPassesUse(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute, RecoverySkipsUse: true})
 	defer s.close()
@@ -216,7 +216,7 @@ func TestAStrangersMistakesAreNotRemembered(t *testing.T) {
 	}
 }
 
-// RecoveryBytes bounds sockets as well as events, over all namespaces.
+// RecoveryBytes bounds sockets as well as events, in all namespaces together.
 func TestRecoveryKeepsNoMoreThanItMay(t *testing.T) {
 	const most = 20_000
 	s := newServer(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: most})
@@ -243,7 +243,7 @@ func TestRecoveryKeepsNoMoreThanItMay(t *testing.T) {
 	}
 }
 
-// What is emitted in a namespace that has ended is for nobody, and kept for nobody.
+// An event emitted in a namespace that has ended reaches nobody and is not kept.
 func TestANamespaceThatEndedKeepsNothing(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -288,7 +288,7 @@ func TestWhatIsKeptExpires(t *testing.T) {
 	})
 }
 
-// A socket can come back, but not what did not reach it and is too old.
+// A client cannot come back to its socket if an event that it missed is too old.
 func TestEventsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, socketio.Config{Recovery: 30 * time.Second})
@@ -341,7 +341,7 @@ func TestGoodbyesAreForGood(t *testing.T) {
 
 var nick = socketio.NewKey[string]("nick")
 
-// Who cannot come back is a new socket, for Use too, with nothing of the old one.
+// A client that cannot come back gets a new socket, also in Use functions, without any state of the old one.
 func TestOffsetsThatAreNone(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -367,7 +367,7 @@ func TestOffsetsThatAreNone(t *testing.T) {
 	}
 }
 
-// What it missed became too much while Use judged it.
+// A client is not recovered if it has missed too much by the time the Use functions return.
 func TestWhoCanComeBackNoMoreAfterUse(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: 5000})
 	defer s.close()
@@ -385,7 +385,7 @@ func TestWhoCanComeBackNoMoreAfterUse(t *testing.T) {
 	}
 }
 
-// Which rooms one was in is known of the last ones: what it missed in those before nobody can say.
+// Only a socket's last memberships are remembered: events that it missed in earlier ones cannot be found.
 func TestOneThatLeftManyRooms(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()
@@ -406,7 +406,7 @@ func TestOneThatLeftManyRooms(t *testing.T) {
 	}
 }
 
-// An offset that rose with what was for others is not one that this client can have.
+// A client cannot have the offset of an event that was for others.
 func TestAnOffsetThatItWasNotTold(t *testing.T) {
 	s := newServer(t, socketio.Config{Recovery: time.Minute})
 	defer s.close()

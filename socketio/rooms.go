@@ -9,15 +9,16 @@ import (
 // room holds the members of a room. It begins with its first member and ends with its last.
 type room struct{ members []*Socket }
 
-// place is a socket's place in a room.
+// place is a socket's membership in a room.
 type place struct {
 	index int    // in members
 	since uint64 // with recovery: the offset of the last event before it joined
 }
 
-// Join makes the socket a member of the rooms. It is always a member of its own room, which has its id as its name. The error
-// is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the Config.Journal did not
-// take the news.
+// Join makes the socket a member of the rooms. A socket is always a member of its own room, whose name is the socket's id.
+// With a Journal, Join waits until the journal has a record of the rooms, for up to two seconds. The error is ErrClosed if
+// the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
+// the socket has joined the rooms.
 func (s *Socket) Join(rooms ...string) error {
 	if err := s.join(rooms); err != nil {
 		return err
@@ -58,7 +59,7 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 	return nil
 }
 
-// rejoinLocked brings a socket that came back into its rooms, with the offsets from which on it was in them.
+// rejoinLocked adds a recovered socket to its rooms, with the offsets at which it first joined them.
 func (n *Namespace) rejoinLocked(s *Socket) {
 	if s.memory == nil {
 		return
@@ -73,10 +74,10 @@ func (n *Namespace) rejoinLocked(s *Socket) {
 	s.rejoin = nil
 }
 
-// Leave ends the socket's membership in the rooms. A socket cannot leave its own room.
+// Leave removes the socket from the rooms. A socket cannot leave its own room. With a Journal, Leave waits like Join.
 func (s *Socket) Leave(rooms ...string) {
 	s.leave(rooms)
-	s.save() // an error is logged
+	s.save() // logs most errors
 }
 
 func (s *Socket) leave(rooms []string) {
@@ -121,7 +122,7 @@ func (s *Socket) In(room string) bool {
 	return is || room == s.id
 }
 
-// Rooms returns the rooms that the socket is in, or was in when it ended, its own included, sorted.
+// Rooms returns the sorted rooms that the socket is in, or was in when it ended, including its own room.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	end := s.ending
@@ -141,14 +142,14 @@ func (s *Socket) roomsLocked() []string {
 	return rooms
 }
 
-// audience is whom an event is for: the sockets that are in one of rooms, or all if rooms is nil, and in none of except. A
-// socket's id is a room that it is in.
+// audience selects sockets: those in any of rooms, or all if rooms is nil, except those in any of except. Each socket is in
+// the room whose name is its id.
 type audience struct {
 	rooms  []string
 	except []string
 }
 
-// eachLocked calls f with each socket of this node that is in the audience, once.
+// eachLocked calls f once with each socket of this node that is in the audience.
 func (n *Namespace) eachLocked(to audience, f func(*Socket)) {
 	n.round++ // marks the sockets that have been seen
 	for _, name := range to.except {

@@ -72,7 +72,7 @@ func TestRoomsAndCounts(t *testing.T) {
 	}
 }
 
-// Everybody who stays hears everything, in one order, while others come and go.
+// Clients that stay receive all events in the same order while others come and go.
 func TestManyComeAndGo(t *testing.T) {
 	s := start(t, socketio.Config{})
 	s.io.OnConnect(func(s *socketio.Socket) error {

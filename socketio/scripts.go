@@ -16,12 +16,12 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// files are the official browser client with its licence, and a small client of our own to be read.
+// files are the official browser client with its license, and our own small client, which is meant to be read.
 //
 //go:embed socket.io-client/*.js socket.io-client/LICENSE small.js
 var files embed.FS
 
-// served are the names of the files that are served below the server's path.
+// served are the names of the files to serve below the server's path.
 var served = []string{
 	"socket.io-client/socket.io.js",
 	"socket.io-client/socket.io.min.js",
@@ -30,8 +30,8 @@ var served = []string{
 	"small.js",
 }
 
-// serveScripts mounts the clients for browsers below root: socket.io.js, the other files of its folder, and small.js.
-// Pages of any origin may load them; whether a page may connect is decided when it connects.
+// serveScripts mounts the browser clients below root: socket.io.js, the other files in its directory, and small.js. Pages of
+// any origin may load them; the server checks the origin when a page connects.
 func serveScripts(e *echo.Echo, root string) {
 	root = strings.TrimSuffix(root, "/") + "/"
 	for _, name := range served {
@@ -43,14 +43,14 @@ func serveScripts(e *echo.Echo, root string) {
 	}
 }
 
-// script is a file in the two forms in which it is sent.
+// script is a file, plain and compressed.
 type script struct {
 	kind          string // its Content-Type
 	plain, packed []byte
 	tag           string // without its quotes
 }
 
-// loadScript reads an embedded file and compresses it. A failure is a mistake in the program, so it panics.
+// loadScript reads an embedded file and compresses it. It panics on failure, which would be a bug.
 func loadScript(name string) script {
 	plain, err := files.ReadFile(name)
 	if err != nil {
@@ -74,8 +74,8 @@ func loadScript(name string) script {
 	return script{kind, plain, packed.Bytes(), fmt.Sprintf("%x", sha256.Sum256(plain))[:32]}
 }
 
-// serve answers with the script, compressed if the client accepts that. A browser keeps it and asks each time whether it has
-// changed, so that it notices a new version of the server at once.
+// serve responds with the script, compressed if the client accepts gzip. A browser caches the script but revalidates it each
+// time, so that it uses the script of a new server version immediately.
 func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", s.kind)
@@ -86,10 +86,10 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	if takesGzip(r.Header) {
 		body, tag = s.packed, s.tag+"-gzip"
 		header.Set("Content-Encoding", "gzip")
-		header.Set("Content-Length", strconv.Itoa(len(body))) // which ServeContent leaves out of what is encoded
+		header.Set("Content-Length", strconv.Itoa(len(body))) // ServeContent does not set it if Content-Encoding is set
 	}
 	header.Set("ETag", `"`+tag+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body)) // which knows If-None-Match, ranges and HEAD
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body)) // handles If-None-Match, ranges and HEAD
 }
 
 // takesGzip reports whether Accept-Encoding allows gzip and does not prefer an uncompressed answer (RFC 9110, 12.5.3).
@@ -103,7 +103,7 @@ func takesGzip(header http.Header) bool {
 			var err error
 			weight, err = strconv.ParseFloat(strings.TrimSpace(value), 64)
 			if !strings.EqualFold(strings.TrimSpace(name), "q") || err != nil {
-				continue // what cannot be read allows nothing
+				continue // an invalid weight allows nothing
 			}
 		}
 		weights[strings.ToLower(strings.TrimSpace(coding))] = weight

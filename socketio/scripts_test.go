@@ -21,7 +21,7 @@ import (
 	"echows/ws"
 )
 
-// clients are the scripts by the names that they are served by, and what each has to contain.
+// clients maps the name of each served script to a text that it must contain.
 var clients = map[string]string{
 	"socket.io.js":         "Socket.IO v4.8.4",
 	"socket.io.min.js":     "Socket.IO v4.8.4",
@@ -30,14 +30,14 @@ var clients = map[string]string{
 	"LICENSE":              "Copyright (c) 2014-present Guillermo Rauch",
 }
 
-// fetch asks for a script as it is said in headers, which are names and values by turns.
+// fetch requests a script. headers are names and values in turn.
 func (s *server) fetch(method, name string, headers ...string) (*http.Response, []byte) {
 	s.t.Helper()
 	req, err := http.NewRequest(method, s.url+"/socket.io/"+name, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req.Header.Set("Accept-Encoding", "identity") // unless another is asked for; Go would add its own
+	req.Header.Set("Accept-Encoding", "identity") // unless headers sets another; Go would add its own
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
@@ -177,7 +177,7 @@ func TestScriptsAreCompressedForWhoWantsIt(t *testing.T) {
 	}
 }
 
-// A path is a path, with and without a slash at its end.
+// Path works with and without a slash at its end.
 func TestScriptsOfAnotherPath(t *testing.T) {
 	for _, path := range []string{"/events", "/events/"} {
 		e := echo.New()
@@ -191,8 +191,8 @@ func TestScriptsOfAnotherPath(t *testing.T) {
 	}
 }
 
-// nodeProgram is Node's program, where it and the packages of official are installed; otherwise the test is
-// skipped, but where ECHOWS_NODE is "required", as in CI, it fails.
+// nodeProgram returns the path of Node. If Node or the packages of official are not installed, the test is skipped, or, if
+// ECHOWS_NODE is "required", as in CI, fails.
 func nodeProgram(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("node")
@@ -205,7 +205,7 @@ func nodeProgram(t *testing.T) string {
 	return path
 }
 
-// What is embedded is what its authors published, of the version that is written beside it.
+// The embedded scripts are identical to the published ones, in the version that is documented beside them.
 func TestTheOfficialFilesAreUnchanged(t *testing.T) {
 	nodeProgram(t)
 	const from, to = "official/node_modules/socket.io-client", "socket.io-client"
@@ -239,7 +239,7 @@ func read(t *testing.T, path string) []byte {
 	return data
 }
 
-// The small client, by itself in a page that the test moves, and with a server.
+// The small client runs alone in a simulated page, and with a server.
 func TestTheSmallClient(t *testing.T) {
 	program := nodeProgram(t)
 	s := start(t, socketio.Config{Recovery: 2 * time.Minute})

@@ -22,35 +22,34 @@ import (
 
 // Config holds a Server's settings. The zero value is ready for use.
 type Config struct {
-	// Engine holds the settings of the transport: pings, sizes, CORS, whether clients may poll.
+	// Engine configures the transport: pings, sizes, CORS, and whether clients may poll.
 	Engine engineio.Config
 	// Path is where the server is mounted; "/socket.io/" by default.
 	Path string
 	// ConnectTimeout is how long a new connection may take to connect to a namespace; 45 s by default.
 	ConnectTimeout time.Duration
-	// AckTimeout bounds how long EmitWithAck waits if its context has no deadline; 10 s by default.
+	// AckTimeout is how long EmitWithAck waits if its context has no deadline; 10 s by default.
 	AckTimeout time.Duration
-	// Limits bound what one client can make the server keep or do.
+	// Limits bound the memory and work that one client can cost the server.
 	Limits Limits
 	// Recovery is how long a client that lost its connection can come back to the same socket, with its rooms, its
-	// values and the events that it missed. The default, 0, turns recovery off; two minutes are usual. With recovery, each
-	// event has one more argument, as in the reference: its offset. Clients that count their arguments have to expect it.
+	// values and the events that it missed. The default, 0, turns recovery off; two minutes is typical. With recovery, each
+	// event has one more argument, as in the reference: its offset. Clients that count arguments must expect it.
 	Recovery time.Duration
-	// RecoveryBytes bounds what is kept for recovery, in all namespaces together; 16 MiB by default. Past it, the oldest is
-	// dropped first; for a moment a quarter more may be kept.
+	// RecoveryBytes bounds the memory for recovery, in all namespaces together; 16 MiB by default. Beyond it, the oldest
+	// events and sockets are dropped first; memory may exceed the bound by a quarter for a moment.
 	RecoveryBytes int64
-	// RecoverySkipsUse lets a socket that comes back connect without passing the Use functions again.
+	// RecoverySkipsUse lets a recovered socket connect without calling the Use functions again.
 	RecoverySkipsUse bool
-	// Adapter reaches the other nodes. Without one, this node is alone.
+	// Adapter connects this node to the other nodes. If it is nil, there are no other nodes.
 	Adapter Adapter
-	// Journal lets a socket come back to any node, if there are an Adapter and Recovery. Without one, a socket can come
-	// back to its own node only.
+	// Journal lets a socket come back to any node; it requires an Adapter and Recovery. Without a Journal, a socket can
+	// come back only to its own node.
 	Journal Journal
-	// Logger gets lines about clients' mistakes and about nodes that are not reached (of each kind the first hundred, then five
-	// a second at most; the next line says how many were left out), about listeners that fail or panic, and, at level debug,
-	// about each socket that connects or disconnects. All lines of a connection have the same attribute id (see
-	// engineio.Session.LogID). No line contains what clients send, except the names of events and namespaces. The default is
-	// slog.Default().
+	// Logger logs clients' mistakes and unreachable nodes (the first hundred lines of each kind, then at most five a second;
+	// the next line says how many were left out), listeners that fail or panic, and, at level debug, each socket that
+	// connects or disconnects. All lines about a connection have the same attribute id (see engineio.Session.LogID). No
+	// line contains data from clients, except the names of events and namespaces. The default is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -71,21 +70,21 @@ func (cfg *Config) setDefaults() {
 	}
 }
 
-// Server serves the namespaces of one mount point. The methods of the embedded Namespace are those of the namespace "/".
-// All methods may be called from any goroutine.
+// Server serves the namespaces of one mount point. The embedded Namespace is the namespace "/". All methods may be called
+// from any goroutine.
 type Server struct {
 	*Namespace
 	config   Config
 	engine   *engineio.Server
-	cluster  *cluster // nil where there are no other nodes
+	cluster  *cluster // nil without an Adapter
 	log      *slog.Logger
-	partial  *share.Budget // of attachments that wait for the rest of their packets
-	kept     budget        // of what recovery keeps
-	trimming atomic.Bool   // trim runs, or is about to
+	partial  *share.Budget // for attachments that wait for the rest of their packets
+	kept     budget        // for events and sockets that recovery keeps
+	trimming atomic.Bool   // trim runs, or is about to run
 	running  tasks         // callbacks of sockets that have ended, and answers to other nodes
 	counters counters
 
-	// Lines of the log: a flood of them must not fill it.
+	// These limit log lines, so that a flood does not fill the log.
 	refusedConnects, refusedEvents, failures seldom.Lines
 
 	mu         sync.Mutex
@@ -93,14 +92,14 @@ type Server struct {
 	patterns   []pattern
 }
 
-// pattern makes the namespaces whose names it matches.
+// pattern creates the namespaces whose names it matches.
 type pattern struct {
 	match  func(name string, auth json.RawMessage) bool
 	named  bool // match looks only at the name, and calls no application code
 	parent *Namespace
 }
 
-// counters are behind Stats.
+// counters hold the numbers for Stats.
 type counters struct {
 	sockets                          atomic.Int64
 	refused, recovered, lost, failed atomic.Uint64
@@ -108,24 +107,24 @@ type counters struct {
 	limits                           [limitCount]atomic.Uint64
 }
 
-// reached counts that a limit refused something.
+// reached counts one refusal by a limit.
 func (c *counters) reached(l limit) { c.limits[l].Add(1) }
 
-// Stats are a Server's numbers: on this node, and since its start unless a field says now.
+// Stats are a Server's statistics on this node. They count since its start, unless a field says now.
 type Stats struct {
 	Engine    engineio.Stats
 	Sockets   int    // connected now
 	Received  uint64 // events from clients
-	Sent      uint64 // events queued to be sent, each counted once for each socket
+	Sent      uint64 // events queued for sending, counted once for each socket
 	Refused   uint64 // CONNECTs refused
 	Recovered uint64 // clients that came back to their sockets
-	Lost      uint64 // clients that tried to come back, and could not
-	Failed    uint64 // messages that did not reach other nodes, or arrived from them damaged
+	Lost      uint64 // clients that tried to come back but could not
+	Failed    uint64 // messages that did not reach other nodes, or arrived damaged
 
 	reached [limitCount]uint64 // how often each of the Limits refused something
 }
 
-// Stats returns the Server's numbers.
+// Stats returns the Server's current statistics.
 func (s *Server) Stats() Stats {
 	c := &s.counters
 	stats := Stats{
@@ -144,7 +143,7 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// New mounts a Server on the App's Echo: the transports at cfg.Path, and the scripts for browsers below it.
+// New mounts a Server on the App's Echo: the transports at cfg.Path, and the browser scripts below it.
 func New(app *ws.App, cfg Config) *Server {
 	cfg.setDefaults()
 	s := &Server{
@@ -169,8 +168,9 @@ func New(app *ws.App, cfg Config) *Server {
 	return s
 }
 
-// Of returns the namespace with that name, such as "/admin", and makes it if there is none. If a pattern matches the name,
-// the pattern's functions apply to the namespace. Of panics if no namespace can have that name.
+// Of returns the namespace with that name, such as "/admin", and creates it if it does not exist. A leading slash is added
+// if it is missing. If a pattern given to OfMatch matches the name of a new namespace, the pattern's functions apply to
+// it. Of panics if the name is invalid.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -195,19 +195,20 @@ func (s *Server) Of(name string) *Namespace {
 	return n
 }
 
-// OfMatch returns a Namespace that stands for all namespaces whose whole name matches, except those that Of has made
-// before. Such a namespace begins with its first socket and ends with its last. Functions given to Use, OnConnect and the
-// like apply to each of them, and an event emitted here goes to each.
+// OfMatch returns a Namespace that stands for all namespaces whose whole name matches, except those that Of created
+// earlier. A matching namespace begins with its first socket and ends with its last. Functions given to Use and OnConnect
+// apply to each matching namespace, and an event emitted here goes to each.
 func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
-	whole := regexp.MustCompile("^(?:" + match.String() + ")$") // which alternatives find, too
+	whole := regexp.MustCompile("^(?:" + match.String() + ")$") // the group keeps alternatives whole
 	return s.addPattern(match.String(), pattern{
 		match: func(name string, _ json.RawMessage) bool { return whole.MatchString(name) },
 		named: true,
 	})
 }
 
-// OfFunc is like OfMatch, for the names that match accepts; auth is CONNECT's payload. Several goroutines may call match at
-// once. Of has no payload, so it does not call match: a namespace that Of made first does not get the functions given here.
+// OfFunc is like OfMatch, for names that match accepts; auth is the payload of CONNECT. Several goroutines may call match
+// at the same time. Of has no payload, so it does not call match: the functions given here do not apply to a namespace that
+// Of created first.
 func (s *Server) OfFunc(match func(name string, auth json.RawMessage) bool) *Namespace {
 	return s.addPattern("(a function)", pattern{match: match})
 }
@@ -230,7 +231,7 @@ func (s *Server) addLocked(name string, parent *Namespace) *Namespace {
 	return n
 }
 
-// use returns the namespace that a client asks for, or nil, and counts one more user of it. release ends the use.
+// use returns the namespace that a client asks for, or nil, and counts one more user of it. The caller must call release.
 func (s *Server) use(name string, auth json.RawMessage) *Namespace {
 	if !validNamespace(name) {
 		return nil
@@ -239,17 +240,17 @@ func (s *Server) use(name string, auth json.RawMessage) *Namespace {
 		return n
 	}
 	s.mu.Lock()
-	patterns := s.patterns // which are added to, and never changed
+	patterns := s.patterns // append-only
 	s.mu.Unlock()
 	for _, p := range patterns {
-		if p.match(name, auth) { // without the lock: it is the application's
+		if p.match(name, auth) { // without the lock: this is application code
 			return s.useNamed(name, p.parent)
 		}
 	}
 	return nil
 }
 
-// useNamed is use for an existing namespace, or, if parent is a pattern's, for one that is made if there is none.
+// useNamed is like use, but creates a missing namespace only if parent, a pattern's namespace, is not nil.
 func (s *Server) useNamed(name string, parent *Namespace) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,7 +264,7 @@ func (s *Server) useNamed(name string, parent *Namespace) *Namespace {
 	return n
 }
 
-// release ends one use of a namespace. The last release ends a namespace that a pattern made.
+// release ends one use of a namespace. The last release ends a namespace that a pattern created.
 func (s *Server) release(n *Namespace) {
 	s.mu.Lock()
 	n.users--
@@ -271,7 +272,7 @@ func (s *Server) release(n *Namespace) {
 	s.drop(n)
 }
 
-// drop ends a namespace that a pattern made, if nobody uses it or may come back to it.
+// drop ends a namespace that a pattern created, if nobody uses it or may come back to it.
 func (s *Server) drop(n *Namespace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,7 +282,6 @@ func (s *Server) drop(n *Namespace) {
 	}
 }
 
-// all returns all namespaces.
 func (s *Server) all() []*Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,7 +295,7 @@ func (s *Server) lookup(name string) *Namespace {
 	return s.namespaces[name]
 }
 
-// children returns the namespaces that a pattern made.
+// children returns the namespaces that a pattern created.
 func (s *Server) children(parent *Namespace) (all []*Namespace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -307,10 +307,10 @@ func (s *Server) children(parent *Namespace) (all []*Namespace) {
 	return all
 }
 
-// Sessions is the number of connections to this node, by long-polling or WebSocket.
+// Sessions returns the number of connections to this node, by long-polling or WebSocket.
 func (s *Server) Sessions() int { return s.engine.Len() }
 
-// closeTime bounds how long Close waits.
+// closeTime is how long Close waits.
 const closeTime = 5 * time.Second
 
 // Close calls Shutdown with a timeout of five seconds, and logs its error.
@@ -322,8 +322,8 @@ func (s *Server) Close() {
 	}
 }
 
-// Shutdown refuses new connections, ends all existing ones, and waits for running callbacks and OnDisconnect functions,
-// or until ctx ends. The error is ctx's.
+// Shutdown refuses new connections, closes all existing ones, and waits until callbacks and OnDisconnect functions have
+// returned or ctx ends. The error wraps ctx.Err().
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
 	for _, n := range s.all() {

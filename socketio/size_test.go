@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// There may be a hundred thousand idle clients: one that needs the allocator's next size should be worth it.
+// There may be a hundred thousand idle clients, so a larger size class for a Socket must be worth its memory.
 func TestTheSizeOfASocket(t *testing.T) {
 	if size := unsafe.Sizeof(Socket{}); size > 192 {
 		t.Errorf("a socket takes %d bytes", size)

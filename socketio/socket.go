@@ -13,28 +13,28 @@ import (
 	"echows/ws"
 )
 
-// ErrClosed is the error of emitting to a socket that has ended or is not connected yet. It is ws.ErrClosed.
+// ErrClosed means that a socket has ended or is not connected yet. It is ws.ErrClosed.
 var ErrClosed = ws.ErrClosed
 
 // Socket is one client in one namespace. Its states are
 //
-//	new        the Use functions decide about it
-//	connected  its client knows; the OnConnect functions are called with it, then its listeners with events
-//	ended      for good; with recovery, the client may come back as another Socket with the same id
+//	new        the Use functions decide whether to accept it
+//	connected  its client was told so; the OnConnect functions are called with it, then its listeners with events
+//	ended      permanently; with recovery, the client may come back as another Socket with the same id
 //
 // Its methods may be called from any goroutine.
 type Socket struct {
-	// Static once connected. What emitting to many looks at comes first, with round, so that it is in one line of the cache.
+	// Static once connected. The fields that emitting to many sockets reads come first, with round, to share a cache line.
 	conn      *conn
-	*memory   // nil where recovery is off
+	*memory   // nil if recovery is off
 	namespace *Namespace
 	began     int64 // as time.UnixNano
 	id        string
 	recovered bool
 
 	// Guarded by the namespace.
-	present bool  // it is one of its sockets
-	place   int32 // in everyone
+	present bool  // is in the namespace
+	place   int32 // index in everyone
 	round   uint64
 	rooms   map[string]place
 
@@ -42,15 +42,15 @@ type Socket struct {
 	state atomic.Int32
 
 	mu        sync.Mutex // guards the rest
-	greeted   bool       // OnConnect's functions are through with it
+	greeted   bool       // the OnConnect functions have returned
 	listeners listeners
 	values    map[string]any
 	acks      map[uint64]func([]Arg, error)
-	context   *socketContext // made for whom asks
-	ending    *ending        // how it has ended; nil until then
+	context   *socketContext // made by the first call of Context
+	ending    *ending        // nil until the socket has ended
 }
 
-// socketContext ends with its socket.
+// socketContext is canceled when its socket ends.
 type socketContext struct {
 	context.Context
 	cancel context.CancelFunc
@@ -69,12 +69,12 @@ const (
 	ended
 )
 
-// Handshake is what is known of a client from the time when it connected to the namespace.
+// Handshake describes a client as it connected to a namespace.
 type Handshake struct {
-	Auth    json.RawMessage // CONNECT's payload; {} if there was none
+	Auth    json.RawMessage // the payload of CONNECT; {} if there was none
 	Request *http.Request   // the connection's first request, with header, query and remote address
-	Address string          // the client's IP address, as the Echo server's IPExtractor finds it
-	Network string          // what limits count as one client's address: for IPv6 the first 64 bits (see ws.AddressOf)
+	Address string          // the client's IP address, from Echo's IPExtractor
+	Network string          // the address that limits count by: for IPv6, the first 64 bits (see ws.AddressOf)
 	Time    time.Time       // when it connected
 }
 
@@ -93,28 +93,29 @@ func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
 	return s
 }
 
-// newID makes an id. Where there are several nodes, it begins with this node's name.
+// newID makes an id. With an Adapter, the id begins with this node's name.
 func (s *Server) newID() string {
 	if s.cluster != nil {
 		return s.cluster.node + rand.Text()[:16]
 	}
-	return strings.Clone(rand.Text()[:20]) // the rest is not kept
+	return strings.Clone(rand.Text()[:20]) // Clone lets the rest be freed
 }
 
-// ID returns the socket's id, unique in its namespace on all nodes. It is also the name of a room that only this socket
-// is in.
+// ID returns the socket's id, which is unique in its namespace on all nodes. It is also the name of a room whose only
+// member is this socket.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace returns the socket's namespace.
 func (s *Socket) Namespace() *Namespace { return s.namespace }
 
-// Handshake returns what is known from the time when the client connected.
+// Handshake describes the client as it connected.
 func (s *Socket) Handshake() Handshake {
 	session := s.conn.session
 	return Handshake{json.RawMessage(s.auth), session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
 }
 
-// Auth decodes CONNECT's payload, which clients call auth, into v, which must be a pointer. The error is an ErrArguments.
+// Auth decodes the payload of CONNECT, which clients call auth, into v, which must be a pointer. The error wraps
+// ErrArguments.
 func (s *Socket) Auth(v any) error {
 	if err := (Arg{raw: []byte(s.auth)}).Decode(v); err != nil {
 		return named(err, "auth")
@@ -122,11 +123,11 @@ func (s *Socket) Auth(v any) error {
 	return nil
 }
 
-// Recovered reports whether the client came back to this socket after it lost its connection: with the id, the rooms, the
-// values and the events that it missed.
+// Recovered reports whether the client came back to this socket after losing its connection, with the same id, rooms and
+// values, and the events that it missed.
 func (s *Socket) Recovered() bool { return s.recovered }
 
-// Connected reports whether the Use functions have let the socket pass and it has not ended.
+// Connected reports whether the Use functions have accepted the socket and it has not ended.
 func (s *Socket) Connected() bool { return s.state.Load() == connected }
 
 // Transport returns "polling" or "websocket".
@@ -144,7 +145,7 @@ func (s *Socket) Context() context.Context {
 	return s.context
 }
 
-// endLocked notes how the socket ended.
+// endLocked records why the socket ended, and cancels its context.
 func (s *Socket) endLocked(reason string, rooms []string) {
 	s.ending = &ending{reason, rooms}
 	s.cancelLocked()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Len returns the number of sockets that the Emitter stands for, on all nodes together. The error says which nodes did not
+// Len returns the number of sockets that the Emitter stands for, on all nodes. The error names the nodes that did not
 // answer.
 func (e Emitter) Len(ctx context.Context) (int, error) {
 	n := e.namespace
@@ -33,7 +33,7 @@ func (n *Namespace) localLen(to audience) (total int) {
 	return total
 }
 
-// LocalSockets ranges over this node's sockets that the Emitter stands for when the range begins.
+// LocalSockets returns an iterator over this node's sockets that the Emitter stands for at the start of the iteration.
 func (e Emitter) LocalSockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, s := range e.namespace.localSockets(e.audience) {
@@ -51,16 +51,16 @@ func (n *Namespace) localSockets(to audience) (all []*Socket) {
 	return all
 }
 
-// SocketInfo is what other nodes can know about a socket.
+// SocketInfo describes a socket on any node.
 type SocketInfo struct {
 	ID      string                     `json:"id"`
 	Rooms   []string                   `json:"rooms"`
 	Address string                     `json:"address"`
 	Time    time.Time                  `json:"time"`   // when it connected
-	Values  map[string]json.RawMessage `json:"values"` // by the names of their Keys; without those that encoding/json cannot encode
+	Values  map[string]json.RawMessage `json:"values"` // by the names of their Keys; values that encoding/json cannot encode are left out
 }
 
-// Sockets describes the sockets that the Emitter stands for, on all nodes. The error says which nodes did not answer.
+// Sockets describes the sockets that the Emitter stands for, on all nodes. The error names the nodes that did not answer.
 func (e Emitter) Sockets(ctx context.Context) ([]SocketInfo, error) {
 	n := e.namespace
 	all := n.localInfos(e.audience)
@@ -80,23 +80,23 @@ func (n *Namespace) localInfos(to audience) []SocketInfo {
 	return all
 }
 
-// SocketsJoin makes the sockets that the Emitter stands for members of the rooms: this node's at once, those of other nodes
-// soon. The error says that a socket of this node is in too many rooms.
+// SocketsJoin makes the sockets that the Emitter stands for join the rooms: sockets of this node immediately, those of
+// other nodes soon after. The error means that a socket of this node is in too many rooms.
 func (e Emitter) SocketsJoin(rooms ...string) error {
 	return e.do(message{Kind: tellJoin, To: rooms})
 }
 
-// SocketsLeave ends the membership of the sockets that the Emitter stands for in the rooms.
+// SocketsLeave makes the sockets that the Emitter stands for leave the rooms.
 func (e Emitter) SocketsLeave(rooms ...string) {
 	e.do(message{Kind: tellLeave, To: rooms})
 }
 
-// DisconnectSockets disconnects the sockets that the Emitter stands for, as Socket.Disconnect does.
+// DisconnectSockets calls Socket.Disconnect(all) on the sockets that the Emitter stands for.
 func (e Emitter) DisconnectSockets(all bool) {
 	e.do(message{Kind: tellDisconnect, All: all})
 }
 
-// do applies a message on this node, and sends it to the others.
+// do applies a message to this node's sockets, and sends it to the other nodes.
 func (e Emitter) do(m message) error {
 	n := e.namespace
 	if e.audience.isNobody() {
@@ -109,7 +109,7 @@ func (e Emitter) do(m message) error {
 	return n.apply(m)
 }
 
-// apply does to this node's sockets what a message says.
+// apply applies a message to this node's sockets.
 func (n *Namespace) apply(m message) error {
 	var failed error
 	for _, s := range n.localSockets(m.audience()) {
@@ -129,7 +129,7 @@ func (n *Namespace) apply(m message) error {
 	return failed
 }
 
-// isLocal reports whether no other node can have sockets that the Emitter stands for.
+// isLocal reports whether the Emitter stands for sockets of this node only.
 func (e Emitter) isLocal() bool {
 	return e.local || e.namespace.server.cluster == nil || e.audience.isNobody()
 }

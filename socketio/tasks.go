@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// tasks counts goroutines that somebody waits for. Unlike with a sync.WaitGroup, more may begin during the wait.
+// tasks counts goroutines, so that wait can wait for them. Unlike with a sync.WaitGroup, more may start during the wait.
 type tasks struct {
 	mu      sync.Mutex
 	running int
@@ -31,7 +31,7 @@ func (t *tasks) done() {
 	}
 }
 
-// wait returns nil when no goroutine runs, or ctx's error.
+// wait waits until no goroutine runs, or returns ctx.Err() when ctx ends.
 func (t *tasks) wait(ctx context.Context) error {
 	t.mu.Lock()
 	if t.running == 0 {

@@ -9,7 +9,7 @@ import (
 	"echows/socketio"
 )
 
-// What all namespaces keep has one bound, and the oldest goes first, whoever keeps it.
+// All namespaces share one bound for kept events and sockets, and the oldest are dropped first, in any namespace.
 func TestTheOldestOfAllNamespacesGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, socketio.Config{Recovery: time.Hour, RecoveryBytes: 100_000})

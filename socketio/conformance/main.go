@@ -1,8 +1,8 @@
-// Command conformance serves what the official test suites of Engine.IO and Socket.IO drive:
+// Command conformance is the server that the official test suites of Engine.IO and Socket.IO test:
 //
 //	go run ./socketio/conformance -addr 127.0.0.1:3000
 //
-// The suites are docs/engine.io-protocol/v4-test-suite and docs/socket.io-protocol/v5-test-suite of
+// The suites are docs/engine.io-protocol/v4-test-suite and docs/socket.io-protocol/v5-test-suite in
 // github.com/socketio/socket.io.
 package main
 
@@ -38,10 +38,10 @@ func main() {
 }
 
 const (
-	// pingInterval and the settings below are the suites'.
+	// pingInterval and the engine's settings in run are the values that the suites expect.
 	pingInterval = 300 * time.Millisecond
-	// connectTimeout is longer than the pings of the heartbeat's cases take, on a busy machine too. The case without a
-	// CONNECT needs none: its client answers no ping, so its session ends.
+	// connectTimeout is longer than the heartbeat tests run, even on a busy machine. The test without a CONNECT does not
+	// need it: its client does not answer pings, so its session ends.
 	connectTimeout = 10 * time.Second
 )
 
@@ -49,7 +49,7 @@ const (
 func run(ctx context.Context, addr string, out io.Writer) error {
 	e := echo.New()
 	quiet := slog.New(slog.DiscardHandler)
-	app := ws.New(e, ws.Config{Origins: []string{"*"}, PingInterval: pingInterval, Logger: quiet}) // its clock is as fine
+	app := ws.New(e, ws.Config{Origins: []string{"*"}, PingInterval: pingInterval, Logger: quiet}) // PingInterval sets the precision of the App's clock
 	engine := engineio.Config{
 		PingInterval: pingInterval,
 		PingTimeout:  200 * time.Millisecond,
@@ -83,13 +83,13 @@ func run(ctx context.Context, addr string, out io.Writer) error {
 	return err
 }
 
-// greetWait keeps the answer to CONNECT and the event after it in packets of TCP of their own. The suite
-// listens for one message at a time: of two in one read it loses the second, whoever the server is.
+// greetWait separates the answer to CONNECT from the event after it, so that they are sent in separate TCP packets. The
+// suite listens for one message at a time: if two arrive in one read, it loses the second, with any server.
 const greetWait = 10 * time.Millisecond
 
-// greet tells the client what it sent with CONNECT.
+// greet emits the payload of CONNECT back to the client.
 func greet(s *socketio.Socket) error {
-	time.AfterFunc(greetWait, func() { s.Emit("auth", s.Handshake().Auth) }) // fails where the socket has gone
+	time.AfterFunc(greetWait, func() { s.Emit("auth", s.Handshake().Auth) }) // fails if the socket has ended
 	return nil
 }
 
