@@ -1,27 +1,27 @@
-// A small Socket.IO client (protocol revision 5, on Engine.IO revision 4, over WebSocket), to be used and read.
+// A small Socket.IO client (protocol revision 5, on Engine.IO revision 4, over WebSocket), to use and to read.
 //
 //   import { io } from "/socket.io/small.js";
 //
 //   const socket = io();                                     // the namespace "/", or io("/admin")
 //   socket.on("connect", () => console.log(socket.id));
-//   socket.on("news", (text, answer) => answer("thanks"));   // answer is there where the server wants one
+//   socket.on("news", (text, answer) => answer("thanks"));   // answer is there if the server wants an acknowledgement
 //   socket.emit("question", 42, (reply) => …);               // or: await socket.timeout(1000).emitWithAck("question", 42)
-//   socket.on("disconnect", (reason, details) => …);         // details?.context?.code is the WebSocket's close code, where there is one
+//   socket.on("disconnect", (reason, details) => …);         // details?.context?.code is the WebSocket's close code, if there is one
 //
-// What it leaves to the official client (npm socket.io-client): long-polling, Node, volatile packets,
-// custom parsers, and events of its manager. It says on the console which option it does not know.
+// Only the official client (npm socket.io-client) has long-polling, support for Node, volatile packets,
+// custom parsers, and events of its manager. This one warns on the console about options that it does not know.
 
-const firstDelay = 500; // the longest wait before the first attempt to come back, in ms; doubled for each further one
+const firstDelay = 500; // the longest wait before the first reconnect, in ms; doubled for each further attempt
 const longestDelay = 10_000;
 const connectTime = 20_000; // ms, for the connection to open
-const stableAfter = 5_000; // ms; a connection that lasts so long is good, and the next wait is short again
+const stableAfter = 5_000; // ms; a connection that lasts this long counts as good, and the next wait is short again
 
 const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, CONNECT_ERROR = 4, BINARY_EVENT = 5, BINARY_ACK = 6;
 const reserved = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 // ---- packets
 
-// encode writes a packet: its text, and then its attachments. It throws for what JSON cannot say.
+// encode returns a packet's text, followed by its attachments. It throws for values that JSON cannot represent.
 function encode({ type, nsp, id, data }) {
   const attachments = [];
   const plain = data === undefined ? undefined : takeBinary(data, attachments);
@@ -31,7 +31,7 @@ function encode({ type, nsp, id, data }) {
   return [text, ...attachments];
 }
 
-// takeBinary copies a value with placeholders where bytes were.
+// takeBinary copies a value, with placeholders for binary data.
 function takeBinary(value, attachments) {
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
     attachments.push(value);
@@ -46,7 +46,7 @@ function takeBinary(value, attachments) {
   return value;
 }
 
-// putBinary puts the attachments back.
+// putBinary replaces the placeholders by the attachments.
 function putBinary(value, attachments) {
   if (value?._placeholder === true) {
     if (!(value.num in attachments)) {
@@ -63,7 +63,7 @@ function putBinary(value, attachments) {
   return value;
 }
 
-// decode reads a packet's text, and throws where it is none.
+// decode parses a packet's text, and throws if it is not a packet.
 function decode(text) {
   const found = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*),?)?(\d+)?([^]*)$/.exec(text);
   if (found === null) {
@@ -79,7 +79,7 @@ function decode(text) {
   };
 }
 
-// guard calls what the page gave. What that throws is the page's own, as with any event.
+// guard calls a function of the page. If that throws, the page sees the error as it would with any event.
 function guard(f, ...args) {
   try {
     f(...args);
@@ -88,12 +88,12 @@ function guard(f, ...args) {
   }
 }
 
-// report tells the page how a connection stands, for whoever shows that; the wait before an attempt is in ms.
+// report tells the page the state of the connection, in case it shows that; wait, before an attempt, is in ms.
 function report(state, more) {
   globalThis.dispatchEvent?.(new CustomEvent("echows:state", { detail: { state, ...more } }));
 }
 
-// ---- the connection, which all namespaces of a server share
+// ---- the connection, shared by all namespaces of a server
 
 const pageEvents = ["online", "pagehide", "pageshow"];
 
@@ -101,13 +101,13 @@ class Manager {
   sockets = new Map(); // by namespace
   #url;
   #ws; // the WebSocket, while there is one
-  #open = false; // and the server's handshake has come
+  #open = false; // whether the server's handshake has arrived, too
   #failures = 0; // in a row
-  #retry; // timer of the next attempt
+  #retry; // timer for the next attempt
   #stable; // timer after which the connection counts as good
   #silence; // timer that ends a connection whose server is silent
-  #patience; // ms, that a server may be silent
-  #partial; // a packet that waits for its attachments
+  #patience; // ms for which a server may be silent
+  #partial; // a packet whose attachments have not all arrived
 
   constructor(url, options) {
     this.#url = url;
@@ -120,7 +120,7 @@ class Manager {
     if (this.#ws !== undefined) {
       return;
     }
-    pageEvents.forEach((name) => addEventListener(name, this)); // again, it changes nothing
+    pageEvents.forEach((name) => addEventListener(name, this)); // repeating this changes nothing
     report("connecting", { attempt: this.#failures + 1 });
     const ws = new WebSocket(this.#url);
     ws.binaryType = "arraybuffer";
@@ -130,11 +130,11 @@ class Manager {
     this.#listen(connectTime);
   }
 
-  // handleEvent is called for pageEvents.
+  // handleEvent receives the pageEvents.
   handleEvent({ type, persisted }) {
     if (type === "online") {
       this.connect();
-    } else if (type === "pagehide") { // it may be kept, frozen, for the way back: say goodbye now, and come back then
+    } else if (type === "pagehide") { // it may be kept frozen for the way back: close now, and reconnect then
       this.#ws?.close(1000);
     } else if (type === "pageshow" && persisted) {
       this.#closed("transport close");
@@ -146,19 +146,19 @@ class Manager {
     return this.#open;
   }
 
-  // write sends a packet of Socket.IO, as encode made it.
+  // write sends a Socket.IO packet from encode.
   write([text, ...attachments]) {
     this.#send(`4${text}`, ...attachments);
   }
 
-  // send sends messages, unless the connection is closing: then they are lost, as those that are on their way.
+  // send sends messages, unless the connection is closing: then they are lost, like those in flight.
   #send(...messages) {
     if (this.#ws.readyState === WebSocket.OPEN) {
       messages.forEach((one) => this.#ws.send(one));
     }
   }
 
-  // leave ends the connection when no namespace needs it any more.
+  // leave closes the connection if no namespace needs it any more.
   leave() {
     if (!this.#wanted) {
       this.#closed("io client disconnect");
@@ -181,7 +181,7 @@ class Manager {
     }
   }
 
-  // control handles a packet of Engine.IO, and returns one of Socket.IO if it is that.
+  // control handles an Engine.IO packet, and returns the Socket.IO packet in it, if there is one.
   #control(type, data) {
     switch (type) {
       case "0": {
@@ -230,14 +230,14 @@ class Manager {
     return { ...packet, data: putBinary(packet.data, packet.buffers) };
   }
 
-  // listen gives the server so much time for its next sign of life.
+  // listen sets a deadline for the server's next sign of life.
   #listen(ms) {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#closed("ping timeout"), ms);
   }
 
-  // Every end comes by here. It tries again as long as a namespace wants it. details are what a "disconnect" has besides the
-  // reason: as with the official client, context is the event that ended the WebSocket, with its code, where there was one.
+  // Every end arrives here. It schedules another attempt if a namespace wants it. details are the second argument of
+  // "disconnect": as with the official client, context is the event that closed the WebSocket, with its code, if there was one.
   #closed(reason, details) {
     [this.#silence, this.#stable, this.#retry].forEach(clearTimeout);
     this.#retry = undefined;
@@ -257,7 +257,7 @@ class Manager {
     if (!this.#wanted) {
       pageEvents.forEach((name) => removeEventListener(name, this));
     } else {
-      // Random over the whole length, so that the clients of a server that restarts do not all come at once.
+      // Random over its whole length, so that the clients of a restarting server do not all come back at once.
       const wait = Math.random() * Math.min(longestDelay, firstDelay * 2 ** this.#failures);
       this.#failures += 1;
       report("waiting", { wait, attempt: this.#failures + 1, reason });
@@ -271,18 +271,18 @@ class Manager {
 class Socket {
   id; // the server's name for this socket, while connected
   connected = false;
-  active = false; // it wants to be connected
-  recovered = false; // it came back as the one it was, and missed nothing
+  active = false; // whether it wants to be connected
+  recovered = false; // whether the server restored the previous session, with everything missed since
   #manager;
   #nsp;
   #listeners = new Map(); // by event
-  #buffer = []; // events that wait for the connection: encoded, and the ids of their acknowledgements
+  #buffer = []; // events to send once connected: encoded, with the ids of their acknowledgements
   #acks = new Map(); // by id
   #lastAck = 0;
-  #pid; // by which it can be recovered
+  #pid; // the id for recovering the session
   #offset; // of the last event
-  #attempt = 0; // number of the connection that it asks, or asked, for its namespace
-  #asked = false; // CONNECT was sent, and neither refused nor taken back
+  #attempt = 0; // number of the latest request for the namespace; a late auth callback compares it
+  #asked = false; // CONNECT was sent, and has been neither refused nor taken back
 
   constructor(manager, nsp, options) {
     this.#manager = manager;
@@ -335,7 +335,7 @@ class Socket {
     return this.on(event, one);
   }
 
-  // off removes a listener, all of an event, or all there are.
+  // off removes one listener, all listeners of an event, or all listeners.
   off(event, listener) {
     if (event === undefined) {
       this.#listeners.clear();
@@ -345,7 +345,7 @@ class Socket {
     return this;
   }
 
-  // emit sends an event, now or when connected. A function as its last argument gets the acknowledgement.
+  // emit sends an event, now or once connected. If the last argument is a function, it gets the acknowledgement.
   emit(event, ...args) {
     this.#send(event, args, typeof args.at(-1) === "function" ? args.pop() : undefined);
     return this;
@@ -358,7 +358,7 @@ class Socket {
     });
   }
 
-  // timeout makes acknowledgements fail after so many ms: callbacks get an Error first, or null.
+  // timeout makes acknowledgements fail after that many ms: callbacks get an Error, or null, as first argument.
   timeout(ms) {
     const send = (event, args, done) => {
       let timer;
@@ -381,13 +381,13 @@ class Socket {
     };
   }
 
-  // send returns the id of the acknowledgement, if one is wanted.
+  // send returns the id of the acknowledgement, or undefined if none was requested.
   #send(event, args, ack) {
     if (reserved.includes(event)) {
       throw new Error(`"${event}" is a reserved event name`);
     }
     const id = ack === undefined ? undefined : this.#lastAck + 1;
-    const packet = encode({ type: EVENT, nsp: this.#nsp, id, data: [event, ...args] }); // what throws has changed nothing
+    const packet = encode({ type: EVENT, nsp: this.#nsp, id, data: [event, ...args] }); // throws before anything changes
     if (ack !== undefined) {
       this.#lastAck = id;
       this.#acks.set(id, ack);
@@ -405,18 +405,18 @@ class Socket {
     this.#listeners.get(event)?.forEach((listener) => guard(listener, ...args));
   }
 
-  // The rest is the manager's to call.
+  // Only the manager calls the methods below.
 
-  // opened: the connection is there; ask for the namespace.
+  // opened asks for the namespace, now that the connection is open.
   opened() {
     if (this.#asked) {
-      return; // by a connect before: its answer will do
+      return; // by an earlier connect: that answer will do
     }
     this.#attempt += 1;
     const attempt = this.#attempt;
     const ask = (auth) => {
       if (attempt !== this.#attempt || !this.active) {
-        return; // the answer came too late
+        return; // auth called back too late
       }
       this.#manager.write(encode({
         type: CONNECT,
@@ -429,7 +429,7 @@ class Socket {
   }
 
   received({ type, id, data }) {
-    if (!this.active) { // it was on its way when disconnect was called
+    if (!this.active) { // sent before the server knew of disconnect
       if (type === CONNECT) {
         this.#leave();
       } else if (type === CONNECT_ERROR) {
@@ -450,7 +450,7 @@ class Socket {
         break;
       }
       case CONNECT_ERROR: {
-        this.active = false; // it was refused: to try again is the application's to decide
+        this.active = false; // it was refused: the application decides whether to try again
         this.#asked = false;
         const error = new Error(data.message);
         error.data = data.data;
@@ -466,7 +466,7 @@ class Socket {
         break;
       case EVENT: {
         const answer = (...args) => this.connected && this.#manager.write(encode({ type: ACK, nsp: this.#nsp, id, data: args }));
-        if (id === undefined && this.#pid !== undefined && typeof data.at(-1) === "string") { // a question has no offset
+        if (id === undefined && this.#pid !== undefined && typeof data.at(-1) === "string") { // with an id, there is no offset
           this.#offset = data.at(-1);
         }
         this.#dispatch(...data, ...(id === undefined ? [] : [answer]));
@@ -482,17 +482,17 @@ class Socket {
     }
   }
 
-  // closed: the connection was lost, and will be tried again.
+  // closed is called when the connection was lost. Another attempt follows, unless reconnection is off.
   closed(reason, details) {
     this.#gone(reason, details);
   }
 
-  // failed: an attempt did not succeed, and there will be another.
+  // failed is called when an attempt did not succeed. Another follows, unless reconnection is off.
   failed(reason) {
     this.#dispatch("connect_error", new Error(`websocket error: ${reason}`));
   }
 
-  // forgotten: the connection is gone, and with it the answer to what was asked.
+  // forgotten is called when the connection is gone, and any answer to CONNECT with it.
   forgotten() {
     this.#asked = false;
   }
@@ -508,7 +508,7 @@ class Socket {
     this.#attempt += 1;
     this.id = undefined;
     const kept = new Set(this.#buffer.map(({ id }) => id));
-    this.#acks.forEach((ack, id) => { // what was sent is not answered any more
+    this.#acks.forEach((ack, id) => { // events that were sent get no answer any more
       if (!kept.has(id)) {
         this.#acks.delete(id);
         if (ack.lost !== undefined) {
@@ -525,9 +525,9 @@ class Socket {
 const managers = new Map(); // by URL
 
 const knownOptions = ["auth", "autoConnect", "forceNew", "path", "query", "reconnection"];
-const unknown = new Set(); // options that were asked for, and are not there
+const unknown = new Set(); // options that were given, but do not exist here
 
-// checkOptions says once of each that the official client may have it, and this one has not.
+// checkOptions warns once about each option that this client does not have, although the official one may.
 function checkOptions(given) {
   Object.keys(given).forEach((name) => {
     const known = knownOptions.includes(name) || name === "transports" && given.transports.includes("websocket");
@@ -551,7 +551,7 @@ export function io(where = "/", options = {}) {
   let manager = managers.get(at);
   const known = manager?.sockets.get(nsp);
   if (known !== undefined && !known.active && !options.forceNew) {
-    manager.sockets.delete(nsp); // its place is free
+    manager.sockets.delete(nsp); // the new socket takes its place
   } else if (manager === undefined || options.forceNew || known !== undefined) {
     manager = new Manager(at, options);
     managers.set(at, manager);

@@ -34,8 +34,8 @@ type browser struct {
 	ctx context.Context
 }
 
-// open starts Chromium. Without one the test is skipped, but where ECHOWS_BROWSER is "required", as
-// in CI, it fails. What the page reports as an error fails the test, except for those in expected.
+// open starts Chromium. Without Chromium it skips the test, or fails it if ECHOWS_BROWSER is "required", as
+// in CI. Errors that the page reports fail the test, except for those in expected.
 func open(t *testing.T, expected ...string) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -56,10 +56,10 @@ func open(t *testing.T, expected ...string) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	expected = append(expected, "/icon.svg") // which Chromium may want just when the server stops
+	expected = append(expected, "/icon.svg") // Chromium may request it just when the server stops
 	complain := func(text string) {
 		if t.Context().Err() != nil {
-			return // the test is over, and its server gone
+			return // the test is over, and its server is gone
 		}
 		for _, e := range expected {
 			if strings.Contains(text, e) {
@@ -68,7 +68,7 @@ func open(t *testing.T, expected ...string) *browser {
 		}
 		t.Errorf("the page reports: %s", text)
 	}
-	if err := chromedp.Do(ctx); err != nil { // starts it; it lives as long as this ctx
+	if err := chromedp.Do(ctx); err != nil { // starts Chromium, which lives as long as this ctx
 		t.Fatal(err)
 	}
 	err = chromedp.Listen(ctx, func(event any) {
@@ -90,15 +90,15 @@ func open(t *testing.T, expected ...string) *browser {
 	return &browser{t, ctx}
 }
 
-// beside has a test run beside others, since much of its time is waiting: for a page to try again, for a state to show. A part
-// of a test does not: its parent's server would be gone.
+// beside runs a test in parallel with others, since it mostly waits: for a page to try again, for a state to appear. Subtests
+// do not run in parallel: their parent's server would be gone.
 func beside(t *testing.T) {
 	if _, again := parallel.LoadOrStore(t, true); !again && !strings.Contains(t.Name(), "/") {
 		t.Parallel()
 	}
 }
 
-var parallel sync.Map // the tests that have been here, by *testing.T
+var parallel sync.Map // the tests that have called beside, by *testing.T
 
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
@@ -116,8 +116,8 @@ func (b *browser) until(condition string) {
 	b.do(chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingTimeout(patience), chromedp.WithPollingInterval(20*time.Millisecond)))
 }
 
-// comes is until for when the page changes: Chromium answers with an error between two pages, and never to a poll in
-// one that was kept.
+// comes is like until, for when the page changes: between two pages Chromium answers with an error, and it never answers a
+// poll in a page that it has kept.
 func (b *browser) comes(condition string) {
 	b.t.Helper()
 	for came := false; !came; {
@@ -128,7 +128,7 @@ func (b *browser) comes(condition string) {
 	}
 }
 
-// evaluate returns what a JavaScript expression or its promise comes to.
+// evaluate returns the value of a JavaScript expression, or of its promise.
 func evaluate[T any](b *browser, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
@@ -138,7 +138,7 @@ func evaluate[T any](b *browser, expression string) T {
 	return v
 }
 
-// screenshot keeps a picture for a person to look at, where ECHOWS_SCREENSHOTS names a folder.
+// screenshot saves a picture for a person to look at, if ECHOWS_SCREENSHOTS names a folder.
 func (b *browser) screenshot(name string) {
 	folder := os.Getenv("ECHOWS_SCREENSHOTS")
 	if folder == "" {
@@ -156,11 +156,11 @@ func (b *browser) screenshot(name string) {
 
 func TestMain(m *testing.M) { programtest.Exit(m.Run()) }
 
-// build returns a folder for a program's data, which start takes.
+// build returns a folder for a program's data, to pass to start.
 func build(t *testing.T) string { return t.TempDir() }
 
-// start runs the program on an address and a folder, where its data is after a restart, too. It returns the address, and what
-// stops it and checks its exit code.
+// start runs the program on an address and with a folder, which keeps its data across restarts. It returns the address, and a
+// function that stops the program and checks its exit code.
 func start(t *testing.T, folder, addr string, args ...string) (string, func()) {
 	t.Helper()
 	p := programtest.Start(t, append([]string{"-addr", addr, "-data", folder}, args...)...)
@@ -198,7 +198,7 @@ func TestClickStopAndStartAgain(t *testing.T) {
 	b.until(replies + " === 4")
 }
 
-// A wait can be cut short: by the button, and by the network coming back.
+// Two things cut a wait short: the button, and the return of the network.
 func TestWaitsEndEarly(t *testing.T) {
 	b := open(t, "ERR_CONNECTION_REFUSED", "WebSocket connection to")
 	program := build(t)
@@ -250,7 +250,7 @@ func TestLargeMessagesFromABrowser(t *testing.T) {
 	}
 }
 
-// The page takes nothing on trust.
+// The page does not trust the server's messages.
 func TestThePageIgnoresWhatItDoesNotKnow(t *testing.T) {
 	b := open(t)
 	e := echo.New()

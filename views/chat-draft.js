@@ -1,10 +1,10 @@
-// What is being written is kept for a reload: in this tab, by room, until it is sent, or whoever wrote it is signed out.
+// A draft survives a reload: this tab keeps it, per room, until it is sent or its writer is signed out.
 
-const mostRooms = 12; // with a draft; the one written in longest ago goes
-const longest = 10_000; // UTF-16 units of a draft; of a longer one the beginning is kept
-const store = "drafts"; // of this tab: [room, name, mark, text], the one written last at the end
+const mostRooms = 12; // with a draft; the least recently edited draft is dropped
+const longest = 10_000; // UTF-16 units of a draft; the rest is cut off
+const store = "drafts"; // in this tab's storage: [room, name, mark, text], the most recently edited last
 
-// saveDraft keeps a person's text for a room; an empty one is forgotten.
+// saveDraft keeps a person's text for a room, and forgets it if it is empty.
 export function saveDraft(room, { name, mark }, text) {
   const drafts = kept().filter(([other]) => other !== room);
   if (text !== "") {
@@ -13,7 +13,7 @@ export function saveDraft(room, { name, mark }, text) {
   try {
     sessionStorage.setItem(store, JSON.stringify(drafts.slice(-mostRooms)));
   } catch {
-    // a browser that keeps nothing, or no more
+    // the browser has no storage, or it is full
   }
 }
 
@@ -22,16 +22,16 @@ export function draftOf(room, { name, mark }) {
   return kept().find((one) => one[0] === room && one[1] === name && one[2] === mark)?.[3] ?? "";
 }
 
-// forgetDrafts is for when nobody is signed in any more.
+// forgetDrafts is called when nobody is signed in any more.
 export function forgetDrafts() {
   try {
     sessionStorage.removeItem(store);
   } catch {
-    // then there are none
+    // no storage, no drafts
   }
 }
 
-// kept leaves out what another page has written there.
+// kept ignores entries of another shape: another page may have written them.
 function kept() {
   try {
     const drafts = JSON.parse(sessionStorage.getItem(store));

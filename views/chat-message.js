@@ -1,5 +1,5 @@
-// How messages and people look: functions that make elements, with no page in sight. What others wrote
-// is text, and never markup.
+// How messages and people look. These functions make elements and know nothing of the page. Text from others
+// stays text, and never becomes markup.
 
 import { isRightToLeft, splitText } from "/chat-rules.js";
 
@@ -10,10 +10,10 @@ export function element(tag, className, content = "") {
   return made;
 }
 
-// keyOf is the same for two messages of one person, and for nobody else's: names alone can be alike.
+// keyOf identifies a message's author. A name alone does not: several people may have it.
 export const keyOf = (name, mark = "") => `${name}\u0000${mark}`;
 
-// person is a name, and the mark that tells it from the same name of another.
+// person shows a name, and the mark that tells people of the same name apart.
 export function person(name, mark = "") {
   const made = element("span", "person");
   made.append(element("bdi", "", name));
@@ -23,7 +23,7 @@ export function person(name, mark = "") {
   return made;
 }
 
-// paint gives an element a person's colour, and the name's initials.
+// paint gives an element a person's colour and initials.
 export function paint(painted, name, mark) {
   const [hue, deep] = shade(numberOf(name, mark));
   painted.dataset.initials = initials(name);
@@ -31,7 +31,7 @@ export function paint(painted, name, mark) {
   painted.classList.toggle("deep", deep);
 }
 
-// initials are the first characters, as people see them, of a name's first word and its last.
+// initials returns the first character, as people see it, of a name's first word and of its last.
 export function initials(name) {
   const words = name.split(" ");
   return [...new Set([words[0], words.at(-1)])].map(firstCharacter).join("").toLocaleUpperCase();
@@ -44,10 +44,10 @@ function firstCharacter(word) {
 
 const hues = 9; // 40 degrees apart, each in two depths
 const colours = 2 * hues;
-const mostNames = 500; // of which it is known who has which colour; those seen first are forgotten
+const mostNames = 500; // whose colours are remembered; the first ones seen are forgotten first
 
-// hashed is the number of the colour that a key begins with. FNV-1a, and then the end of MurmurHash3, lets every bit
-// count everywhere, so that keys that are nearly the same do not look the same.
+// hashed returns the colour number that a key starts with. FNV-1a, followed by the finalizer of MurmurHash3, spreads every bit
+// over the whole result, so that similar keys get different colours.
 export function hashed(key) {
   let hash = 0x811c9dc5;
   for (const c of key) {
@@ -58,13 +58,13 @@ export function hashed(key) {
   return ((hash ^ hash >>> 16) >>> 0) % colours;
 }
 
-// shade makes a hue, and whether it is the deep one, of a colour's number.
+// shade turns a colour's number into a hue, and whether it is the deep version.
 export const shade = (number) => [15 + 40 * (number % hues), number >= hues];
 
-const taken = new Map(); // name → mark → number of the colour
+const taken = new Map(); // name → mark → colour number
 
-// numberOf is the number of a person's colour: that of name and mark, the same everywhere, unless
-// somebody else of that name has it on this page already. Nobody is to look like another by taking a name until the mark fits.
+// numberOf returns the number of a person's colour. Name and mark decide it, so it is the same everywhere, unless somebody of
+// the same name has it on this page already: nobody may look like another by taking a name until the mark fits.
 export function numberOf(name, mark = "") {
   const others = taken.get(name) ?? new Map();
   taken.set(name, others);
@@ -78,14 +78,14 @@ export function numberOf(name, mark = "") {
   let number = hashed(keyOf(name, mark));
   if (used.size < colours) {
     while (used.has(number)) {
-      number = (number + 5) % colours; // which is another hue, and comes by all
+      number = (number + 5) % colours; // a different hue; reaches every number
     }
     others.set(mark, number);
   }
   return number;
 }
 
-// render makes a message. own tells whether it is the reader's.
+// render makes a message. own tells whether the reader wrote it.
 export function render(m, own) {
   const at = new Date(m.at);
   const item = element("li", own ? "own" : "");
@@ -112,7 +112,7 @@ function who(m, at, own) {
   return line;
 }
 
-// body makes links of what looks like one, and code of what stands between backticks.
+// body turns URLs into links, and text between backticks into code.
 export function body(content) {
   const line = element("p", "text");
   line.dir = "auto";
@@ -134,7 +134,7 @@ export function body(content) {
   return line;
 }
 
-// group leaves out what the message before says already: the day, and who.
+// group hides what the previous message already shows: the day and the author.
 export function group(item, previous) {
   const sameDay = previous?.dataset.day === item.dataset.day;
   item.classList.toggle("first-of-day", !sameDay);

@@ -1,4 +1,4 @@
-// The card in which one gives one's name, to begin with or to change it.
+// The card that asks for a name, on signing in or to change it.
 
 import { nameProblem } from "/chat-rules.js";
 
@@ -11,8 +11,8 @@ const note = $("#name-problem");
 const about = "Nothing that is marked as sent gets lost here: it is on the server's disk, and whoever was away gets what they missed. " +
   "Choose a name; there is no password. Four characters beside it tell you from others of that name.";
 
-// nameCard shows the card and takes it away. signIn(name) is called with what was given, and throws what is wrong with it;
-// onShow and onHide when the card comes and goes.
+// nameCard shows and hides the card. signIn(name) is called with the name entered, and throws an error if it is not accepted;
+// onShow and onHide are called when the card appears and disappears.
 export function nameCard({ room, signIn, onShow, onHide }) {
   function show(name) {
     const renames = name !== undefined;
@@ -24,7 +24,7 @@ export function nameCard({ room, signIn, onShow, onHide }) {
       input.value = name;
     }
     card.hidden = false;
-    $("#view").inert = true; // it lies below
+    $("#view").inert = true; // the card covers it
     check();
     onShow();
     input.focus();
@@ -50,7 +50,7 @@ export function nameCard({ room, signIn, onShow, onHide }) {
       complain(wrong);
       return;
     }
-    button.disabled = true; // once is enough
+    button.disabled = true; // until there is an answer, so that the name is sent only once
     try {
       await signIn(input.value);
     } catch (error) {
@@ -68,7 +68,7 @@ export function nameCard({ room, signIn, onShow, onHide }) {
   return { show, hide };
 }
 
-// check says that a name is too long while it is written; that there is none needs no saying.
+// check complains about a name that is too long while it is typed, but not about an empty one.
 function check() {
   const wrong = input.value.trim() === "" ? "" : nameProblem(input.value);
   button.disabled = wrong !== "";
@@ -76,7 +76,7 @@ function check() {
 }
 
 function complain(wrong) {
-  if (note.textContent !== wrong) { // a screen reader speaks each change
+  if (note.textContent !== wrong) { // a screen reader reads every change aloud
     note.textContent = wrong;
   }
   note.hidden = wrong === "";

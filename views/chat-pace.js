@@ -1,15 +1,15 @@
-// How fast posts may go out: what was written while there was no connection would otherwise go all at once, and a server
-// that takes 20 messages a second closes a connection that goes on with more.
+// How fast posts may be sent. Otherwise, everything written while offline would go out in one burst, and a server
+// that accepts 20 messages a second closes a connection that keeps sending more.
 
-const most = 20; // posts in a second, and posts that are not answered
+const most = 20; // posts a second, and also unanswered posts
 
 export class Pace {
-  #window = most; // posts that may wait for their answer at once
-  #begun = -Infinity; // of the current second
-  #sent = 0; // in it
+  #window = most; // posts that may be unanswered at the same time
+  #begun = -Infinity; // start of the current second
+  #sent = 0; // posts in this second
 
-  // wait returns for how many ms nothing more may be sent, or Infinity until an answer comes. unanswered is how many posts
-  // wait for one.
+  // wait returns for how many ms nothing may be sent, or Infinity if an answer has to come first. unanswered is the number of
+  // posts without an answer.
   wait(unanswered, now = performance.now()) {
     if (unanswered >= this.#window) {
       return Infinity;
@@ -17,7 +17,7 @@ export class Pace {
     return this.#sent < most || now - this.#begun >= 1000 ? 0 : this.#begun + 1000 - now;
   }
 
-  // sent is to be called for each post that was sent.
+  // sent must be called for each post sent.
   sent(now = performance.now()) {
     if (now - this.#begun >= 1000) {
       this.#begun = now;
@@ -26,7 +26,7 @@ export class Pace {
     this.#sent += 1;
   }
 
-  // acknowledged and refused are for what the server says: after a refusal half as many may wait at once, and after each acknowledgement one more.
+  // acknowledged and refused report the server's answers: a refusal halves the window, and each acknowledgement widens it by one.
   acknowledged() {
     this.#window = Math.min(most, this.#window + 1);
   }

@@ -3,15 +3,15 @@
 import { element, keyOf, paint, person } from "/chat-message.js";
 import { eachFrame } from "/frames.js";
 
-const typingTime = 4_000; // for so long it is believed that somebody types, in ms
-const mostNamed = 3; // of those who type
+const typingTime = 4_000; // ms; how long somebody counts as typing after the last sign of it
+const mostNamed = 3; // people listed by name while they type
 
 const $ = (selector) => document.querySelector(selector);
 const button = $("#presence");
 const panel = $("#people");
 const list = $("#people-list");
 
-// Where the list scrolls it can be reached by the keyboard, and then scrolled.
+// A list that scrolls must be reachable by keyboard, so that it can be scrolled.
 function reach() {
   if (list.scrollHeight > list.clientHeight) {
     list.tabIndex = 0;
@@ -23,7 +23,7 @@ function reach() {
 const reachSoon = eachFrame(() => {}, reach);
 new ResizeObserver(reach).observe(list);
 
-// showPeople shows how many connections there are, and whose. An older server does not say whose.
+// showPeople shows how many connections there are, and whose they are. An older server does not tell whose.
 export function showPeople(count, people, isMe) {
   button.textContent = `Rooms · ${count} here`;
   panel.hidden = false;
@@ -40,11 +40,11 @@ export function showPeople(count, people, isMe) {
   });
   list.replaceChildren(...items);
   reachSoon();
-  const more = people === undefined ? 0 : count - people.length; // of people past the list's end, or of tabs of those who are in it
+  const more = people === undefined ? 0 : count - people.length; // people beyond the list's end, or further tabs of those in it
   panel.querySelector(".more").textContent = more > 0 ? `and ${more} more ${more === 1 ? "connection" : "connections"}` : "";
 }
 
-// forgetPeople is for while there is no connection: what was known is old.
+// forgetPeople marks the list as outdated while there is no connection.
 export function forgetPeople() {
   button.textContent = "Rooms";
   $("#people-title").textContent = "Who was here";
@@ -56,7 +56,7 @@ export function forgetPeople() {
 
 const typing = new Map(); // key → {name, mark, timer}
 
-// startTyping is for what the server says; endTyping for their message, or for the time being over.
+// startTyping is called when the server reports typing; endTyping when their message comes, or after typingTime.
 export function startTyping(name, mark) {
   const key = keyOf(name, mark);
   clearTimeout(typing.get(key)?.timer);

@@ -1,12 +1,12 @@
-// What may be said in the chat, and what the server may say: functions with no page in sight.
+// What people may write in the chat, and what the server may send. These functions know nothing of the page.
 
 export const longestText = 2000; // characters
 const longestName = 32;
 
-// characters counts as the server does: by code point.
+// characters counts code points, as the server does.
 export const characters = (text) => [...text].length;
 
-// textProblem says what is wrong with a text, or "".
+// textProblem says what is wrong with a text, or returns "".
 export function textProblem(text) {
   if (!/[^\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)) {
     return "Write something first.";
@@ -20,8 +20,8 @@ export function textProblem(text) {
   return "";
 }
 
-// nameProblem says whether a name is too short or too long, as the server does: it counts what is left when spaces are taken away,
-// in Unicode's composed form. What else may be wrong with a name the server says.
+// nameProblem says whether a name is too short or too long. It counts as the server does: without superfluous spaces,
+// and in Unicode's composed form. The server reports anything else that is wrong with a name.
 export function nameProblem(name) {
   const length = characters(name.split(/\p{White_Space}+/u).filter((word) => word !== "").join(" ").normalize("NFC"));
   return length >= 1 && length <= longestName ? "" : `A name has 1 to ${longestName} characters; this one has ${length}.`;
@@ -30,7 +30,7 @@ export function nameProblem(name) {
 const isString = (value) => typeof value === "string";
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
-const orNone = (is) => (value) => value === undefined || is(value); // an older server does not have it
+const orNone = (is) => (value) => value === undefined || is(value); // an older server leaves it out
 const isMark = orNone(isString);
 const isFlag = orNone((value) => typeof value === "boolean");
 const isPeople = orNone((value) => Array.isArray(value) && value.every((one) => isString(one?.name) && isMark(one.mark)));
@@ -46,7 +46,7 @@ const rules = {
   error: (m) => isString(m.code) && isString(m.message) && (m.id === undefined || isString(m.id)),
 };
 
-// parse returns what the server sent, if it is one of the messages that this page knows.
+// parse returns the server's message, if this page knows its type and its fields are valid.
 export function parse(data) {
   try {
     const message = JSON.parse(data);
@@ -56,8 +56,8 @@ export function parse(data) {
   }
 }
 
-// splitText cuts a text into plain parts, links with their address, and code: "inline" between single backticks, and
-// "block" between triple ones. It takes time in proportion to the text, whatever that is.
+// splitText splits a text into plain parts, links with their address, and code: "inline" between single backticks, and
+// "block" between triple ones. It takes linear time, whatever the text is.
 export function splitText(text) {
   const parts = [];
   let end = 0;
@@ -65,7 +65,7 @@ export function splitText(text) {
     const [whole, block, inline] = found;
     const part = inline ?? block.replace(/^\n|\n$/gu, "");
     if (part.trim() === "") {
-      continue; // it is no code
+      continue; // blank, so not code
     }
     parts.push(...splitLinks(text.slice(end, found.index)), { part, code: inline === undefined ? "block" : "inline" });
     end = found.index + whole.length;
@@ -73,12 +73,12 @@ export function splitText(text) {
   return [...parts, ...splitLinks(text.slice(end))];
 }
 
-// isRightToLeft reports whether a text runs from right to left: its first letter decides, as with dir="auto".
+// isRightToLeft reports whether a text runs from right to left. Its first letter decides, as with dir="auto".
 export function isRightToLeft(text) {
   return /^\P{L}*(?=\p{L})[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(text);
 }
 
-// splitLinks cuts a text into plain parts, and links with their address.
+// splitLinks splits a text into plain parts, and links with their address.
 function splitLinks(text) {
   const parts = [];
   let end = 0;

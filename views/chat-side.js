@@ -1,9 +1,9 @@
-// Rooms and people: a column, or a drawer where there is no room for one.
+// Rooms and people: a column, or a drawer if the window is too narrow for one.
 
 import { element } from "/chat-message.js";
 
-const mostRooms = 12; // that are remembered; the one visited longest ago goes
-const store = "rooms"; // of this browser: names, the one visited last first
+const mostRooms = 12; // remembered; the least recently visited is dropped
+const store = "rooms"; // in this browser's storage: names, the most recently visited first
 
 const $ = (selector) => document.querySelector(selector);
 const side = $("#side");
@@ -12,8 +12,8 @@ const wide = matchMedia("(min-width: 62.5rem)"); // as in chat.css
 
 const isRoom = (name) => typeof name === "string" && /^[a-z0-9_-]{1,64}$/u.test(name);
 
-// visited returns the rooms that this browser has been in. What a browser does not keep, or another page has written,
-// is left out.
+// visited returns the rooms that this browser has visited. It ignores invalid entries, which another page may have
+// written.
 function visited() {
   try {
     const kept = JSON.parse(localStorage.getItem(store));
@@ -23,13 +23,13 @@ function visited() {
   }
 }
 
-// showRooms remembers that this room was visited, and lists all of them.
+// showRooms records a visit to this room, and lists all rooms.
 export function showRooms(current) {
   const rooms = [...new Set([current, ...visited()])].slice(0, mostRooms);
   try {
     localStorage.setItem(store, JSON.stringify(rooms));
   } catch {
-    // a browser that keeps nothing
+    // the browser has no storage
   }
   list(rooms, current);
   addEventListener("storage", ({ key }) => key === store && list([...new Set([current, ...visited()])], current));
@@ -80,7 +80,7 @@ document.addEventListener("pointerdown", (event) => {
     setOpen(false);
   }
 });
-side.addEventListener("focusout", ({ relatedTarget }) => { // by the keyboard, past its end: it would cover what has the focus
+side.addEventListener("focusout", ({ relatedTarget }) => { // by keyboard, past its end: it would cover what has the focus
   if (isOpen() && relatedTarget !== null && !side.contains(relatedTarget) && relatedTarget !== button) {
     setOpen(false);
   }

@@ -1,19 +1,19 @@
-// What of the messages is in sight, and which of them are unread.
+// Which messages are in view, and which are unread.
 
 import { element } from "/chat-message.js";
 
-const lineTime = 4_000; // ms that the line before the unread ones stays when they are seen
+const lineTime = 4_000; // ms for which the line above the unread messages stays once they have been seen
 
 const $ = (selector) => document.querySelector(selector);
 const scroller = $("#scroller");
 
-export let following = true; // the newest message is in sight, and stays so
-let unread = 0; // messages of others
-let line; // the one before them, an element, or undefined
+export let following = true; // the newest message is in view, and stays in view
+let unread = 0; // messages from others
+let line; // the element above the first of them, or undefined
 let lineTimer;
 let title = "";
 
-// toEnd shows the newest message. While nobody looks, it goes no further than the line before the unread ones.
+// toEnd scrolls to the newest message. While the tab is hidden, it stops at the line above the unread messages.
 export function toEnd() {
   scroller.scrollTop = scroller.scrollHeight;
   const above = !line?.isConnected ? 0 : scroller.getBoundingClientRect().top - line.getBoundingClientRect().top;
@@ -23,7 +23,7 @@ export function toEnd() {
   look();
 }
 
-// countUnread notes messages that came while the tab was hidden, or the newest were out of sight.
+// countUnread counts messages that came while the tab was hidden, or while the newest were out of view.
 export function countUnread(items) {
   if (items.length === 0) {
     return;
@@ -37,7 +37,7 @@ export function countUnread(items) {
   showUnread();
 }
 
-// seen is for when the newest message is in sight: the line stays a little, to be found.
+// seen is called when the newest message is in view. The line stays for a moment, so that the reader can find it.
 function seen() {
   unread = 0;
   showUnread();
@@ -53,7 +53,7 @@ export function removeLine() {
   line = undefined;
 }
 
-// forgetUnread is for when all that is shown goes.
+// forgetUnread is called before all messages are removed.
 export function forgetUnread() {
   unread = 0;
   removeLine();
@@ -72,7 +72,7 @@ function showUnread() {
   button.textContent = `${unread === 0 ? "Newest" : unread === 1 ? "1 new message" : `${unread} new messages`} ↓`;
 }
 
-// look notes whether the newest message is in sight.
+// look checks whether the newest message is in view.
 function look() {
   following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
   if (following && !document.hidden) {
@@ -83,7 +83,7 @@ function look() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (size() !== sizeSeen) { // it was turned or resized while it was hidden, and the observer has not said so yet
+  if (size() !== sizeSeen) { // turned or resized while hidden, and the observer has not reported it yet
     resized();
   }
   look();
@@ -96,12 +96,12 @@ $("#newest").addEventListener("click", () => {
 });
 
 scroller.addEventListener("scroll", () => {
-  if (size() === sizeSeen) { // otherwise it is no person who scrolls
+  if (size() === sizeSeen) { // otherwise it was the change of size that scrolled
     look();
   }
 });
 
-// What makes the room for messages smaller, such as the keyboard of a phone, does not hide the newest one.
+// The newest message stays in view when the list shrinks, such as when a phone's keyboard opens.
 const size = () => `${scroller.clientWidth} × ${scroller.clientHeight}`;
 let sizeSeen = size();
 new ResizeObserver(resized).observe(scroller);
@@ -113,17 +113,17 @@ function resized() {
   }
 }
 
-// A browser that lets its keyboard cover the page tells what is left of it.
+// Some browsers lay the keyboard over the page, and report how much of the page remains visible.
 visualViewport?.addEventListener("resize", () => {
-  if (visualViewport.scale < 1.01) { // otherwise it is somebody who looks closer
+  if (visualViewport.scale < 1.01) { // otherwise the reader has zoomed in
     const covered = innerHeight - visualViewport.height > 1;
     document.body.style.height = covered ? `${visualViewport.height}px` : "";
     scrollTo(0, 0);
   }
 });
 
-// While somebody writes in a low window, what is not needed for that is left out (chat.css). It comes back a little after
-// that: what moves under a finger is not clicked.
+// While somebody writes in a low window, the page hides everything else (chat.css). It comes back with a delay:
+// buttons that move under a finger miss their tap.
 const backAfter = 400; // ms
 let back;
 

@@ -1,5 +1,5 @@
-// The page /chat, of lessons 3 and 4: a room in which nothing is lost. What is not acknowledged is kept, shown as
-// pending, and sent again under the same id after a reconnect.
+// The page /chat, for lessons 3 and 4: a room in which nothing is lost. Messages without an acknowledgement are kept, shown as
+// pending, and sent again with the same id after a reconnect.
 
 import { connect } from "/connection.js";
 import { awayWords, showConnection } from "/connection-shown.js";
@@ -13,10 +13,10 @@ import { showRooms } from "/chat-side.js";
 import { countUnread, following, forgetUnread, removeLine, setTitle, toEnd } from "/chat-view.js";
 import { eachFrame } from "/frames.js";
 
-const mostMessages = 1000; // on the page; older ones come back when they are scrolled to
-const retryAfter = new Map([["rate_limited", 1_000], ["unavailable", 2_000]]); // ms, by what the server says when it could not take a post
-const typingEvery = 3_000; // ms between two times that the others are told of typing
-const quiet = 10; // messages at once that a screen reader may read out
+const mostMessages = 1000; // on the page; older ones are loaded again when the reader scrolls up
+const retryAfter = new Map([["rate_limited", 1_000], ["unavailable", 2_000]]); // ms, by the code with which a post is refused for now
+const typingEvery = 3_000; // ms between two typing notices
+const quiet = 10; // messages that a screen reader may read out in one go
 
 const $ = (selector) => document.querySelector(selector);
 const scroller = $("#scroller");
@@ -29,24 +29,24 @@ const room = location.pathname.split("/")[2] || "lobby";
 const base = `/chat/${room}`;
 $("#room-name").textContent = room;
 $("h1").classList.toggle("long", room.length > 20);
-$("h1").title = `#${room}`; // it may be cut
+$("h1").title = `#${room}`; // the heading may be cut off
 setTitle(`#${room} · echows`);
 showRooms(room);
 
-let me; // {name, mark}, once it is known
-let writer; // who was it last
-let lastSeq; // the newest message shown, where a reconnect goes on
-let firstSeq; // the oldest
-let allShown = false; // there are none older
+let me; // {name, mark}, once known
+let writer; // the person who was signed in last
+let lastSeq; // of the newest message shown; a reconnect continues from there
+let firstSeq; // of the oldest message shown
+let allShown = false; // there are no older messages
 let loading = false;
-let begun = false; // the first page of this connection's history has come
-let caughtUp = false; // and the last
-let takesTyping; // whether the server does; undefined until it is known
+let begun = false; // the first page of this connection's history has arrived
+let caughtUp = false; // so has the last page
+let takesTyping; // whether the server accepts typing notices; undefined until known
 let typedAt = 0;
-const pending = new Map(); // id → {text, by, item, state}: what is not known to be stored, and who wrote it
+const pending = new Map(); // id → {text, by, item, state}: messages not known to be stored, and who wrote them
 const pace = new Pace();
-let retry; // timer, while the server takes nothing: what is posted meanwhile waits behind
-let next; // timer, until the pace lets more go
+let retry; // timer, after the server refused a post for now; other posts queue behind it
+let next; // timer, until the pace allows more
 
 // ---- the connection
 
@@ -57,11 +57,11 @@ const connection = connect(place, {
     receive(data);
     expectAnswers();
   },
-  // A post that is sent again is answered. Where none is on its way, what a new connection brings is the answer.
+  // Sending a post again brings an answer. If no post is unanswered, only a new connection can tell.
   onDoubt: () => (isOwed() ? repeat() : connection.again()),
 });
 
-// place is where to connect: it takes a new ticket each time. Without a session it asks for a name.
+// place returns the address to connect to, with a new ticket each time. Without a session it asks for a name.
 async function place(signal) {
   const { status, answer } = await ticket(signal);
   if (status === 401) {
@@ -73,12 +73,12 @@ async function place(signal) {
   if (status !== 201) {
     throw new Error(`no ticket: ${status}`);
   }
-  await whoAmI(signal); // another tab may have signed in anew
+  await whoAmI(signal); // another tab may have signed in under another name
   return `/ws${base}?ticket=${encodeURIComponent(answer.ticket)}${lastSeq === undefined ? "" : `&after=${lastSeq}`}`;
 }
 
-// ticket asks for one, and again for each half a second that there is no answer: when a network dies without a word,
-// the browser keeps connections that look as if they lived, and would wait in them for the answer.
+// ticket requests a ticket, and repeats the request every half second until there is an answer. When a network fails silently,
+// the browser still takes its kept-alive connections for working ones, and would wait on them for the answer.
 async function ticket(signal) {
   const done = new AbortController();
   signal.addEventListener("abort", () => done.abort());
@@ -133,7 +133,7 @@ function showState(name, why, left) {
 
 $("#connection-now").addEventListener("click", () => connection.again());
 
-// isOwed reports whether the server has still to answer a post. expectAnswers has it say something soon, then.
+// isOwed reports whether the server still has to answer a post. If so, expectAnswers sets a deadline for its next message.
 const isSending = (one) => one.state === "sending";
 const isOwed = () => [...pending.values()].some(isSending);
 const expectAnswers = () => isOwed() && connection.expect();
@@ -143,7 +143,7 @@ const expectAnswers = () => isOwed() && connection.expect();
 const handlers = {
   history: (m) => {
     const anew = lastSeq === undefined;
-    if (!begun && !anew && !m.complete) { // away for too long: what is shown has a hole behind it
+    if (!begun && !anew && !m.complete) { // away for too long: messages are missing after those shown
       list.replaceChildren();
       lastSeq = firstSeq = undefined;
       allShown = false;
@@ -170,7 +170,7 @@ const handlers = {
     if (arrived.length < mostMessages) {
       showSoon();
     } else {
-      settle(following, addAll(arrived.splice(0))); // there have been no frames for long
+      settle(following, addAll(arrived.splice(0))); // there have been no frames for a long time
     }
   },
   ack: (m) => {
@@ -183,7 +183,7 @@ const handlers = {
     sendOn();
   },
   presence: (m) => {
-    if (m.people !== undefined) { // a server that knows who is here takes who types
+    if (m.people !== undefined) { // a server that sends this list also accepts typing notices
       takesTyping ??= true;
     }
     showPeople(m.count, m.people, isMe);
@@ -195,12 +195,12 @@ const handlers = {
   },
   error: (m) => {
     const one = pending.get(m.id);
-    if (one === undefined && m.code === "unknown_type") { // it is no post that it does not know
+    if (one === undefined && m.code === "unknown_type") { // not about a post: a typing notice was unknown
       takesTyping = false;
     } else if (retryAfter.has(m.code) && (one !== undefined || isOwed())) {
-      const refused = one === undefined ? [...pending.values()].filter(isSending) : [one]; // it may not say which
+      const refused = one === undefined ? [...pending.values()].filter(isSending) : [one]; // the error may not tell which
       refused.forEach((each) => setPending(each, "waiting", `${m.message} (trying again)`));
-      if (retry === undefined) { // of many that are refused together the first counts
+      if (retry === undefined) { // the first of several refusals counts
         pace.refused();
         retry = setTimeout(transmitAll, retryAfter.get(m.code));
       }
@@ -223,22 +223,22 @@ function receive(data) {
 
 // ---- messages
 
-const arrived = []; // messages that are not shown yet: fewer than mostMessages. A history that comes first has them, too
+const arrived = []; // messages not shown yet, fewer than mostMessages. If a history comes first, it includes them
 const showSoon = eachFrame(addArrived, () => following && toEnd());
 
 function addArrived() {
   bound(following, addAll(arrived.splice(0)));
 }
 
-// isMe reports whether a person is the reader. Where there are no marks, nobody can tell.
+// isMe reports whether a person is the reader. Without marks, there is no way to tell.
 const isMe = (name, mark = "") => mark !== "" && mark === me?.mark && name === me.name;
 
-// addAll shows messages after all others, and returns their elements, but for those that were shown already.
+// addAll appends messages, and returns the elements of those that were not shown before.
 function addAll(messages) {
   return quietly(messages.length > quiet, () => messages.map(append).filter((item) => item !== undefined));
 }
 
-// append shows a message after all others and returns its element, or undefined if it is shown already.
+// append shows a message below all others and returns its element, or undefined if it is already shown.
 function append(m) {
   if (lastSeq !== undefined && m.seq <= lastSeq) {
     return undefined;
@@ -253,7 +253,7 @@ function append(m) {
   return item;
 }
 
-// quietly keeps a screen reader from reading out what f shows.
+// quietly keeps a screen reader from reading aloud what f shows.
 function quietly(wanted, f) {
   const log = $("#log");
   if (wanted) {
@@ -263,7 +263,7 @@ function quietly(wanted, f) {
   return f();
 }
 
-// settle puts the view right after messages were added: at the end it stays there.
+// settle adjusts the view after messages were added: if it was at the end, it stays there.
 function settle(follow, added) {
   bound(follow, added);
   if (follow) {
@@ -271,7 +271,7 @@ function settle(follow, added) {
   }
 }
 
-// bound counts what is unread of what was added, and has the oldest go: they come back when they are scrolled to.
+// bound counts the unread messages among those added, and removes the oldest: they are loaded again when the reader scrolls up.
 function bound(follow, added) {
   $("#empty").hidden = list.childElementCount + pending.size > 0;
   if (!follow || document.hidden) {
@@ -312,7 +312,7 @@ async function loadOlder() {
       throw new Error(response.status);
     }
     const { messages } = await response.json();
-    if (before === firstSeq) { // and nothing was shown anew meanwhile
+    if (before === firstSeq) { // and the list was not replaced in the meantime
       prepend(messages.filter(isMessage));
       allShown = messages.length === 0;
     }
@@ -324,7 +324,7 @@ async function loadOlder() {
   loading = false;
 }
 
-// prepend keeps what is being read where it is.
+// prepend keeps the messages being read in place.
 function prepend(messages) {
   if (messages.length === 0) {
     return;
@@ -332,7 +332,7 @@ function prepend(messages) {
   const fromEnd = scroller.scrollHeight - scroller.scrollTop;
   const first = list.firstElementChild;
   const items = messages.map((m) => render(m, isMe(m.from, m.mark)));
-  quietly(true, () => list.prepend(...items)); // nobody wants the past read aloud
+  quietly(true, () => list.prepend(...items)); // nobody wants old messages read aloud
   items.forEach((item, i) => group(item, items[i - 1]));
   if (first !== null) {
     group(first, items.at(-1));
@@ -343,10 +343,10 @@ function prepend(messages) {
 
 // ---- posting
 
-const store = `pending:${room}`; // of this tab: a reload loses nothing either
+const store = `pending:${room}`; // in this tab's storage: a reload does not lose anything either
 
-// savePending also keeps how far the room was seen: what was stored since shows up when the page is back,
-// and is not sent again.
+// savePending also records the last message seen: pending messages that were stored after it appear when the page is back,
+// and are not sent again.
 function savePending() {
   const waiting = [...pending].map(([id, one]) => [id, one.text, one.by]);
   try {
@@ -373,8 +373,8 @@ function removePending(id) {
   }
 }
 
-// setPending shows how a pending message stands: "sending", "waiting", "stored", "refused", or "kept", which is for the
-// reader to decide on.
+// setPending shows the state of a pending message: "sending", "waiting", "stored", "refused", or "kept", which leaves the
+// decision to the reader.
 function setPending(one, state, note) {
   one.state = state;
   one.item.className = `own ${state}`;
@@ -399,8 +399,8 @@ function choice(words, f) {
 
 const idOf = (one) => [...pending].find(([, other]) => other === one)?.[0];
 
-// sortPending is for when it is known who I am. What somebody else wrote in this tab, and I may be another person or the
-// same under another name, does not go out in my name unless I say so.
+// sortPending is called once it is known who I am. This tab may hold messages of another person, or of me under another name.
+// They are not sent in my name unless I say so.
 function sortPending() {
   for (const one of pending.values()) {
     const mine = one.by?.name === me.name && one.by.mark === me.mark;
@@ -419,7 +419,7 @@ function keep(one) {
     one.by = me;
     savePending();
     setPending(one, "waiting", "waits for the connection");
-    text.focus(); // the button goes
+    text.focus(); // the button disappears
     sendOn();
   }), " ", choice("Discard", () => {
     removePending(idOf(one));
@@ -429,14 +429,14 @@ function keep(one) {
   line.querySelector("button").append("Send as ", element("bdi", "", me.name));
 }
 
-// transmitAll sends what waits, as much of it as may go.
+// transmitAll sends waiting messages, as many as the pace allows.
 function transmitAll() {
   clearTimeout(retry);
   retry = undefined;
   sendOn();
 }
 
-// sendOn sends more of what waits, in the order in which it was written.
+// sendOn sends more of the waiting messages, in the order in which they were written.
 function sendOn() {
   clearTimeout(next);
   next = undefined;
@@ -448,7 +448,7 @@ function sendOn() {
   for (const [id, one] of waiting) {
     const wait = pace.wait(unanswered);
     if (wait > 0) {
-      next = wait === Infinity ? undefined : setTimeout(sendOn, wait); // an answer comes by here, too
+      next = wait === Infinity ? undefined : setTimeout(sendOn, wait); // each acknowledgement calls sendOn, too
       return;
     }
     if (!transmit(one, id)) {
@@ -458,9 +458,9 @@ function sendOn() {
   }
 }
 
-// transmit sends a pending message, for the first time or again, and reports whether it could.
+// transmit sends a pending message, for the first time or again, and reports whether that was possible.
 function transmit(one, id) {
-  // After the history only: what is in it was stored before.
+  // Only after the history: a message in it is already stored.
   if (!caughtUp || !connection.send(JSON.stringify({ type: "post", id, text: one.text }))) {
     return false;
   }
@@ -470,14 +470,14 @@ function transmit(one, id) {
   return true;
 }
 
-// repeat sends what is not answered again.
+// repeat sends unanswered messages again.
 function repeat() {
   pending.forEach((one, id) => isSending(one) && transmit(one, id));
 }
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
-  const content = text.value.replace(/^\s*\n|\s+$/gu, ""); // empty lines at its ends say nothing
+  const content = text.value.replace(/^\s*\n|\s+$/gu, ""); // blank lines at either end
   const wrong = textProblem(content);
   problem(wrong);
   if (wrong !== "") {
@@ -492,7 +492,7 @@ composer.addEventListener("submit", (event) => {
   settle(true, []);
 });
 
-// sends reports whether a key sends the message. On a touch screen Enter begins a line: there is no Shift with it.
+// sends reports whether a key sends the message. On a touch screen, which has no Shift+Enter, Enter starts a new line.
 function sends(event) {
   return event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches;
 }
@@ -504,7 +504,7 @@ text.addEventListener("keydown", (event) => {
   }
 });
 
-text.addEventListener("keypress", (event) => { // where it comes by itself
+text.addEventListener("keypress", (event) => { // for a keypress without a keydown before it
   if (sends(event)) {
     event.preventDefault();
   }
@@ -515,7 +515,7 @@ text.addEventListener("input", () => {
   tellTyping();
 });
 
-// tellTyping tells the others that something is being written, once in a while.
+// tellTyping tells the others from time to time that somebody is writing.
 function tellTyping() {
   if (takesTyping && caughtUp && text.value.trim() !== "" && Date.now() - typedAt >= typingEvery &&
     connection.send(JSON.stringify({ type: "typing" }))) {
@@ -523,7 +523,7 @@ function tellTyping() {
   }
 }
 
-// written is for each change of the text, whoever makes it.
+// written is called after every change of the text, whether the writer or the page made it.
 function written() {
   grow();
   countCharacters();
@@ -532,15 +532,15 @@ function written() {
   }
 }
 
-// grow gives the text the lines it needs, where the browser does not do that itself, and counts when it gets long.
+// grow fits the height of the text field to its lines, if the browser does not do so itself.
 function grow() {
   if (getComputedStyle(text).fieldSizing !== "content") {
     text.style.height = "auto";
-    text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`; // its borders too
+    text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`; // include the borders
   }
 }
 
-let spoken; // timer: a screen reader is told when the writer pauses
+let spoken; // timer: a screen reader hears the count when the writer pauses
 
 function countCharacters() {
   const left = longestText - characters(text.value);
@@ -554,7 +554,7 @@ function countCharacters() {
 
 const characterCount = (n) => `${n} ${n === 1 ? "character" : "characters"}`;
 
-// newID is random; crypto.randomUUID is there under https: only.
+// newID returns a random id. crypto.randomUUID exists only under https:.
 function newID() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -587,7 +587,7 @@ const card = nameCard({
   onHide: () => { composer.hidden = me === undefined; },
 });
 
-// whoAmI learns it, and lets me write.
+// whoAmI asks the server, and lets me write.
 async function whoAmI(signal) {
   const response = await request("/session", { signal });
   if (!response.ok) {
@@ -596,21 +596,21 @@ async function whoAmI(signal) {
   showMe(await response.json());
 }
 
-// showMe is told who I am. chosen is whether I just chose that name, here; otherwise somebody else may have signed in.
+// showMe learns who I am. If chosen, I have just chosen that name here; otherwise somebody else may have signed in.
 function showMe({ name, mark = "" }, chosen = false) {
   const first = me === undefined;
-  const same = writer?.name === name && (first || writer.mark === mark); // each time one signs in one has another mark
+  const same = writer?.name === name && (first || writer.mark === mark); // each sign-in gives another mark
   me = { name, mark };
   showDraft(writer !== undefined && !same && !(chosen && !first));
   $("#me").textContent = name;
   $("#my-mark").textContent = mark;
-  if (first) { // otherwise the name may be about to be changed
+  if (first) { // otherwise the name card may be open to change the name
     card.hide();
   }
   sortPending();
 }
 
-// showDraft goes on with what I was writing when the page was left. What another was writing, who is signed out, is not mine.
+// showDraft restores my unfinished text. The text of somebody else, who has signed out or been replaced, is not mine.
 function showDraft(another) {
   writer = me;
   if (another || text.value === "") {
@@ -620,7 +620,7 @@ function showDraft(another) {
 }
 
 $("#rename").addEventListener("click", () => {
-  if ([...pending.values()].some(({ state }) => state !== "kept")) { // it is sent in the name that it was written in
+  if ([...pending.values()].some(({ state }) => state !== "kept")) { // they are sent under the name they were written under
     problem("Your messages are still on their way; change your name when they have arrived.");
     return;
   }
@@ -629,13 +629,13 @@ $("#rename").addEventListener("click", () => {
 
 restore();
 
-// restore brings back what a reload interrupted.
+// restore brings back messages that a reload interrupted.
 function restore() {
   let kept;
   try {
     kept = JSON.parse(sessionStorage.getItem(store));
   } catch {
-    // of an older page
+    // written by an older version of this page
   }
   if (Array.isArray(kept?.waiting) && kept.waiting.length > 0) {
     if (kept.since !== undefined) {

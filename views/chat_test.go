@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// said waits until the page shows so many messages, and returns the texts of all.
+// said waits until the page shows that many messages, and returns all their texts.
 func (b *browser) said(n int) []string {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`document.querySelectorAll("#messages > li").length === %d`, n))
@@ -28,7 +28,7 @@ func (b *browser) signIn(url, name string) {
 	b.until(fmt.Sprintf(`document.querySelector("#me").textContent === %q`, name))
 }
 
-// here is whether the page shows that so many connections are in the room.
+// here reports whether the page shows that many connections in the room.
 func here(n int) string {
 	return fmt.Sprintf(`document.querySelector("#people-title").textContent === "%d here"`, n)
 }
@@ -88,12 +88,12 @@ func TestTwoChatAndTheServerRestarts(t *testing.T) {
 	ana.until(connected + ` && document.querySelector("#me").textContent === "anna"`)
 	ana.do(chromedp.SendKeys("#text", "I have a new name\r"))
 	bea.until(`[...document.querySelectorAll("#messages bdi")].at(-1).textContent === "anna"`)
-	// A reload keeps what is not sent, and the session.
+	// A reload keeps unsent messages, and the session.
 	ana.do(chromedp.Reload())
 	ana.until(connected + ` && document.querySelectorAll("#messages > li").length === 5`)
 }
 
-// The page keeps its place while one reads back, and loads what is older.
+// The page keeps its position while somebody reads back, and loads older messages.
 func TestReadingBack(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0", "-post-rate", "100000", "-sync", "1s")
@@ -124,7 +124,7 @@ func TestReadingBack(t *testing.T) {
 	if got[0] != "message 81" || got[99] != "message 180" {
 		t.Errorf("older messages from %q to %q", got[0], got[99])
 	}
-	b.until(top + " > 1000") // what was read is still in sight
+	b.until(top + " > 1000") // the messages being read are still in view
 	before := evaluate[int](b, top)
 	post(181, 182)
 	b.said(102)
@@ -151,7 +151,7 @@ func TestReadingBack(t *testing.T) {
 		return true;
 	})()`)
 	b.do(chromedp.Reload())
-	got = b.said(51) // the one since then, and a page of older ones
+	got = b.said(51) // the new one, and a page of older ones
 	if got[50] != "message 182" || got[49] != "message 181" {
 		t.Errorf("after the reload: %q", got[48:])
 	}
@@ -162,14 +162,14 @@ func TestReadingBack(t *testing.T) {
 	}
 }
 
-// Errors stand by the message they belong to.
+// Errors appear next to the message that caused them.
 func TestARefusedMessage(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0", "-post-rate", "1")
 	b.signIn("http://"+addr+"/chat", "ana")
 	b.do(chromedp.SendKeys("#text", "   \r"))
 	b.until(`document.querySelector("#problem").textContent.includes("Write something")`)
-	// All at once: the server cannot be so slow that it may take them all.
+	// In one burst: otherwise a slow server might accept them all.
 	evaluate[bool](b, `new Promise((refused) => {
 		new MutationObserver(() => {
 			if (document.querySelector("#pending").innerText.includes("trying again")) refused(true);
@@ -188,7 +188,7 @@ func TestARefusedMessage(t *testing.T) {
 	}
 }
 
-// The text grows with its lines, by the browser's own means or by ours, and on a touch screen Enter begins one.
+// The text field grows with its lines, with or without the browser's help, and on a touch screen Enter starts a new line.
 func TestWritingSeveralLines(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0")
@@ -232,7 +232,7 @@ func TestWritingSeveralLines(t *testing.T) {
 	}
 }
 
-// A screen reader has a list of messages, within a log that has not the name of what is around it.
+// For a screen reader there is a list of messages, in a log that does not inherit the name of its surroundings.
 func TestRolesOfTheChat(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0")

@@ -1,6 +1,6 @@
-// Close codes of WebSockets in words: RFC 6455, section 7.4, and the codes that IANA has registered since.
+// The close codes of WebSockets in words: RFC 6455, section 7.4, and the codes that IANA has registered since.
 
-// By code: its name, and what it means for a client.
+// For each code: its name, and what it means for a client.
 const codes = new Map([
   [1000, ["normal closure", "The connection has done its work. Connect again when there is more to say."]],
   [1001, ["going away", "The server shuts down, or the page was left. Connect again after a short wait."]],
@@ -22,14 +22,14 @@ const codes = new Map([
   [3008, ["timeout", "Something took longer than the server waits."]],
 ]);
 
-// closeWords says how a connection ended, for people: closeWords(1008, "signed out") is
-// "1008 policy violation: signed out". The reason may be empty or missing, or say no more than the code does.
+// closeWords describes for people how a connection ended: closeWords(1008, "signed out") is
+// "1008 policy violation: signed out". The reason may be empty or missing, or just repeat the code's name.
 export function closeWords(code, reason = "") {
   const [name] = codeOf(code);
   return `${code} ${name}${["", name].includes(reason) ? "" : `: ${reason}`}`;
 }
 
-// closeMeaning says in a sentence or two what a code means for a client.
+// closeMeaning explains in a sentence or two what a code means for a client.
 export function closeMeaning(code) {
   return codeOf(code)[1];
 }

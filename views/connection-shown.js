@@ -1,17 +1,17 @@
-// How the connection stands, at the top of each page.
+// The state of the connection, at the top of each page.
 
 const shown = document.querySelector("#connection");
 const words = document.querySelector("#connection-state");
 const seconds = document.querySelector("#connection-seconds");
 const button = document.querySelector("#connection-now");
 
-words.tabIndex = -1; // where the focus goes when the button goes under it
+words.tabIndex = -1; // takes the focus when a focused button disappears
 
-// showConnection shows the state of connection.js, what there is to say of it, for how many seconds it waits, if it does, and what
-// the button for another attempt says; without one there is no button.
+// showConnection shows the state from connection.js, a text about it, the seconds left, if it waits, and the label of
+// the button for another attempt; without a label there is no button.
 export function showConnection({ state, said, left, again }) {
   shown.dataset.state = state;
-  if (words.textContent !== said) { // a screen reader speaks each change, not each second
+  if (words.textContent !== said) { // a screen reader reads each change aloud, but should not count seconds
     words.textContent = said;
   }
   seconds.textContent = left === undefined ? "" : `in ${left} s`;
@@ -22,7 +22,7 @@ export function showConnection({ state, said, left, again }) {
   button.textContent = again ?? button.textContent;
 }
 
-// awayWords says that the page tries again, and, where it is known, why it has to.
+// awayWords says that the page is trying again, and why, if that is known.
 export function awayWords(why) {
   return `not connected${why === undefined ? "" : ` (${why})`}, trying again`;
 }

@@ -1,44 +1,44 @@
-// A WebSocket that comes back by itself. It knows nothing of the page it is used on.
+// A WebSocket that reconnects by itself. It knows nothing of the page that uses it.
 //
 //   const connection = connect("/ws", { onState, onOpen, onMessage });
 //
-// path                 or a function that returns one, or a promise of one. It is asked before each attempt, with a
-//                      signal that aborts when the attempt takes too long. What it throws counts as a failed
-//                      attempt; undefined stops, until again()
+// path                 or a function that returns one, or a promise of one. It is called before each attempt, with a
+//                      signal that aborts when the attempt takes too long. If it throws, the attempt has
+//                      failed; if it returns undefined, the connection stops until again()
 // onState(name, why, left)  "connecting", "open", "waiting" with the whole seconds left, each second, or "stopped". why
-//                      has the close code and the reason of the connection's end in words, where there was one
+//                      gives the close code and the reason with which the last connection ended, in words, if there was one
 // onOpen()             the connection is open, for the first time or again
-// onMessage(data)      what the server sent: a string, or a Blob
-// onDoubt()            optional: the connection may have died without a word. Send what the server has to answer
+// onMessage(data)      a message from the server: a string, or a Blob
+// onDoubt()            optional: the connection may have failed silently. Send something that the server has to answer
 //                      and call expect(), or call again()
 //
 // send(data)           reports whether the data was handed over
-// again()              leaves the connection, the wait or the stop, and makes a connection at once
-// expect()             gives the server some seconds to say something; if it does not, as again()
+// again()              leaves the connection, the wait or the stop, and connects immediately
+// expect()             gives the server some seconds to say something; otherwise it connects again, like again()
 //
-// The window hears of each change, too, by an event "echows:state" whose detail has the state and what there is to say of
-// it: wait and after, in ms, the number of the attempt, the reason. wire.js shows that.
+// Each change is also dispatched to the window as an event "echows:state". Its detail has the state and, depending on it,
+// wait and after, in ms, the number of the attempt, and the reason. wire.js shows them.
 
 import { closeWords } from "/close-codes.js";
 
-const firstDelay = 500; // the longest wait before the first attempt, in ms; doubled for each further one
+const firstDelay = 500; // the longest wait before the first retry, in ms; doubled for each further one
 const longestDelay = 30_000;
-const attemptTime = 4_000; // for the first attempt; doubled for each further one, up to longestDelay
-const stableAfter = 5_000; // open for so long, a connection counts as good: the next wait is short again
-const answerTime = 5_000; // for the server to say something that is expected
-const quietTime = 30_000; // after so long without a word there is doubt when the page is shown; and between two doubts
+const attemptTime = 4_000; // for the first attempt, in ms; doubled for each further one, up to longestDelay
+const stableAfter = 5_000; // a connection that has been open this long counts as good: the next wait is short again
+const answerTime = 5_000; // for the server to say something when an answer is expected
+const quietTime = 30_000; // after this long without a message, showing the page raises a doubt; also the time between two doubts
 
 export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
   let socket;
   let state;
   let failures = 0; // in a row
-  let ended; // how the last connection did, in words; of attempts since then nothing new is said
-  let timer; // of the state: until the attempt is given up, the connection is stable, or the wait is over
+  let ended; // how the last connection ended, in words; failed attempts since then do not change it
+  let timer; // for the current state: until the attempt is abandoned, the connection counts as good, or the wait is over
   let attempt; // an AbortController
-  let silence; // the timer while something is expected
-  let heard = 0; // when the server said something last
-  let doubted = 0; // when there was doubt last
-  let doubting; // the timer until there may be again
+  let silence; // timer, while an answer is expected
+  let heard = 0; // when the server last said something
+  let doubted = 0; // when onDoubt was last called
+  let doubting; // timer, until it may be called again
 
   function show(name, why, left) {
     state = name;
@@ -62,7 +62,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     } catch {
       where = null;
     }
-    if (signal.aborted) { // and another may be under way
+    if (signal.aborted) { // another attempt may be under way
       return;
     }
     if (where === null) {
@@ -91,7 +91,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
       silence = undefined;
       onMessage(event.data);
     };
-    // Every end comes by here, also that of an attempt.
+    // Every end arrives here, including that of a failed attempt.
     socket.onclose = ({ code, reason }) => {
       const why = closeWords(code, reason);
       if (isFinal(code)) {
@@ -103,8 +103,8 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     };
   }
 
-  // drop leaves whatever there is. It does not wait for the end of the connection: over a network that
-  // is dead, the closing handshake takes a minute.
+  // drop abandons whatever there is. It does not wait for the connection to close: over a dead network,
+  // the closing handshake takes a minute.
   function drop() {
     attempt?.abort();
     clearTimeout(timer);
@@ -123,7 +123,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     report("stopped", { reason });
   }
 
-  // retry is the only place that tries again by itself.
+  // retry is the only place that schedules another attempt.
   function retry() {
     drop();
     const wait = delay(failures);
@@ -159,7 +159,7 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     }
   }
 
-  // doubt has the connection looked at, if nothing was heard since then, once in a while at most.
+  // doubt calls onDoubt if nothing was heard after since, but not more often than every quietTime.
   function doubt(since) {
     clearTimeout(doubting);
     if (onDoubt === undefined || state !== "open" || heard > since) {
@@ -178,35 +178,35 @@ export function connect(path, { onState, onOpen, onMessage, onDoubt }) {
     if (state === "waiting") {
       open();
     }
-    doubt(Date.now()); // what was heard before came by the network that is gone
+    doubt(Date.now()); // anything heard before came over the previous network
   });
   document.addEventListener("visibilitychange", () => document.hidden || doubt(Date.now() - quietTime));
-  // A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+  // The browser may keep a page frozen, for the way back to it: close now, and reconnect when the page is shown again.
   addEventListener("pagehide", drop);
   addEventListener("pageshow", (event) => event.persisted && state !== "stopped" && open());
   open();
   return { send, again: open, expect };
 }
 
-// report tells whoever looks at the connections of this page.
+// report tells anybody who watches the connections of this page.
 function report(state, more) {
   dispatchEvent(new CustomEvent("echows:state", { detail: { state, ...more } }));
 }
 
-// isFinal tells the close codes after which another attempt would fare no better: a broken rule, or what
-// the application says.
+// isFinal reports whether another attempt after a close code would end the same way: one side broke a rule, or
+// the application said so.
 function isFinal(code) {
   return [1002, 1003, 1007, 1008, 1009].includes(code) || (code >= 4000 && code <= 4999);
 }
 
-// address makes the WebSocket's URL from the page's: wss: where the page came by https:.
+// address makes the WebSocket's URL from the page's: wss: if the page was loaded over https:.
 export function address(path, page = location) {
   const scheme = page.protocol === "https:" ? "wss:" : "ws:";
   return `${scheme}//${page.host}${path}`;
 }
 
 // delay grows exponentially and is random over its whole length ("full jitter"), so that the clients
-// of a server that restarts do not all come back in the same moment.
+// of a restarting server do not all come back at the same moment.
 export function delay(failures, random = Math.random) {
   return random() * Math.min(longestDelay, firstDelay * 2 ** failures);
 }

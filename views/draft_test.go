@@ -10,7 +10,7 @@ import (
 	"echows/ws"
 )
 
-// What is being written stays for a reload, in its room and for its writer, until it is sent or nobody is signed in.
+// A draft survives a reload, in its room and for its writer, until it is sent or nobody is signed in.
 func TestDrafts(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -43,7 +43,7 @@ func TestDrafts(t *testing.T) {
 	visit("kitchen")
 	is("")
 
-	// It is kept when the text is refused and taken back, and as long as it may be.
+	// It is kept when the message is refused and taken back for editing, and up to its longest length.
 	evaluate[bool](b, `(text.value = "x".repeat(20000), text.dispatchEvent(new Event("input")), true)`)
 	visit("kitchen")
 	b.until(`text.value.length === 10000 && document.querySelector("#count").textContent === "8000 characters too many"`)
@@ -63,7 +63,7 @@ func TestDrafts(t *testing.T) {
 	m = f.nextIn("garden")
 	m.history()
 	is("")
-	for _, c := range []struct{ name, text string }{{"ana", "mine"}, {"bo", ""}} { // who signs in again goes on, and another does not
+	for _, c := range []struct{ name, text string }{{"ana", "mine"}, {"bo", ""}} { // the writer continues, another person does not
 		evaluate[bool](b, `(text.value = "mine", text.dispatchEvent(new Event("input")), true)`)
 		f.over.Store(true)
 		m.socket.Close(ws.CloseServiceRestart, "")
@@ -75,7 +75,7 @@ func TestDrafts(t *testing.T) {
 	}
 	visit("garden")
 
-	// There are drafts of so many rooms, and what another page has put there is left out.
+	// The number of rooms with drafts is bounded, and invalid entries from other pages are ignored.
 	for i := range 15 {
 		evaluate[bool](b, fmt.Sprintf(`import("/chat-draft.js").then(({ saveDraft }) => (saveDraft("room-%d", { name: "bo", mark: "k3f7" }, "a"), true))`, i))
 	}

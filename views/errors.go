@@ -12,16 +12,16 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// failure is what a page for an error says.
+// failure is the content of an error page.
 type failure struct {
 	Status     int
-	StatusText string // the standard's name of it
+	StatusText string // the standard's name for the status
 	Message    string // a sentence
-	Room       string // of the chat, that may be the one that was meant; or ""
+	Room       string // the chat room that the reader probably meant, or ""
 }
 
-// OnError returns an error handler that shows a page to clients that ask for HTML first, as browsers do when people open an
-// address. Everybody else gets the answer of otherwise, such as Echo's JSON.
+// OnError returns an error handler that shows a page to clients that prefer HTML, as browsers do when people open an
+// address. All other clients get the response of otherwise, such as Echo's JSON.
 func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
 		r := c.Request()
@@ -36,8 +36,8 @@ func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	}
 }
 
-// wantsPage reports whether a client would rather have HTML than JSON, by its Accept header (RFC 9110, section 12.5.1). Of two
-// that it likes equally it gets the one that it names first, and HTML only if it names it.
+// wantsPage reports whether a client prefers HTML to JSON, by its Accept header (RFC 9110, section 12.5.1). If it likes both
+// equally, the one named first counts. A client that does not name HTML does not get it.
 func wantsPage(accept string) bool {
 	best, page := 0.0, false
 	for part := range strings.SplitSeq(accept, ",") {
@@ -69,7 +69,7 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// asHTTP finds the error that Echo's own handler would answer with. Like that, it does not look into others.
+// asHTTP finds the error that Echo's own handler would answer with. Like that handler, it does not unwrap other errors.
 func asHTTP(err error) (*echo.HTTPError, bool) {
 	he, ok := err.(*echo.HTTPError)
 	if !ok {
@@ -81,7 +81,7 @@ func asHTTP(err error) (*echo.HTTPError, bool) {
 	return he, true
 }
 
-// errorPage is the page for an error at a path.
+// errorPage returns the page for an error at a path.
 func errorPage(err error, path string) *page {
 	status := statusOf(err)
 	f := &failure{Status: status, StatusText: http.StatusText(status), Message: explanations[status]}
@@ -102,7 +102,7 @@ func errorPage(err error, path string) *page {
 	return &page{Name: "error", Title: "echows · " + heading, Heading: heading, Lessons: lessons, Error: f}
 }
 
-// headings are what has happened, by status.
+// headings say what happened, by status.
 var headings = map[int]string{
 	http.StatusBadRequest:          "The server cannot read this request",
 	http.StatusUnauthorized:        "Sign in first",
@@ -115,14 +115,14 @@ var headings = map[int]string{
 	http.StatusServiceUnavailable:  "Not at the moment",
 }
 
-// explanations are for errors that do not explain themselves.
+// explanations are for errors without a message of their own.
 var explanations = map[int]string{
 	http.StatusNotFound:            "No page has this address. It may be mistyped, or the link to it is old.",
 	http.StatusMethodNotAllowed:    "It is for programs; README.md has the requests that it answers.",
 	http.StatusInternalServerError: "It is in the server's log. Try again; if that does not help, tell whoever runs it.",
 }
 
-// messageOf is what an error says to clients: its message, or the field "message" of what is to be JSON.
+// messageOf returns an error's message for clients: the message itself, or its field "message" if it would be sent as JSON.
 func messageOf(he *echo.HTTPError) string {
 	switch said := he.Message.(type) {
 	case string:
@@ -137,7 +137,7 @@ func messageOf(he *echo.HTTPError) string {
 	return fields.Message
 }
 
-// sentence begins with a capital letter and ends with a full stop.
+// sentence makes s begin with a capital letter and end with a full stop.
 func sentence(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	s = string(unicode.ToUpper(first)) + s[size:]
@@ -147,10 +147,10 @@ func sentence(s string) string {
 	return s
 }
 
-// longestRoom is how many characters a room's name may have.
+// longestRoom is the greatest length of a room's name, in characters.
 const longestRoom = 64
 
-// goodRoom is a room's name that is like s, s itself if it can be one, or "" where nothing of s may be in one.
+// goodRoom returns a valid room name similar to s, s itself if it is valid, or "" if s has no valid characters.
 func goodRoom(s string) string {
 	if len(s) <= longestRoom && !strings.ContainsFunc(s, func(r rune) bool { return r != '-' && !isPlain(r) }) {
 		return s

@@ -13,7 +13,7 @@ import (
 	"echows/broker"
 )
 
-// What browsers send for what people open: Chromium's, Firefox' and Safari's.
+// The Accept headers that browsers send when people open an address: Chromium, Firefox and Safari.
 const fromABrowser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 func TestErrorPages(t *testing.T) {

@@ -1,24 +1,24 @@
-// What led to what on the first lesson's page: a list of what was sent, what came back, when, and how long it took. The
-// server of that page answers each message with one, in their order.
+// Cause and effect on the first lesson's page: a list of messages sent, their answers, when, and how long they took. The
+// server of that page answers each message with exactly one, in order.
 
 import { eachFrame } from "/frames.js";
 import { tail } from "/tail.js";
 
-const mostExchanges = 100; // in the list; the oldest go
+const mostExchanges = 100; // in the list; the oldest are dropped
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 const encoder = new TextEncoder();
 const scroller = document.querySelector("#exchanges");
 const log = tail({ list: scroller.querySelector("ol"), scroller, note: document.querySelector("#exchanges-gone"), most: mostExchanges });
-const waiting = []; // exchanges, for their answers
-const ends = new Map(); // by item: what makes the end that it is to show instead of the one it has
+const waiting = []; // exchanges without an answer yet
+const ends = new Map(); // by item: makes the end that replaces the one shown
 
-// asked begins an exchange: cause says why the text was sent.
+// asked begins an exchange. cause says why the text was sent.
 export function asked(cause, text) {
   waiting.push(begin(cause, text));
 }
 
-// answered ends the oldest exchange that waits. used tells whether the page did something with what came.
+// answered ends the oldest open exchange. used tells whether the page did something with the answer.
 export function answered(data, used) {
   const now = performance.now();
   const oldest = waiting.shift();
@@ -27,12 +27,12 @@ export function answered(data, used) {
   end(oldest ?? begin("The server spoke by itself"), () => answer(text, took, used));
 }
 
-// ended is for when no answers come any more.
+// ended is called when no more answers can come.
 export function ended() {
   waiting.splice(0).forEach((one) => end(one, () => step("lost", "", "no answer came: the connection ended")));
 }
 
-// begin adds an exchange. It has an item only once that is drawn.
+// begin adds an exchange. Its item exists only once it is drawn.
 function begin(cause, text) {
   const one = { cause, text, date: new Date(), start: performance.now(), end: () => step("waits", "", "no answer yet"), item: undefined };
   log.add(() => {
@@ -71,7 +71,7 @@ function answer(text, took, used) {
   return step("received", "↓ ", "received ", make("code", text), ...after, used ? "; the page appended its text" : "; the page did nothing with it");
 }
 
-// step is a line of an exchange. Its arrow is for the eye only.
+// step makes a line of an exchange. Screen readers skip its arrow.
 function step(className, arrow, ...content) {
   const made = make("div", ...content);
   made.className = className;

@@ -18,13 +18,13 @@ import (
 	"echows/ws"
 )
 
-// fakeChat is a server of the chat that says what a test has it say, also what a real one says seldom.
+// fakeChat is a chat server that says whatever a test wants, including things that a real one rarely says.
 type fakeChat struct {
 	t       *testing.T
 	url     string
-	tickets atomic.Int32     // asked for
-	over    atomic.Bool      // the session is
-	old     atomic.Bool      // it knows no marks
+	tickets atomic.Int32     // requested
+	over    atomic.Bool      // the session is over
+	old     atomic.Bool      // it does not know marks
 	name    atomic.Value     // who is signed in, a string
 	joined  chan *fakeMember // each connection of the page
 }
@@ -34,11 +34,11 @@ type fakeMember struct {
 	t      *testing.T
 	socket *ws.Socket
 	after  string              // of its query
-	posts  chan map[string]any // what the page says
-	ended  chan ws.CloseCode   // has the code with which the connection ended
+	posts  chan map[string]any // sent by the page
+	ended  chan ws.CloseCode   // receives the code with which the connection ended
 }
 
-// newFakeChat serves the page to an ana whose mark is k3f7, who is signed in.
+// newFakeChat serves the page to ana, whose mark is k3f7, and who is signed in.
 func newFakeChat(t *testing.T) *fakeChat {
 	t.Helper()
 	f := &fakeChat{t: t, joined: make(chan *fakeMember, 10)}
@@ -118,7 +118,7 @@ func await[T any](t *testing.T, c <-chan T, otherwise string) T {
 	}
 }
 
-// heard waits for the page to say something.
+// heard waits for a message from the page.
 func (m *fakeMember) heard() map[string]any {
 	m.t.Helper()
 	return await(m.t, m.posts, "the page said nothing")
@@ -131,7 +131,7 @@ func (m *fakeMember) say(text string) {
 	}
 }
 
-// history says what a page's last page would be.
+// history sends the last page of a history.
 func (m *fakeMember) history(messages ...said) {
 	m.t.Helper()
 	m.page(false, true, messages...)
@@ -156,7 +156,7 @@ func (m *fakeMember) message(one said) {
 	m.say(string(data))
 }
 
-// said is a message of the room.
+// said returns a message of the room.
 type said struct {
 	Type string    `json:"type,omitempty"`
 	Seq  int       `json:"seq"`
@@ -167,7 +167,7 @@ type said struct {
 	At   time.Time `json:"at"`
 }
 
-// line is a message whose time is of no interest.
+// line returns a message whose time does not matter.
 func line(seq int, from, mark, text string) said {
 	return said{Seq: seq, ID: fmt.Sprint("id-", seq), From: from, Mark: mark, Text: text, At: time.Date(2026, 11, 21, 12, 0, seq%60, 0, time.UTC)}
 }

@@ -17,10 +17,10 @@ import (
 	"echows/ws"
 )
 
-// leastFlood is how many messages a flood has, or more.
+// leastFlood is the least number of messages in a flood.
 const leastFlood = 3000
 
-// flood says a thousand messages a second, ten at a time, until stop is called, which returns how many there were.
+// flood sends a thousand messages a second, ten at a time, until stop is called. stop returns how many there were.
 func flood(t *testing.T, say func(n int) error) (stop func() int) {
 	t.Helper()
 	var work sync.WaitGroup
@@ -61,7 +61,7 @@ type layouts struct {
 	begun time.Time
 }
 
-// countLayouts begins to count how often the page is laid out, and its frames.
+// countLayouts starts counting how often the page is laid out, and its frames.
 func (b *browser) countLayouts() layouts {
 	b.t.Helper()
 	evaluate[bool](b, `(() => {
@@ -95,18 +95,18 @@ func (b *browser) metric(name string) float64 {
 	return 0
 }
 
-// laidOutByFrame checks that the page was laid out for its frames, and not for its messages.
+// laidOutByFrame checks that the number of layouts depends on the frames, and not on the messages.
 func (b *browser) laidOutByFrame(from layouts, messages int) {
 	b.t.Helper()
 	count, frames, took := b.metric("LayoutCount")-from.count, evaluate[float64](b, `drawn`), time.Since(from.begun).Seconds()
 	b.t.Logf("%d messages, %.0f a second; %.0f frames, %.0f a second; laid out %.0f times", messages, float64(messages)/took, frames, frames/took, count)
-	// One for a frame, and some for what the test itself looks at, clicks and types.
+	// One per frame, and some for what the test itself looks at, clicks and types.
 	if count > 1.5*frames+50 {
 		b.t.Errorf("the page was laid out %.0f times in %.0f frames", count, frames)
 	}
 }
 
-// keeps checks that a list has so many children, and that the note beside it says how many of all went.
+// keeps checks that a list has that many children, and that the note beside it says how many are gone.
 func (b *browser) keeps(list, note string, kept, all int) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`document.querySelector(%q).childElementCount === %d`, list, kept))
@@ -116,7 +116,7 @@ func (b *browser) keeps(list, note string, kept, all int) {
 	}
 }
 
-// wireCounted checks that the panel has a bounded number of rows, and has counted all messages.
+// wireCounted checks that the panel has a bounded number of rows, but has counted all messages.
 func (b *browser) wireCounted(messages int) {
 	b.t.Helper()
 	all, err := strconv.Atoi(evaluate[string](b, `import("/wire-record.js").then(({ entries }) => String(entries.at(-1).n))`))
@@ -130,7 +130,7 @@ func (b *browser) wireCounted(messages int) {
 	b.until(fmt.Sprintf(`document.querySelector(".wire-log .wire-note").textContent.replaceAll(",", "") === "The last 200 are kept; %d before them are gone."`, all-200))
 }
 
-// With a thousand messages a second and the panel open, the first page does what is clicked.
+// With a thousand messages a second and the panel open, the first page still responds to clicks.
 func TestAFloodOfReplies(t *testing.T) {
 	b := open(t)
 	sockets := make(chan *ws.Socket, 1)
@@ -164,7 +164,7 @@ func TestAFloodOfReplies(t *testing.T) {
 	b.screenshot("flood-first-lesson")
 }
 
-// In the chat one can go on writing.
+// In the same flood, people can still write in the chat.
 func TestAFloodOfMessages(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -193,12 +193,12 @@ func TestAFloodOfMessages(t *testing.T) {
 	if n := len(b.said(1000)); n != 1000 {
 		t.Errorf("it keeps %d messages", n)
 	}
-	b.until(`document.querySelector("#newest").hidden`) // the end is in sight
+	b.until(`document.querySelector("#newest").hidden`) // the end is in view
 	b.wireCounted(count)
 	b.screenshot("flood-chat")
 }
 
-// With either client, one can speak in a namespace in which much is said.
+// In the same flood, people can still speak in a namespace, with either client.
 func TestAFloodOfEvents(t *testing.T) {
 	for _, query := range []string{"?wire", "?wire&client=small"} {
 		t.Run(query, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestAFloodOfEvents(t *testing.T) {
 	}
 }
 
-// A page that is not shown has no frames, and draws all the same, when it has been away for long as well.
+// A hidden page has no frames, but still draws, even after a long time.
 func TestAFloodWhileHidden(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -255,7 +255,7 @@ func TestAFloodWhileHidden(t *testing.T) {
 	b.said(2)
 	m.message(line(3, "bo", "q2xa", "unseen"))
 	b.until(title + ` === "(2) #kitchen · echows"`)
-	// Without frames and timers, what waits is bounded.
+	// Without frames and timers, the number of waiting messages is bounded.
 	evaluate[bool](b, `window.timeout = setTimeout, window.setTimeout = () => 0, true`)
 	for i := 4; i <= 2003; i++ {
 		m.message(line(i, "bo", "q2xa", "much"))

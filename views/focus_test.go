@@ -15,14 +15,14 @@ const (
 	stated = `document.querySelector("#connection-state").textContent`
 )
 
-// drop ends the page's connections as a network would. The wait that follows is long.
+// drop ends the page's connections as a network failure would. A long wait follows.
 func (b *browser) drop() {
 	b.t.Helper()
 	evaluate[bool](b, `Math.random = () => 100, import("/wire-socket.js").then(({ dropAll }) => (dropAll(), true))`)
 	b.until(waiting)
 }
 
-// A loss takes the focus from nothing, and the page says how the connection ended.
+// A lost connection does not move the focus, and the page says how the connection ended.
 func TestALossLeavesTheFocus(t *testing.T) {
 	url := servePages(t, func(e *echo.Echo, app *ws.App) {
 		answering(e, app)
@@ -53,7 +53,7 @@ func TestALossLeavesTheFocus(t *testing.T) {
 			}
 			if c.url == url {
 				b.until(`document.activeElement.getAttribute("aria-disabled") === "true"`)
-				b.do(chromedp.KeyEvent("\r")) // which does nothing
+				b.do(chromedp.KeyEvent("\r")) // has no effect
 			}
 			b.do(chromedp.Focus("#connection-now"), chromedp.KeyEvent("\r"))
 			b.until(connected + ` && ` + focus + ` === "connection-state"`)
@@ -61,7 +61,7 @@ func TestALossLeavesTheFocus(t *testing.T) {
 	}
 }
 
-// Where the server says why it goes, so does the page.
+// If the server gives a reason for closing, the page shows it.
 func TestWhyThePageComesBack(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -76,7 +76,7 @@ func TestWhyThePageComesBack(t *testing.T) {
 	b.screenshot("chat-390-away")
 }
 
-// The first page expects an answer to each message, so it leaves a connection that is frozen.
+// The first page expects an answer to each message, so it leaves a frozen connection.
 func TestTheFirstPageLeavesAFrozenConnection(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))

@@ -1,15 +1,15 @@
-// Work on the page that is done once for each frame that the browser draws, however often it is asked for: a page that
-// measures itself after each of a thousand changes is laid out a thousand times.
+// Changes to the page that run once per frame, however often they are requested: a page that measures itself after each of
+// a thousand changes is laid out a thousand times.
 //
 //   const draw = eachFrame(change, measure);
 //
-// draw() asks for both. In the next frame change() runs, which writes to the page; and when all who asked have written,
-// measure(), which reads sizes and scrolls. A page that is not shown has no frames: then a timer does it, a few times a second.
+// draw() requests both. In the next frame change() writes to the page, and once all the changes requested have run,
+// measure() reads sizes and scrolls. A hidden page has no frames: there a timer runs them, a few times a second.
 
 const hiddenEvery = 250; // ms
 
 const asked = new Set();
-let cancel; // takes back what is scheduled
+let cancel; // cancels the scheduled run
 
 export function eachFrame(change, measure = () => {}) {
   const work = { change, measure };
@@ -36,7 +36,7 @@ function run() {
   now.forEach(({ measure }) => guard(measure));
 }
 
-// guard calls f. What one of them throws is not to keep the others from their work.
+// guard calls f. An error in one function must not keep the others from running.
 function guard(f) {
   try {
     f();

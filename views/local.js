@@ -1,11 +1,11 @@
-// The first lesson's page: say hello, send on each click, and append what comes back. Beside it: what led to what.
+// The first lesson's page: say hello, send on each click, and append the replies. Beside them: what caused each.
 
 import { connect } from "/connection.js";
 import { awayWords, showConnection } from "/connection-shown.js";
 import { answered, asked, ended } from "/exchanges.js";
 import { tail } from "/tail.js";
 
-const mostReplies = 500; // on the page; the oldest go
+const mostReplies = 500; // on the page; the oldest are dropped
 
 const button = document.querySelector("#websocket-button");
 const returns = tail({ list: document.querySelector("#websocket-returns"), note: document.querySelector("#replies-gone"), most: mostReplies });
@@ -19,18 +19,18 @@ const connection = connect("/ws", {
 button.addEventListener("click", () => say("You clicked", { clicked: true }));
 document.querySelector("#connection-now").addEventListener("click", () => connection.again());
 
-// say sends a message, and shows what led to it. Where there is no connection it does nothing.
+// say sends a message, and shows its cause. Without a connection it does nothing.
 function say(cause, message) {
   const text = JSON.stringify(message);
   if (connection.send(text)) {
     asked(cause, text);
-    connection.expect(); // the server answers each
+    connection.expect(); // the server answers each message
   }
 }
 
 function showState(name, why, left) {
   if (name === "open") {
-    button.disabled = false; // and never again: what is disabled loses the focus
+    button.disabled = false; // for good: a disabled button loses the focus
   } else {
     ended();
   }
@@ -43,8 +43,8 @@ function showState(name, why, left) {
   }[name] });
 }
 
-// append shows a reply that asks for it, and reports whether it did. Whatever else the server says is for newer pages
-// than this.
+// append shows a reply that asks to be appended, and reports whether it did. Other messages are for newer
+// versions of this page.
 function append(data) {
   const reply = parse(data);
   if (reply?.append !== true || typeof reply.returnText !== "string") {

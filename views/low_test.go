@@ -19,7 +19,7 @@ func within(selector string) string {
 	})()`, selector)
 }
 
-// In windows that are low the panel's log is in sight, whether its tools are open or not, and the page keeps what it needs.
+// In low windows the panel's log is in view, whether its tools are open or not, and the page keeps the space it needs.
 func TestTheWireInLowWindows(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -52,7 +52,7 @@ func TestTheWireInLowWindows(t *testing.T) {
 	m.history()
 }
 
-// With the panel open each page keeps room for what it is for.
+// With the panel open, each page keeps enough space for its purpose.
 func TestThePagesBesideTheWire(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -74,7 +74,7 @@ func TestThePagesBesideTheWire(t *testing.T) {
 	}
 }
 
-// Whoever is asked for a name can give it, however low the window is.
+// The name can be entered however low the window is.
 func TestTheNameInLowWindows(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -104,12 +104,12 @@ func TestTheNameInLowWindows(t *testing.T) {
 	}
 }
 
-// The way to the other lessons goes only while somebody writes in a window that is low and narrow, and a button that it moves is clicked
-// all the same.
+// The links to the other lessons disappear only while somebody writes in a low and narrow window, and buttons that this moves can
+// still be clicked.
 func TestTheLessonsInLowWindows(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
-	focused := emulation.SetFocusEmulationEnabledParams{Enabled: true} // without, Chromium has no focus events
+	focused := emulation.SetFocusEmulationEnabledParams{Enabled: true} // without it, Chromium has no focus events
 	if _, err := chromedp.Call(b.ctx, emulation.SetFocusEmulationEnabled, focused); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestTheLessonsInLowWindows(t *testing.T) {
 	}
 }
 
-// With the panel open on a phone, upright with its keyboard or on its side, one sees the newest message, and can write.
+// With the panel open on a phone, upright with its keyboard or on its side, the newest message is in view, and writing works.
 func TestTheChatBesideTheWireOnAPhone(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -160,7 +160,7 @@ func TestTheChatBesideTheWireOnAPhone(t *testing.T) {
 	}
 }
 
-// The longest name of a room leaves the messages their place, on the smallest phone too, and is there in full among the rooms.
+// A room's longest name leaves enough space for the messages, even on the smallest phone, and the list of rooms shows it in full.
 func TestTheLongestNameOfARoom(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)

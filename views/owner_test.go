@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What waits was written by somebody, and goes out in that person's name, or when another takes it for their own.
+// Waiting messages go out under their writer's name, unless another person adopts them.
 func TestWhatWaitsHasAWriter(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -53,7 +53,7 @@ func TestWhatWaitsHasAWriter(t *testing.T) {
 		t.Errorf("the server hears %v", got)
 	}
 
-	// In the same page, too: without a reload.
+	// Also within the same page, without a reload.
 	f.over.Store(true)
 	m.socket.Close(1008, "signed out")
 	b.until(`document.querySelector("#connection").dataset.state === "stopped"`)

@@ -16,7 +16,7 @@ func at(day, hour, minute int) time.Time {
 	return time.Date(2026, 11, day, hour, minute, 0, 0, time.UTC)
 }
 
-// livelyRoom is what five people say in three days. Two of them are called ana.
+// livelyRoom is a conversation of five people over three days. Two of them are called ana.
 var livelyRoom = []said{
 	{Seq: 1, ID: "1", From: "ana", Mark: "q2xa", Text: "Who has the key to the kitchen?", At: at(19, 17, 2)},
 	{Seq: 2, ID: "2", From: "Béa", Mark: "m5tz", Text: "On the hook behind the door 🔑", At: at(19, 17, 3)},
@@ -35,7 +35,7 @@ var livelyRoom = []said{
 const fivePeople = `{"type":"presence","count":6,"people":[{"name":"ana","mark":"k3f7"},{"name":"ana","mark":"q2xa"},` +
 	`{"name":"Béa","mark":"m5tz"},{"name":"Jonas","mark":"c4ub"},{"name":"נועם","mark":"w7hd"}]}`
 
-// hidden makes the page believe that its tab is, or is not.
+// hidden makes the page believe that its tab is hidden, or that it is not.
 func (b *browser) hidden(is bool) {
 	b.t.Helper()
 	evaluate[bool](b, fmt.Sprintf(`(() => {
@@ -45,13 +45,13 @@ func (b *browser) hidden(is bool) {
 	})()`, is))
 }
 
-// later makes the page's clock go by at once.
+// later moves the page's clock forward.
 func (b *browser) later(d time.Duration) {
 	b.t.Helper()
 	evaluate[bool](b, fmt.Sprintf(`(() => { const now = Date.now; Date.now = () => now() + %d; return true; })()`, d.Milliseconds()))
 }
 
-// fits checks that nothing is wider than the screen, or below its end, where a focus would have it scrolled to.
+// fits checks that nothing is wider than the screen, or below its end, where focusing it would scroll the page.
 func (b *browser) fits(what string) {
 	b.t.Helper()
 	if got := evaluate[string](b, `JSON.stringify([document.documentElement.scrollWidth > innerWidth,
@@ -77,7 +77,7 @@ func TestALivelyRoom(t *testing.T) {
 	m.say(fivePeople)
 	b.said(11)
 
-	// Two of one name are two.
+	// Two people of the same name stay apart.
 	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages > li")].map((li) => li.className))`)
 	want := `["first-of-day","","","first-of-day","","same","own","own same","","first-of-day","own"]`
 	if got != want {
@@ -95,10 +95,10 @@ func TestALivelyRoom(t *testing.T) {
 		t.Error("two of one name have one colour")
 	}
 
-	// Who is here: beside the messages where there is room.
+	// The list of people is beside the messages if the window is wide enough.
 	b.until(people + ` === "ana k3f7 (you), ana q2xa, Béa m5tz, Jonas c4ub, נועם w7hd" && document.querySelector("#people").checkVisibility()`)
 	b.until(here(6) + ` && document.querySelector("#people .more").textContent === "and 1 more connection"`)
-	// A screen reader is told of messages and of the connection, not of who comes, goes and types.
+	// A screen reader announces messages and the connection, but not who comes, goes and types.
 	got = evaluate[string](b, `[...document.querySelectorAll("[role=status], [role=log], [role=alert], [aria-live]")].map((one) => one.id).join(" ")`)
 	if want := "connection-state log name-problem problem count-spoken"; got != want {
 		t.Errorf("spoken are %s", got)
@@ -118,7 +118,7 @@ func TestALivelyRoom(t *testing.T) {
 	b.until(newLine + ` === null && ` + title + ` === "#kitchen · echows"`) // it was seen
 	b.until(typingLine + ` === ""`)
 
-	// Over them where there is not.
+	// On a narrow window it covers them.
 	b.do(chromedp.EmulateViewport(390, 844))
 	b.until(`innerWidth === 390 && !document.querySelector("#side").checkVisibility()`)
 	b.hidden(true)
@@ -139,7 +139,7 @@ func TestALivelyRoom(t *testing.T) {
 	b.do(chromedp.Click("#text"))
 	b.until(`!` + drawer)
 
-	// The keyboard takes half of the screen, by the browser's own means or covering the page.
+	// The keyboard takes half of the screen: the browser makes the page smaller, or covers it.
 	const newestInSight = `(() => {
 		const view = document.querySelector("#scroller").getBoundingClientRect();
 		const newest = document.querySelector("#messages > li:last-child").getBoundingClientRect();
@@ -161,7 +161,7 @@ func TestALivelyRoom(t *testing.T) {
 	b.until(newestInSight + ` && document.querySelector("#composer").getBoundingClientRect().bottom > 800`)
 }
 
-// Names and marks are text, whatever they are, and an older server has fewer.
+// Names and marks are treated as text, whatever they contain, and an older server sends fewer of them.
 func TestPeopleAreNoMarkup(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -173,7 +173,7 @@ func TestPeopleAreNoMarkup(t *testing.T) {
 	m.say(`{"type":"presence","count":3}`)
 	b.until(typingLine + ` === "<b>x</b> <i>y</i> is typing"`)
 	b.until(here(3) + ` && document.querySelectorAll("#people li").length === 0`)
-	// A server that does not say who is here is not told who types.
+	// A server that does not tell who is here gets no typing notices.
 	b.do(chromedp.SendKeys("#text", "hi\r"))
 	if got := m.heard(); got["type"] != "post" {
 		t.Errorf("the page said %v", got)
@@ -191,7 +191,7 @@ func TestPeopleAreNoMarkup(t *testing.T) {
 	}
 }
 
-// The others are told of typing once in a while, until the server says that it does not know that.
+// The page sends a typing notice from time to time, until the server says that it does not know them.
 func TestTelling(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -211,7 +211,7 @@ func TestTelling(t *testing.T) {
 	if got := m.heard(); got["type"] != "typing" {
 		t.Errorf("then %v", got)
 	}
-	post := m.heard() // and not once for each key
+	post := m.heard() // and not one for every key
 	if post["type"] != "post" || post["text"] != "  hello all" {
 		t.Errorf("then %v", post)
 	}
@@ -230,7 +230,7 @@ func TestTelling(t *testing.T) {
 	}
 }
 
-// The pages of a history are one: what waits is sent again behind the last, and only the first may clear what is shown.
+// A history's pages belong together: waiting messages are sent after the last one, and only the first may clear the list.
 func TestAHistoryInPages(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -269,7 +269,7 @@ func TestAHistoryInPages(t *testing.T) {
 		t.Errorf("it shows %q", got)
 	}
 
-	// What is shown anew is shown to its end, wherever one read.
+	// A list that is replaced is shown to its end, wherever the reader was.
 	var many []said
 	for i := range 50 {
 		many = append(many, line(12+i, "ana", "q2xa", fmt.Sprint("message ", i)))
@@ -289,7 +289,7 @@ func TestAHistoryInPages(t *testing.T) {
 	b.until(`document.querySelector("#newest").hidden && document.querySelector("#scroller").scrollTop > 100`)
 }
 
-// A server that refuses without reading cannot say what: all that is on its way is sent again.
+// A server that refuses a message unread cannot say which one: all unanswered ones are sent again.
 func TestARefusalOfNothingInParticular(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -314,7 +314,7 @@ func TestARefusalOfNothingInParticular(t *testing.T) {
 	b.until(`document.querySelector("#problem").textContent === "the room cannot be opened at the moment"`)
 }
 
-// What came while nobody looked begins below a line, which is in sight.
+// Messages that came while the tab was hidden begin below a line, which is in view.
 func TestUnread(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -356,7 +356,7 @@ func TestUnread(t *testing.T) {
 	b.do(chromedp.Click("#newest"))
 	b.until(`document.querySelector("#newest").hidden && ` + title + ` === "#kitchen · echows"`)
 	b.until(newLine + ` === null`)
-	// What one says oneself is an answer to all before.
+	// The reader's own message counts as an answer to all before it.
 	b.hidden(true)
 	m.message(line(75, "Béa", "m5tz", "and another"))
 	b.until(newLine + ` !== null`)
@@ -367,8 +367,8 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-// Of more people than a server names, the page says how many connections there are besides; the list can be read to its end with a
-// keyboard, on a phone too.
+// If more people are here than the server names, the page says how many more connections there are. The keyboard can scroll the list
+// to its end, on a phone too.
 func TestACrowd(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -394,7 +394,7 @@ func TestACrowd(t *testing.T) {
 	b.until(drawer)
 	read()
 	b.screenshot("chat-crowd")
-	// A list that is seen whole is no stop for the keyboard.
+	// A list that does not scroll is not a tab stop.
 	m.say(fivePeople)
 	b.until(here(6) + ` && document.querySelector("#people-list").tabIndex === -1`)
 }

@@ -1,18 +1,18 @@
-// How the sockets of a page come back, all at once. Socket.IO's clients would do that by themselves, but none says
-// how long it waits, or can be told to wait no longer.
+// How a page's sockets reconnect, all together. Socket.IO's clients would do so by themselves, but do not tell
+// how long they wait, and have no way to cut a wait short.
 
 import { delay } from "/connection.js";
 
-const stableAfter = 5_000; // ms; connected for so long, the next wait is short again
+const stableAfter = 5_000; // ms; after a connection of this length the next wait is short again
 
-// comeBack calls leave when a connection is lost, so that no client tries by itself, enter when it is time for the next attempt, and
-// onWait with the whole seconds that are left, each second.
+// comeBack calls leave when a connection is lost, so that no client retries by itself, enter when the next attempt is due, and
+// onWait with the whole seconds left, each second.
 export function comeBack({ leave, enter, onWait }) {
   let failures = 0; // in a row
-  let timer; // while it waits
+  let timer; // during a wait
   let stable;
 
-  // lost is for each socket that lost its connection, or did not get one. They all go together.
+  // lost is called for each socket that lost its connection, or did not get one. All sockets wait together.
   function lost() {
     clearTimeout(stable);
     if (timer !== undefined) {
@@ -21,7 +21,7 @@ export function comeBack({ leave, enter, onWait }) {
     const wait = delay(failures);
     const until = Date.now() + wait;
     failures += 1;
-    queueMicrotask(() => { // when all of them have been told
+    queueMicrotask(() => { // once all sockets have reported the loss
       leave();
       report("waiting", { wait, attempt: failures + 1 });
     });
@@ -43,7 +43,7 @@ export function comeBack({ leave, enter, onWait }) {
     report("open");
   }
 
-  // now makes the attempt that is waited for.
+  // now starts the next attempt without waiting any longer.
   function now() {
     stop();
     report("connecting", { attempt: failures + 1 });
@@ -60,7 +60,7 @@ export function comeBack({ leave, enter, onWait }) {
   return { lost, found, now, stop, isWaiting };
 }
 
-// report tells whoever looks at the connections of this page, as connection.js does.
+// report tells anybody who watches the connections of this page, as connection.js does.
 function report(state, more) {
   dispatchEvent(new CustomEvent("echows:state", { detail: { state, ...more } }));
 }

@@ -1,12 +1,12 @@
-// The page /rooms, of lesson 6: two namespaces over one connection, each with its announcements, its count, its
-// rooms, and acknowledgements. It uses the official client, or with ?client=small the small one beside it.
+// The page /rooms, for lesson 6: two namespaces over one connection, each with its announcements, its count, its
+// rooms, and acknowledgements. It uses the official client, or the small one beside it with ?client=small.
 
 import { closeWords } from "/close-codes.js";
 import { awayWords, showConnection } from "/connection-shown.js";
 import { comeBack } from "/rooms-return.js";
 import { tail } from "/tail.js";
 
-const mostLines = 300; // of a log; the oldest go
+const mostLines = 300; // per log; the oldest are dropped
 
 const small = new URLSearchParams(location.search).get("client") === "small";
 const { io } = await import(small ? "/socket.io/small.js" : "/socket.io/socket.io.esm.min.js");
@@ -14,7 +14,7 @@ const { io } = await import(small ? "/socket.io/small.js" : "/socket.io/socket.i
 const name = myName();
 document.querySelector("#me").textContent = name;
 
-const wanted = new Set(); // the sockets that are to be connected: not those that the server did not want
+const wanted = new Set(); // the sockets that should be connected: all except those that the server refused or ended
 const leave = () => sockets.forEach((socket) => socket.disconnect());
 const enter = () => {
   wanted.forEach((socket) => socket.connect());
@@ -28,14 +28,14 @@ const sockets = [
 ];
 document.querySelector("#connection-now").addEventListener("click", back.now);
 
-// A page that is left may be kept, frozen, for the way back: say goodbye now, and come back then.
+// The browser may keep a page frozen, for the way back to it: close now, and reconnect when the page is shown again.
 addEventListener("pagehide", () => {
   back.stop();
   leave();
 });
 addEventListener("pageshow", (event) => event.persisted && enter());
 
-// myName is this tab's, and stays for as long as the tab does.
+// myName returns this tab's name, which lasts as long as the tab.
 function myName() {
   const kept = sessionStorage.getItem("name");
   const made = kept ?? `guest ${1000 + crypto.getRandomValues(new Uint16Array(1))[0] % 9000}`;
@@ -43,13 +43,13 @@ function myName() {
   return made;
 }
 
-// show makes the card of one namespace and connects it.
+// show makes the card for one namespace and connects it.
 function show(namespace, title) {
   const card = document.querySelector("#namespace").content.cloneNode(true).firstElementChild;
   const $ = (selector) => card.querySelector(selector);
   const log = tail({ list: $(".log"), note: $(".gone"), most: mostLines });
-  const rooms = new Map(); // the rooms this tab is in, and their rows
-  let refusal = ""; // why it is not connected, and will not be by itself
+  const rooms = new Map(); // the rooms that this tab is in, and their rows
+  let refusal = ""; // why it is not connected, and will not reconnect by itself
   card.dataset.namespace = namespace;
   card.setAttribute("aria-label", title);
   $("h2").textContent = title;
@@ -63,7 +63,7 @@ function show(namespace, title) {
     refuse("");
     back.found();
     cause("");
-    if (!socket.recovered) { // a socket that is not the one it was is in no room
+    if (!socket.recovered) { // a new socket is not in any room
       rooms.forEach((row, room) => socket.emit("join", { room }, (answer) => {
         settle(answer);
         if (!answer.ok) {
@@ -73,9 +73,9 @@ function show(namespace, title) {
     }
     state();
   });
-  // It comes back, unless it was the server that did not want it.
+  // It reconnects, unless the server ended it deliberately.
   socket.on("disconnect", (reason, details) => {
-    $(".clients").textContent = "not connected"; // how many are there now, nobody knows
+    $(".clients").textContent = "not connected"; // the number is unknown now
     if (reason === "io server disconnect") {
       refuse("The server ended this connection.");
     } else if (reason !== "io client disconnect") {
@@ -85,7 +85,7 @@ function show(namespace, title) {
     state();
   });
   socket.on("connect_error", (error) => {
-    if (socket.active) { // it is not this one's fault
+    if (socket.active) { // the whole connection failed, not this namespace alone
       back.lost();
     } else {
       refuse(`The server refused the connection: ${error.message}`);
@@ -93,7 +93,7 @@ function show(namespace, title) {
     state();
   });
   $(".again").addEventListener("click", () => {
-    $(".say input").focus(); // the button goes
+    $(".say input").focus(); // the button disappears
     refuse("");
     socket.connect();
     state();
@@ -126,7 +126,7 @@ function show(namespace, title) {
   });
 
   function submit(form, f) {
-    form.querySelectorAll("label").forEach((label) => { // each copy of the template needs ids of its own
+    form.querySelectorAll("label").forEach((label) => { // each copy of the template needs its own ids
       const input = form.querySelector("input");
       input.id ||= `input-${Math.random().toString(36).slice(2)}`;
       label.htmlFor = input.id;
@@ -139,7 +139,7 @@ function show(namespace, title) {
     });
   }
 
-  // ready reports whether the server can be asked now, and says why not.
+  // ready reports whether the server can be asked now, and shows why not.
   function ready() {
     problem(socket.connected ? "" : refusal || "Not connected at the moment; try again soon.");
     return socket.connected;
@@ -152,7 +152,7 @@ function show(namespace, title) {
     $(".again").hidden = why === "";
   }
 
-  // clear empties an input once the server has taken what it held.
+  // clear empties an input once the server has accepted its content.
   function clear(input) {
     return (answer) => {
       settle(answer);
@@ -189,7 +189,7 @@ function show(namespace, title) {
         settle(answer);
         if (answer.ok) {
           removeRoom(room);
-          $(".join input").focus(); // the button that had it is gone
+          $(".join input").focus(); // the focused button is gone
         }
       });
     });
@@ -203,18 +203,18 @@ function show(namespace, title) {
     rooms.delete(room);
   }
 
-  // named makes the names of an announcement stand out: what the server puts in “quotes”, from the first to the
-  // last, so that a name with quotes of its own cannot say something that looks like the server's words.
+  // named highlights the names in an announcement. The server quotes them, “so”, and named takes everything from the
+  // first to the last quote: a name that contains quotes cannot pass off part of itself as the server's words.
   function named(text) {
     const [, before, names, after] = /^([^“]*“)(.*)(”[^”]*)$/su.exec(text) ?? [];
     if (names === undefined) {
       return [text];
     }
-    const parts = names.split(/(”, “|” and “)/u); // and each by itself, whatever its direction
+    const parts = names.split(/(”, “|” and “)/u); // each name isolated, as its direction may differ
     return [before, ...parts.map((one, i) => (i % 2 === 0 ? part("bdi", "who", one) : one)), after];
   }
 
-  // line adds one to the log. What it says is text and elements.
+  // line adds a line to the log. content consists of strings and elements.
   function line(kind, content, from, room) {
     log.add(() => lineOf(kind, content, from, room));
   }
@@ -245,23 +245,23 @@ function show(namespace, title) {
   return socket;
 }
 
-// state shows how the namespaces stand, all together: seconds are left of a wait.
+// state shows the state of all namespaces together. seconds are the seconds left of a wait, if there is one.
 function state(seconds) {
   if (seconds === undefined && back.isWaiting()) {
-    return; // it is said already, or will be at once
+    return; // the wait is already on display, or will be in a moment
   }
   const open = sockets.filter((socket) => socket.connected).length;
   const name = seconds !== undefined ? "waiting" : open === sockets.length ? "open" : open < wanted.size ? "connecting" : "stopped";
   showConnection({ state: name, left: seconds, ...{
     open: { said: "connected" },
     connecting: { said: "connecting …" },
-    waiting: { said: awayWords(), again: "Try now" }, // why is below: see cause
+    waiting: { said: awayWords(), again: "Try now" }, // the reason is shown below: see cause
     stopped: { said: open > 0 ? "connected in part" : "not connected" },
   }[name] });
 }
 
-// howItEnded takes the official client's words, and the event that ended the WebSocket, which is not always known. Of a
-// connection that fails, that client tells at once, before the code comes: it is always the same.
+// howItEnded takes the official client's reason, and the event that ended the WebSocket, if there is one. On a network
+// error that client reports before the close code arrives, but the code is always the same.
 function howItEnded(reason, end) {
   if (reason === "transport error") {
     return closeWords(1006);
@@ -269,7 +269,7 @@ function howItEnded(reason, end) {
   return end?.code === undefined ? reason : closeWords(end.code, end.reason);
 }
 
-// cause says how the connection ended, until there is another.
+// cause shows how the connection ended, until the page is connected again.
 function cause(words) {
   const line = document.querySelector("#cause");
   line.textContent = words === "" ? "" : `The connection ended: ${words}`;

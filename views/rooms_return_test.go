@@ -7,7 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// While the server is away the page says when it tries again, does so at once when it is told to, and knows no counts.
+// While the server is away, the page says when it will try again, tries immediately when told to, and shows no counts.
 func TestRoomsWhileTheServerIsAway(t *testing.T) {
 	for _, query := range []string{"", "?client=small"} {
 		t.Run(query, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestRoomsWhileTheServerIsAway(t *testing.T) {
 			b.enter(card("/", ".say input"), "into the void")
 			b.shows(card("/", ".problem"), "Not connected at the moment")
 
-			// An attempt that fails leads to another wait.
+			// After a failed attempt it waits again.
 			evaluate[bool](b, `document.querySelector("#connection-seconds").textContent = "", true`)
 			b.do(chromedp.Click("#connection-now"))
 			b.until(waiting + ` && document.querySelector("#connection-seconds").textContent.startsWith("in ")`)
@@ -43,7 +43,7 @@ func TestRoomsWhileTheServerIsAway(t *testing.T) {
 			b.enter(card("/garden", `[data-room="pond"] input`), "still a member")
 			b.shows(card("/garden", ".log"), "still a member")
 
-			// The network's coming back ends a wait, too.
+			// The return of the network ends a wait, too.
 			stop()
 			b.until(waiting)
 			start(t, program, addr)

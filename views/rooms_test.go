@@ -23,19 +23,19 @@ func card(namespace, selector string) string {
 	return fmt.Sprintf(`[data-namespace="%s"] %s`, namespace, selector)
 }
 
-// enter fills an input, and sends its form.
+// enter fills an input, and submits its form.
 func (b *browser) enter(selector, text string) {
 	b.t.Helper()
 	b.do(chromedp.SetValue(selector, text), chromedp.Focus(selector), chromedp.KeyEvent("\r"))
 }
 
-// shows waits until an element's text has a part.
+// shows waits until an element's text contains a part.
 func (b *browser) shows(selector, part string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`document.querySelector(%q)?.innerText.includes(%q)`, selector, part))
 }
 
-// hides checks that it has not.
+// hides checks that it does not.
 func (b *browser) hides(selector, part string) {
 	b.t.Helper()
 	if strings.Contains(evaluate[string](b, fmt.Sprintf(`document.querySelector(%q).innerText`, selector)), part) {
@@ -111,7 +111,7 @@ func threeTabs(t *testing.T, page string) {
 	one.shows(card("/", ".log"), "left")
 }
 
-// Our client, by itself: what the page does not use.
+// Our client, without the page: the features that the page does not use.
 func TestTheSmallClient(t *testing.T) {
 	b := open(t, "WebSocket connection to", "ERR_CONNECTION_REFUSED")
 	program := build(t)
@@ -153,7 +153,7 @@ func TestTheSmallClient(t *testing.T) {
 	b.until(connected)
 }
 
-// A server that refuses: the page shows what it says, and does not pretend that it were otherwise.
+// When the server refuses, the page shows its reason, and does not pretend otherwise.
 func TestRefusals(t *testing.T) {
 	for _, query := range []string{"", "?client=small"} {
 		t.Run(query, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whoever comes back by the browser's own way is connected, whether the page was kept or not.
+// After going back in the browser's history the page is connected, whether the browser kept it or not.
 func TestTheWayBackToTheRooms(t *testing.T) {
 	for _, query := range []string{"", "?client=small"} {
 		t.Run(query, func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestTheWayBackToTheRooms(t *testing.T) {
 	}
 }
 
-// A name stands out of an announcement, and cannot say what looks like another.
+// Names stand out in announcements, and a name cannot imitate another one.
 func TestNamesInAnnouncements(t *testing.T) {
 	b := open(t)
 	e := echo.New()

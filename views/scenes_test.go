@@ -14,7 +14,7 @@ import (
 	"echows/ws"
 )
 
-// looks sets the size and the colours of the page. Nothing moves, so that what is measured and pictured is the end of each motion.
+// looks sets the page's size and colours. It turns off all motion, so that measurements and pictures show its end.
 func (b *browser) looks(width, height int64, scheme string) {
 	b.t.Helper()
 	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
@@ -26,7 +26,7 @@ func (b *browser) looks(width, height int64, scheme string) {
 	b.do(chromedp.EmulateViewport(width, height))
 }
 
-// writtenRoom is a room in which everything is written that can be: code, both directions, links, several lines.
+// writtenRoom is a room with every kind of text: code, both directions, links, several lines.
 func writtenRoom() []said {
 	messages := append([]said{}, livelyRoom...)
 	return append(messages,
@@ -36,7 +36,7 @@ func writtenRoom() []said {
 	)
 }
 
-// tenPeople are who says what in the busy room.
+// tenPeople are the speakers in the busy room.
 var tenPeople = []struct{ name, mark string }{
 	{"ana", "q2xa"}, {"Béa", "m5tz"}, {"Jonas", "c4ub"}, {"ana", "k3f7"}, {"נועם", "w7hd"}, {"Max Ben", "a2b3"},
 	{"Zoë of the Upper Kitchen Cabinet", "x6rr"}, {"李小龍", "p2kk"}, {"D. J. O’Neill", "o3de"}, {"👩‍🍳 cook", "f4ee"},
@@ -57,7 +57,7 @@ func busyRoom() (messages []said) {
 	return messages
 }
 
-// crowd is a presence of a hundred and twenty connections. A server names fifty.
+// crowd is a presence of a hundred and twenty connections, of which a server names fifty.
 func crowd() string {
 	var people []string
 	for i := range 50 {
@@ -67,10 +67,10 @@ func crowd() string {
 	return `{"type":"presence","count":120,"people":[` + strings.Join(people, ",") + `]}`
 }
 
-// longestRoom is a room with the longest name that there can be.
+// longestRoom is a room with the longest valid name.
 const longestRoom = "the-room-for-those-who-are-late-for-everything-in-the-upper-hall"
 
-// scenes are all pages in all their states, each shown to a browser that looks as it will.
+// scenes are all pages in all their states, each shown in a browser that already has its size and colours.
 func scenes(t *testing.T, b *browser, show func(name string)) {
 	addr, stop := start(t, build(t), "127.0.0.1:0")
 	base := "http://" + addr
@@ -100,7 +100,7 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 	b.until(`document.querySelector("#sign-in").checkVisibility()`)
 	show("chat-signed-out")
 	f.over.Store(false)
-	b.do(chromedp.Navigate(f.url+"-2"), chromedp.Navigate(f.url)) // so that there are rooms
+	b.do(chromedp.Navigate(f.url+"-2"), chromedp.Navigate(f.url)) // to have rooms to list
 	m := f.nextIn("kitchen")
 	m.history(writtenRoom()...)
 	m.say(fivePeople)
@@ -191,15 +191,15 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 	show("rooms-waiting")
 }
 
-// sizes are those of windows: a phone, a desk, a small phone, and a phone on its side.
+// sizes are the sizes of windows: a phone, a desktop, a small phone, and a phone on its side.
 var sizes = []struct{ width, height int64 }{{390, 844}, {1280, 844}, {320, 568}, {640, 400}}
 
-// expectedAway are what Chromium reports while a server is away, or asks who one is.
+// expectedAway are the errors that Chromium reports while a server is away, or asks for a name.
 var expectedAway = []string{"ERR_CONNECTION_REFUSED", "WebSocket connection to", "/ticket", "/nothing", "/chat/Bad%20Room"}
 
 var update = flag.Bool("update", false, "take the lessons' pictures again")
 
-// With -update the pictures of the lessons are taken again; with ECHOWS_SCREENSHOTS every page in every state, for a person to look at.
+// With -update the lessons' pictures are taken again; with ECHOWS_SCREENSHOTS, every page in every state, for a person to see.
 func TestScreenshots(t *testing.T) {
 	if *update {
 		takePictures(t)
@@ -221,7 +221,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// pictures are the lessons' folders, by scene: what a lesson is called, not its number.
+// pictures are the lessons' folders, by scene: a lesson's name, without its number.
 var pictures = map[string]string{
 	"first-lesson": "../lessons/*-first-websocket",
 	"chat":         "../lessons/*-group-chat",
@@ -256,7 +256,7 @@ func takePictures(t *testing.T) {
 	}
 }
 
-// nextIn waits for the page's connection to a room, and passes over those to others.
+// nextIn waits for the page's connection to a room, and skips those to other rooms.
 func (f *fakeChat) nextIn(room string) *fakeMember {
 	f.t.Helper()
 	for {

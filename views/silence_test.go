@@ -18,21 +18,21 @@ import (
 	"echows/ws"
 )
 
-// network is what is between the browser and a server. It can die without a word: what is open stays open, and
-// nothing comes through any more. What is opened later works.
+// network connects the browser to a server. It can fail silently: open connections stay open, but nothing
+// gets through any more. Connections opened later work, unless down is set.
 type network struct {
 	listener net.Listener
 	to       string
 	work     sync.WaitGroup
 
 	mu    sync.Mutex
-	down  bool               // what is opened now is dead from the beginning
+	down  bool               // connections opened now are dead from the beginning
 	conns map[net.Conn]*link // of both ends
 }
 
 // link is one connection of the browser.
 type link struct {
-	mu   sync.Mutex // held while something is forwarded
+	mu   sync.Mutex // held while forwarding
 	dead bool
 }
 
@@ -78,7 +78,7 @@ func (n *network) run() {
 	}
 }
 
-// forward copies until one end closes, and then closes the other; but nothing any more once the link is dead.
+// forward copies until one end closes, and then closes the other; but it stops as soon as the link is dead.
 func (l *link) forward(from, to net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -101,7 +101,7 @@ func (l *link) forward(from, to net.Conn) {
 	}
 }
 
-// die ends all that is open, and tells nobody. down tells whether that goes on.
+// die breaks all open connections silently. down tells whether new ones are dead, too.
 func (n *network) die(down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -113,7 +113,7 @@ func (n *network) die(down bool) {
 	}
 }
 
-// A network that dies without a word is noticed by the post that is not acknowledged. It is stored, once.
+// A post without an acknowledgement reveals that the network has failed silently. The post is stored once.
 func TestANetworkThatDies(t *testing.T) {
 	b := open(t, "WebSocket connection to", "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0")
@@ -139,7 +139,7 @@ func TestANetworkThatDies(t *testing.T) {
 		t.Errorf("stored are %q", got)
 	}
 
-	// An attempt has its time, too.
+	// An attempt that takes too long is given up, too.
 	b.until(connected)
 	n.die(true)
 	evaluate[bool](b, `dispatchEvent(new Event("online"))`)
@@ -148,13 +148,13 @@ func TestANetworkThatDies(t *testing.T) {
 	b.until(connected)
 }
 
-// standStill stops the page's clock. net.back(f) calls f, and returns how much time passes by that clock, in ms, until the
-// page is connected again: the clock goes on, to the next timer, only while the network has nothing to answer. So the time is
-// the sum of the page's own waits, which are made as long as they can be, however fast the machine is. It is -1 if the page
-// does not come back within a minute.
+// standStill stops the page's clock. net.back(f) calls f, and returns how much time passes on that clock, in ms, until the
+// page is connected again. The clock jumps to the next timer, but only while the network has nothing to answer. So the time is
+// the sum of the page's own waits, each as long as possible, and does not depend on the machine's speed. It is -1 if the page
+// is not connected within a minute.
 //
-// While net.away is true nothing that begins is ever answered; the end of the first attempt ends it. net.dead is how many of
-// the connections that the browser keeps for requests are dead. The socket is dead because the server says nothing.
+// While net.away is true, nothing that begins gets an answer; the end of the first attempt resets it. net.dead is how many of
+// the browser's kept-alive connections for requests are dead. The WebSocket is dead because the server says nothing.
 const standStill = `(() => {
 	const real = { setTimeout: setTimeout.bind(window), clearTimeout: clearTimeout.bind(window), fetch: fetch.bind(window), WebSocket };
 	const timers = new Map();
@@ -230,8 +230,8 @@ const standStill = `(() => {
 	return true;
 })()`
 
-// Whatever tells the page that its network has died, and whatever the browser still takes for connections, it waits for
-// ten seconds in all at most.
+// However the page learns that its network has failed, and whichever dead connections the browser still trusts, it waits for
+// at most ten seconds in total.
 func TestHowLongAComebackTakes(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -242,7 +242,7 @@ func TestHowLongAComebackTakes(t *testing.T) {
 	}
 	for _, way := range []struct {
 		name  string
-		first func(*fakeMember) // happens before the time that counts
+		first func(*fakeMember) // runs before the measured time
 		then  string
 	}{
 		{"a post without its acknowledgement", post, ``},
@@ -255,7 +255,7 @@ func TestHowLongAComebackTakes(t *testing.T) {
 	} {
 		for _, network := range []string{`away = false`, `dead = 5`, `dead = 6`, `away = true`} {
 			t.Run(way.name+", "+network, func(t *testing.T) {
-				rooms++ // or the page would have what it kept for the next visit
+				rooms++ // a new room each time, as the page keeps data for the next visit
 				b.do(chromedp.Navigate(strings.Replace(f.url, "kitchen", fmt.Sprint("room", rooms), 1)))
 				m := f.next()
 				m.history(line(1, "ana", "q2xa", "hello"))
@@ -274,8 +274,8 @@ func TestHowLongAComebackTakes(t *testing.T) {
 	}
 }
 
-// catchTimers keeps functions that have to wait for so many milliseconds, up to half a minute (chromedp has longer ones),
-// in late, where a test can call them.
+// catchTimers puts functions that have to wait for that many milliseconds, up to half a minute (chromedp has longer ones),
+// into late, where a test can call them.
 func (b *browser) catchTimers(atLeast int) {
 	b.t.Helper()
 	evaluate[bool](b, fmt.Sprintf(`(() => {
@@ -287,7 +287,7 @@ func (b *browser) catchTimers(atLeast int) {
 	})()`, atLeast))
 }
 
-// Where nothing was sent, the page doubts when the browser is online again, and when it is shown after a while.
+// With nothing sent, the page has doubts when the browser is online again, and when the tab is shown after a while.
 func TestDoubt(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -312,7 +312,7 @@ func TestDoubt(t *testing.T) {
 	again.history()
 	b.until(connected)
 
-	// Once in half a minute, whatever happens; and then only if nothing was heard.
+	// Once in half a minute, whatever happens, and only if nothing was heard in the meantime.
 	b.catchTimers(10_000)
 	online()
 	b.until(`late.length === 1`)
@@ -336,7 +336,7 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("%d tickets", got)
 	}
 
-	// With a post on its way, the post is what asks, and any word is an answer.
+	// A post in flight is itself the question, and any message counts as an answer.
 	b.do(chromedp.SendKeys("#text", "are you there\r"))
 	post := third.heard()
 	b.later(40 * time.Second)
@@ -353,7 +353,7 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// A server that says anything lives, also when an answer takes long.
+// Any message proves that the server is alive, even when an answer takes long.
 func TestASlowServerIsNotLeft(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -366,7 +366,7 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 	post := m.heard()
 	b.until(`late.filter((f) => f).length === 1`)
 	m.say(`{"type":"presence","count":2}`)
-	b.until(`late.length === 2 && late.filter((f) => f).length === 1`) // the time begins anew
+	b.until(`late.length === 2 && late.filter((f) => f).length === 1`) // the time starts again
 	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":3}`, post["id"]))
 	b.until(`late.filter((f) => f).length === 0`)
 	b.do(chromedp.SendKeys("#text", "and now\r"))
@@ -380,7 +380,7 @@ func TestASlowServerIsNotLeft(t *testing.T) {
 	}
 }
 
-// Some ends will not be healed by another attempt. The page says why, and leaves it to the reader.
+// After some close codes another attempt would not help. The page says why, and leaves it to the reader.
 func TestAnEndThatIsFinal(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -390,7 +390,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	for i, c := range []struct {
 		code   ws.CloseCode
 		reason string
-		want   string // "" where the page comes back
+		want   string // "" if the page reconnects
 	}{
 		{1008, "signed out", "not connected: 1008 policy violation: signed out"},
 		{1008, "too many messages in a row from this one connection", "not connected: 1008 policy violation: too many messages in a row from this one connection"},
@@ -410,7 +410,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 		b.until(connected)
 		m.socket.Close(c.code, c.reason)
 		if c.want == "" {
-			continue // the next turn waits for it
+			continue // the next round waits for it
 		}
 		b.until(`document.querySelector("#connection").dataset.state === "stopped" && ` + text + fmt.Sprintf(" === %q", c.want))
 		if i == 1 {
@@ -429,7 +429,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	m.history()
 	b.until(connected + ` && document.querySelector("#connection-now").hidden`)
 
-	// Whoever is signed out is asked for a name.
+	// A person who is signed out is asked for a name.
 	f.over.Store(true)
 	m.socket.Close(ws.ClosePolicyViolation, "signed out")
 	b.until(text + ` === "not connected: 1008 policy violation: signed out"`)
@@ -437,7 +437,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	b.until(text + ` === "not signed in" && document.querySelector("#connection-now").hidden && !document.querySelector("#sign-in").hidden`)
 }
 
-// Whoever comes back by the browser's own way is connected, once, whether the page was kept or not.
+// After going back in the browser's history the page is connected, once, whether the browser kept it or not.
 func TestTheWayBack(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -458,7 +458,7 @@ func TestTheWayBack(t *testing.T) {
 	}
 }
 
-// The first lesson's page says it, too.
+// The first lesson's page shows the reason, too.
 func TestTheFirstPageStops(t *testing.T) {
 	b := open(t)
 	e := echo.New()

@@ -1,11 +1,11 @@
-// The last of many lines, in an element that scrolls: however many come, a bounded number is kept, and drawn once a frame.
+// The end of a long list, in an element that scrolls: it keeps a bounded number of lines, and draws new ones once per frame.
 
 import { eachFrame } from "/frames.js";
 
 const near = 60; // px from the end that count as the end
 
-// keepAtEnd keeps the end of a scroller in sight for as long as the reader sees it. It returns what to call when something
-// was appended: it measures, and so belongs behind all that is written in a frame.
+// keepAtEnd keeps a scroller at its end as long as the reader has not scrolled away. It returns a function to call when lines
+// were appended. That function measures, so it must run after all of a frame's changes.
 export function keepAtEnd(scroller) {
   let following = true;
   const toEnd = () => {
@@ -20,17 +20,17 @@ export function keepAtEnd(scroller) {
   return toEnd;
 }
 
-// tail returns add(make), which has make() called in the next frame for an element that list gets as its last; and
-// toEnd, as of keepAtEnd. list keeps the last so many: note says so, and how many went before them. Of more than
-// that in one frame the first are never made.
+// tail returns add(make), which calls make() in the next frame and appends the element that it returns to list; and
+// toEnd, from keepAtEnd. list keeps the last elements, and note says how many are kept and how many are gone. If more than
+// that are added in one frame, the first are never made.
 export function tail({ list, scroller = list, note, most }) {
   const toEnd = keepAtEnd(scroller);
-  const fresh = []; // what makes the elements of the next frame
-  let count = 0; // of all that were added
+  const fresh = []; // functions that make the elements of the next frame
+  let count = 0; // all elements ever added
 
   const draw = eachFrame(() => {
     const made = fresh.splice(0).map((make) => make());
-    made[0].classList.toggle("arrives", made.length === 1); // moves, which many at once should not
+    made[0].classList.toggle("arrives", made.length === 1); // animates a single new line, but not many together
     list.append(...made);
     while (list.childElementCount > most) {
       list.firstElementChild.remove();
@@ -51,7 +51,7 @@ export function tail({ list, scroller = list, note, most }) {
   return { add, toEnd };
 }
 
-// goneWords says that the last so many are kept, of more.
+// goneWords says how many lines are kept, and how many are gone.
 export function goneWords(kept, gone) {
   return `The last ${kept} are kept; ${gone.toLocaleString()} before them ${gone === 1 ? "is" : "are"} gone.`;
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axe is axe-core's program, where npm has installed it; otherwise the test is skipped, but where ECHOWS_NODE is "required", as in CI, it
-// fails.
+// axe is axe-core's program, if npm has installed it. Otherwise the test is skipped, or fails if ECHOWS_NODE is "required", as in
+// CI.
 func axe(t *testing.T) string {
 	t.Helper()
 	program, err := os.ReadFile("axe/node_modules/axe-core/axe.min.js")
@@ -24,7 +24,7 @@ func axe(t *testing.T) string {
 	return string(program)
 }
 
-// Every page in every state, on a phone and on a desk, light and dark: axe-core finds nothing that keeps people from using it.
+// Every page in every state, on a phone and on a desktop, light and dark: axe-core finds no barrier for people with disabilities.
 func TestAxe(t *testing.T) {
 	program := axe(t)
 	for _, size := range sizes {
@@ -32,11 +32,11 @@ func TestAxe(t *testing.T) {
 		width, height := size.width, size.height
 		b.looks(width, height, "light")
 		scenes(t, b, func(name string) {
-			// DevTools may run what the page's policy would not let it load.
+			// DevTools may run a script that the page's policy would not load.
 			evaluate[bool](b, program+`; true`)
 			for i, scheme := range []string{"light", "dark"} {
 				if i > 0 && width != 390 && width != 1280 {
-					break // the colours are those of the others
+					break // the colours are the same at all sizes
 				}
 				b.looks(width, height, scheme)
 				b.until(fmt.Sprintf(`matchMedia("(prefers-color-scheme: %s)").matches`, scheme))
@@ -54,7 +54,7 @@ func TestAxe(t *testing.T) {
 	}
 }
 
-// tab presses Tab so many times, and returns what had the focus: ids, or else the words of links and buttons.
+// tab presses Tab that many times, and returns what had the focus: ids, or else the texts of links and buttons.
 func (b *browser) tab(times int) (stops []string) {
 	b.t.Helper()
 	for range times {
@@ -74,7 +74,7 @@ func (b *browser) tabs(want ...string) {
 	}
 }
 
-// With a keyboard alone, in the order in which the eye goes.
+// Everything works with a keyboard alone, in visual order.
 func TestWithAKeyboard(t *testing.T) {
 	b := open(t, "/ticket", "/nothing")
 	addr, _ := start(t, build(t), "127.0.0.1:0")
@@ -85,7 +85,7 @@ func TestWithAKeyboard(t *testing.T) {
 	b.do(chromedp.KeyEvent("\r"))
 	b.until(replies + ` === 2`)
 
-	// The first stop leads past the header.
+	// The first stop skips the header.
 	b.do(chromedp.Navigate("http://" + addr))
 	b.until(enabled)
 	b.tabs("To the content")

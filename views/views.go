@@ -1,5 +1,5 @@
-// Package views holds the pages, their styles and their scripts. They are embedded in the binary and
-// served as they are: there is no build step, and nothing comes from elsewhere.
+// Package views contains the pages, their styles and their scripts. They are embedded in the binary and
+// served unchanged: there is no build step, and nothing is loaded from other sites.
 package views
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Files are the scripts, styles and pictures that the pages ask for.
+// Files contains the scripts, styles and pictures that the pages request.
 //
 //go:embed *.js *.css *.svg
 var Files embed.FS
 
-// tags are the files' ETags, by name.
+// tags are the ETags of the files, by name.
 var tags = sync.OnceValue(func() map[string]string {
 	tags := map[string]string{}
 	entries, err := Files.ReadDir(".")
@@ -29,7 +29,7 @@ var tags = sync.OnceValue(func() map[string]string {
 		if data, err = Files.ReadFile(entry.Name()); err != nil {
 			break
 		}
-		tags[entry.Name()] = fmt.Sprintf(`W/"%x"`, sha256.Sum256(data)) // weak: what is sent may be compressed
+		tags[entry.Name()] = fmt.Sprintf(`W/"%x"`, sha256.Sum256(data)) // weak, as the response may be compressed
 	}
 	if err != nil { // they are embedded, so this is a mistake in the program
 		panic(err)
@@ -37,8 +37,8 @@ var tags = sync.OnceValue(func() map[string]string {
 	return tags
 })
 
-// Static answers with one of Files, for a route that ends with *. A browser keeps it, and asks each time whether it has
-// changed: a new version of the server is noticed at once.
+// Static serves one of Files, for a route that ends with *. A browser keeps the file, but asks each time whether it has
+// changed, so that it notices a new version of the server immediately.
 func Static(c echo.Context) error {
 	name := c.Param("*")
 	tag, ok := tags()[name]
@@ -48,32 +48,32 @@ func Static(c echo.Context) error {
 	header := c.Response().Header()
 	header.Set("ETag", tag)
 	header.Set(echo.HeaderCacheControl, "no-cache")
-	http.ServeFileFS(c.Response(), c.Request(), Files, name) // which knows If-None-Match
+	http.ServeFileFS(c.Response(), c.Request(), Files, name) // handles If-None-Match
 	return nil
 }
 
 //go:embed *.html
 var pages embed.FS
 
-// Policy is the Content-Security-Policy of every page: nothing inline, nothing from elsewhere.
+// Policy is the Content-Security-Policy of every page: nothing inline, nothing from other sites.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// page is what a template is given.
+// page is the data of a template.
 type page struct {
 	Name     string // of its template
-	Path     string // where it is; none for errors
+	Path     string // its address; empty for errors
 	Title    string // of the browser's window
-	Heading  string // what links to it say
+	Heading  string // text of the links to it
 	Script   string // its script, unless it needs none
-	Style    string // what it needs besides style.css
+	Style    string // a stylesheet besides style.css, or ""
 	Lessons  []*page
-	Previous *page // the lesson before, or nil
+	Previous *page // the lesson before it, or nil
 	Next     *page
-	Error    *failure // of a page for errors
+	Error    *failure // for error pages only
 }
 
-// lessons are the pages, in their order.
+// lessons are the pages, in order.
 var lessons = []*page{
 	{Name: "index", Path: "/", Title: "echows · your first WebSocket", Heading: "First WebSocket", Script: "/local.js", Style: "/local.css"},
 	{Name: "chat", Path: "/chat", Title: "echows · chat", Heading: "Group chat", Script: "/chat.js", Style: "/chat.css"},
@@ -103,7 +103,7 @@ func New() *Pages {
 	return &Pages{template.Must(template.ParseFS(pages, "*.html"))}
 }
 
-// Show answers with the page of that name, which has to be a lesson's: index, chat or rooms. Another name panics.
+// Show answers with the page of a lesson: index, chat or rooms. It panics for any other name.
 func (p *Pages) Show(name string) echo.HandlerFunc {
 	i := slices.IndexFunc(lessons, func(one *page) bool { return one.Name == name })
 	about := lessons[i]

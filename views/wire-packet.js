@@ -1,17 +1,17 @@
-// The packets of Socket.IO (protocol revision 5) and Engine.IO (revision 4), taken apart to be shown. What they mean is
-// in https://socket.io/docs/v4/socket-io-protocol/ and https://socket.io/docs/v4/engine-io-protocol/.
+// Takes packets of Socket.IO (protocol revision 5) and Engine.IO (revision 4) apart, to show them. They are documented
+// at https://socket.io/docs/v4/socket-io-protocol/ and https://socket.io/docs/v4/engine-io-protocol/.
 
 const engineTypes = ["open", "close", "ping", "pong", "message", "upgrade", "noop"];
 const socketTypes = ["CONNECT", "DISCONNECT", "EVENT", "ACK", "CONNECT_ERROR", "BINARY_EVENT", "BINARY_ACK"];
 
 // packetOf takes the text of a frame apart:
 //
-//   parts  [{ raw, name }, …]: what each part of the text is, from its beginning
-//   rest   the text after them: JSON, or nothing
-//   data   what the rest says, undefined where it is no JSON
-//   type   "ping", "EVENT" and so on; namespace, id, event and attachments are there where they are in the packet
+//   parts  [{ raw, name }, …]: the parts of the text from its beginning, and what each one is
+//   rest   the text after them: JSON, or empty
+//   data   the parsed rest, or undefined if it is not JSON
+//   type   "ping", "EVENT" and so on; namespace, id, event and attachments are set if the packet has them
 //
-// raw of all parts and the rest, put together, are the text again. It returns undefined for what is no packet.
+// The raw texts of all parts, followed by the rest, make up the text again. packetOf returns undefined if it is not a packet.
 export function packetOf(text) {
   const engine = engineTypes[text[0]];
   if (engine === undefined) {
@@ -28,7 +28,7 @@ export function packetOf(text) {
   return packet;
 }
 
-// takeSocketParts reads the parts of Socket.IO, and reports whether they are that.
+// takeSocketParts reads the parts of a Socket.IO packet, and reports whether the text is one.
 function takeSocketParts(packet) {
   const take = (pattern, name) => {
     const [raw] = pattern.exec(packet.rest) ?? [];
@@ -54,7 +54,7 @@ function takeSocketParts(packet) {
   return true;
 }
 
-// parse returns what JSON says, and undefined for what is none.
+// parse returns the parsed value, or undefined if the text is not JSON.
 export function parse(json) {
   try {
     return JSON.parse(json);
@@ -63,8 +63,8 @@ export function parse(json) {
   }
 }
 
-// layOut gives JSON lines and an indent of two spaces, unless it is short. It changes nothing but the space between: a
-// number too large for JavaScript stays as it came.
+// layOut adds line breaks and an indent of two spaces to JSON, unless it is short. It changes only white space: a
+// number too large for JavaScript stays as it was.
 export function layOut(json, short = 48) {
   if (json.length <= short) {
     return json;

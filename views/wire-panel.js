@@ -1,5 +1,5 @@
-// The panel of wire.js: what it shows, and its buttons. It draws four times a second at most, however much comes: the page
-// needs the time. What is gone from wire-record.js by then is counted, and not shown.
+// The panel of wire.js: its contents and buttons. It draws at most four times a second, whatever the traffic, to leave time
+// for the page. Entries that wire-record.js has dropped by then are counted, but not shown.
 
 import { eachFrame } from "/frames.js";
 import { goneWords, keepAtEnd } from "/tail.js";
@@ -9,13 +9,13 @@ import { reader } from "/wire-read.js";
 import { make, row } from "/wire-row.js";
 import { anyFrozen, anyThere, dropAll, freezeAll, readSlowly, readsSlowly, thawAll } from "/wire-socket.js";
 
-const drawEvery = 250; // ms between two times; the first is at once
-const mostAtOnce = 50; // rows that are made at one time, once the panel is open
+const drawEvery = 250; // ms between two drawings; the first is immediate
+const mostAtOnce = 50; // new rows made in one drawing, once the panel is open
 
-let panel; // once it is built
+let panel; // undefined until it is built
 
-// toggle opens the panel in host, or closes it. opener is the button for it. byHand tells whether somebody asked for it
-// just now, who wants the focus to go along.
+// toggle opens the panel in host, or closes it. opener is its button. byHand tells whether the reader has just asked for
+// it, and expects the focus to move along.
 export function toggle(host, opener, byHand) {
   panel ??= build(host, opener);
   panel.setOpen(panel.element.hidden, byHand);
@@ -29,10 +29,10 @@ function build(host, opener) {
   const list = frames(trips);
   const failing = failures(schedule);
   const tools = make("details", "wire-tools", make("summary", "", "Round trips, and what can fail"), trips.element, failing.element);
-  const wide = matchMedia("(min-width: 80rem)"); // as in wire.css: there is room for it beside the page
+  const wide = matchMedia("(min-width: 80rem)"); // as in wire.css: wide enough for the panel beside the page
   tools.open = wide.matches;
   wide.addEventListener("change", () => { tools.open = wide.matches; });
-  const element = make("div", "wire-panel", // host is the landmark, and has the name
+  const element = make("div", "wire-panel", // host is the landmark, and has the label
     make("div", "wire-title", title, now, button("Clear", list.clear), button("Close", () => setOpen(false, true))),
     make("p", "wire-note", "Every frame that this page sends and receives. A browser shows neither pings and pongs nor fragments."),
     tools, list.element);
@@ -40,15 +40,15 @@ function build(host, opener) {
   element.hidden = true;
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
-      event.stopPropagation(); // the page may have something of its own to close
+      event.stopPropagation(); // the page may have something to close, too
       setOpen(false, true);
     }
   });
   opener.setAttribute("aria-controls", element.id);
   host.append(element);
-  let drawing = false; // it will be, soon
-  let drawn = -Infinity; // when it was last
-  let counting; // timer, while a wait is shown
+  let drawing = false; // a drawing is scheduled
+  let drawn = -Infinity; // when it was last drawn
+  let counting; // timer, while a countdown is shown
   const drawSoon = eachFrame(draw, list.toEnd);
 
   function schedule() {
@@ -83,7 +83,7 @@ function build(host, opener) {
     if (byHand) {
       (open ? title : opener).focus();
     } else if (open) {
-      document.activeElement.scrollIntoView({ block: "nearest" }); // the panel may have covered it
+      document.activeElement.scrollIntoView({ block: "nearest" }); // the panel may cover it now
     }
   }
 
@@ -113,7 +113,7 @@ function inWords({ state, since, wait, attempt }) {
   }
 }
 
-// failures are the buttons that make things fail, each with what is to be seen then.
+// failures makes the buttons that cause failures, each with a description of its effect.
 function failures(schedule) {
   const frozen = "Frozen.";
   const drop = button("Drop", () => {
@@ -160,13 +160,13 @@ function failures(schedule) {
   return { element: make("div", "", list, said), draw };
 }
 
-// frames is the list of what was recorded.
+// frames is the list of recorded entries.
 function frames(trips) {
-  const rows = new Map(); // by entry, oldest first: the item, and the version of the entry that it shows
-  const results = new WeakMap(); // what was read of entries
+  const rows = new Map(); // by entry, oldest first: its item, and the version of the entry that the item shows
+  const results = new WeakMap(); // by entry, from reader
   const read = reader();
-  let last = 0; // number of the last entry that has a row, or that is not to be shown any more
-  let cleared = 0; // number of the last that was there when the list was cleared
+  let last = 0; // number of the last entry that was shown or skipped
+  let cleared = 0; // number of the last entry when the list was cleared
 
   const gone = make("p", "wire-note");
   const items = make("ol", "wire-rows");
@@ -187,7 +187,7 @@ function frames(trips) {
     trips.draw();
   }
 
-  // readNew reads what the page has got since, each entry once.
+  // readNew reads the entries that have reached the page since the last drawing, each once.
   function readNew() {
     entries.filter((entry) => !entry.held && !entry.lost && !results.has(entry)).forEach((entry) => {
       const result = read(entry);
@@ -198,14 +198,14 @@ function frames(trips) {
     });
   }
 
-  // showNew passes over the first of many that came since the last time: nobody could read them, and to make
-  // their rows would take the time that the page needs.
+  // showNew skips the first of many new entries: nobody could read them, and making
+  // their rows would take time that the page needs.
   function showNew(fresh) {
     const passed = last === 0 ? 0 : Math.max(0, fresh.length - mostAtOnce);
     if (passed > 0) {
       const item = make("li", "wire-passed", `${passed.toLocaleString()} or more came too fast to be shown.`);
       items.append(item);
-      rows.set(fresh[0], { item, version: fresh[0].version }); // it goes when that one would
+      rows.set(fresh[0], { item, version: fresh[0].version }); // removed together with that entry
     }
     fresh.slice(passed).forEach(show);
   }
@@ -221,7 +221,7 @@ function frames(trips) {
     }
   }
 
-  // removeOld removes the rows of what is not kept any more.
+  // removeOld removes the rows of entries that are no longer kept.
   function removeOld() {
     for (const [entry, { item }] of rows) {
       if (entry.n >= entries[0].n) {

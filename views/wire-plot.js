@@ -1,12 +1,12 @@
-// A plot of the last round trips, as SVG. What it shows is also said in words.
+// A plot of the latest round trips, as SVG. It is also described in words.
 
 import { make, milliseconds } from "/wire-row.js";
 
 const mostTrips = 60;
-const width = 400, height = 96, left = 46, right = 8, top = 10, bottom = 16; // of the picture, and around the plot
-const sayEvery = 1000; // ms between two times that the words change
+const width = 400, height = 96, left = 46, right = 8, top = 10, bottom = 16; // of the picture, and the margins around the plot
+const sayEvery = 1000; // ms between two updates of the words
 
-// plot returns its element, add(ms) for each round trip, and draw() to show those that were added.
+// plot returns its element, add(ms), to call for each round trip, and draw(), which shows those added.
 export function plot() {
   const trips = [];
   const picture = svg("svg", { class: "wire-plot", viewBox: `0 0 ${width} ${height}`, role: "img" });
@@ -16,7 +16,7 @@ export function plot() {
   const under = make("p", "wire-trips");
   picture.append(grid, line, last);
   let said = -Infinity;
-  let waiting; // timer of what is to be said
+  let waiting; // timer for the next update
 
   function draw() {
     const most = roundUp(Math.max(1, ...trips));
@@ -35,7 +35,7 @@ export function plot() {
     say();
   }
 
-  // say does so once a second at most: a screen reader may be reading it.
+  // say updates the words at most once a second: a screen reader may be reading them.
   function say() {
     clearTimeout(waiting);
     const early = said + sayEvery - performance.now();
@@ -70,7 +70,7 @@ function inWords(trips) {
   return `${trips.length}, last ${milliseconds(trips.at(-1))}, median ${milliseconds(median)}, longest ${milliseconds(sorted.at(-1))}`;
 }
 
-// roundUp finds a number for an axis to end with: 1, 2 or 5, and zeros.
+// roundUp returns an upper end for the axis: 1, 2 or 5 times a power of ten.
 function roundUp(ms) {
   const power = 10 ** Math.floor(Math.log10(ms));
   return [1, 2, 5, 10].find((n) => n * power >= ms) * power;

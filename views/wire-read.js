@@ -1,17 +1,17 @@
-// What a frame means, after those before it: which question it answers, how long that took, whose attachment it is.
+// What a frame means in the context of earlier ones: which question it answers, after how long, and whose attachment it is.
 
 import { packetOf, parse } from "/wire-packet.js";
 
-const mostAsked = 100; // questions of one connection that wait for an answer; the oldest are given up
-const mostConnections = 50; // that are followed; the oldest are not any more
+const mostAsked = 100; // questions of one connection without an answer; the oldest are dropped
+const mostConnections = 50; // tracked; the oldest are dropped
 
-// reader returns read(entry). It is to be called once for each entry of wire-record.js, in their order, when the page has
-// it: not while it is held back. It returns
+// reader returns read(entry). Call it once for each entry of wire-record.js, in order, as soon as the page has received
+// it, not while it is held back. It returns
 //
-//   packet      of Socket.IO, as packetOf returns it, if it is one
-//   answers     the entry it answers; took, the ms between the two: a round trip
-//   attachment  of a binary frame of Socket.IO: which one it is, and of whose
-//   offset      true where the last argument is the number of an event, by which it can be missed and sent again
+//   packet      the Socket.IO packet, from packetOf, if it is one
+//   answers     the entry that it answers; took, the ms between the two: a round trip
+//   attachment  for a binary frame of Socket.IO: its number, and the packet it belongs to
+//   offset      true if the last argument is the event's offset, with which a client requests the events it missed
 export function reader() {
   const connections = new Map(); // by number
   return (entry) => {
@@ -34,7 +34,7 @@ function putBounded(map, key, value, most) {
   }
 }
 
-// connection returns what reads the entries of one connection.
+// connection returns a function that reads the entries of one connection.
 function connection(address) {
   const url = new URL(address);
   const asked = asks();
@@ -44,9 +44,9 @@ function connection(address) {
   return /^\/ws(\/echo)?\/?$/.test(url.pathname) ? inTurn(asked) : byID(asked);
 }
 
-// inTurn is for routes that answer each message with one, in their order.
+// inTurn is for routes that answer each message with exactly one, in order.
 function inTurn(asked) {
-  let first = 0; // number of the question whose answer comes next
+  let first = 0; // number of the question that the next answer belongs to
   let next = 0;
   return (entry) => {
     if (!isFrame(entry)) {
@@ -60,7 +60,7 @@ function inTurn(asked) {
   };
 }
 
-// byID is for the chat: a post is answered by an ack or an error with its id.
+// byID is for the chat, which answers a post with an ack or an error that has its id.
 function byID(asked) {
   return (entry) => {
     const message = entry.kind === "text" && !entry.cut ? parse(entry.text) : undefined;
@@ -75,11 +75,11 @@ function byID(asked) {
   };
 }
 
-// socketIO is for Socket.IO: an event with an id is answered by an ACK, CONNECT by CONNECT or CONNECT_ERROR, and a probe
-// by another. A ping of the server is no question of the page's: its pong takes no time on the network that the page could see.
+// socketIO is for Socket.IO. An ACK answers an event with an id, CONNECT or CONNECT_ERROR answers CONNECT, and a pong answers a
+// probe. A ping from the server does not count as a question: the page cannot see how long its own pong is on its way.
 function socketIO(asked) {
-  const recovering = new Set(); // namespaces whose events have a number
-  const partial = new Map(); // by direction: the packet that waits for its attachments
+  const recovering = new Set(); // namespaces whose events have offsets
+  const partial = new Map(); // by direction: the last packet, how many attachments it announces, and how many have come
   return (entry) => {
     if (entry.kind === "binary") {
       return attachmentOf(partial, entry);
@@ -104,7 +104,7 @@ function socketIO(asked) {
   };
 }
 
-// keysOf returns by which key a packet asks, where the page sends it, and by which it answers, where the server does.
+// keysOf returns the key of the question that a packet asks if the page sends it, and of the one that it answers if it arrives.
 function keysOf({ type, namespace, id, rest }) {
   switch (type) {
     case "EVENT":
@@ -139,7 +139,7 @@ function attachmentOf(partial, { sent }) {
   return { attachment: { number: packet.got, of: packet.of, packet: packet.entry } };
 }
 
-// asks keeps the questions of a connection that wait for their answers.
+// asks keeps a connection's unanswered questions.
 function asks() {
   const waiting = new Map(); // by key
   return {

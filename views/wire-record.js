@@ -1,21 +1,21 @@
-// What the page's sockets sent and received lately, and what became of them. It is kept in memory, and bounded,
-// so that a panel that is opened later can show what went before.
+// The latest frames of the page's sockets, and what became of the connections. They are kept in memory, up to a bound,
+// so that a panel opened later can show earlier ones.
 //
 // An entry is an object with
 //   n          its number: 1, 2, 3 …
 //   at         ms since the page began to load
-//   socket     the number of its connection, and url, where that leads; missing in what concerns none
-//   kind       "text", "binary", "close" (frames), or "event": what became of a connection
-//   sent       true where the page sent it, false where it received it, missing where there was no frame
+//   socket     the number of its connection, and url, its address; missing if the entry is not about a connection
+//   kind       "text", "binary", "close" (frames), or "event": something that happened to a connection
+//   sent       true if the page sent it, false if it received it, missing if there was no frame
 //   size       bytes of the payload, as UTF-8
-//   text       of a text frame, at most 4 KiB of it; cut is true where there was more. Of an event, its words
-//   bytes      the first of a binary frame
-//   code, reason   of a close; dropped is true where the panel made it up
-//   version    rises with each change
-//   held       true while the panel holds it back; heldFor, the ms that it did; lost where it never went on
+//   text       of a text frame, up to 4 KiB of it; cut is true if there was more. For an event, its description
+//   bytes      the first bytes of a binary frame
+//   code, reason   of a close; dropped is true if the panel made it up
+//   version    increases with each change
+//   held       true while the panel holds it back; heldFor, for how many ms it did; lost, true if it was never passed on
 
-const mostEntries = 200; // the oldest go
-const mostText = 4096; // bytes of a text that are kept
+const mostEntries = 200; // the oldest are dropped
+const mostText = 4096; // bytes kept of a text
 const mostBytes = 64; // of a binary frame
 
 const encoder = new TextEncoder();
@@ -23,11 +23,11 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const space = new Uint8Array(mostText);
 
 export const entries = []; // oldest first
-export let state = { state: "none" }; // of the connection, as setState was told
+export let state = { state: "none" }; // of the connection, as last passed to setState
 let count = 0;
-let tell; // what wants to know of changes, while a panel is open
+let tell; // called after each change, while a panel is open
 
-// listen has f called whenever something is added or changes; listen() ends that.
+// listen sets the function to call after each change; listen() removes it.
 export function listen(f) {
   tell = f;
 }
@@ -46,9 +46,9 @@ export function add(entry) {
   return entry;
 }
 
-// setState is told how the connection stands: { state } is "connecting", "open", "closed", "waiting" (with wait, in ms, and
-// the number of the attempt that follows), "silent", "late" or "stopped". Clients tell it, and so do sockets: a socket that
-// ends after its client has said what it does next changes nothing.
+// setState records the connection's state: { state } is "connecting", "open", "closed", "waiting" (with wait, in ms, and
+// the number of the next attempt), "silent", "late" or "stopped". Both clients and sockets report it: a socket's end
+// does not replace a "waiting" or "stopped" that its client has already reported.
 export function setState(now) {
   if (now.state === "closed" && ["waiting", "stopped"].includes(state.state)) {
     return;
@@ -57,7 +57,7 @@ export function setState(now) {
   tell?.();
 }
 
-// frame adds what was sent or received: a string, or bytes as a WebSocket has them.
+// frame records a frame. data is a string, or bytes in any form that a WebSocket accepts.
 export function frame(socket, sent, data) {
   const payload = typeof data === "string" ? textOf(data) : binaryOf(data);
   const entry = add({ ...socket, sent, ...payload });
@@ -67,14 +67,14 @@ export function frame(socket, sent, data) {
   return entry;
 }
 
-// change gives an entry other values.
+// change updates an entry.
 export function change(entry, values) {
   Object.assign(entry, values);
   entry.version += 1;
   tell?.();
 }
 
-// hold marks an entry as held back, and release as let go.
+// hold marks an entry as held back, and release as passed on.
 export function hold(entry) {
   change(entry, { held: true });
 }
@@ -83,7 +83,7 @@ export function release(entry) {
   change(entry, { held: false, heldFor: performance.now() - entry.at });
 }
 
-// textOf copies what it keeps: a slice of a string would keep all of it in memory.
+// textOf copies the part that it keeps: a slice would keep the whole string in memory.
 function textOf(text) {
   const { read, written } = encoder.encodeInto(text, space);
   if (read === text.length) {

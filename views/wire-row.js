@@ -1,14 +1,14 @@
-// How an entry of wire-record.js looks in the panel.
+// Shows an entry of wire-record.js in the panel.
 
 import { closeMeaning, closeWords } from "/close-codes.js";
 import { layOut, packetOf, parse } from "/wire-packet.js";
 
-const mostLines = 8; // of a text, until all of it is asked for
+const mostLines = 8; // of a text, until the reader unfolds it
 const clocks = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
-const days = new Intl.DateTimeFormat(); // kept: to make one takes longer than all the rest of a row
-const unfolded = new WeakSet(); // entries of which it was
+const days = new Intl.DateTimeFormat(); // kept, because making one takes longer than the rest of a row
+const unfolded = new WeakSet(); // entries whose text is unfolded
 
-// make makes an element of HTML. Its children are elements, and strings, which are text whatever is in them.
+// make makes an HTML element. Its children are elements and strings; strings always become text, never markup.
 export function make(tag, className, ...children) {
   const made = document.createElement(tag);
   made.className = className;
@@ -16,7 +16,7 @@ export function make(tag, className, ...children) {
   return made;
 }
 
-// row makes the list's item for an entry. read is what wire-read.js says of it, or undefined while it is held back.
+// row makes the list item for an entry. read is the result from wire-read.js, or undefined while the entry is held back.
 export function row(entry, read = {}) {
   const item = make("li", "wire-row");
   item.dataset.kind = entry.kind;
@@ -122,7 +122,7 @@ function text(entry, { packet, offset }) {
 
 const isSocketIO = ({ url }) => new URL(url).searchParams.has("EIO");
 
-// parts shows a packet of Socket.IO as its parts and their names.
+// parts shows the parts of a Socket.IO packet and their names.
 function parts(packet, offset) {
   const line = make("div", "wire-parts", ...packet.parts.map(({ raw, name }) => make("span", "wire-part", make("code", "", raw), ` ${name}`)));
   if (packet.event !== undefined) {
@@ -135,7 +135,7 @@ function parts(packet, offset) {
   return line;
 }
 
-// folded shows the first lines, and a button for the others.
+// folded shows the first lines, and a button that shows the others.
 function folded(entry, all) {
   const lines = all.split("\n");
   const pre = make("pre", "wire-text");
@@ -168,7 +168,7 @@ function size(count) {
   return count < 10_000 ? `${count} B` : count < 10_000_000 ? `${(count / 1000).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`;
 }
 
-// milliseconds writes a time, as short as it may be.
+// milliseconds formats a duration briefly.
 export function milliseconds(ms) {
   return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

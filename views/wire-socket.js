@@ -1,29 +1,29 @@
-// A WebSocket that records its frames, and can be made to fail. It takes the place of the browser's own, so that it
-// works alike for every client on a page. While nothing is made to fail, all that comes goes to the page as it is, at
-// once.
+// A WebSocket that records its frames, and can simulate failures. It replaces the browser's own class, so that it
+// works the same way for every client on a page. Unless it simulates a failure, it passes everything to the page unchanged
+// and without delay.
 
 import { add, change, frame, hold, release, setState } from "/wire-record.js";
 
-const slowEvery = 500; // ms between two messages, while they are read slowly
-const mostHeld = 1000; // messages that are held back; past it, see #keepBounded
-const mostHeldBytes = 16 << 20; // and the bytes of all of them
+const slowEvery = 500; // ms between two messages, when reading slowly
+const mostHeld = 1000; // messages held back; beyond it, see #keepBounded
+const mostHeldBytes = 16 << 20; // and their total size
 
 const Browser = globalThis.WebSocket;
 const { OPEN, CLOSED } = Browser;
 
-const sockets = new Set(); // which the page takes for connections, or for attempts
+const sockets = new Set(); // those that the page considers open or connecting
 let slow = false;
 let count = 0;
 
 export class WatchedSocket extends Browser {
-  #about; // what its entries have in common
-  #state; // what the page is to see instead of the browser's readyState
+  #about; // the fields that its entries share
+  #state; // the readyState that the page sees instead of the browser's, if set
   #frozen = false;
-  #inbox = []; // events for the page that are held back, each with its entry
-  #outbox = []; // data from the page that is held back, each with its entry
+  #inbox = []; // events held back from the page, each with its entry
+  #outbox = []; // data held back from the server, each with its entry
   #heldBytes = 0; // of both
-  #timer; // until the next message may be read, slowly
-  #lastRead = -Infinity; // when the one before was
+  #timer; // until the next message may be read, when reading slowly
+  #lastRead = -Infinity; // when the previous message was read
 
   constructor(...args) {
     super(...args);
@@ -32,7 +32,7 @@ export class WatchedSocket extends Browser {
     sockets.add(this);
     this.#note("connecting");
     setState({ state: "connecting" });
-    // The first of all listeners, and capturing: it can keep events from the page.
+    // Registered first, and capturing, so that it can hide events from the page.
     ["open", "message", "error", "close"].forEach((type) => this.addEventListener(type, (event) => this.#arrived(event), true));
   }
 
@@ -46,10 +46,10 @@ export class WatchedSocket extends Browser {
 
   send(data) {
     if (this.#state === CLOSED) {
-      return; // as one does that has ended
+      return; // as a closed WebSocket does
     }
     if (!this.#frozen || super.readyState !== OPEN) {
-      super.send(data); // throws where it is too early
+      super.send(data); // throws if the socket is still connecting
       if (super.readyState === OPEN) {
         frame(this.#about, true, data);
       }
@@ -57,14 +57,14 @@ export class WatchedSocket extends Browser {
     }
     const entry = frame(this.#about, true, data);
     hold(entry);
-    this.#outbox.push({ entry, data: typeof data === "string" ? data : new Blob([data]) }); // a copy: the page may change its own
+    this.#outbox.push({ entry, data: typeof data === "string" ? data : new Blob([data]) }); // copied: the page may reuse it
     this.#keepBounded(entry);
   }
 
-  // close is the page's word that it wants nothing more. What is held back it does not hear any more, but that it is over.
+  // close means that the page is done. It gets no more of the messages held back, but does get a close event held back.
   close(code, reason) {
     const over = this.readyState > OPEN;
-    super.close(code, reason); // throws for a code that no page may send
+    super.close(code, reason); // throws for a code that pages may not use
     if (over) {
       return;
     }
@@ -80,7 +80,7 @@ export class WatchedSocket extends Browser {
     }
   }
 
-  // freeze holds back what either side says, until thaw.
+  // freeze holds back the messages of both sides until thaw.
   freeze() {
     this.#frozen = true;
     this.#note("frozen: neither side hears the other");
@@ -98,7 +98,7 @@ export class WatchedSocket extends Browser {
     this.deliver();
   }
 
-  // drop has the page see what it would see if the network had ended the connection.
+  // drop shows the page what it would see if the network had broken the connection.
   drop() {
     if (this.#state === CLOSED) {
       return;
@@ -112,7 +112,7 @@ export class WatchedSocket extends Browser {
     this.dispatchEvent(new CloseEvent("close", { code: 1006, reason: "", wasClean: false }));
   }
 
-  // deliver gives the page what is held back, as far as it is time for it.
+  // deliver passes the events held back to the page, as far as they are due.
   deliver() {
     clearTimeout(this.#timer);
     while (this.#inbox.length > 0 && !this.#frozen) {
@@ -135,13 +135,13 @@ export class WatchedSocket extends Browser {
     this.dispatchEvent(again(event));
   }
 
-  // arrived is where all events come by: those of the browser, and again those that were held back.
+  // arrived sees every event first: those from the browser, and those that this class dispatches.
   #arrived(event) {
     if (!event.isTrusted) {
-      return; // a script let it go: deliverOne, or drop
+      return; // dispatched by deliverOne, close or drop
     }
     if (this.#state === CLOSED) {
-      event.stopImmediatePropagation(); // the page was told that it is over
+      event.stopImmediatePropagation(); // the page already got a close event
       return;
     }
     const entry = this.#record(event);
@@ -151,7 +151,7 @@ export class WatchedSocket extends Browser {
     }
     event.stopImmediatePropagation();
     if (event.type === "close") {
-      this.#state = OPEN; // as far as the page can know
+      this.#state = OPEN; // as far as the page can tell
     }
     this.#inbox.push({ event, entry });
     if (entry !== undefined) {
@@ -161,7 +161,7 @@ export class WatchedSocket extends Browser {
     this.deliver();
   }
 
-  // record has no entry for an error: it says nothing that the close after it does not.
+  // record makes no entry for an error: the close event that follows says as much.
   #record(event) {
     switch (event.type) {
       case "open": {
@@ -181,29 +181,29 @@ export class WatchedSocket extends Browser {
     return add({ ...this.#about, kind: "event", text, size: 0 });
   }
 
-  // waitFor returns for how many ms an event has to wait, where messages are read slowly.
+  // waitFor returns for how many ms an event has to wait, when reading slowly.
   #waitFor(event) {
     return slow && event.type === "message" ? this.#lastRead + slowEvery - performance.now() : 0;
   }
 
-  // passes is told of each event just before the page hears it.
+  // passes is called for each event just before the page gets it.
   #passes(event) {
     if (event.type === "message") {
       this.#lastRead = performance.now();
     } else if (event.type === "open") {
       setState({ state: "open" });
-    } else if (event.type === "close" && sockets.delete(this)) { // otherwise the page has left it before
+    } else if (event.type === "close" && sockets.delete(this)) { // otherwise the page had already left the connection
       setState({ state: "closed" });
     }
   }
 
-  // keepBounded is told of each entry that is held back. Past the bound, a frozen connection breaks, as a dead one would
-  // in time, and one that is read slowly is read faster.
+  // keepBounded is called for each entry held back. Beyond the bound, a frozen connection breaks, as a dead one would
+  // eventually, and a slow one is read faster.
   #keepBounded(entry) {
     this.#heldBytes += entry.size;
     const over = () => this.#inbox.length + this.#outbox.length > mostHeld || this.#heldBytes > mostHeldBytes;
     if (this.#frozen && over()) {
-      queueMicrotask(() => this.drop()); // not while the page sends
+      queueMicrotask(() => this.drop()); // not while the page is sending
     }
     while (!this.#frozen && over()) {
       this.#deliverOne();
@@ -217,7 +217,7 @@ export class WatchedSocket extends Browser {
     }
   }
 
-  // forget is for a connection that is over, to the page: what is held back reaches nobody.
+  // forget is called when the connection is over for the page: everything held back is lost.
   #forget() {
     clearTimeout(this.#timer);
     [...this.#inbox, ...this.#outbox].forEach(({ entry }) => entry && change(entry, { held: false, lost: true }));
@@ -229,7 +229,7 @@ export class WatchedSocket extends Browser {
   }
 }
 
-// again copies an event: Chromium does not dispatch one again that was stopped.
+// again copies an event: Chromium does not dispatch a stopped event a second time.
 function again(event) {
   switch (event.type) {
     case "message":
@@ -241,17 +241,17 @@ function again(event) {
   }
 }
 
-// dropAll, freezeAll and thawAll are for the connections that there are now; one that is made later works.
+// dropAll, freezeAll and thawAll affect only the present connections; later ones work normally.
 export const dropAll = () => [...sockets].forEach((socket) => socket.drop());
 export const freezeAll = () => [...sockets].forEach((socket) => socket.freeze());
 export const thawAll = () => [...sockets].forEach((socket) => socket.frozen && socket.thaw());
 
-// anyThere and anyFrozen report whether there are connections, and frozen ones.
+// anyThere and anyFrozen report whether there are any connections, and any frozen ones.
 export const anyThere = () => sockets.size > 0;
 export const anyFrozen = () => [...sockets].some((socket) => socket.frozen);
 
-// readSlowly has the page read a message each half a second, or all at once again. It is for all connections, also
-// those that are made later.
+// readSlowly limits the page to a message every half second, or removes that limit. It applies to all connections, including
+// later ones.
 export function readSlowly(wanted) {
   slow = wanted;
   sockets.forEach((socket) => socket.deliver());

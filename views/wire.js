@@ -1,13 +1,13 @@
-// The wire, to be seen: a panel with what the page's WebSockets send and receive, and with buttons that make them fail.
-// It is for all pages. It has to run before the script that connects: its tag stands before that one's. Until the panel is
-// opened, by its button or by ?wire in the page's address, all it does is to keep the last frames in memory.
+// The wire made visible: a panel that shows what the page's WebSockets send and receive, with buttons that make them fail.
+// All lessons have it. It has to run before the script that connects, so its tag comes first. Until the panel is
+// opened, with its button or with ?wire in the page's address, the script only keeps the last frames in memory.
 
 import { add, setState } from "/wire-record.js";
 import { WatchedSocket } from "/wire-socket.js";
 
 globalThis.WebSocket = WatchedSocket;
 
-// A client that comes back by itself says how it stands, and for how long it waits: connection.js and small.js do.
+// Clients that reconnect by themselves report their state and how long they wait: connection.js and small.js do.
 addEventListener("echows:state", ({ detail }) => {
   setState(detail);
   const words = told(detail);
@@ -16,7 +16,7 @@ addEventListener("echows:state", ({ detail }) => {
   }
 });
 
-// told says what the frames do not show.
+// told describes what the frames do not show.
 function told({ state, wait, attempt, reason, after }) {
   switch (state) {
     case "waiting":
@@ -49,7 +49,7 @@ style.href = "/wire.css";
 style.onload = style.onerror = () => host.append(opener);
 document.head.append(style);
 
-const panel = import("/wire-panel.js"); // now, and not when it is wanted: by then the server may be away
+const panel = import("/wire-panel.js"); // now, not when it is needed: the server may be unavailable by then
 panel.catch(() => opener.remove());
 
 async function toggle(byHand) {

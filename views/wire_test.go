@@ -19,7 +19,7 @@ import (
 	"echows/ws"
 )
 
-// servePages serves the first and the third lesson's pages as the program does, and what a test adds. It returns the address.
+// servePages serves the first and the third lesson's pages as the program does, and a test's own routes. It returns the address.
 func servePages(t *testing.T, add func(*echo.Echo, *ws.App)) string {
 	t.Helper()
 	e := echo.New()
@@ -38,7 +38,7 @@ func servePages(t *testing.T, add func(*echo.Echo, *ws.App)) string {
 
 const answer = `{"append":true,"returnText":"I am using websockets!"}`
 
-// answering is the first lesson's server.
+// answering behaves like the first lesson's server.
 func answering(_ *echo.Echo, app *ws.App) {
 	app.WS("/ws", func(s *ws.Socket, _ echo.Context) error {
 		s.OnMessage(func(ws.Message) error { return s.SendText(answer) })
@@ -72,13 +72,13 @@ func (b *browser) press(words string) {
 	}
 }
 
-// pressed waits until a button of the panel says that it is pressed, or not.
+// pressed waits until a button of the panel is shown as pressed, or not.
 func (b *browser) pressed(words string, want bool) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`[...document.querySelectorAll("#wire-panel button")].find((one) => one.textContent === %q).getAttribute("aria-pressed") === "%t"`, words, want))
 }
 
-// row waits until the panel has a row with all of these parts, in this order.
+// row waits until the panel has a row with all these parts, in this order.
 func (b *browser) row(parts ...string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`%s.some((row) => %q.split("|").reduce((from, part) => {
@@ -87,13 +87,13 @@ func (b *browser) row(parts ...string) {
 	}, 0) >= 0)`, wireRows, strings.Join(parts, "|")))
 }
 
-// settled waits until the page has drawn what it knows.
+// settled waits until the page has drawn everything that it knows.
 func (b *browser) settled() {
 	b.t.Helper()
 	evaluate[bool](b, `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 }
 
-// The panel shows what went before it was opened, and then each frame. Nothing of it is built before.
+// The panel shows frames from before it was opened, and then each new one. It is not built before it is opened.
 func TestTheWire(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))
@@ -148,7 +148,7 @@ func TestTheWire(t *testing.T) {
 	}
 }
 
-// Each page has the panel: by ?wire, as the lessons say, with the buttons that they name, or by its button, which is where a thumb is.
+// Each page has the panel: with ?wire, as the lessons say, with the buttons that they name, or with its button, near the thumb.
 func TestTheWireOfEachPage(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0")
@@ -157,7 +157,7 @@ func TestTheWireOfEachPage(t *testing.T) {
 		for _, size := range [][2]int64{{390, 844}, {320, 568}, {640, 400}, {1280, 844}} {
 			b.do(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate("http://"+addr+path))
 			b.until(`document.querySelector("` + button + `") !== null`)
-			if strings.HasPrefix(path, "/chat") { // in the chat, after a name was given, too
+			if strings.HasPrefix(path, "/chat") { // in the chat, also once there is a name
 				b.until(`document.querySelector("#composer").checkVisibility() || document.querySelector("#sign-in").checkVisibility()`)
 			}
 			b.settled()
@@ -178,7 +178,7 @@ func TestTheWireOfEachPage(t *testing.T) {
 	}
 }
 
-// A dropped connection is to the page as one that the network ended. It comes back.
+// To the page, a dropped connection looks as if the network had ended it. The page reconnects.
 func TestTheWireDrops(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering) + "/?wire"))
@@ -210,7 +210,7 @@ func TestTheWireDrops(t *testing.T) {
 	if got := evaluate[int](b, wireRows+`.filter((row) => row.includes("1000") || row.includes("1005")).length`); got != 0 {
 		t.Errorf("%d rows show an end that the page does not see", got)
 	}
-	// One that was dropped is silent.
+	// A dropped connection is silent.
 	evaluate[bool](b, `(other.send("more"), other.close(), true)`)
 	b.settled()
 	if evaluate[bool](b, wireRows+`.some((row) => row.includes("more"))`) {
@@ -218,7 +218,7 @@ func TestTheWireDrops(t *testing.T) {
 	}
 }
 
-// A frozen connection holds back what either side says, until it is thawed.
+// A frozen connection holds back the messages of both sides until it is thawed.
 func TestTheWireFreezes(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -244,11 +244,11 @@ func TestTheWireFreezes(t *testing.T) {
 		t.Errorf("the server hears %v", got)
 	}
 	b.until(`(held => held.length === 2 && held.every((one) => /^held back \d/.test(one)))(` + wireHeld + `)`)
-	m.message(line(3, "ana", "q2xa", "now I do")) // at once again
+	m.message(line(3, "ana", "q2xa", "now I do")) // again without a pause
 	b.said(3)
 }
 
-// A page that expects an answer leaves a frozen connection, and loses nothing.
+// A page that expects an answer leaves a frozen connection, and loses no message.
 func TestAFrozenConnectionIsLeft(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -285,7 +285,7 @@ func TestAFrozenConnectionIsLeft(t *testing.T) {
 	b.row("↓ received", "answers", "after", `"type": "ack"`)
 }
 
-// Messages that are read slowly come one by one, in their order, and all at once when they may.
+// When reading slowly, messages come one by one, in order, and all together once that ends.
 func TestTheWireReadsSlowly(t *testing.T) {
 	b := open(t)
 	var count atomic.Int32
@@ -309,12 +309,12 @@ func TestTheWireReadsSlowly(t *testing.T) {
 		return true;
 	})()`)
 	b.until(wireHeld + `.filter((one) => one === "held back").length >= 4`)
-	b.until(replies + " >= 3") // it goes on, slowly
+	b.until(replies + " >= 3") // it continues, slowly
 	b.screenshot("wire-slow")
 	b.press("Read slowly")
 	const texts = `[...document.querySelectorAll("#websocket-returns > p")].map((p) => p.textContent).join()`
 	b.until(texts + ` === "reply 1,reply 2,reply 3,reply 4,reply 5,reply 6,reply 7"`)
-	// The end comes after what was said before it.
+	// The close event comes after the messages before it.
 	got := evaluate[string](b, `new Promise((done) => {
 		const heard = [];
 		const socket = new WebSocket("/ws");
@@ -328,7 +328,7 @@ func TestTheWireReadsSlowly(t *testing.T) {
 	if got != "reply 8,1,reply 9,1,reply 10,1,4000,enough,3" {
 		t.Errorf("read slowly, it says %s", got)
 	}
-	// Whoever does not wait for that hears of the end, and of nothing else.
+	// A page that closes first gets only the close event.
 	b.catchTimers(1)
 	got = evaluate[string](b, `new Promise((done) => {
 		const heard = [];
@@ -352,7 +352,7 @@ func TestTheWireReadsSlowly(t *testing.T) {
 	}
 }
 
-// Whatever comes, the panel keeps the last of it.
+// However much comes, the panel keeps the last frames.
 func TestTheWireIsBounded(t *testing.T) {
 	b := open(t)
 	const flood = 5000
@@ -377,7 +377,7 @@ func TestTheWireIsBounded(t *testing.T) {
 	if n := evaluate[int](b, `document.querySelectorAll(".wire-rows > *").length`); n > 200 || n < 50 {
 		t.Errorf("it has %d rows", n)
 	}
-	// What comes between two drawings may be too much to be shown.
+	// Between two drawings more may come than can be shown.
 	passed := evaluate[string](b, `import("/wire-record.js").then(({ add }) => new Promise((done) => requestAnimationFrame(() => {
 		for (let i = 0; i < 180; i++) add({ kind: "event", text: "burst " + i, size: 0 });
 		const look = () => {
@@ -398,7 +398,7 @@ func TestTheWireIsBounded(t *testing.T) {
 		t.Errorf("it keeps entries, and characters of a text: %s", got)
 	}
 	b.until(`/^The last 200 are kept; 4,\d+ before them are gone\.$/.test(document.querySelector(".wire-log .wire-note").textContent)`)
-	// Frozen, a connection breaks when it would have to keep too much.
+	// A frozen connection breaks when it would have to hold back too much.
 	b.press("Clear")
 	b.press("Freeze")
 	evaluate[bool](b, `(() => {
@@ -408,7 +408,7 @@ func TestTheWireIsBounded(t *testing.T) {
 	b.row("1006 abnormal closure (dropped here)")
 }
 
-// Under load the panel draws four times a second at most, and makes rows only of what is new.
+// Under load the panel draws at most four times a second, and makes rows only for new entries.
 func TestTheWireUnderLoad(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering) + "/?wire"))
@@ -438,7 +438,7 @@ func TestTheWireUnderLoad(t *testing.T) {
 	}
 }
 
-// Packets of Socket.IO are named part by part, whichever client sends them.
+// Packets of Socket.IO are named part by part, from either client.
 func TestTheWireOfTheRooms(t *testing.T) {
 	for _, query := range []string{"?wire", "?wire&client=small"} {
 		t.Run(query, func(t *testing.T) {
@@ -474,7 +474,7 @@ func TestTheWireOfTheRooms(t *testing.T) {
 	}
 }
 
-// Each part of a packet is named, and all of them together are the packet.
+// Each part of a packet has a name, and together the parts are the packet.
 func TestPacketsPartByPart(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))
@@ -546,7 +546,7 @@ func TestPacketsPartByPart(t *testing.T) {
 	}
 }
 
-// What a frame means depends on those before it.
+// The meaning of a frame depends on the frames before it.
 func TestReadingTheWire(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))
@@ -598,7 +598,7 @@ func TestReadingTheWire(t *testing.T) {
 	}
 }
 
-// The plot has the last round trips, and its words change once a second at most.
+// The plot shows the latest round trips, and its words change at most once a second.
 func TestThePlot(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, answering)))
@@ -621,7 +621,7 @@ func TestThePlot(t *testing.T) {
 	}
 }
 
-// Beside the replies, the first page shows what led to them.
+// Beside the replies, the first page shows their causes.
 func TestCauseAndEffect(t *testing.T) {
 	b := open(t)
 	var deaf atomic.Bool
@@ -656,7 +656,7 @@ func TestCauseAndEffect(t *testing.T) {
 	b.until(exchanges + `[2]?.endsWith("no answer came: the connection ended")`)
 }
 
-// A server may say what nobody asked for, and much of it.
+// A server may send unsolicited messages, and many of them.
 func TestAServerThatSpeaksByItself(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Navigate(servePages(t, func(_ *echo.Echo, app *ws.App) {
@@ -676,7 +676,7 @@ func TestAServerThatSpeaksByItself(t *testing.T) {
 	}
 }
 
-// The panel leaves the page room, and its button covers nothing.
+// The panel leaves enough space for the page, and its button covers nothing.
 func TestTheWireOnSmallAndLargeScreens(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)

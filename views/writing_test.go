@@ -12,7 +12,7 @@ import (
 	"echows/ws"
 )
 
-// What is too long cannot be sent, and the page says by how much: in sight at once, and to a screen reader when the writer pauses.
+// A message that is too long cannot be sent. The page shows by how much immediately, and tells a screen reader when the writer pauses.
 func TestTooLong(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -56,7 +56,7 @@ func TestTooLong(t *testing.T) {
 	b.until(`document.querySelector("#problem").hidden`)
 }
 
-// A name's length is counted as the server counts it.
+// A name's length is counted as on the server.
 func TestNameLengths(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
@@ -83,7 +83,7 @@ func TestNameLengths(t *testing.T) {
 	}
 }
 
-// Code stands out, links stay links, and both are text.
+// Code stands out, links stay links, and both are shown as text.
 func TestCode(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -106,14 +106,14 @@ func TestCode(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	// Nothing that somebody sends makes the page think for long: this is the longest text, in the worst ways found.
+	// No message makes the page compute for long: these are the longest texts, of the worst kinds found.
 	if !evaluate[bool](b, "import(\"/chat-rules.js\").then(({ splitText }) => [\"`\", \"``` \", \"```\\n\", \"` \", \"```a\", \"https://`\"].every((s) => "+
 		"splitText(s.repeat(2000 / s.length)).length > 0 && splitText(\"```\" + \" \".repeat(1000) + s.repeat(500)).length > 0))") {
 		t.Error("a text has no parts")
 	}
 }
 
-// What runs from right to left is at the right side, and one's own is there, too, but looks otherwise.
+// Right-to-left messages are on the right, like the reader's own, but look different.
 func TestRightToLeft(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -127,7 +127,7 @@ func TestRightToLeft(t *testing.T) {
 		line(5, "ana", "k3f7", "שלום"),
 	)
 	b.said(5)
-	// Initials have a direction of their own, and stand at the side where the message begins.
+	// Initials have their own direction, and are on the side where the message begins.
 	initials := evaluate[string](b, `JSON.stringify([0, 1].map((n) => {
 		const { direction, unicodeBidi, left, right } = getComputedStyle(document.querySelectorAll("#messages .who")[n], "::before");
 		return [direction, unicodeBidi, parseFloat(left) < 0, parseFloat(right) < 0];
@@ -144,7 +144,7 @@ func TestRightToLeft(t *testing.T) {
 	}
 }
 
-// Each colour can be read as the ground of initials and as a name, in the light and in the dark, and people have different ones.
+// Each colour is legible behind initials and as a name's, in light and in dark, and different people have different ones.
 func TestColours(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -184,7 +184,7 @@ func TestColours(t *testing.T) {
 			t.Errorf("%s: %q", scheme, bad)
 		}
 	}
-	// People of one name have colours of their own, whoever comes first; others may share one, which is the same everywhere.
+	// People of the same name have different colours, whoever comes first; other people may share one, which is the same everywhere.
 	if bad := evaluate[string](b, `import("/chat-message.js").then(({ hashed, numberOf, keyOf }) => {
 		const bad = [];
 		for (let i = 0; i < 100; i++) {
@@ -207,7 +207,7 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// What was written while nobody listened does not go all at once.
+// Messages written without a connection are not sent all together.
 func TestManyPostsAtOnce(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -244,14 +244,14 @@ func TestManyPostsAtOnce(t *testing.T) {
 	hear(0, 20)
 	b.until(states + ` === "[20,30]"`)
 
-	// A refusal halves what may be under way, and ends all sending for a second; then it goes on in the same order.
+	// A refusal halves the window and stops all sending for a second; then it continues in the same order.
 	for i := range 19 {
 		m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":%d}`, ids[i], i+1))
 	}
 	m.say(fmt.Sprintf(`{"type":"error","code":"rate_limited","message":"too many messages","id":%q}`, ids[19]))
 	b.until(states + ` !== "[20,30]" && document.querySelector("#pending").innerText.includes("too many messages (trying again)")`)
 	again := m.heard()
-	for again["text"] != "post 19" { // what had gone out before the refusal came
+	for again["text"] != "post 19" { // posts that were sent before the refusal arrived
 		again = m.heard()
 	}
 	b.until(`document.querySelectorAll("#pending > li.sending").length <= 10`)
@@ -260,7 +260,7 @@ func TestManyPostsAtOnce(t *testing.T) {
 	}
 }
 
-// Two hundred posts that waited arrive, in their order, on one connection.
+// Two hundred waiting posts arrive, in order, on one connection.
 func TestManyPostsArrive(t *testing.T) {
 	b := open(t, "/ticket")
 	addr, _ := start(t, build(t), "127.0.0.1:0", "-sync", "1s")
@@ -285,7 +285,7 @@ func TestManyPostsArrive(t *testing.T) {
 	}
 }
 
-// The rooms that one has been in are a list, which knows where one is, and does not grow for ever.
+// The list shows the rooms visited, marks the current one, and has a bounded length.
 func TestRoomsVisited(t *testing.T) {
 	b := open(t, "/chat/")
 	f := newFakeChat(t)
@@ -307,7 +307,7 @@ func TestRoomsVisited(t *testing.T) {
 	b.until(`document.querySelectorAll("#rooms a").length === 13`) // twelve, and the lobby
 }
 
-// What is at its end stays there when the room for it gets smaller, by a long text or while the tab is hidden.
+// A list at its end stays there when its space shrinks, because of a long text or while the tab is hidden.
 func TestTheEndStaysInSight(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
@@ -324,7 +324,7 @@ func TestTheEndStaysInSight(t *testing.T) {
 		return true;
 	})()`)
 	b.until(fmt.Sprintf(`scroller.clientHeight < %d - 80 && `, before) + atEnd)
-	// All at once, as for a browser that lays a hidden tab out when it is shown.
+	// All together, as in a browser that lays out a hidden tab when it is shown.
 	b.hidden(true)
 	if !evaluate[bool](b, `(() => {
 		document.body.style.height = "500px";
