@@ -15,13 +15,13 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// The addresses that clients come from; attackers from what the system takes, 127.0.0.1.
+// The addresses that clients come from. Attackers come from the system's default, 127.0.0.1.
 const (
 	goodAddress = "127.0.0.3"
 	newAddress  = "127.0.0.2"
 )
 
-// The kinds of good clients, by what they wait for.
+// The kinds of good clients, by the answer they wait for.
 const (
 	echoes = "echo"       // a message to /ws/echo comes back
 	events = "round trip" // an event of Socket.IO is acknowledged, over a WebSocket
@@ -46,7 +46,7 @@ type guests struct {
 
 	before, during waits
 	lost           visit.Tally
-	heard          atomic.Int64 // events that came to clients of Socket.IO unasked, during the attack
+	heard          atomic.Int64 // unsolicited events that reached Socket.IO clients during the attack
 }
 
 // invite connects the good clients.
@@ -76,7 +76,7 @@ func must(conn *websocket.Conn, err error) *websocket.Conn {
 	return conn
 }
 
-// visit has a client make round trips, each with a number of its own.
+// visit makes a client repeat round trips, each with its own number.
 func (g *guests) visit(kind string, pause time.Duration, conn *websocket.Conn, trip func(conn *websocket.Conn, n int) error) {
 	stop := context.AfterFunc(g.ctx, func() { conn.Close() })
 	g.all.Go(func() {
@@ -107,7 +107,7 @@ var small = bytes.Repeat([]byte("x"), 64)
 
 func echo(conn *websocket.Conn, _ int) error { return visit.Echo(conn, small) }
 
-// roundTrip waits for an acknowledgement, and counts the events that come meanwhile, and came since the last time.
+// roundTrip waits for an acknowledgement, and counts the events that arrived since the last round trip.
 func (g *guests) roundTrip(conn *websocket.Conn, n int) error {
 	if err := visit.Say(conn, fmt.Sprintf(`42%d["round trip"]`, n)); err != nil {
 		return err
@@ -140,7 +140,7 @@ func post(conn *websocket.Conn, n int) error {
 	}
 }
 
-// waits are times by kind.
+// waits are durations by kind.
 type waits struct {
 	mu sync.Mutex
 	by map[string][]time.Duration

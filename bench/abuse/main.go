@@ -1,14 +1,14 @@
-// Command abuse attacks echows on this machine, in one way after the other, and measures what each attack costs the
+// Command abuse attacks echows on this machine, one attack after another, and measures what each one costs the
 // server and the good clients beside it.
 //
 //	cd bench && go run ./abuse              every attack, ten seconds each, a table
 //	cd bench && go run ./abuse -only noops,sessions -time 5s
-//	cd bench && go run ./abuse -update      the same, and the README beside it gets the table
+//	cd bench && go run ./abuse -update      the same, and writes the table into the README beside it
 //
-// Each attack has a server of its own, a process started anew with default settings on the loopback device. It ends
-// with 1 if an attack took more memory than it may, or kept a newcomer from another address out. Times and the log
-// depend on the machine, which the attackers share with the server: what is past a bound is marked, and with -strict
-// the exit code is 1 for it, too.
+// Each attack has its own server, a new process with default settings on the loopback device. The exit code
+// is 1 if an attack took more memory than allowed, or kept a newcomer from another address out. Times and the log
+// depend on the machine, which the attackers share with the server: rows past a bound are marked, and with -strict
+// they make the exit code 1, too.
 package main
 
 import (
@@ -53,7 +53,7 @@ func main() {
 	}
 }
 
-// fightAll runs the attacks, prints the table, and reports whether what has to hold does.
+// fightAll runs the attacks, prints the table, and reports whether the bounds that count hold.
 func fightAll(chosen []attack.Attack, length time.Duration, logFile string, strict, update bool) bool {
 	temp, err := os.MkdirTemp("", "echows-abuse-")
 	if err != nil {
@@ -99,7 +99,7 @@ func usage() {
 	attack.List(out)
 }
 
-// counter counts the bytes that are written to it.
+// counter counts the bytes written to it.
 type counter struct{ atomic.Int64 }
 
 func (c *counter) Write(p []byte) (int, error) {

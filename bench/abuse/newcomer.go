@@ -9,7 +9,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// news is how newcomers fared.
+// news tells how newcomers fared.
 type news struct {
 	tried, served int
 	failed        *visit.Tally
@@ -17,7 +17,7 @@ type news struct {
 
 func (n news) String() string { return fmt.Sprintf("%d of %d", n.served, n.tried) }
 
-// sendNewcomers has a newcomer come from another address every second, to each thing that the server does, for some
+// sendNewcomers makes a newcomer use each of the server's features every second, from another address, for the given
 // time.
 func (g *guests) sendNewcomers(length time.Duration) <-chan news {
 	done := make(chan news, 1)
@@ -46,7 +46,7 @@ func (g *guests) sendNewcomers(length time.Duration) <-chan news {
 	return done
 }
 
-// come is one newcomer.
+// come makes one newcomer's visit.
 func (g *guests) come(f func(context.Context, *visit.Visitor) error) error {
 	ctx, cancel := context.WithTimeout(g.ctx, visit.Patience)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"echows/bench/internal/attack"
 )
 
-// readme has the tables; the working directory is bench.
+// readme contains the tables; the working directory is bench.
 const readme = "abuse/README.md"
 
 func updateFile(name string, rows map[string]string) error {
@@ -26,11 +26,11 @@ func updateFile(name string, rows map[string]string) error {
 
 const (
 	attacksHead = "| attack | does | limit |\n| --- | --- | --- |"
-	within      = "Rows past a bound: " // begins the line that has their names
+	within      = "Rows past a bound: " // begins the line that names them
 )
 
-// update returns the README with what the attacks are, the rows of those that were run, and the names of all rows that
-// are marked.
+// update returns the README with the list of attacks, new rows for the attacks that were run, and the names of all marked
+// rows.
 func update(text string, rows map[string]string) (string, error) {
 	before, _, after, err := table(text, attacksHead)
 	if err != nil {

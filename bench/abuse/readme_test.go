@@ -8,7 +8,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// The README beside this file gets rows, in their order, and its other text stays.
+// The README beside this file gets new rows, in the right order, and keeps its other text.
 func TestUpdate(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -46,7 +46,7 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// What is past a bound is marked, and nothing else is.
+// Each broken bound is marked, and nothing else is.
 func TestMarks(t *testing.T) {
 	good := result{peak: 1 << 20, log: 10, news: news{tried: 5, served: 5}}
 	good.during = map[string]pair{echoes: {median: mostMedian}}

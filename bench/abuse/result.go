@@ -9,7 +9,7 @@ import (
 	"echows/bench/internal/attack"
 )
 
-// The bounds of a row. What is past one is marked.
+// The bounds of a row. A cell past its bound is marked.
 const (
 	mostMemory = 300 << 20 // resident bytes that an attack may drive the server to
 	mostMedian = 20 * time.Millisecond
@@ -17,12 +17,12 @@ const (
 	mark       = " (!)"
 )
 
-// result is what an attack did.
+// result is the effect of an attack.
 type result struct {
 	attack         attack.Attack
 	peak           int // resident bytes
 	before, during map[string]pair
-	lost           string // good clients that lost their connection
+	lost           string // good clients that were disconnected
 	heard          float64
 	refused, done  string
 	news           news
@@ -32,7 +32,7 @@ type result struct {
 const tableHead = "| attack | peak | echo | round trip | post | heard | good clients lost | refused | newcomers | log | done |\n" +
 	"| --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: | ---: | --- |"
 
-// row is the result in the table.
+// row formats the result as a row of the table.
 func (r result) row() string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %.0f/s | %s | %s | %s | %s | %s |",
 		r.attack.Name, marked(fmt.Sprintf("%d MB", r.peak>>20), r.hasGrown()), r.times(echoes), r.times(events), r.times(posts), r.heard,
@@ -47,7 +47,7 @@ func marked(cell string, past bool) string {
 	return cell
 }
 
-// times are the medians, and in parentheses the 99th percentiles, before and during the attack, in ms.
+// times formats the medians, with the 99th percentiles in parentheses, before and during the attack, in ms.
 func (r result) times(kind string) string {
 	return marked(fmt.Sprintf("%v → %v", r.before[kind], r.during[kind]), r.during[kind].median > mostMedian)
 }
@@ -58,7 +58,7 @@ func (r result) keptOut() bool  { return r.news.served < r.news.tried || r.news.
 // breach is a bound that an attack broke.
 type breach struct {
 	what   string
-	always bool // counts without -strict, since no other machine would have it otherwise
+	always bool // counts without -strict, too, since it would be the same on any other machine
 }
 
 func (r result) broken() (all []breach) {

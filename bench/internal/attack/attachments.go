@@ -8,7 +8,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Socket.IO: binary values come after the packet that they belong to, which waits for them.
+// Socket.IO: binary values follow the packet that they belong to. The server keeps it until they are complete.
 
 var attachmentAttacks = []Attack{{
 	Name:  "attachments",
@@ -39,7 +39,7 @@ var attachmentAttacks = []Attack{{
 	},
 }}
 
-// What attackers send.
+// The attackers' payloads.
 var (
 	small    = bytes.Repeat([]byte("x"), 64)
 	megabyte = bytes.Repeat([]byte{1}, 1_000_000)
@@ -47,7 +47,7 @@ var (
 
 var attachment = prepare(websocket.BinaryMessage, megabyte)
 
-// prepare makes a message whose frame is encoded only once, which leaves the CPU to the server.
+// prepare makes a message whose frame is encoded only once, to leave the CPU to the server.
 func prepare(kind int, data []byte) *websocket.PreparedMessage {
 	m, err := websocket.NewPreparedMessage(kind, data)
 	if err != nil {
@@ -56,7 +56,7 @@ func prepare(kind int, data []byte) *websocket.PreparedMessage {
 	return m
 }
 
-// withhold sends a packet and all its attachments except the last, and waits for the end.
+// withhold sends a packet and all its attachments except the last, and waits until the connection ends.
 func (a *attacker) withhold(conn *websocket.Conn, attachments int) error {
 	ended := a.listening(conn)
 	var b bytes.Buffer

@@ -1,5 +1,5 @@
-// Package attack attacks a server of this repository, in one way after the other: each is something that one client or
-// one address can do to the others. It is for measuring on this machine, and connects only to the loopback device.
+// Package attack attacks a server of this repository, one attack after another: each is something that one client or
+// one address can do to the others. It is for measurements on this machine, and connects only to the loopback device.
 package attack
 
 import (
@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// Attack is one way to attack.
+// Attack is one kind of attack.
 type Attack struct {
 	Name  string
 	What  string        // what it does
 	Limit string        // the limit that stops it
-	Flags []string      // of the server, if the defaults lack what is attacked
-	Least time.Duration // how long it takes at least to finish; 0 if it never does
+	Flags []string      // of the server, if its defaults do not include the target
+	Least time.Duration // how long it takes at least; 0 if it never finishes
 	run   func(*attacker)
 }
 
-// All lists all attacks, grouped by what they attack.
+// All lists all attacks, grouped by target.
 var All []Attack
 
-func init() { // by then no attack refers to the list
+func init() { // the lists in the other files are complete by then
 	All = slices.Concat(attachmentAttacks, sessionAttacks, namespaceAttacks, eventAttacks, recoveryAttacks, socketAttacks, chatAttacks)
 }
 
-// Choose returns the attacks with the given names, in the order of All, or all of them if there is no name.
+// Choose returns the attacks with the given names, in the order of All, or all of them if names is empty.
 func Choose(names string) ([]Attack, error) {
 	if names == "" {
 		return All, nil

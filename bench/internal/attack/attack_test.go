@@ -18,7 +18,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// What is printed of each attack is there, and each has a name of its own.
+// Each attack has a name of its own, and everything that is printed about it.
 func TestAttacks(t *testing.T) {
 	seen := map[string]bool{}
 	for _, a := range All {
@@ -29,7 +29,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// Only the arguments of Send are an attack's.
+// Only the exact arguments of Send start an attack.
 func TestServe(t *testing.T) {
 	for _, args := range [][]string{nil, {"-h"}, {childWord}, {"serve", "noops", "127.0.0.1:1", "1s", "0"}} {
 		if Serve(args) {

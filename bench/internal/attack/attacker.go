@@ -10,22 +10,22 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// attacker is a running attack, from one address.
+// attacker is a running attack. Its Visitor comes from one address; from returns visitors from others.
 type attacker struct {
 	*visit.Visitor
 	ctx     context.Context
-	pace    *visit.Pace // of all its addresses
-	answers visit.Tally // refusals
-	done    visit.Tally // what was done
+	pace    *visit.Pace // for all its addresses together
+	answers visit.Tally // how the server refused
+	done    visit.Tally // what the attack achieved
 }
 
-// rest is the time between two attempts of a client that was refused.
+// rest is how long a client waits after a refusal.
 const rest = 100 * time.Millisecond
 
 // from returns a visitor from another address.
 func (a *attacker) from(addr, from string) *visit.Visitor { return visit.New(addr, from, a.pace) }
 
-// each makes a number of clients call f again and again, until the time is over. f returns a refusal.
+// each makes a number of clients call f again and again until the attack is over. An error from f counts as a refusal.
 func (a *attacker) each(clients int, f func(i int) error) {
 	var all sync.WaitGroup
 	for i := range clients {
@@ -48,7 +48,7 @@ func (a *attacker) wait(d time.Duration) {
 	}
 }
 
-// refused counts a refusal, unless the attack is over: then everything in progress fails.
+// refused counts a refusal, unless the attack is nearly over: then everything in progress fails.
 func (a *attacker) refused(err error) {
 	end, _ := a.ctx.Deadline()
 	if err != nil && time.Until(end) > rest {
@@ -68,7 +68,7 @@ func (a *attacker) with(open func() (*websocket.Conn, error), f func(*websocket.
 	return f(conn)
 }
 
-// connected is with for Socket.IO connections in no namespace, and entered for those in "/".
+// connected is like with, for Socket.IO connections in no namespace, and entered for connections in "/".
 func (a *attacker) connected(f func(*websocket.Conn) error) error {
 	return a.with(func() (*websocket.Conn, error) { return a.Connect(a.ctx) }, f)
 }
@@ -77,12 +77,12 @@ func (a *attacker) entered(f func(*websocket.Conn) error) error {
 	return a.with(func() (*websocket.Conn, error) { return a.Enter(a.ctx, "bad") }, f)
 }
 
-// opened is with for WebSockets.
+// opened is like with, for WebSockets.
 func (a *attacker) opened(path string, f func(*websocket.Conn) error) error {
 	return a.with(func() (*websocket.Conn, error) { return a.Open(a.ctx, path) }, f)
 }
 
-// flood writes the messages that next makes, while the answers are read, until something ends it.
+// flood writes the messages that next makes, and reads the answers, until an error ends it.
 func (a *attacker) flood(conn *websocket.Conn, next func() (kind int, message []byte)) error {
 	return a.write(conn, func() error { return conn.WriteMessage(next()) })
 }
@@ -91,11 +91,11 @@ func (a *attacker) write(conn *websocket.Conn, one func() error) error {
 	ended := a.listening(conn)
 	for one() == nil {
 	}
-	conn.SetReadDeadline(time.Now().Add(time.Second)) // for the close frame, which says why
+	conn.SetReadDeadline(time.Now().Add(time.Second)) // for the close frame, which gives the reason
 	return <-ended
 }
 
-// listening reads and drops what comes until the connection ends, and sends why.
+// listening reads and discards messages until the connection ends, and sends the reason.
 func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -113,7 +113,7 @@ func (a *attacker) listening(conn *websocket.Conn) <-chan error {
 	return ended
 }
 
-// members connects quiet clients to "/" beside the good ones; they only read.
+// members connects quiet clients to "/", in addition to the good ones; they only read.
 func (a *attacker) members(count int) {
 	for range count {
 		go a.entered(func(conn *websocket.Conn) error {
@@ -122,7 +122,7 @@ func (a *attacker) members(count int) {
 	}
 }
 
-// floodPrepared is flood with one message, again and again.
+// floodPrepared is like flood, but repeats one message.
 func (a *attacker) floodPrepared(conn *websocket.Conn, m *websocket.PreparedMessage) error {
 	return a.write(conn, func() error { return conn.WritePreparedMessage(m) })
 }

@@ -79,7 +79,7 @@ var chatAttacks = []Attack{{
 	Name:  "comeback",
 	What:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
 	Limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
-	Flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0", "-sync", "1s"}, // so that the room is full in seconds
+	Flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0", "-sync", "1s"}, // to fill the room in seconds
 	Least: 30 * time.Second,
 	run: func(a *attacker) {
 		token, err := a.Token(a.ctx, "bad")
@@ -145,7 +145,7 @@ var chatAttacks = []Attack{{
 	},
 }}
 
-// chatting opens connections to the chat's room, and lets f use them.
+// chatting opens connections to the chat room, and lets f use them.
 func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int) error) {
 	token, err := a.Token(a.ctx, "bad")
 	a.refused(err)
@@ -161,7 +161,7 @@ func (a *attacker) chatting(connections int, f func(conn *websocket.Conn, i int)
 	})
 }
 
-// post posts messages to the room by requests.
+// post posts messages to the room over HTTP.
 func (a *attacker) post(token string, messages int, text string) {
 	const workers = 20
 	var all sync.WaitGroup

@@ -15,17 +15,17 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// The attackers are a process of their own, so that good clients do not wait for a turn among them. It has a low
-// priority: attackers on other machines would use the server's processors only by what they send.
+// The attackers run in their own process, so that good clients do not have to compete with them for a turn. It has a low
+// priority: attackers on other machines would load the server's processors only with their traffic.
 
 // childWord is the argument that turns a program into the attackers' process.
 const childWord = "attack"
 
-// Report is what the attackers report when they are done: how they were refused, and what they did.
+// Report says what became of the attackers: how they were refused, and what they achieved.
 type Report struct{ Refused, Done string }
 
-// Send runs this program, whose main calls Serve first, once more as the attackers' process, for the given time or until
-// ctx ends, and waits for its end. A pace of 0 means as fast as they can; see visit.NewPace.
+// Send runs this program a second time, as the attackers' process, for the given time or until ctx ends, and waits for its
+// end. Its main must call Serve first. A pace of 0 means as fast as possible; see visit.NewPace.
 func Send(ctx context.Context, name, addr string, length time.Duration, pace int) (Report, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -34,7 +34,7 @@ func Send(ctx context.Context, name, addr string, length time.Duration, pace int
 	ctx, cancel := context.WithTimeout(ctx, length+4*visit.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "nice", "-n", "10", self, childWord, name, addr, length.String(), strconv.Itoa(pace))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // not a terminal's Ctrl-C
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // so that Ctrl-C in a terminal does not reach it
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	var r Report
@@ -47,7 +47,7 @@ func Send(ctx context.Context, name, addr string, length time.Duration, pace int
 	return r, nil
 }
 
-// Serve runs the attack that the arguments name, and reports whether they name one. A program that calls Send calls it
+// Serve runs the attack in the arguments, and reports whether they contain one. A program that uses Send must call it
 // first.
 func Serve(args []string) bool {
 	if len(args) != 5 || args[0] != childWord {
@@ -69,7 +69,7 @@ func Serve(args []string) bool {
 	defer cancel()
 	a := &attacker{ctx: ctx, pace: visit.NewPace(pace)}
 	a.Visitor = a.from(args[2], "")
-	go all[0].run(a) // until the process ends: that is how attackers leave, and their connections are lost
+	go all[0].run(a) // until the process ends: attackers leave without closing their connections
 	<-ctx.Done()
 	json.NewEncoder(os.Stdout).Encode(Report{a.answers.String(), a.done.String()})
 	return true

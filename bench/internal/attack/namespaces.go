@@ -9,9 +9,9 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// Socket.IO: joining and leaving namespaces, which others are told.
+// Socket.IO: joining and leaving namespaces, of which the other members are told.
 
-const quietMembers = 40 // of "/", beside the ten good clients
+const quietMembers = 40 // of "/", in addition to the ten good clients
 
 var namespaceAttacks = []Attack{{
 	Name:  "connects",
@@ -51,7 +51,7 @@ var namespaceAttacks = []Attack{{
 	},
 }}
 
-// comeAndGo makes connections connect and disconnect, each as soon as it is answered.
+// comeAndGo makes connections join and leave "/", each as soon as it has its answer.
 func (a *attacker) comeAndGo(connections int) {
 	a.members(quietMembers)
 	a.each(connections, func(int) error {

@@ -12,7 +12,7 @@ import (
 	"echows/bench/internal/visit"
 )
 
-// Engine.IO: sessions of clients that poll.
+// Engine.IO: sessions of polling clients.
 
 var sessionAttacks = []Attack{{
 	Name:  "sessions",
@@ -24,7 +24,7 @@ var sessionAttacks = []Attack{{
 			if err == nil {
 				a.done.Add("session", 1)
 			}
-			a.refused(err) // and at once again
+			a.refused(err) // and again, without a rest
 			return nil
 		})
 	},
@@ -98,7 +98,7 @@ var sessionAttacks = []Attack{{
 			}
 			for err == nil && a.ctx.Err() == nil {
 				a.wait(5 * rest)
-				_, err = a.Ask(a.ctx, http.MethodPost, path, "", []byte("3")) // a sign of life, no poll
+				_, err = a.Ask(a.ctx, http.MethodPost, path, "", []byte("3")) // a sign of life, but no poll
 			}
 			return err
 		})
@@ -125,13 +125,13 @@ var sessionAttacks = []Attack{{
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			_, err := a.Ask(a.ctx, http.MethodGet, visit.PollPath+"&sid=unknown", "", nil)
-			a.refused(err) // and at once again
+			a.refused(err) // and again, without a rest
 			return nil
 		})
 	},
 }}
 
-// payload returns the body of a POST with a number of packets.
+// payload returns the body of a POST with the given number of packets.
 func payload(packets int, packet func(i int) string) []byte {
 	var b strings.Builder
 	for i := range packets {

@@ -85,7 +85,7 @@ var socketAttacks = []Attack{{
 	},
 }}
 
-// unread opens connections to a route that never read.
+// unread opens connections to a route, and never reads from them.
 func (a *attacker) unread(connections int, path string) {
 	a.each(connections, func(int) error {
 		return a.opened(path, func(*websocket.Conn) error {
@@ -95,7 +95,7 @@ func (a *attacker) unread(connections int, path string) {
 	})
 }
 
-// floodSockets makes connections to a route send the same text again and again.
+// floodSockets makes connections to a route repeat the same text.
 func (a *attacker) floodSockets(connections int, path string, text []byte) {
 	a.each(connections, func(int) error {
 		return a.opened(path, func(conn *websocket.Conn) error {
