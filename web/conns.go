@@ -12,42 +12,42 @@ import (
 	"sync/atomic"
 )
 
-// ConnLimits bound the HTTP connections of a Server.
+// ConnLimits limits the HTTP connections of a Server.
 type ConnLimits struct {
-	Most        int            // in all
-	MostAddress int            // of one address: IPv4, or an IPv6 network of 64 bits
-	Proxies     []netip.Prefix // whose connections are those of many clients: they count in all only
+	Most        int            // in total
+	MostAddress int            // from one address: IPv4, or an IPv6 network of 64 bits
+	Proxies     []netip.Prefix // each carries the connections of many clients, so these count only in total
 }
 
-// Conns bounds the connections of a Server that are not WebSockets, or not yet. Where a limit is reached, the
-// connection that has been idle longest makes room for a new one; where none is idle, the new one is closed. Both are
-// counted. The methods may be called from any goroutine.
+// Conns limits the connections of a Server that have not been upgraded to WebSockets. When a limit is reached, it closes the
+// connection that has been idle longest to make room for a new one; if none is idle, it closes the new one. It counts both
+// cases. Its methods may be called from any goroutine.
 type Conns struct {
 	limits      ConnLimits
-	full        atomic.Uint64 // closed because of limits.Most
-	addressFull atomic.Uint64 // and because of limits.MostAddress
+	full        atomic.Uint64 // connections closed because of limits.Most
+	addressFull atomic.Uint64 // connections closed because of limits.MostAddress
 
 	mu        sync.Mutex // guards the rest; not held while a connection is closed
 	open      map[net.Conn]*openConn
 	all       connGroup
-	addresses map[netip.Prefix]*connGroup // those with connections
+	addresses map[netip.Prefix]*connGroup // only those with connections
 }
 
-// connGroup is the open connections of all addresses, or of one.
+// connGroup holds the open connections of all addresses, or of one.
 type connGroup struct {
 	conns int
-	idle  list.List // of net.Conn; the one that has been idle longest is first
+	idle  list.List // of net.Conn; the longest idle one is first
 }
 
-// openConn is what is known of a connection.
+// openConn holds what Conns knows about an open connection.
 type openConn struct {
 	address   netip.Prefix
 	ofAddress *connGroup
-	// Where it is in the lists of idle connections; nil while it is not idle.
+	// Its elements in the lists of idle connections; nil unless it is idle.
 	inAll, inAddress *list.Element
 }
 
-// NewConns returns the bounds of one Server.
+// NewConns returns a Conns for one Server.
 func NewConns(limits ConnLimits) *Conns {
 	return &Conns{
 		limits:    limits,
@@ -56,7 +56,7 @@ func NewConns(limits ConnLimits) *Conns {
 	}
 }
 
-// changed is the Server's http.Server.ConnState.
+// changed is the http.Server's ConnState callback.
 func (c *Conns) changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -72,7 +72,7 @@ func (c *Conns) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// add counts a new connection, and closes one where there are too many.
+// add counts a new connection, and closes one if there are too many.
 func (c *Conns) add(conn net.Conn) {
 	addr, address := addressOf(conn)
 	c.mu.Lock()
@@ -83,7 +83,7 @@ func (c *Conns) add(conn net.Conn) {
 	closed := c.makeRoomLocked(conn, addr, group)
 	if closed != conn {
 		c.open[conn] = &openConn{address: address, ofAddress: group}
-		c.addresses[address] = group // again, where its last connection made room
+		c.addresses[address] = group // removeLocked may have deleted it
 		c.all.conns++
 		group.conns++
 	}
@@ -95,8 +95,8 @@ func (c *Conns) add(conn net.Conn) {
 	slog.Warn("HTTP connection closed, as there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
 }
 
-// makeRoomLocked returns the connection to close so that conn is within the limits, which may be conn itself, or nil. An
-// older one is no longer counted.
+// makeRoomLocked returns the connection to close so that conn is within the limits: an older one, which it stops counting,
+// conn itself, or nil if there is room.
 func (c *Conns) makeRoomLocked(conn net.Conn, addr netip.Addr, group *connGroup) net.Conn {
 	crowded := &c.all
 	switch {
@@ -121,12 +121,12 @@ func (c *Conns) isProxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(c.limits.Proxies, func(proxy netip.Prefix) bool { return proxy.Contains(addr) })
 }
 
-// setIdle notes whether a connection waits for its next request.
+// setIdle records whether a connection is waiting for its next request.
 func (c *Conns) setIdle(conn net.Conn, idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.open[conn]
-	if known == nil { // it was closed to make room
+	if known == nil { // makeRoomLocked removed it
 		return
 	}
 	c.notIdleLocked(known)
@@ -143,7 +143,7 @@ func (c *Conns) notIdleLocked(known *openConn) {
 	}
 }
 
-// removeLocked counts a connection no longer, if it is counted.
+// removeLocked stops counting a connection, if it is counted.
 func (c *Conns) removeLocked(conn net.Conn) {
 	known := c.open[conn]
 	if known == nil {
@@ -157,19 +157,20 @@ func (c *Conns) removeLocked(conn net.Conn) {
 	}
 }
 
-// addressOf is a connection's address, and what its limit is counted under: that, or, for IPv6, its network of 64 bits.
+// addressOf returns a connection's address, and the prefix under which limits count it: the address itself, or, for IPv6,
+// its network of 64 bits.
 func addressOf(conn net.Conn) (addr netip.Addr, counted netip.Prefix) {
 	if remote, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		addr = remote.AddrPort().Addr().Unmap().WithZone("")
 	}
-	counted, _ = addr.Prefix(min(addr.BitLen(), 64)) // fails only for more bits than there are
+	counted, _ = addr.Prefix(min(addr.BitLen(), 64)) // an error would mean too many bits
 	return addr, counted
 }
 
-// cut closes a connection without a word: a tls.Conn would wait until its last one is taken.
+// cut closes a connection without a TLS close_notify alert: tls.Conn.Close would wait until the client has taken the alert.
 func cut(conn net.Conn) {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	conn.Close() // its goroutine sees the error
+	conn.Close() // the goroutine that serves it sees the error
 }

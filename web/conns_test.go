@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// bounded is a server with few connections.
+// bounded is a server with limits on its connections.
 type bounded struct {
 	t *testing.T
 	*Server
@@ -23,10 +23,10 @@ type bounded struct {
 	release chan struct{}       // ends a request for /wait
 }
 
-// bound serves with limits. When the test ends nothing may be counted any longer.
+// bound starts a server with limits. When the test ends, no connection may still be counted.
 func bound(t *testing.T, limits ConnLimits, certificates *tls.Config) *bounded {
 	b := &bounded{t: t, conns: NewConns(limits), states: make(chan http.ConnState, 1000), release: make(chan struct{})}
-	t.Cleanup(func() { // last: after the server's end
+	t.Cleanup(func() { // runs last, after the server has ended
 		for deadline := time.After(patience); ; {
 			b.conns.mu.Lock()
 			open, all, idle, addresses := len(b.conns.open), b.conns.all.conns, b.conns.all.idle.Len(), len(b.conns.addresses)
@@ -67,7 +67,7 @@ func bound(t *testing.T, limits ConnLimits, certificates *tls.Config) *bounded {
 	return b
 }
 
-// await waits until a connection comes into a state.
+// await waits until a connection enters a state.
 func (b *bounded) await(want http.ConnState) {
 	b.t.Helper()
 	for deadline := time.After(patience); ; {
@@ -82,7 +82,7 @@ func (b *bounded) await(want http.ConnState) {
 	}
 }
 
-// counted expects how often the limits were reached, in all and of one address.
+// counted checks how often the limit in total and the limit per address were reached.
 func (b *bounded) counted(full, addressFull uint64) {
 	b.t.Helper()
 	if got, gotAddress := b.conns.full.Load(), b.conns.addressFull.Load(); got != full || gotAddress != addressFull {
@@ -96,7 +96,7 @@ type client struct {
 	in *bufio.Reader
 }
 
-// dial connects from an address.
+// dial connects from the given address.
 func (b *bounded) dial(from string) *client {
 	b.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: patience}
@@ -111,10 +111,10 @@ func (b *bounded) dial(from string) *client {
 }
 
 func (c *client) send(path string) {
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path) // what went wrong is seen by reading
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path) // reading shows errors
 }
 
-// gets reports whether a request is answered with a status.
+// gets reports whether a request gets the given status.
 func (c *client) gets(path string, status int) bool {
 	c.send(path)
 	res, err := http.ReadResponse(c.in, nil)
@@ -128,14 +128,14 @@ func (c *client) gets(path string, status int) bool {
 	return res.StatusCode == status
 }
 
-// isClosed waits until the server has closed the connection.
+// isClosed reports whether the server closes the connection.
 func (c *client) isClosed() bool {
 	_, err := c.in.ReadByte()
 	timeout, ok := err.(net.Error)
 	return err != nil && !(ok && timeout.Timeout())
 }
 
-// idle is a connection that has had its answer.
+// idle returns a connection that has received its answer.
 func (b *bounded) idle(from string) *client {
 	b.t.Helper()
 	c := b.dial(from)
@@ -146,7 +146,7 @@ func (b *bounded) idle(from string) *client {
 	return c
 }
 
-// busy is a connection with a request under way.
+// busy returns a connection with a request in progress.
 func (b *bounded) busy(from string) *client {
 	b.t.Helper()
 	c := b.dial(from)
@@ -159,7 +159,7 @@ const one, another = "127.0.0.1", "127.0.0.2"
 
 func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 	b := bound(t, ConnLimits{Most: 100, MostAddress: 3}, nil)
-	foreign := b.idle(another) // idle for longer, and none of the address's business
+	foreign := b.idle(another) // idle for longer, but of another address
 	first, second, third := b.idle(one), b.idle(one), b.idle(one)
 	if !first.gets("/", http.StatusOK) {
 		t.Fatal("no second answer")
@@ -187,7 +187,7 @@ func TestBusyConnectionsStay(t *testing.T) {
 		t.Error("a third connection of an address is taken")
 	}
 	b.counted(0, 1)
-	busy = append(busy, b.busy(another)) // which is served all the same
+	busy = append(busy, b.busy(another)) // it is still served
 	idle := b.idle(another)
 	newcomer := b.idle("127.0.0.3")
 	if !idle.isClosed() {
@@ -231,13 +231,13 @@ func TestAFullServerRefuses(t *testing.T) {
 
 func TestRoomIsGivenBack(t *testing.T) {
 	b := bound(t, ConnLimits{Most: 1, MostAddress: 1}, nil)
-	for range 3 { // a WebSocket is one no longer
+	for range 3 { // a WebSocket no longer counts
 		if c := b.dial(one); !c.gets("/upgrade", http.StatusSwitchingProtocols) {
 			t.Fatal("it is not upgraded")
 		}
 	}
 	for range 3 {
-		b.dial(one).Close() // before a request
+		b.dial(one).Close() // without a request
 		b.await(http.StateClosed)
 		c := b.idle(one)
 		c.Close()
@@ -257,13 +257,13 @@ func TestProxiesHaveManyConnections(t *testing.T) {
 		t.Error("in all there are more than there may be")
 	}
 	b.counted(1, 0)
-	b.busy(one) // for the next; and no connection of another address is one of the proxy
+	b.busy(one) // closes the proxy's oldest; the next one closes its own address's, which is not a proxy
 	b.busy(another)
 	close(b.release)
 	b.counted(2, 1)
 }
 
-// Connections over TLS are closed without waiting for the client, and those of HTTP/2 are idle between requests, too.
+// TLS connections are closed without waiting for the client, and HTTP/2 connections, too, are idle between requests.
 func TestSecureConnectionsMakeRoom(t *testing.T) {
 	b := bound(t, ConnLimits{Most: 1, MostAddress: 1}, pair(t))
 	silent := b.dial(one)
@@ -289,7 +289,7 @@ func TestSecureConnectionsMakeRoom(t *testing.T) {
 			res.Body.Close()
 			b.await(http.StateActive)
 			b.await(http.StateIdle)
-			if protocol == "h2" { // which begins so, before its first request
+			if protocol == "h2" { // HTTP/2 connections begin as active, before their first request
 				b.await(http.StateActive)
 				b.await(http.StateIdle)
 				if res.ProtoMajor != 2 {
@@ -322,7 +322,7 @@ func TestAddressOf(t *testing.T) {
 	}
 }
 
-// fakeConn has an address alone.
+// fakeConn has only an address.
 type fakeConn struct {
 	net.Conn
 	remote net.Addr

@@ -17,7 +17,7 @@ import (
 	"echows/settings"
 )
 
-// pipes are a listener whose connections are in memory, so that time can be the test's own.
+// pipes is a listener with connections in memory, so that a test can use a fake clock.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -41,7 +41,7 @@ func (l *pipes) dial() net.Conn {
 	return here
 }
 
-// An answer has its time from its first byte on, however long the client waited for it.
+// The time limit of an answer counts from its first byte, no matter how long the client waited for it.
 func TestAnAnswerHasAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := echo.New()
@@ -69,7 +69,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 		go server.Serve(l)
 		conn := l.dial()
 		defer conn.Close()
-		ask := func(path string) string { // or reads on, without one
+		ask := func(path string) string { // without a path, it reads on
 			if path != "" {
 				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
 			}
@@ -80,7 +80,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 			}
 			return string(answer[:n])
 		}
-		for range 2 { // the second on a connection with an answer long ago
+		for range 2 { // the second uses a connection whose last answer was long ago
 			if got := ask("/late"); !strings.HasSuffix(got, "late") {
 				t.Errorf("got %q", got)
 			}
@@ -95,7 +95,7 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		begin := time.Now()
-		ask("/large") // and reads no more
+		ask("/large") // and stops reading
 		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.AnswerTime {
 			t.Errorf("after %v: %v", time.Since(begin), err)
 		}

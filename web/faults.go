@@ -8,13 +8,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Recover answers a request whose handler panics with 500, and logs the panic with its stack.
+// Recover answers 500 if the handler panics, and logs the panic with its stack.
 func Recover(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			switch p := recover(); p {
 			case nil:
-			case http.ErrAbortHandler: // ends the connection, and is net/http's to recover
+			case http.ErrAbortHandler: // net/http recovers it and closes the connection
 				panic(p)
 			default:
 				slog.Error("a handler panicked", append(about(c), "panic", p, "stack", string(debug.Stack()))...)
@@ -25,11 +25,11 @@ func Recover(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// LogErrors logs the errors of handlers that answer gives no status of their own, and so 500. One that says its status, an
-// *echo.HTTPError, was meant for the client, and is not logged. Nor is what failed because the client has left.
+// LogErrors wraps answer, and logs the errors of handlers that lead to the status 500 because they have none of their own.
+// It does not log an *echo.HTTPError, which has a status and is meant for the client, or errors after the client has left.
 func LogErrors(answer echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
-		_, meant := err.(*echo.HTTPError) // Echo, too, does not look into errors
+		_, meant := err.(*echo.HTTPError) // Echo does not unwrap errors either
 		if !meant && !c.Response().Committed && c.Request().Context().Err() == nil {
 			slog.Error("a request failed", append(about(c), "error", err)...)
 		}
@@ -37,7 +37,7 @@ func LogErrors(answer echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	}
 }
 
-// about says which request a line is about: by its id and its route, since its path and query may have secrets.
+// about returns attributes that identify a request in the log. It uses the route, since the path and query may hold secrets.
 func about(c echo.Context) []any {
 	r := c.Request()
 	return []any{"id", c.Response().Header().Get(echo.HeaderXRequestID), "remote", r.RemoteAddr, "method", r.Method, "route", c.Path()}

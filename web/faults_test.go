@@ -14,7 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// What handlers fail with is in the log once, with the request's id and without its secrets; what clients do is not.
+// A handler's error is logged once, with the request's id and without its secrets. Clients' mistakes are not logged.
 func TestFaultsAreLogged(t *testing.T) {
 	defer slog.SetDefault(slog.Default())
 	for name, c := range map[string]struct {
@@ -63,7 +63,7 @@ func TestFaultsAreLogged(t *testing.T) {
 	}
 }
 
-// net/http ends the connection of a handler that asks for it.
+// net/http closes the connection of a handler that panics with http.ErrAbortHandler.
 func TestAHandlerThatAborts(t *testing.T) {
 	e := echo.New()
 	e.Use(Recover)

@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// Live answers that the process lives.
+// Live returns a handler that always answers 200: the process is alive.
 func Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 }
 
-// Ready answers whether the process has what it needs: what ready returns is what is missing, or nil.
+// Ready returns a handler that answers 200 if ready returns nil, and 503 with the text of its error, which says what is
+// missing, otherwise.
 func Ready(ready func(context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {
@@ -32,15 +33,15 @@ func Ready(ready func(context.Context) error) http.Handler {
 func answer(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // to a client that may be gone
+	json.NewEncoder(w).Encode(body) // an error means that the client has left
 }
 
-// askTime bounds Ask.
+// askTime is the timeout of Ask.
 const askTime = 5 * time.Second
 
-// Ask asks a server of this machine whether it lives, or is ready: nil says so, an error what it said instead. The
-// certificate of an https: URL is not checked, as nothing is said that is secret; domain, where there is one, is whose the
-// server is asked for.
+// Ask asks a server on this machine, by the URL of Live or Ready, whether it is alive or ready. It returns nil if the server
+// answers 200 within 5 s, and an error with the answer otherwise. It does not check the certificate of an https: URL, since
+// it sends no secrets. It asks for the certificate of domain, unless that is "".
 func Ask(ctx context.Context, url, domain string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()

@@ -11,7 +11,7 @@ func limitDesc(limit string) *prometheus.Desc {
 	return prometheus.NewDesc("echows_limits_reached_total", "Times that a limit refused or slowed a client.", nil, prometheus.Labels{"limit": limit})
 }
 
-// Collector returns how often the limits were reached, for a prometheus.Registry.
+// Collector returns a collector, for a prometheus.Registry, that counts how often each limit was reached.
 func (c *Conns) Collector() prometheus.Collector { return collector{c} }
 
 type collector struct{ conns *Conns }
@@ -22,7 +22,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	to <- addressConnsLimitDesc
 }
 
-// Collect sends the numbers of this moment.
+// Collect sends the current numbers.
 func (c collector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(connsLimitDesc, prometheus.CounterValue, float64(c.conns.full.Load()))
 	to <- prometheus.MustNewConstMetric(addressConnsLimitDesc, prometheus.CounterValue, float64(c.conns.addressFull.Load()))

@@ -11,7 +11,8 @@ import (
 	"echows/ws"
 )
 
-// ClientAddress is how an address is found that limits count: the connection's own, unless that is one of the proxies'.
+// ClientAddress returns a function that finds the address of a request's client, for limits: the connection's own or, if
+// that is a proxy's, the last address in X-Forwarded-For that is not a proxy's.
 func ClientAddress(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()
@@ -26,11 +27,11 @@ func ClientAddress(proxies []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(options...)
 }
 
-// StaySecure has browsers that came by https: come by it for a month (RFC 6797).
+// StaySecure makes browsers that use https: keep using it for a month (HSTS, RFC 6797).
 func StaySecure(app *ws.App) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if r := c.Request(); app.IsSecure(r) && !isLocalhost(r.Host) { // where other servers are http:
+			if r := c.Request(); app.IsSecure(r) && !isLocalhost(r.Host) { // other servers on localhost use http:
 				c.Response().Header().Set(echo.HeaderStrictTransportSecurity, "max-age=2592000")
 			}
 			return next(c)

@@ -6,8 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// RequestID gives each request an id, which its answer has in X-Request-Id and log lines on it can have. What a client
-// sends in that header is not read: nobody else decides what the log says.
+// RequestID sets the header X-Request-Id of each response to a new random id, which log lines about the request can include.
+// It ignores that header in requests, so that clients cannot write to the log.
 func RequestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderXRequestID, rand.Text()[:13]) // 65 random bits

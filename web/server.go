@@ -1,5 +1,6 @@
-// Package web is HTTP as this program serves it: every wait has an end, HTTP/2 has limits, and an address is believed of
-// nobody but trusted proxies. What is answered is others' business, but for whether the process lives and is ready.
+// Package web configures this program's HTTP servers: every wait has a timeout, connections and HTTP/2 streams have limits,
+// and only trusted proxies may name another client address. Its only handlers of its own report whether the process is alive
+// and ready.
 package web
 
 import (
@@ -15,28 +16,28 @@ import (
 	"echows/settings"
 )
 
-// Config is what a Server serves, and where.
+// Config configures a Server.
 type Config struct {
 	Addr    string // to listen on
-	Flag    string // the setting that has Addr, for errors: -addr
+	Flag    string // name of the setting for Addr, such as -addr; for errors
 	Handler http.Handler
 	TLS     *tls.Config // nil for plain HTTP
-	Conns   *Conns      // bounds its connections; nil for no bounds
-	// WriteTimeout is how long an answer may take, from its request; 0 for no limit, where the handler has one of its
-	// own (AnswerInTime).
+	Conns   *Conns      // limits its connections; nil for no limits
+	// WriteTimeout is how long an answer may take, counted from its request; 0 for no limit, if the handler has its own
+	// (AnswerInTime).
 	WriteTimeout time.Duration
-	// ReadTimeout is how long a request may take to arrive, body included; 0 for no limit but that of its header, where the
-	// handler has one of its own (BodyInTime).
+	// ReadTimeout is how long a request may take to arrive, including its body; 0 to limit only its header, if the handler
+	// has its own limit (BodyInTime).
 	ReadTimeout time.Duration
 }
 
-// Server is an address that is listened on. Its methods may be called from any goroutine.
+// Server is an HTTP server that listens on one address. Its methods may be called from any goroutine.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
 }
 
-// Listen listens. The error says which setting to change. Close, or Shutdown, ends it.
+// Listen starts listening on cfg.Addr. Its error names the setting to change. Call Shutdown to stop listening.
 func Listen(cfg Config) (*Server, error) {
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -52,7 +53,7 @@ func Listen(cfg Config) (*Server, error) {
 		ReadTimeout:       cfg.ReadTimeout,
 		WriteTimeout:      cfg.WriteTimeout,
 		IdleTimeout:       settings.IdleTime,
-		MaxHeaderBytes:    settings.HeaderBytes, // a socket keeps them
+		MaxHeaderBytes:    settings.HeaderBytes, // a WebSocket keeps the header in memory
 		ErrorLog:          settings.HTTPLog(),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          settings.Streams,
@@ -70,7 +71,7 @@ func Listen(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers until Shutdown or Close, and then returns nil; an error is why it ended by itself.
+// Serve answers requests until Shutdown is called, and then returns nil. It returns an error if it fails before.
 func (s *Server) Serve() error {
 	var err error
 	if s.http.TLSConfig != nil {
@@ -84,13 +85,13 @@ func (s *Server) Serve() error {
 	return err
 }
 
-// Addr is the address that is listened on.
+// Addr returns the address that the server listens on.
 func (s *Server) Addr() *net.TCPAddr { return s.listener.Addr().(*net.TCPAddr) }
 
-// Shutdown accepts no more connections, and waits for requests under way; those that ctx does not wait for are ended, and
-// its error returned. A Server that never served is closed, too.
+// Shutdown stops listening, and waits for requests in progress. If ctx ends first, Shutdown closes their connections and
+// returns ctx's error. It also closes a Server that never served.
 func (s *Server) Shutdown(ctx context.Context) error {
-	defer s.listener.Close() // which http.Server does only once it serves
+	defer s.listener.Close() // http.Server closes it only if Serve was called
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		s.http.Close()

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = time.Minute
 
-// serve serves h on a port of its own, and expects a clean end.
+// serve starts a server on a free port, and expects it to end without an error.
 func serve(t *testing.T, cfg Config) *Server {
 	t.Helper()
 	cfg.Addr, cfg.Flag = "127.0.0.1:0", "-addr"
@@ -35,7 +35,7 @@ func serve(t *testing.T, cfg Config) *Server {
 	return s
 }
 
-// run has s serve until the test ends.
+// run runs s until the test ends.
 func run(t *testing.T, s *Server) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
@@ -52,7 +52,7 @@ func run(t *testing.T, s *Server) {
 	})
 }
 
-// pair is a certificate for 127.0.0.1, of net/http's tests.
+// pair returns the certificate for 127.0.0.1 of net/http's tests.
 func pair(t *testing.T) *tls.Config {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
@@ -61,7 +61,7 @@ func pair(t *testing.T) *tls.Config {
 	return &tls.Config{Certificates: s.TLS.Certificates}
 }
 
-// A client of HTTP/2 is told the limits with the first frame.
+// An HTTP/2 client learns the limits from the first frame.
 func TestHTTP2SaysItsLimits(t *testing.T) {
 	s := serve(t, Config{Handler: Live(), TLS: pair(t)})
 	conn, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -100,7 +100,7 @@ func TestHTTP2SaysItsLimits(t *testing.T) {
 	if got, ok := first.Value(http2.SettingMaxHeaderListSize); !ok || got < settings.HeaderBytes || got > settings.HeaderBytes+1024 {
 		t.Errorf("%v is %d, want %d and a little", http2.SettingMaxHeaderListSize, got, settings.HeaderBytes)
 	}
-	for { // and of the whole connection: 65,535 bytes and what it is widened by
+	for { // and the window of the connection: 65,535 bytes plus an update
 		f, err := framer.ReadFrame()
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestListenSaysWhichSettingIsWrong(t *testing.T) {
 	}
 }
 
-// A server that never served gives its address back, and Serve then has nothing to do.
+// Shutdown releases the address of a server that never served, and Serve then returns immediately.
 func TestShutdownWithoutServing(t *testing.T) {
 	s, err := Listen(Config{Addr: "127.0.0.1:0"})
 	if err != nil {
@@ -146,7 +146,7 @@ func TestShutdownWithoutServing(t *testing.T) {
 	}
 }
 
-// A request that does not end is ended with the context.
+// A request that does not end is aborted when the context ends.
 func TestShutdownInTime(t *testing.T) {
 	came, leave := make(chan struct{}), make(chan struct{})
 	s, err := Listen(Config{Addr: "127.0.0.1:0", Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -173,7 +173,7 @@ func TestShutdownInTime(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// A body that never comes holds no connection, also where nobody reads it.
+// A body that never arrives does not hold its connection, even if the handler does not read it.
 func TestReadTimeout(t *testing.T) {
 	s := serve(t, Config{Handler: Live(), ReadTimeout: time.Second / 10})
 	conn, err := net.Dial("tcp", s.Addr().String())
