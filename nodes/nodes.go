@@ -1,5 +1,5 @@
-// Package nodes reaches the other nodes of a cluster for the three lessons: it opens what each needs of the broker, and
-// tells the others what is said in /ws/broadcast.
+// Package nodes connects the three lessons to the other nodes of a cluster: it opens the broker's buses and journal for them,
+// and passes the messages of /ws/broadcast between nodes.
 package nodes
 
 import (
@@ -12,22 +12,23 @@ import (
 	"echows/ws"
 )
 
-// Config holds what Open has to know.
+// Config configures Open.
 type Config struct {
-	Recovery time.Duration // for which Socket.IO's clients can come back; 0 for none
-	MaxEvent int           // bytes of Socket.IO's longest event
-	MaxBytes int64         // of these events, that each NATS server keeps in memory
+	Recovery time.Duration // how long Socket.IO clients can come back; 0 for not at all
+	MaxEvent int           // size limit of one Socket.IO event, in bytes
+	MaxBytes int64         // of Socket.IO events that each NATS server keeps in memory
 }
 
-// Nodes are the other nodes. A nil *Nodes is none: its methods may be called, and do nothing.
+// Nodes connects this node to the others. A nil *Nodes is for a server without other nodes: its methods may be called, and
+// do nothing.
 type Nodes struct {
 	chat     *broker.Bus
 	socketio *broker.Bus
-	said     *broker.Bus     // what is said in /ws/broadcast
+	said     *broker.Bus     // messages of /ws/broadcast
 	journal  *broker.Journal // nil without Config.Recovery
 }
 
-// Open finds the other nodes by a NATS cluster. The broker's end is theirs.
+// Open connects to the other nodes through b, which must be open for as long as the Nodes are in use. Closing b ends them.
 func Open(ctx context.Context, b *broker.Broker, cfg Config) (*Nodes, error) {
 	n := new(Nodes)
 	var err error
@@ -44,7 +45,7 @@ func Open(ctx context.Context, b *broker.Broker, cfg Config) (*Nodes, error) {
 	return n, err
 }
 
-// Chat is the chat's way to the other nodes, or nil.
+// Chat returns the bus that connects the chat to the other nodes, or nil.
 func (n *Nodes) Chat() *broker.Bus {
 	if n == nil {
 		return nil
@@ -52,15 +53,15 @@ func (n *Nodes) Chat() *broker.Bus {
 	return n.chat
 }
 
-// Adapter is Socket.IO's way to the other nodes, or nil.
+// Adapter returns the adapter that connects Socket.IO to the other nodes, or nil.
 func (n *Nodes) Adapter() socketio.Adapter {
 	if n == nil {
-		return nil // and not an interface with a nil *broker.Bus in it
+		return nil // not an interface that holds a nil *broker.Bus
 	}
 	return n.socketio
 }
 
-// Journal keeps Socket.IO's events for clients that come back, or is nil.
+// Journal returns the journal that keeps Socket.IO events for clients that come back, or nil.
 func (n *Nodes) Journal() socketio.Journal {
 	if n == nil || n.journal == nil {
 		return nil
@@ -68,30 +69,30 @@ func (n *Nodes) Journal() socketio.Journal {
 	return journal{n.journal}
 }
 
-// journal is a broker.Journal with the Follow that socketio asks for.
+// journal adapts a broker.Journal to socketio.Journal.
 type journal struct{ *broker.Journal }
 
 func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
 	return j.Journal.Follow(topic, broker.JournalHandler{Deliver: deliver, Reset: reset, Ready: ready})
 }
 
-// saidSubject is where nodes tell each other what is said in /ws/broadcast.
+// saidSubject is the subject on which nodes pass on messages of /ws/broadcast.
 const saidSubject = "said"
 
-// Hear sends a route's connections what is said on other nodes.
+// Hear starts sending the messages that other nodes Tell to the route's connections.
 func (n *Nodes) Hear(route *ws.Route) error {
 	if n == nil {
 		return nil
 	}
 	n.said.Serve(func(_, _ string, data []byte) {
 		if m, ok := decode(data); ok {
-			route.Broadcast(m) // an error says that m is not a message, which it was on the other node
+			route.Broadcast(m) // an error would mean that m is invalid, but the other node has checked it
 		}
 	}, func(_ string, _ []byte, answer func([]byte)) { answer(nil) }, func() {})
 	return n.said.Listen(saidSubject)
 }
 
-// Tell sends the other nodes a message, at most once. It waits for nobody; that they cannot be reached is logged.
+// Tell sends a message to the other nodes, at most once. It does not wait for them, and logs an error if it cannot send.
 func (n *Nodes) Tell(m ws.Message) {
 	if n == nil {
 		return

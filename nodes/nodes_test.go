@@ -24,7 +24,7 @@ func FuzzDecodeSaid(f *testing.F) {
 	})
 }
 
-// One machine has no other nodes.
+// A nil *Nodes, for a single node, can be used.
 func TestNone(t *testing.T) {
 	var none *Nodes
 	none.Tell(ws.Message{Opcode: ws.Text, Data: []byte("text")})
