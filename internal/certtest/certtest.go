@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// Domain is whose the certificates are, beside the address 127.0.0.1.
+// Domain is the domain name in the certificates, which are also valid for the address 127.0.0.1.
 const Domain = "chat.example"
 
-// Files writes a new self-signed certificate and its key until the test ends, and returns the paths of both files, and a pool in
-// which the certificate is.
+// Files writes a new self-signed certificate and its key to files that are removed when the test ends. It returns the paths of
+// both, and a pool that holds the certificate.
 func Files(t testing.TB) (cert, key string, pool *x509.CertPool) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

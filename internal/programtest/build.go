@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// module is the path of this module, which in a fork is another. By it go finds the program from any folder of the module.
+// module is the path of this module, which differs in forks. With it, go finds the program from any folder of the module.
 var module = strings.TrimSuffix(reflect.TypeFor[Program]().PkgPath(), "/internal/programtest")
 
-// folder is where the program was built, or "".
+// folder is the folder in which the program was built, or "".
 var folder string
 
-// build builds the program, once for all tests of a test binary, and returns its path. Where the tests have the race
-// detector, it has, too.
+// build builds the program, once for all tests of a test binary, and returns its path. If the tests run with the race
+// detector, so does the program.
 var build = sync.OnceValues(func() (path string, err error) {
 	if err := openSources(); err != nil {
 		return "", err
@@ -25,8 +25,8 @@ var build = sync.OnceValues(func() (path string, err error) {
 	if folder, err = os.MkdirTemp("", "echows-programtest-"); err != nil {
 		return "", err
 	}
-	path = filepath.Join(folder, "echows.exe")               // a name that every system takes
-	args := []string{"build", "-buildvcs=false", "-o", path} // no test asks which commit it is, and git may not be there
+	path = filepath.Join(folder, "echows.exe")               // a valid name on every system
+	args := []string{"build", "-buildvcs=false", "-o", path} // no test needs the commit, and git may not be installed
 	if race {
 		args = append(args, "-race")
 	}
@@ -34,8 +34,8 @@ var build = sync.OnceValues(func() (path string, err error) {
 	return path, err
 })
 
-// openSources opens what the program is built from, so that "go test" does not take the last run's results when the program
-// has changed but the test has not: it takes them as long as the files and folders are the same that the test itself opened.
+// openSources opens the files and folders from which the program is built. "go test" reuses cached results as long as the
+// files that the test itself opened are unchanged; this way it runs the tests again when the program has changed.
 func openSources() error {
 	out, err := goCommand("list", "-deps", "-f", `{{$p := .}}{{with .Module}}{{if eq .Path "`+module+`"}}{{$p.Dir}}
 {{range $p.EmbedFiles}}{{$p.Dir}}/{{.}}
@@ -64,8 +64,8 @@ func goCommand(args ...string) (string, error) {
 	return string(out), nil
 }
 
-// Exit removes the program that was built, and ends the test binary with a code, such as m.Run returns. No program may run
-// any more.
+// Exit removes the built program, and exits the test binary with a code, such as the result of m.Run. No program may still be
+// running.
 func Exit(code int) {
 	if folder != "" {
 		os.RemoveAll(folder)

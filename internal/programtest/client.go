@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// Dial connects to a path of the server at a URL, such as Program.URL, as one of its own pages does. The connection is closed
-// when the test ends, and no read or write waits for longer than Patience.
+// Dial opens a WebSocket to a path of the server at a URL, such as Program.URL, with the server's own origin. The connection
+// is closed when the test ends. Reads and writes fail once Patience has passed since Dial.
 func Dial(t testing.TB, url, path string) *websocket.Conn {
 	t.Helper()
 	conn, err := websocket.Dial("ws"+strings.TrimPrefix(url, "http")+path, "", url)
@@ -23,7 +23,7 @@ func Dial(t testing.TB, url, path string) *websocket.Conn {
 	return conn
 }
 
-// Receive is the next message.
+// Receive returns the next message.
 func Receive(t testing.TB, conn *websocket.Conn) string {
 	t.Helper()
 	var got string
@@ -33,7 +33,7 @@ func Receive(t testing.TB, conn *websocket.Conn) string {
 	return got
 }
 
-// Get gets a URL, and returns the answer and its whole body.
+// Get sends a GET request, and returns the response and its whole body.
 func Get(t testing.TB, url string) (*http.Response, string) {
 	t.Helper()
 	res, err := http.Get(url)

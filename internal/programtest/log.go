@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Log is what a program writes, to be waited for. The zero value is an empty one. Its methods may be called from any
-// goroutine.
+// Log collects a program's output and lets tests wait for parts of it. The zero value is an empty log. Its methods may be
+// called from any goroutine.
 type Log struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
-	more  chan struct{} // closed when there is more, or the end; nil while nobody waits
+	more  chan struct{} // closed when more is written or the log ends; nil while nobody waits
 	ended bool
 }
 
-// Write adds to the log.
+// Write appends to the log.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -25,7 +25,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// End says that nothing comes any more: nobody waits for it then.
+// End marks the log as complete, so that Find stops waiting.
 func (l *Log) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +33,7 @@ func (l *Log) End() {
 	l.wake()
 }
 
-// wake wakes who waits. The caller holds mu.
+// wake wakes all goroutines that wait. The caller holds mu.
 func (l *Log) wake() {
 	if l.more != nil {
 		close(l.more)
@@ -41,14 +41,14 @@ func (l *Log) wake() {
 	}
 }
 
-// String is what was written so far.
+// String returns what was written so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// state is what was written so far, whether that is all, and what is closed when that changes.
+// state returns what was written so far, whether the log has ended, and a channel that is closed when either changes.
 func (l *Log) state() (text string, ended bool, more <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,8 +58,8 @@ func (l *Log) state() (text string, ended bool, more <-chan struct{}) {
 	return l.text.String(), l.ended, l.more
 }
 
-// Find waits until the log has a part and the end of the line that it is in. It returns the word that follows the part, or
-// "." where none does. It fails the test where the log ends without it.
+// Find waits until the log contains part and a newline after it. It returns the word that follows part, or "." if none does.
+// It fails the test if the log ends without part, or after Patience.
 func (l *Log) Find(t testing.TB, part string) string {
 	t.Helper()
 	deadline := time.After(Patience)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is looked for may come in pieces, and counts when its line is whole.
+// Text may be written in pieces; Find returns only when its line is complete.
 func TestFind(t *testing.T) {
 	var l Log
 	next := make(chan bool)
@@ -32,7 +32,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// failing is a test that may fail.
+// failing is a testing.TB that records a failure instead of failing.
 type failing struct {
 	testing.TB
 	said chan string
@@ -45,7 +45,7 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// Nobody waits for a program that has ended.
+// Find does not wait for a program that has ended.
 func TestFindInALogThatHasEnded(t *testing.T) {
 	var l Log
 	f := &failing{t, make(chan string, 1)}

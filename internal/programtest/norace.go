@@ -2,5 +2,5 @@
 
 package programtest
 
-// race is whether the test was built with the race detector, and the program is to be.
+// race reports whether the test was built with the race detector; the program is built like the test.
 const race = false

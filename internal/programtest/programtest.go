@@ -1,7 +1,7 @@
-// Package programtest runs the program for tests that drive it from outside: as a process of its own, which is told to end
-// as an operator would tell it, or killed.
+// Package programtest runs the program as a separate process, for tests that use it from outside. Tests end the process with
+// SIGTERM, as an operator would, or kill it.
 //
-// The TestMain of a package that uses it has to end with Exit, which removes the program that was built.
+// The TestMain of a package that uses it must end with Exit, which removes the built program.
 package programtest
 
 import (
@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// Patience bounds every wait. It is for machines that are busy: no test should take so long.
+// Patience is the timeout of every wait. It allows for busy machines: no test should take this long.
 const Patience = time.Minute
 
-// Program is the program as a process. Only the test's own goroutine may call its methods.
+// Program is a running process of the program. Only the test's own goroutine may call its methods.
 type Program struct {
-	URL string // http://127.0.0.1:PORT, or with https:; "" before it serves
+	URL string // http://127.0.0.1:PORT, or with https:; "" if Launch started the program
 	Log *Log
 
 	t     testing.TB
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process is no more, and its log complete
-	told  bool          // to end, or killed
+	ended chan struct{} // closed when the process has ended and its log is complete
+	told  bool          // End or Kill was called
 }
 
-// Start starts the program and waits until it serves. It listens on a port of its own and keeps its data in a folder of its
-// own, unless args say otherwise. When the test ends, so does the program, as by End.
+// Start starts the program and waits until it serves. Unless args say otherwise, the program listens on a free port of
+// 127.0.0.1 and keeps its data in a temporary folder. When the test ends, it calls End.
 func Start(t testing.TB, args ...string) *Program {
 	t.Helper()
 	p := Launch(t, args...)
@@ -37,8 +37,8 @@ func Start(t testing.TB, args ...string) *Program {
 	return p
 }
 
-// Launch is Start for a program that may not serve. Before its first line in the log it cannot be told to end: SIGTERM would
-// kill it.
+// Launch is like Start, but does not wait until the program serves. Do not call End before the program has logged its first
+// line: SIGTERM would kill it.
 func Launch(t testing.TB, args ...string) *Program {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -51,7 +51,7 @@ func Launch(t testing.TB, args ...string) *Program {
 		t.Fatal(err)
 	}
 	go func() {
-		p.cmd.Wait() // how it ended is in its ProcessState
+		p.cmd.Wait() // the exit code is in ProcessState
 		p.Log.End()
 		close(p.ended)
 	}()
@@ -65,20 +65,20 @@ func Launch(t testing.TB, args ...string) *Program {
 	return p
 }
 
-// End tells the program to end, and expects that it does, with exit code 0 and without a data race. It does nothing after
-// End or Kill.
+// End sends SIGTERM to the program and waits until it has ended. It reports a test error unless the program ends within
+// Patience, with exit code 0 and without a data race. It does nothing after End or Kill.
 func (p *Program) End() {
 	p.t.Helper()
 	if p.told {
 		return
 	}
 	p.told = true
-	p.cmd.Process.Signal(syscall.SIGTERM) // fails where the process has ended, and then its exit code tells
+	p.cmd.Process.Signal(syscall.SIGTERM) // fails if the process has ended; its exit code is checked below
 	select {
 	case <-p.ended:
 	case <-time.After(Patience):
 		p.t.Error("the program does not end")
-		p.cmd.Process.Signal(syscall.SIGQUIT) // ends it, with what its goroutines do in the log
+		p.cmd.Process.Signal(syscall.SIGQUIT) // ends it, and writes the stacks of its goroutines to the log
 		<-p.ended
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
@@ -87,7 +87,7 @@ func (p *Program) End() {
 	p.expectNoRace()
 }
 
-// Kill kills the program, as kill -9 does, and waits until it is no more. It does nothing after End or Kill.
+// Kill kills the program, as kill -9 does, and waits until it has ended. It does nothing after End or Kill.
 func (p *Program) Kill() {
 	p.t.Helper()
 	if p.told {
@@ -106,8 +106,8 @@ func (p *Program) expectNoRace() {
 	}
 }
 
-// Run runs the program to its end, with these arguments alone, and returns its exit code and what it wrote on the standard
-// error.
+// Run runs the program with exactly these arguments, waits until it ends, and returns its exit code and its standard error.
+// It kills the program after Patience.
 func Run(t testing.TB, args ...string) (code int, stderr string) {
 	t.Helper()
 	var out strings.Builder
@@ -118,11 +118,11 @@ func Run(t testing.TB, args ...string) (code int, stderr string) {
 	}
 	late := time.AfterFunc(Patience, func() { cmd.Process.Kill() })
 	defer late.Stop()
-	cmd.Wait() // how it ended is in its ProcessState
+	cmd.Wait() // the exit code is in ProcessState
 	return cmd.ProcessState.ExitCode(), out.String()
 }
 
-// Command is a command that runs the program, in a folder of its own. None of the environment is for it.
+// Command returns a command that runs the program in a temporary folder, with an empty environment.
 func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := build()
@@ -131,7 +131,7 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = []string{} // not nil, which would be ours: with settings of the person who tests
+	cmd.Env = []string{} // nil would pass on the tester's environment, with its settings
 	endWithUs(cmd)
 	return cmd
 }

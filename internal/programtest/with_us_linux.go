@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// endWithUs has the kernel kill the command's process when this one ends, also when "go test" ends it because it took too
-// long, and no test can clean up.
+// endWithUs makes the kernel kill the command's process when this process ends, even if "go test" kills it after a timeout and
+// no test can clean up.
 func endWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -4,5 +4,5 @@ package programtest
 
 import "os/exec"
 
-// endWithUs can do nothing here: see with_us_linux.go.
+// endWithUs does nothing on this system: see with_us_linux.go.
 func endWithUs(*exec.Cmd) {}

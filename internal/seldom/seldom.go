@@ -1,4 +1,4 @@
-// Package seldom leaves lines out of a log where they come too often, and says how many.
+// Package seldom limits how often lines are logged, and counts those left out.
 package seldom
 
 import (
@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// Lines are log lines of one kind: the first ones are written, and then one in each interval. It is for packages that others
-// use, whose log nothing else may pace, and for lines of which one in a while is enough. The zero value writes one a second.
+// Lines limits log lines of one kind: it admits the first few, and then one in each interval. Use it in packages that other
+// programs may import, where nothing else may limit the log, and for lines of which one now and then is enough. The zero
+// value admits one line a second. OK may be called from any goroutine.
 type Lines struct {
-	First    int           // how many are written whenever they come
-	Interval time.Duration // between two of the others; a second by default
+	First    int           // how many lines are admitted without a limit
+	Interval time.Duration // minimum time between later lines; a second by default
 
 	mu      sync.Mutex // guards the rest
-	written int        // no more than First
-	last    time.Time  // when one was written
-	leftOut int        // since then
+	written int        // lines admitted, up to First
+	last    time.Time  // when a line was last admitted
+	leftOut int        // lines left out since then
 }
 
-// OK reports whether a line is to be written now, and returns the attributes to add to it: how many were left out since the
-// last one, if any were.
+// OK reports whether to write a line now, and returns attributes to add to it: the number of lines left out since the last
+// one, if there were any.
 func (l *Lines) OK() (attrs []any, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

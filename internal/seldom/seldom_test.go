@@ -14,7 +14,7 @@ func TestLines(t *testing.T) {
 		first    int
 		interval time.Duration
 		every    time.Duration
-		want     string // of ten lines that come one after the other: how many were left out before each that is written
+		want     string // of ten lines in a row: how many were left out before each line that is written
 	}{
 		"the zero value, in a burst":    {0, 0, 0, "0 - - - - - - - - -"},
 		"the zero value, in some time":  {0, 0, 400 * time.Millisecond, "0 - - 2 - - 2 - - 2"},
