@@ -13,74 +13,74 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How much is logged. No flood of lines costs more than logBytes a second: 0.7 MB a minute, and logBurst once.
+// How much is logged. A flood of lines costs at most logBytes a second, which is 0.7 MB a minute, after one logBurst.
 const (
-	lineBurst = 100       // lines of one text that are written at once,
-	lineRate  = 10        // and then a second
-	logBytes  = 12 << 10  // bytes a second, of all lines
-	logBurst  = 128 << 10 // and at once
-	logSpare  = 48 << 10  // of which warnings and errors have so many to themselves
-	firsts    = 16        // warnings and errors a second that are written whatever else is: the first of each text
-	mostTexts = 256       // texts that are told apart; the others of a level count as one
-	mostTold  = 5         // texts of which one summary tells
+	lineBurst = 100       // lines of one text in a burst,
+	lineRate  = 10        // and then per second
+	logBytes  = 12 << 10  // bytes per second, of all lines
+	logBurst  = 128 << 10 // bytes in a burst
+	logSpare  = 48 << 10  // bytes of the burst that are reserved for warnings and errors
+	firsts    = 16        // warnings and errors per second that are written regardless of the other limits: the first of each text
+	mostTexts = 256       // texts with limits of their own; all others of a level share one
+	mostTold  = 5         // texts that one summary lists
 
 	summaryTime = time.Second
 )
 
-// pace is a slog.Handler that leaves lines out where there are too many: of one text (a record's message, at its level)
-// after a burst of lineBurst more than lineRate a second, and of all more than logBytes a second. Warnings and errors
-// have a part of these bytes for themselves, and the first line of each such text in a second is written in any case, for as
-// many texts as firsts says, so that no flood hides one. What was left out is told once a second, by text.
+// pace is a slog.Handler that leaves out lines past two limits: lineRate a second, after a burst of lineBurst, for each text
+// (a record's message, at its level), and logBytes a second for all lines. Part of these bytes is reserved for warnings and
+// errors. So that no flood hides a warning or an error, the first line of each such text in a second is always written, for
+// up to firsts texts a second. A summary once a second tells how many lines of each text were left out.
 //
-// It is for texts that are constants of the program; what varies belongs into attributes.
+// Texts should be constants of the program; values that vary belong in attributes.
 type pace struct {
 	next  slog.Handler
 	state *paceState
 }
 
-// paceState is shared by a handler and those made of it by WithAttrs and WithGroup.
+// paceState is shared by a handler and the handlers that its WithAttrs and WithGroup return.
 type paceState struct {
 	plain slog.Handler // without attributes, for summaries
 	bytes *rate.Limiter
-	first *rate.Limiter // lines of warnings and errors that nothing else holds back
+	first *rate.Limiter // for warnings and errors that are written regardless of the other limits
 
-	mu     sync.Mutex // guards the rest; not held while anything is written
+	mu     sync.Mutex // guards the rest; not held during writes
 	texts  map[text]*tally
-	told   *time.Timer // for the next summary; nil while nothing was left out since the last
+	told   *time.Timer // for the next summary; nil if nothing was left out since the last
 	closed bool
 
-	telling sync.WaitGroup // calls of tell that write; none begins once closed is set
+	telling sync.WaitGroup // calls of tell in progress; no new ones once closed is set
 }
 
-// text is what lines are told apart by.
+// text identifies lines that share a limit.
 type text struct {
 	level   slog.Level
-	message string // "" for all that are too many to be told apart
+	message string // "" for all texts past mostTexts
 }
 
-// tally is what became of one text's lines.
+// tally counts and limits the lines of one text.
 type tally struct {
 	lines   *rate.Limiter
-	last    time.Time // when one was written
-	leftOut uint64    // since the last summary
+	last    time.Time // when a line was last written
+	leftOut uint64    // lines left out since the last summary
 }
 
-// newPace makes a handler over the one that make returns for a writer, and a function that writes the last summary: call it
-// once nothing more is logged.
+// newPace returns a handler that limits the one that make returns for a writer to w, and a function that writes the last
+// summary: call it when nothing more will be logged.
 func newPace(w io.Writer, make func(io.Writer) slog.Handler) (h slog.Handler, flush func()) {
 	s := &paceState{bytes: rate.NewLimiter(logBytes, logBurst), first: rate.NewLimiter(firsts, 4*firsts), texts: map[text]*tally{}}
 	s.plain = make(meter{w, s.bytes})
 	return &pace{s.plain, s}, s.close
 }
 
-// meter counts what is written.
+// meter counts the bytes written.
 type meter struct {
 	io.Writer
 	bytes *rate.Limiter
 }
 
 func (m meter) Write(line []byte) (int, error) {
-	m.bytes.ReserveN(time.Now(), min(len(line), logBurst)) // below zero, too: later lines pay
+	m.bytes.ReserveN(time.Now(), min(len(line), logBurst)) // may drop below zero: later lines pay
 	return m.Writer.Write(line)
 }
 
@@ -102,7 +102,7 @@ func (p *pace) Handle(ctx context.Context, r slog.Record) error {
 	return p.next.Handle(ctx, r)
 }
 
-// withoutStack is a line that is written although the bytes are used up: short.
+// withoutStack returns the record with its stack left out, to be written although the bytes are used up.
 func withoutStack(r slog.Record) slog.Record {
 	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
@@ -115,7 +115,7 @@ func withoutStack(r slog.Record) slog.Record {
 	return short
 }
 
-// admit reports whether a line is to be written, and counts it if not.
+// admit reports whether to write a line. If not, it counts the line as left out.
 func (s *paceState) admit(of text, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func (s *paceState) mayLocked(level slog.Level, t *tally, now time.Time) bool {
 	return s.bytes.TokensAt(now) > spare && t.lines.AllowN(now, 1)
 }
 
-// tallyLocked is the text's tally, or, where there are too many texts, that of all others of its level.
+// tallyLocked returns the text's tally or, if there are too many texts, the tally that the rest of its level share.
 func (s *paceState) tallyLocked(of text, now time.Time) *tally {
 	t := s.texts[of]
 	if t == nil && len(s.texts) >= mostTexts {
@@ -161,18 +161,18 @@ func (s *paceState) tallyLocked(of text, now time.Time) *tally {
 	return t
 }
 
-// forgetLocked drops the texts that count as new: all of their burst is there again, and nothing is to be told of them.
+// forgetLocked drops texts that may start over as new: their whole burst is available again, and no summary is due for them.
 func (s *paceState) forgetLocked(now time.Time) {
 	maps.DeleteFunc(s.texts, func(_ text, t *tally) bool { return t.leftOut == 0 && t.lines.TokensAt(now) >= lineBurst })
 }
 
-// omission is how often a text was left out.
+// omission is the number of lines of a text that were left out.
 type omission struct {
 	text
 	lines uint64
 }
 
-// takeLocked returns what was left out since the last call, the most first.
+// takeLocked returns the lines left out since the last call, most frequent text first.
 func (s *paceState) takeLocked() (all []omission) {
 	for of, t := range s.texts {
 		if t.leftOut > 0 {
@@ -189,7 +189,7 @@ func (s *paceState) takeLocked() (all []omission) {
 // tell writes a summary.
 func (s *paceState) tell() {
 	s.mu.Lock()
-	if s.closed { // close tells
+	if s.closed { // close writes the summary
 		s.mu.Unlock()
 		return
 	}
@@ -219,16 +219,16 @@ func (s *paceState) write(all []omission) {
 	}
 }
 
-// summary tells of a text at its own level, so that whoever sees the one sees the other.
+// summary logs an omission at the text's own level, so that the same readers see it.
 func (s *paceState) summary(of omission) {
 	r := slog.NewRecord(time.Now(), of.level, leftOutText, 0)
 	r.Add("lines", of.lines, "of", of.message)
-	s.plain.Handle(context.Background(), r) // as in log/slog, nobody is told where the log itself cannot be written
+	s.plain.Handle(context.Background(), r) // like log/slog, it ignores errors: there is nowhere to report them
 }
 
 const leftOutText = "lines were left out of the log"
 
-// close writes what was left out and not told yet, and has no more told. It waits for a summary that is being written.
+// close stops the timer for summaries, waits for a summary in progress, and writes the last one.
 func (s *paceState) close() {
 	s.mu.Lock()
 	s.closed = true
