@@ -21,20 +21,20 @@ type JournalConfig struct {
 	Name string
 	// MaxAge is how long an entry or a value is kept.
 	MaxAge time.Duration
-	// MaxBytes bounds the memory of all entries in each server, in bytes. The oldest are dropped first. It
-	// should hold at least the entries of ten seconds or so: followers that are further behind begin anew.
+	// MaxBytes limits the memory for all entries in each server, in bytes. The oldest are dropped first. There should be
+	// room for the entries of about ten seconds: followers that are further behind start over.
 	MaxBytes int64
-	// MaxEntry bounds the size of one entry, in bytes. NATS servers accept 1 MiB, including some bytes of
-	// our own, unless their max_payload is higher.
+	// MaxEntry limits the size of one entry, in bytes. NATS servers accept 1 MiB, which includes some overhead,
+	// unless their max_payload is different.
 	MaxEntry int
 }
 
 // Journal keeps entries for a short while in the memory of the NATS servers, in one order for all nodes,
 // and values that can be taken once. Its methods may be called from any goroutine.
 //
-// It goes on after all servers were lost: the stream is then created again. A cluster does that by itself:
-// the stream is empty, with the same creation time and with sequences that begin again. So every life of the
-// stream has an epoch in its subjects: what belongs to one life can be neither stored nor read as another's.
+// It keeps working after all servers were lost: the stream is then created again. A cluster does that by itself:
+// the new stream is empty, with the same creation time, and its sequences start over. So every life of the stream
+// has an epoch in its subjects: entries of one life can be neither stored nor read as entries of another.
 type Journal struct {
 	broker   *Broker
 	config   JournalConfig
@@ -45,15 +45,15 @@ type Journal struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	soon    chan struct{} // holds one when the stream is to be checked now
-	checked atomic.Uint64 // the connection's reconnections before the last good look
+	checked atomic.Uint64 // the connection's reconnections before the last successful look
 	closing sync.Once
 
 	entries, values *pipe
 
 	mu      sync.Mutex
 	closed  bool
-	life    *life         // nil while one replaces another
-	looked  chan struct{} // closed at the next good look
+	life    *life         // nil while a new life replaces the old one
+	looked  chan struct{} // closed at the next successful look
 	follows map[string]*following
 }
 
@@ -69,7 +69,7 @@ type life struct {
 	last   uint64  // the stream's last sequence at the previous look; owned by Journal.look
 }
 
-// OpenJournal creates the stream, or updates it to cfg. A Journal of a name may be opened once.
+// OpenJournal creates the stream, or updates it to cfg. Only one Journal of each name may be open at a time.
 func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, error) {
 	if !lowerLetters(cfg.Name) || cfg.MaxAge <= 0 || cfg.MaxBytes <= 0 || cfg.MaxEntry <= 0 {
 		return nil, fmt.Errorf("broker: a journal needs a name of lower-case letters and limits above 0: %+v", cfg)
@@ -105,7 +105,7 @@ func (b *Broker) OpenJournal(ctx context.Context, cfg JournalConfig) (*Journal, 
 	return j, nil
 }
 
-// open looks until it finds a stream, and updates it to our limits.
+// open retries until it has found or created the stream, and updates its limits.
 func (j *Journal) open(ctx context.Context) error {
 	err := j.broker.patiently(ctx, "the journal "+j.config.Name, func(ctx context.Context) error {
 		if err := j.look(ctx); err != nil {
@@ -152,14 +152,14 @@ func epochOf(info *jetstream.StreamInfo) string {
 	return ""
 }
 
-// nextEpoch returns the same on all nodes, so that nodes that find a loss at the same time agree on what follows.
+// nextEpoch returns the same result on all nodes, so that nodes that detect a loss at the same time agree on the next epoch.
 func nextEpoch(epoch string) string {
 	name, number, _ := strings.Cut(epoch, "-")
 	n, _ := strconv.Atoi(number)
 	return fmt.Sprint(name, "-", n+1)
 }
 
-// reconnections counts the times after which the servers may be different ones.
+// reconnections counts reconnections. After each, the servers may be different ones.
 func (j *Journal) reconnections() uint64 { return j.broker.conn.Stats().Reconnects }
 
 // inDoubt reports whether the servers may have lost the stream since the last look at it.
@@ -173,7 +173,7 @@ func (j *Journal) lookSoon() {
 	}
 }
 
-// watch watches the stream, and checks whether followers are behind.
+// watch checks regularly whether the stream was lost and whether followers are behind.
 func (j *Journal) watch() {
 	tick := time.NewTicker(j.broker.config.Compare)
 	defer tick.Stop()
@@ -204,7 +204,7 @@ func (j *Journal) watch() {
 	}
 }
 
-// look compares the stream with what it was. If it is a different one, the next life begins.
+// look compares the stream with its previous state. If it is a different stream, the next life begins.
 func (j *Journal) look(ctx context.Context) error {
 	reconnections := j.reconnections()
 	life := j.life // only look changes it
@@ -241,8 +241,8 @@ func (j *Journal) look(ctx context.Context) error {
 	return nil
 }
 
-// info asks the stream's leader. What a server says without a leader is not all that was stored: it may lack what was
-// acknowledged last, and that is no loss.
+// info asks the stream's leader. A server without a leader may lack the entries that were acknowledged last, but they are not
+// lost.
 func (j *Journal) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := j.broker.during(ctx, requestTime)
 	defer cancel()
@@ -256,7 +256,7 @@ func (j *Journal) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return info, nil
 }
 
-// lost reports whether the stream has lost entries, although it has its epoch. A new leader may lag behind
+// lost reports whether the stream has lost entries although its epoch is the same. A new leader may lag behind
 // for a moment, so one look is not enough.
 func (l *life) lost(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	for try := 0; ; try++ {
@@ -275,10 +275,10 @@ func (l *life) lost(ctx context.Context, info *jetstream.StreamInfo) (bool, erro
 	}
 }
 
-// lostTries is how many more times a stream is checked that seems to have lost something.
+// lostTries is how many more times to check a stream that seems to have lost something.
 const lostTries = 3
 
-// same reports whether the stream goes as far as it did, and has the anchor if it should.
+// same reports whether the stream reaches at least as far as before, and has the anchor unless that was discarded.
 func (l *life) same(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	l.mu.Lock()
 	highest, anchor := l.highest, l.anchor
@@ -290,7 +290,7 @@ func (l *life) same(ctx context.Context, info *jetstream.StreamInfo) (bool, erro
 		return true, nil
 	}
 	m, err := l.broker.leaderGet(ctx, l.stream, map[string]any{"seq": anchor.Seq})
-	return err == nil && (m == nil || m.Time.Equal(anchor.Time)), err // nil: it was discarded since
+	return err == nil && (m == nil || m.Time.Equal(anchor.Time)), err // nil: it was discarded in the meantime
 }
 
 // setAnchor remembers the stream's last entry.
@@ -339,7 +339,7 @@ func (j *Journal) begin(epoch string) {
 	}
 }
 
-// end ends the deliveries of a life, and waits for the one in progress.
+// end ends the deliveries of a life, and waits for those in progress.
 func (l *life) end() {
 	l.cancel()
 	l.live.Close()
@@ -347,11 +347,11 @@ func (l *life) end() {
 		f.Stop()
 	}
 	l.tasks.Wait()
-	l.live.subs.removeAll() // those that a follower added in the meantime
+	l.live.subs.removeAll() // subscriptions that a follower added in the meantime
 }
 
-// Close ends the deliveries and waits up to a second for what is in flight; what is not acknowledged by then
-// has failed. It must not be called from a function given to the Journal. It may be called again.
+// Close ends the deliveries and waits up to a second for entries and values in flight; those not acknowledged by then fail.
+// It must not be called from a function given to the Journal. It may be called again.
 func (j *Journal) Close() {
 	j.closing.Do(func() {
 		j.mu.Lock()

@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	journalInFlight = 1024             // entries, or values, that wait to be sent or acknowledged; past that, callers wait
-	journalWait     = time.Second      // for a place among them
-	journalTime     = 15 * time.Second // for one to be stored: a cluster takes some seconds to elect another leader
-	journalHeaders  = 1024             // bytes that a message may have besides its entry
-	journalKey      = 128              // bytes of a key
+	journalInFlight = 1024             // entries, or values, that may wait to be sent or acknowledged; past that, callers wait
+	journalWait     = time.Second      // how long callers wait for a place
+	journalTime     = 15 * time.Second // for storing one entry: a cluster takes some seconds to elect another leader
+	journalHeaders  = 1024             // bytes of a message besides its entry, at most
+	journalKey      = 128              // bytes of a key, at most
 )
 
-// Append adds an entry to a topic, without waiting until it is stored; entries of one caller keep their order.
+// Append adds an entry to a topic without waiting until it is stored. Entries of one caller keep their order.
 // done, if not nil, is called from another goroutine, which it must not block: with nil when the entry is in the
 // stream, otherwise with an ErrUnavailable; the entry may then be in the stream or not. Append keeps trying
-// for fifteen seconds, under one id, so that the entry is stored once. It gives up sooner if a server ended without
-// answering and a later entry is stored: this one would come too late. Data must not be changed afterwards.
+// for fifteen seconds, under one id, so that the entry is stored at most once. It gives up sooner if a server stopped
+// without answering and a later entry is stored: this one would be out of order. Data must not be changed afterwards.
 //
-// With 1024 entries, or values, in flight, Append waits a second for a place, and then returns ErrUnavailable.
+// With 1024 entries in flight, Append waits up to a second for a place, and then returns ErrUnavailable.
 // Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused.
 func (j *Journal) Append(topic string, data []byte, done func(error)) error {
 	if !ValidTopic(topic) {
@@ -35,13 +35,13 @@ func (j *Journal) Append(topic string, data []byte, done func(error)) error {
 	return j.entries.post(appending{topic: topic, m: nats.Msg{Data: data}, done: done})
 }
 
-// Put keeps a value under a key (letters, digits, - and _) for MaxAge from now, replacing any other. done is
-// called as in Append.
+// Put stores a value under a key (up to 128 letters, digits, - and _) for MaxAge from now, and replaces any previous
+// value. It does not wait, has limits and errors like Append's, and calls done as Append does.
 func (j *Journal) Put(key string, value []byte, done func(error)) error {
 	return j.postValue(key, nats.Msg{Data: value}, done)
 }
 
-// Remove removes the value of a key, if there is one. done is called as in Append.
+// Remove removes the value of a key, if there is one. It calls done as Append does.
 func (j *Journal) Remove(key string, done func(error)) error {
 	return j.postValue(key, nats.Msg{Header: nats.Header{"KV-Operation": {"DEL"}}}, done)
 }
@@ -55,7 +55,7 @@ func (j *Journal) postValue(key string, m nats.Msg, done func(error)) error {
 }
 
 // Take returns the value of a key and removes it, so that of all callers that take one value, on any node,
-// exactly one gets it. ok is false if there is none. Take waits 5 s at most.
+// exactly one gets it. ok is false if there is none. Take waits at most 5 s.
 func (j *Journal) Take(ctx context.Context, key string) (value []byte, ok bool, err error) {
 	if !validKey(key) {
 		return nil, false, fmt.Errorf("broker: %q is not a key", key)

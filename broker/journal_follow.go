@@ -18,13 +18,13 @@ type JournalHandler struct {
 	// Ready is called once, when everything that was there when Follow was called is delivered; from is
 	// Journal.From.
 	Ready func(from uint64)
-	// Reset is called before anything else, and again if entries may be lost before those that come next.
-	// Another epoch means that the stream was created again, and that the sequences of the two are unrelated.
-	// After the same epoch, delivery begins again with the oldest entry that is held.
+	// Reset is called before anything else, and again if entries may be lost before the next ones. A different epoch
+	// means that the stream was created again, and that the sequences of the two are unrelated. If the epoch is the
+	// same, delivery starts over with the oldest entry that is held.
 	Reset func(epoch string)
 }
 
-// following is a topic with its handler, over all lives of the stream.
+// following is a followed topic with its handler, across all lives of the stream.
 type following struct {
 	topic string
 	h     JournalHandler
@@ -33,21 +33,21 @@ type following struct {
 	ready    bool      // Ready was called; owned by whichever goroutine delivers
 }
 
-// whole is what a Journal's follower adds to a Log's. A Log's skips entries that are no longer held; a Journal's
-// begins with the oldest entry, and never skips one without a Reset. Follower.mu guards it.
+// whole is the state that a Journal's follower needs in addition to a Log's. A Log's follower skips entries that are no longer
+// held; a Journal's follower starts with the oldest entry, and never skips one without a Reset. Follower.mu guards it.
 type whole struct {
 	life      *life
 	following *following
 
 	begun   bool   // Reset was called
-	fresh   bool   // nothing was read since: the first entry held is the oldest, whichever it is
+	fresh   bool   // nothing was read since the Reset: the first entry held is the oldest
 	readyAt uint64 // the topic's tail when it began
-	heard   uint64 // how often the follower was told of an entry that it misses
+	heard   uint64 // how often the follower was told about an entry that it lacks
 	from    uint64 // everything after this sequence was delivered since the Reset
 	sure    uint64 // nothing up to this sequence is missing: there is a gap if the stream begins after it
 }
 
-// Follow delivers everything that the topic holds now, from the oldest entry, and then new entries. It does not
+// Follow delivers all entries that the topic holds now, from the oldest, and then new entries. It does not
 // wait: if the broker is unavailable or the stream is lost, delivery begins when they are back. Each topic can
 // have one follower at a time. stop ends it, and waits for the current call.
 func (j *Journal) Follow(topic string, h JournalHandler) (stop func(), err error) {
@@ -70,7 +70,7 @@ func (j *Journal) Follow(topic string, h JournalHandler) (stop func(), err error
 	return sync.OnceFunc(func() { j.unfollow(f) }), nil
 }
 
-// unfollow stops the follower, and that of a life that begins in the meantime.
+// unfollow stops the follower, including the follower of a life that begins in the meantime.
 func (j *Journal) unfollow(f *following) {
 	for stopped := (*Follower)(nil); ; {
 		j.mu.Lock()
@@ -104,7 +104,7 @@ func (j *Journal) From(topic string) (seq uint64, ok bool) {
 	return follower.whole.from, follower.whole.begun
 }
 
-// follow starts a topic's delivery from this life. The caller holds Journal.mu.
+// follow starts delivering a topic's entries of this life. The caller holds Journal.mu.
 func (l *life) follow(f *following) {
 	follower := &Follower{
 		log:     l.Log,
@@ -121,8 +121,8 @@ func (l *life) follow(f *following) {
 	follower.fillLocked(0)
 }
 
-// follows reports whether an entry certainly comes next, since last is its topic's previous entry. If that was
-// discarded (last is 0 when none is held), so may others have been that we never saw.
+// follows reports whether an entry certainly comes next after cursor, given that last is its topic's previous entry. If that
+// was discarded (last is 0 if none is held), others that the follower never saw may have been discarded, too.
 func (w *whole) follows(cursor, last uint64) bool {
 	return last > 0 && last == cursor && !w.life.journal.inDoubt()
 }
@@ -160,8 +160,8 @@ func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	return 0
 }
 
-// listenWhole begins listening, unless the follower was stopped: another one may be listening by then. Entries
-// stored from now on are heard of, because the requests that follow take the same connection.
+// listenWhole starts listening, unless the follower was stopped: another one may be listening by then. The follower hears
+// of all entries stored from now on, because the requests that follow use the same connection.
 func (f *Follower) listenWhole() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -182,12 +182,12 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 		return retryWait
 	}
 	tail := want
-	if len(entries) == 0 { // the replica lags behind, or the entries we look for are not held
+	if len(entries) == 0 { // the replica lags behind, or the wanted entries are not held
 		if tail, err = f.log.tail(ctx, f.topic); err != nil {
 			return retryWait
 		}
 	}
-	// Only now: what has not been discarded by now had not been when the entries were read.
+	// Read this last: entries that are held now were also held when the entries were read.
 	first, err := f.whole.life.first(ctx)
 	if err != nil {
 		return retryWait
@@ -213,19 +213,19 @@ func (f *Follower) fillWhole(ctx context.Context, cursor, want uint64) time.Dura
 	if len(entries) > 0 {
 		return 0
 	}
-	f.cursor = max(f.cursor, min(w.sure, f.want)) // the entries we looked for were discarded before we began
+	f.cursor = max(f.cursor, min(w.sure, f.want)) // the wanted entries were discarded before the follower began
 	if tail > f.cursor {
 		return staleWait
 	}
-	if w.heard == heard { // nothing was discarded, and nothing is there: the entry we were told of does not exist
+	if w.heard == heard { // nothing was discarded, and nothing is there: the announced entry does not exist
 		f.want = f.cursor
 		w.readyAt = min(w.readyAt, f.cursor)
 	}
 	return 0
 }
 
-// first returns the sequence of the stream's first entry, or of the next one if it holds none. It fails while
-// it is not certain that this is still the same stream.
+// first returns the sequence of the stream's first entry or, if it holds none, of the next one. It fails unless this is
+// certainly still the same stream.
 func (l *life) first(ctx context.Context) (uint64, error) {
 	info, err := l.journal.info(ctx)
 	if err == nil {
@@ -241,17 +241,17 @@ func (l *life) first(ctx context.Context) (uint64, error) {
 	return 0, err
 }
 
-// compareAll tells followers of entries that they should have seen.
+// compareAll tells followers about entries that they should have received.
 func (l *life) compareAll() {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		if err := l.compareSome(some); err != nil {
-			return // the next look is soon enough
+			return // the next look will try again
 		}
 	}
 }
 
-// confirm notes what no follower can miss any more: everything up to the stream's end at the previous look,
-// because tails were compared since.
+// confirm records which entries no follower can be missing: all up to the stream's end at the previous look, because
+// compareAll has run since.
 func (l *life) confirm(info *jetstream.StreamInfo) {
 	first := max(info.State.FirstSeq, 1)
 	for _, f := range l.allFollowers() {

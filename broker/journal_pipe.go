@@ -16,20 +16,20 @@ import (
 
 const (
 	pipeAttempt = time.Second // for one attempt to store what failed before
-	pipeSettle  = requestTime // for outstanding answers when one has failed: until then their entries may still be stored
+	pipeSettle  = requestTime // how long to wait for outstanding answers after a failure: until then their entries may still be stored
 )
 
 // pipe stores a Journal's entries, or its values, in order. One goroutine sends, many at a time, and one waits for the
-// results. When one fails, nothing else is sent until it, and everything sent after it, is stored or given up, so that
-// the order stays.
+// results. When one fails, nothing else is sent until that one, and everything sent after it, is stored or given up, to
+// keep the order.
 type pipe struct {
 	journal *Journal
 	js      jetstream.JetStream
 	name    string // prefix of the ids
 	last    uint64 // id; owned by send
 
-	inFlight chan struct{}  // holds one for each in queue and acks, and in between
-	open     atomic.Int64   // entries that were sent, or tried to be, and are not finished
+	inFlight chan struct{}  // holds one element for each entry in queue or acks, or in between
+	open     atomic.Int64   // entries that were sent, or failed to be sent, and are not finished
 	queue    chan appending // waiting to be sent
 	acks     chan sent      // waiting to be acknowledged
 	trouble  chan struct{}  // holds one when something has failed
@@ -40,9 +40,9 @@ type pipe struct {
 // appending is an entry or a value that waits to be stored.
 type appending struct {
 	topic string   // of an entry
-	m     nats.Msg // its subject is known when it is sent, unless it is a value
+	m     nats.Msg // an entry's subject is set when it is sent
 	done  func(error)
-	until time.Time // when it is given up
+	until time.Time // when to give up
 	epoch string    // of an entry: the life that it was sent to, or ""
 }
 
@@ -81,7 +81,7 @@ func (p *pipe) hasTrouble() {
 	}
 }
 
-// post queues something to be sent, when there is a place for it.
+// post waits for a place, and queues an entry or a value.
 func (p *pipe) post(a appending) error {
 	j := p.journal
 	if !j.broker.up.Load() {
@@ -122,7 +122,7 @@ func (p *pipe) place() error {
 	}
 }
 
-// send sends what is queued, in order.
+// send sends the queued entries or values, in order.
 func (p *pipe) send() {
 	defer close(p.acks)
 	for a := range p.queue {
@@ -141,8 +141,8 @@ func (p *pipe) send() {
 	}
 }
 
-// publish sends one, unless the connection is not the one over which the open entries before it were sent: those may be
-// lost, and would come too late if this one were stored.
+// publish sends one, unless the connection was replaced since the open entries before it were sent: those may be lost, and
+// would be out of order if this one were stored.
 func (p *pipe) publish(s *sent) {
 	m, options, err := p.address(&s.appending, s.until)
 	if err == nil && p.link != p.journal.reconnections() {
@@ -154,10 +154,10 @@ func (p *pipe) publish(s *sent) {
 	}
 }
 
-// address makes a message for the present life, and waits for that if necessary.
+// address makes a message for the current life, and waits for that if necessary.
 func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.PublishOpt, error) {
 	if !p.journal.broker.conn.IsConnected() {
-		return nil, nil, nats.ErrDisconnected // otherwise it would be sent when nobody wants it any more
+		return nil, nil, nats.ErrDisconnected // otherwise nats.go would send it later, when nobody wants it any more
 	}
 	m, options := a.m, []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
 	if a.topic == "" {
@@ -177,7 +177,7 @@ func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.Pu
 
 var errLifeEnded = errors.New("the stream was lost")
 
-// await waits for the results of what was sent, in order.
+// await waits for the result of each entry or value sent, in order.
 func (p *pipe) await() {
 	var late <-chan time.Time // after Close
 	closed := p.journal.ctx.Done()
@@ -203,13 +203,13 @@ func (p *pipe) await() {
 	}
 }
 
-// errTrouble is the error of something that may not have failed, while something else has.
+// errTrouble is the error of an entry that may not have failed, although another one has.
 var errTrouble = errors.New("something failed")
 
-// closedTime is a time that is over.
+// closedTime is a timer channel that has already fired.
 var closedTime = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
 
-// finish reports the result of one.
+// finish reports the result of an entry or a value.
 func (p *pipe) finish(s *sent) {
 	if s.err != nil {
 		s.err = fmt.Errorf("%w: %w", ErrUnavailable, s.err)
@@ -222,7 +222,7 @@ func (p *pipe) finish(s *sent) {
 	<-p.inFlight
 }
 
-// repair stores what was sent and failed, while nothing else is sent. If something after it was stored, it is given up,
+// repair stores entries that were sent but failed, while nothing else is sent. It gives up an entry if a later one was stored,
 // since it would be out of order.
 func (p *pipe) repair(first sent) {
 	p.sending.Lock()
@@ -248,7 +248,7 @@ func (p *pipe) repair(first sent) {
 		}
 		s := &all[0]
 		all = all[1:]
-		if p.store(s); s.stored { // so the others may follow
+		if p.store(s); s.stored { // now the others may follow
 			p.link = p.journal.reconnections()
 			for i := range all {
 				if !refused(all[i].err) {
@@ -260,8 +260,8 @@ func (p *pipe) repair(first sent) {
 	}
 }
 
-// settle waits for answers, and returns the index of the last one that was stored, or -1. Anything sent now would be stored
-// behind what is still on its way, so it waits for all answers, as long as nats.go does, or until the Journal is closed.
+// settle waits for answers, and returns the index of the last entry that was stored, or -1. Anything sent now would be stored
+// after the entries still on their way, so it waits for all answers, as long as nats.go does, or until the Journal is closed.
 func (p *pipe) settle(all []sent) (last int) {
 	last = -1
 	late, ended := time.After(pipeSettle), p.journal.ctx.Done()
@@ -292,7 +292,7 @@ func (p *pipe) settle(all []sent) (last int) {
 	return last
 }
 
-// store stores one that failed or was not answered, under its id, so that it is stored once.
+// store stores one that failed or was not answered, under the same id, so that it is stored only once.
 func (p *pipe) store(s *sent) {
 	for time.Now().Before(s.until) && p.journal.ctx.Err() == nil && !refused(s.err) {
 		until := time.Now().Add(pipeAttempt)
@@ -317,7 +317,7 @@ func (p *pipe) store(s *sent) {
 	}
 }
 
-// stream returns the stream that keeps what was sent.
+// stream returns the stream that stores s.
 func (p *pipe) stream(s *sent) string {
 	if s.topic == "" {
 		return "KV_" + p.journal.sessions.config.Bucket
@@ -325,7 +325,7 @@ func (p *pipe) stream(s *sent) string {
 	return p.journal.stream
 }
 
-// refused reports whether trying again is useless.
+// refused reports whether another attempt cannot succeed.
 func refused(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, errLifeEnded) || errors.As(err, &api) && refusedForGood(api)

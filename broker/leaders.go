@@ -11,29 +11,29 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A question to a stream's leader that has stopped is never answered: the servers go on bringing it there. So whoever has
-// asked asks again when the servers say that there is another leader.
+// A request to a stream's leader that has stopped is never answered: the servers keep routing requests there. So requests are
+// repeated when the servers announce another leader.
 
 const (
-	electedSubject = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED." // and the stream
-	electedWait    = 50 * time.Millisecond                       // for the answer of a leader that is just elected; doubled for each further attempt
-	electedTime    = time.Second                                 // for which it is
+	electedSubject = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED." // followed by the stream
+	electedWait    = 50 * time.Millisecond                       // timeout of a request to a newly elected leader; doubled for each further attempt
+	electedTime    = time.Second                                 // how long a leader counts as newly elected
 )
 
-// elections are when streams got their leaders, as far as the servers have said.
+// elections records when streams got their leaders, as far as the servers have announced it.
 type elections struct {
 	mu    sync.Mutex
 	terms map[string]*term // by stream
 }
 
-// term is the time of one leader.
+// term is the term of one leader.
 type term struct {
-	began time.Time       // zero where that was not heard
+	began time.Time       // zero if the election was not heard
 	ctx   context.Context // ends with the next election
 	end   context.CancelFunc
 }
 
-// of returns the term of now.
+// of returns the current term.
 func (e *elections) of(stream string) *term {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -58,7 +58,7 @@ func (e *elections) beginLocked(stream string, at time.Time) {
 	e.terms[stream] = &term{at, ctx, end}
 }
 
-// hearElections listens to what the servers say of new leaders.
+// hearElections subscribes to the servers' announcements of new leaders.
 func (b *Broker) hearElections() error {
 	_, err := b.conn.Subscribe(electedSubject+"*", func(m *nats.Msg) { b.elected(topicOf(m.Subject)) })
 	if err != nil {
@@ -67,7 +67,7 @@ func (b *Broker) hearElections() error {
 	return nil
 }
 
-// elected is called when a stream has got another leader. What the one before has stored last may not be republished.
+// elected is called when a stream has another leader. The last messages that the previous one stored may not be republished.
 func (b *Broker) elected(stream string) {
 	b.elections.begin(stream)
 	b.mu.Lock()
@@ -84,10 +84,11 @@ func (b *Broker) elected(stream string) {
 	}
 }
 
-// askLeader calls ask, with which a stream's leader is asked; and again when there is another leader before it has
-// answered, until ctx ends. The servers say a moment early that a leader is elected: from then on each attempt is short.
+// askLeader calls ask, which sends a request to a stream's leader, and calls it again if another leader is elected before the
+// answer, until ctx ends. The servers announce a leader a moment before it answers, so the first attempts after that are
+// short.
 func (b *Broker) askLeader(ctx context.Context, stream string, ask func(context.Context) error) error {
-	if b.server != nil { // which has no others
+	if b.server != nil { // a single server has no other leader
 		return ask(ctx)
 	}
 	for wait := electedWait; ; {
@@ -100,7 +101,7 @@ func (b *Broker) askLeader(ctx context.Context, stream string, ask func(context.
 			wait *= 2
 		}
 		err := ask(try)
-		if late != nil && (errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)) { // not yet
+		if late != nil && (errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)) { // the leader is not ready yet
 			<-try.Done()
 		}
 		again := err != nil && ctx.Err() == nil && context.Cause(try) == errElected

@@ -14,25 +14,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// batchSize is how many messages one request reads, at most.
+// batchSize is the maximum number of messages that one request reads.
 const batchSize = 256
 
 // get is a request for messages of the stream (ADR-31, "direct get"). Any replica may answer, so the newest
-// messages may be missing from the answer for some milliseconds.
+// messages may be missing from the answer for a few milliseconds.
 type get struct {
 	Seq   uint64   `json:"seq,omitempty"`
 	Next  string   `json:"next_by_subj,omitempty"`
 	Batch int      `json:"batch,omitempty"`
 	Last  []string `json:"multi_last,omitempty"`
-	Bytes int      `json:"max_bytes,omitempty"` // after which a batch ends
+	Bytes int      `json:"max_bytes,omitempty"` // after this many, a batch ends
 }
 
-// copyTime is how long the first copy of the stream that is asked may take to answer, and the second twice as long: the servers
-// let any copy answer, even one whose server has stopped.
+// copyTime is the timeout for the first answer of a replica, doubled for a second attempt: the servers may choose any
+// replica, even one whose server has stopped.
 const copyTime = 500 * time.Millisecond
 
-// batch asks a copy, and another one where that is silent, until one answers. pending is how many messages follow the
-// first one.
+// batch sends a request to a replica, and again if that does not answer, until one does. pending is the number of messages
+// that follow the first one.
 func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, err error) {
 	ctx, cancel := l.broker.during(ctx, requestTime)
 	defer cancel()
@@ -53,7 +53,7 @@ func (l *Log) batch(ctx context.Context, g get) (entries []Entry, pending int, e
 
 var errSilent = errors.New("a copy of the stream is silent")
 
-// askCopy sends one request and collects its answers. The error is errSilent where none has come after wait.
+// askCopy sends one request and collects its answers. The error is errSilent if none has come after wait.
 func (l *Log) askCopy(ctx context.Context, wait time.Duration, request []byte) (entries []Entry, pending int, err error) {
 	part := "read the stream " + l.stream
 	inbox, err := l.broker.conn.SubscribeSync(l.broker.conn.NewInbox())
@@ -283,7 +283,7 @@ type stored struct {
 	Time    time.Time
 }
 
-// leaderGet asks a stream's leader, which has the newest, for one message. It returns nil if there is none.
+// leaderGet asks a stream's leader, which has the newest messages, for one message. It returns nil if there is none.
 func (b *Broker) leaderGet(ctx context.Context, stream string, request map[string]any) (*stored, error) {
 	ctx, cancel := b.during(ctx, requestTime)
 	defer cancel()
