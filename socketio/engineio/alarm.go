@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// alarms call sessions when their time has come. One timer does for all: with one for each, the runtime would need some 150
-// bytes more for each session.
+// alarms calls each session's tick at a given time. One timer serves all sessions: a timer each would take about 150 more bytes
+// per session.
 type alarms struct {
 	mu    sync.Mutex
 	next  alarmHeap
 	timer *time.Timer // nil until it is needed
-	armed bool        // the timer runs, or ring does
-	at    moment      // when the timer rings, or rang last
+	armed bool        // the timer or ring is running
+	at    moment      // when the timer fires, or last fired
 }
 
 type alarm struct {
@@ -21,7 +21,7 @@ type alarm struct {
 	session *Session
 }
 
-// alarmHeap is a heap.Interface with the earliest alarm first. Each session knows its place.
+// alarmHeap is a heap.Interface with the earliest alarm first. It keeps each session's alarm field up to date.
 type alarmHeap []alarm
 
 func (h alarmHeap) Len() int           { return len(h) }
@@ -41,13 +41,13 @@ func (h *alarmHeap) Push(a any) {
 func (h *alarmHeap) Pop() any {
 	last := len(*h) - 1
 	one := (*h)[last]
-	(*h)[last] = alarm{} // lets go of the session
+	(*h)[last] = alarm{} // so that the session can be freed
 	*h = (*h)[:last]
 	one.session.alarm = 0
 	return one
 }
 
-// set has the session's tick called after d, and not at the time that was set before. The session's mu may be held.
+// set schedules a call of the session's tick after d, in place of any earlier schedule. The caller may hold the session's mu.
 func (a *alarms) set(s *Session, d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -56,7 +56,7 @@ func (a *alarms) set(s *Session, d time.Duration) {
 	a.armLocked()
 }
 
-// stop takes back what set asked for. A call of tick may be under way.
+// stop cancels the session's alarm. A call of tick may already be in progress.
 func (a *alarms) stop(s *Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -73,7 +73,7 @@ func (a *alarms) removeLocked(s *Session) {
 	}
 }
 
-// armLocked sets the timer to the earliest alarm, unless it rings before.
+// armLocked sets the timer to the earliest alarm, unless it fires earlier.
 func (a *alarms) armLocked() {
 	if len(a.next) == 0 || a.armed && a.at <= a.next[0].at {
 		return
@@ -87,14 +87,14 @@ func (a *alarms) armLocked() {
 	}
 }
 
-// ring calls the sessions whose time has come.
+// ring calls tick for each session whose alarm is due.
 func (a *alarms) ring() {
 	for s := a.take(); s != nil; s = a.take() {
 		s.tick()
 	}
 }
 
-// take returns a session whose time has come, or arms the timer and returns nil.
+// take removes and returns a session whose alarm is due. If there is none, it arms the timer and returns nil.
 func (a *alarms) take() *Session {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"echows/ws"
 )
 
-// cors lets pages of other origins read the answers, and answers their preflights.
+// cors lets pages of Config.Origins read the answers, and answers their preflight requests.
 func (s *Server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req, header := c.Request(), c.Response().Header()

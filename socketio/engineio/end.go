@@ -7,10 +7,10 @@ import (
 	"echows/ws"
 )
 
-// lingerTime is how long the last packets of a session that polls wait to be fetched.
+// lingerTime is how long a client that polls can fetch the last packets of a session that has ended.
 const lingerTime = 5 * time.Second
 
-// Close ends the session. Messages that were sent before still arrive if the client fetches them within 5 s.
+// Close ends the session. A client that polls can still fetch messages sent before, for 5 s.
 func (s *Session) Close() { s.end(ForcedClose, nil) }
 
 func (s *Session) isEnded() bool {
@@ -32,8 +32,8 @@ func (s *Session) end(reason string, why error) {
 	s.endLocked(reason, why)
 }
 
-// endLocked ends the session for a reason; why is for the log, where a client made a mistake. Callbacks run in a goroutine of
-// their own, since the caller may hold locks that they need.
+// endLocked ends the session for a reason. why, if not nil, is a client's mistake, for the log. Callbacks run in a separate
+// goroutine, since the caller may hold locks that they need.
 func (s *Session) endLocked(reason string, why error) {
 	if s.ended {
 		return
@@ -63,7 +63,7 @@ func (s *Session) endLocked(reason string, why error) {
 	go s.runOnClose(callbacks)
 }
 
-// closeCode returns the code with which a WebSocket is closed.
+// closeCode returns the code with which to close a WebSocket.
 func closeCode(reason string) ws.CloseCode {
 	switch reason {
 	case ParseError, TransportError:
@@ -74,7 +74,7 @@ func closeCode(reason string) ws.CloseCode {
 	return ws.CloseNormal
 }
 
-// endSlowLocked ends the session of a client that does not read, or poll.
+// endSlowLocked ends the session of a client that does not read or poll.
 func (s *Session) endSlowLocked(why error) {
 	if !s.ended {
 		s.server.counters.slowClosed.Add(1)
@@ -85,7 +85,7 @@ func (s *Session) endSlowLocked(why error) {
 	s.endLocked(TransportError, why)
 }
 
-// runOnClose calls all functions, whatever one of them does.
+// runOnClose calls all functions, even if one panics or exits its goroutine.
 func (s *Session) runOnClose(callbacks []func(reason string)) {
 	if len(callbacks) == 0 {
 		s.server.running.Done()
@@ -114,11 +114,11 @@ func (s *Session) guard(f func()) {
 	f()
 }
 
-// lingerLocked lets the client fetch what is left, and a last packet that says that this is the end, by its waiting GET
-// or by its next one.
+// lingerLocked lets the client fetch the queue, and a last packet that marks the end, with its waiting GET or, after Close or
+// a close by the client, with its next one.
 func (s *Session) lingerLocked(reason string) {
 	last := packet{kind: packetClose}
-	if reason == TransportClose { // it said so itself
+	if reason == TransportClose { // it ended the session itself
 		last.kind = packetNoop
 	}
 	s.queue = append(s.queue, last)
@@ -136,7 +136,7 @@ func (s *Session) lingerLocked(reason string) {
 	s.server.remove(s)
 }
 
-// drop discards what a client that polls has not fetched.
+// drop discards the packets that a client has not fetched.
 func (s *Session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

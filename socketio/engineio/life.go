@@ -6,10 +6,10 @@ import (
 	"echows/ws"
 )
 
-// pingRetry is how long a ping is put off if too much waits to be sent before it.
+// pingRetry is how long a ping is delayed if there is no room for it.
 const pingRetry = time.Second
 
-// moment is a point in time, by the monotonic clock. It takes a third of a time.Time.
+// moment is a point in time, by the monotonic clock. It takes a third of the memory of a time.Time.
 type moment time.Duration
 
 var start = time.Now()
@@ -19,7 +19,7 @@ func thisMoment() moment { return moment(time.Since(start)) }
 func (m moment) add(d time.Duration) moment       { return m + moment(d) }
 func (m moment) sub(earlier moment) time.Duration { return time.Duration(m - earlier) }
 
-// ping is a ping as it is on a WebSocket.
+// ping is a ping packet, encoded for WebSockets.
 var ping = func() *ws.Prepared {
 	f, err := ws.Prepare(packet{kind: packetPing}.wire())
 	if err != nil {
@@ -28,8 +28,8 @@ var ping = func() *ws.Prepared {
 	return f
 }()
 
-// tick sends a ping if one is due, and ends the session if its client is silent. If the session has ended, it drops the last
-// packets in time.
+// tick sends a ping if one is due, and ends the session if its client has been silent for too long. If the session has ended,
+// it drops the last packets when they are due.
 func (s *Session) tick() {
 	cfg := s.server.config
 	s.mu.Lock()
@@ -55,7 +55,7 @@ func (s *Session) tick() {
 	s.server.alarms.set(s, max(min(left, s.due.sub(now)), time.Millisecond))
 }
 
-// pingLocked sends a ping and reports whether it could. It does not wait, and never ends the session.
+// pingLocked sends a ping without waiting, and reports whether it could. It never ends the session.
 func (s *Session) pingLocked() bool {
 	switch {
 	case s.transport == websocket:
@@ -66,12 +66,12 @@ func (s *Session) pingLocked() bool {
 		s.pinged = true
 		s.sendPacketLocked(packet{kind: packetPing})
 	}
-	return true // one ping that waits to be polled is enough
+	return true // one ping in the queue is enough
 }
 
 // timeLeftLocked returns how much longer the client may be silent. Silence does not count while a callback runs. On a
-// WebSocket, it does not count while something waits to be sent either: the ping has to reach the client first, and ws
-// ends a client that does not read.
+// WebSocket, it does not count while data is waiting to be sent either: the ping must reach the client first, and ws closes
+// the socket of a client that does not read.
 func (s *Session) timeLeftLocked(now moment) time.Duration {
 	cfg := s.server.config
 	silence := now.sub(s.heard)
@@ -88,8 +88,8 @@ func (s *Session) timeLeftLocked(now moment) time.Duration {
 	return left
 }
 
-// isInTime notes a request, which is a sign of life, and reports whether the session can serve it. If the request comes
-// too late, but before the timer, isInTime ends the session.
+// isInTime counts a request as a sign of life, and reports whether the session can serve it. If the request comes too late,
+// but before the timer fires, isInTime ends the session.
 func (s *Session) isInTime() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *Session) endSilentLocked() {
 	s.endLocked(PingTimeout, nil)
 }
 
-// hear notes a sign of life.
+// hear records a sign of life.
 func (s *Session) hear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

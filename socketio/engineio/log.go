@@ -10,18 +10,18 @@ import (
 	"echows/ws"
 )
 
-// errLeft says that a session ended because its client went away, which is nobody's mistake.
+// errLeft means that a session ended because its client left, which is not a mistake.
 var errLeft = errors.New("the client left")
 
-// debug logs a routine line.
+// debug logs a line at level debug.
 func (s *Session) debug(line string, more ...any) {
 	if log := s.server.config.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug(line, append([]any{"id", s.LogID(), "remote", s.realIP}, more...)...)
 	}
 }
 
-// logEnd logs the session's end. Lines about clients' mistakes help those who write clients; they are paced, since a
-// flood of them must not fill the log.
+// logEnd logs the session's end. Lines about mistakes help the authors of clients; their rate is limited, since a flood must
+// not fill the log.
 func (s *Session) logEnd(reason string, why error) {
 	if why == nil || errors.Is(why, errLeft) {
 		s.debug("session ended", "reason", reason)
@@ -32,15 +32,15 @@ func (s *Session) logEnd(reason string, why error) {
 	}
 }
 
-// logRefusal logs a refused request, at most one a second. A request that is merely wrong, such as one of a session that has
-// ended, is not worth a warning.
+// logRefusal logs refused requests, at most one a second. A request that is merely invalid, for example because its session has
+// ended, does not deserve a warning.
 func (s *Server) logRefusal(c echo.Context, status int, why string) {
 	leftOut, ok := s.refusals.OK()
 	if !ok {
 		return
 	}
 	line := []any{"remote", ws.AddressOf(c), "path", c.Request().URL.Path, "status", status, "reason", why}
-	if id := c.Response().Header().Get(echo.HeaderXRequestID); id != "" { // which middleware of the application's gave it
+	if id := c.Response().Header().Get(echo.HeaderXRequestID); id != "" { // set by the application's middleware
 		line = append(line, "id", id)
 	}
 	if origin := c.Request().Header.Get("Origin"); origin != "" {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// paces bounds how quickly packets are taken from each address.
+// paces limits the rate of packets from each address.
 type paces struct {
 	perSecond float64 // 0 for no limit
 
@@ -15,15 +15,15 @@ type paces struct {
 	of map[string]*pace
 }
 
-// pace is the limiter of one address. It outlives the address's sessions until its burst is full again, so that a
-// client gains nothing by connecting again.
+// pace is the limiter of one address. It is kept after the address's last session has ended, until its burst is full again, so
+// that a client gains nothing by reconnecting.
 type pace struct {
 	*rate.Limiter
 	sessions int
-	resting  bool // a timer will look again whether to forget it
+	resting  bool // a timer will check again whether to forget it
 }
 
-// join returns the pace of an address, to be given back by leave, or nil if there is no limit.
+// join returns the pace of an address for a new session, or nil if there is no limit. Call leave when the session has ended.
 func (p *paces) join(address string) *pace {
 	if p.perSecond == 0 {
 		return nil
@@ -70,17 +70,17 @@ func (p *paces) forgetLocked(address string, one *pace) {
 	}
 }
 
-// look is how often a session that waits for its turn checks whether it has ended.
+// look is how often a session that is waiting checks whether it has ended.
 const look = time.Second
 
-// shortest is the shortest wait. A session does not sleep for less, but lets its waits add up: falling asleep and
-// waking up cost as much as several packets do, and there may be many sessions.
+// shortest is the shortest wait. Sessions do not sleep for less, but let waits add up: falling asleep and waking up cost as
+// much as several packets, and there may be many sessions.
 const shortest = 50 * time.Millisecond
 
-// paceSize is how many bytes of a packet count as one packet more.
+// paceSize is how many bytes of a packet's data count as one more packet.
 const paceSize = 512
 
-// waitForTurn waits until the session's next packet, of size bytes, may be taken.
+// waitForTurn waits until the session may handle its next packet, of size bytes.
 func (s *Session) waitForTurn(size int) {
 	if s.pace == nil {
 		return

@@ -19,13 +19,13 @@ const (
 	packetUpgrade = '5'
 	packetNoop    = '6'
 
-	packetBinary = 'b' // for polling only: a binary message, in base64
+	packetBinary = 'b' // only in polling: a binary message, in base64
 )
 
-// separator stands between the packets of one polling request.
+// separator separates the packets of a polling request or answer.
 const separator = '\x1e'
 
-// packet is one packet. The data of a decoded packet points into what it was decoded from.
+// packet is one packet. The data of a decoded packet may share memory with the text that it was decoded from.
 type packet struct {
 	kind byte // packetBinary for a binary message
 	data []byte
@@ -39,7 +39,7 @@ var (
 	errIdlePackets = errors.New("a request carries too many packets that mean nothing")
 )
 
-// decodePacket reads one packet of text.
+// decodePacket decodes one packet from text.
 func decodePacket(text []byte) (packet, error) {
 	if len(text) == 0 {
 		return packet{}, errEmptyPacket
@@ -62,8 +62,8 @@ func decodePacket(text []byte) (packet, error) {
 // maxIdle is how many meaningless packets one request may carry.
 const maxIdle = 10
 
-// decodePayload reads the packets of one polling request, at most most of them. A packet is decoded only after the one
-// before it has been handled. An error comes last.
+// decodePayload decodes the packets of one polling request, which may have at most most of them. It decodes each packet only
+// after the previous one has been handled. It stops after the first error.
 func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
 	return func(yield func(packet, error) bool) {
 		if bytes.Count(body, []byte{separator}) >= most {
@@ -85,16 +85,16 @@ func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
 	}
 }
 
-// isIdle reports whether the packet means nothing if a client sends it by polling.
+// isIdle reports whether the packet has no meaning when a client sends it by polling.
 func (p packet) isIdle() bool {
 	return p.kind == packetOpen || p.kind == packetUpgrade || p.kind == packetNoop
 }
 
-// packetOverhead is about how many bytes a waiting packet takes besides its data: its place in the queue, and what
-// allocating the data wastes.
+// packetOverhead is about how many bytes a queued packet takes besides its data: its place in the queue, and waste in the
+// allocation of the data.
 const packetOverhead = 64
 
-// cost returns how many bytes a waiting packet counts as.
+// cost returns how many bytes a queued packet counts as.
 func (p packet) cost() int { return len(p.data) + packetOverhead }
 
 // appendPacket encodes one packet as text.
@@ -122,8 +122,9 @@ func encodePayload(packets []packet) []byte {
 	return body
 }
 
-// Prepare encodes messages once for all sessions that get them (see Session.Offer), as they are sent on a WebSocket:
-// text with its type before it, binary messages unchanged. No other message can come between them.
+// Prepare encodes messages once for any number of sessions (see Session.Offer). Text gets the packet type as a prefix, binary
+// messages are unchanged, as on a WebSocket. The messages are sent together: no other message can come between them. The
+// errors are those of ws.Prepare.
 func Prepare(messages ...ws.Message) (*ws.Prepared, error) {
 	wire := make([]ws.Message, len(messages))
 	for i, m := range messages {
@@ -139,7 +140,7 @@ func onWire(m ws.Message) ws.Message {
 	return m
 }
 
-// fromWire returns the packet that a message on a WebSocket stands for.
+// fromWire decodes the packet in a message on a WebSocket.
 func fromWire(m ws.Message) (packet, error) {
 	if !m.IsText() {
 		return packet{packetBinary, m.Data}, nil
@@ -155,7 +156,7 @@ func (p packet) wire() ws.Message {
 	return ws.Message{Opcode: ws.Text, Data: appendPacket(nil, p)}
 }
 
-// message returns the application's message in a packet, if it is one.
+// message returns the application's message in the packet, if there is one.
 func (p packet) message() (m ws.Message, ok bool) {
 	switch p.kind {
 	case packetMessage:

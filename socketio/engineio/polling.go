@@ -13,10 +13,10 @@ import (
 	"echows/ws"
 )
 
-// pendingPoll is a waiting GET. It gets one answer at most.
+// pendingPoll is a waiting GET. It gets at most one answer.
 type pendingPoll struct{ answer chan answer }
 
-// answer is a GET's body, which is held until it is sent, or says that the GET is a bad request.
+// answer is the body of an answer to a GET, with its holding, or says that the GET is a bad request.
 type answer struct {
 	body []byte
 	held holding
@@ -35,7 +35,7 @@ func (s *Server) openPolling(c echo.Context) error {
 		return s.refuseWith(c, err)
 	}
 	address := ws.AddressOf(c)
-	if err := s.app.Admit(address); err != nil { // which the App logs
+	if err := s.app.Admit(address); err != nil { // the App logs it
 		status, why := describe(err)
 		s.tellRefusal(c, status, why)
 		return err
@@ -54,7 +54,7 @@ const contentType = "text/plain; charset=UTF-8"
 
 func setAnswerHeader(c echo.Context) { c.Response().Header().Set("Cache-Control", "no-store") }
 
-// poll answers a GET with the packets that wait, or with the next.
+// poll answers a GET with the queued packets or, if there are none, waits for the next.
 func (s *Session) poll(c echo.Context) error {
 	s.mu.Lock()
 	switch {
@@ -84,7 +84,7 @@ func (s *Session) poll(c echo.Context) error {
 			return errRequest.answer(c)
 		}
 		if err := s.write(c, a); err != nil {
-			s.endUnread(err) // what the answer was to bring is lost
+			s.endUnread(err) // the packets in the answer are lost
 		}
 		return nil
 	case <-c.Request().Context().Done():
@@ -95,15 +95,15 @@ func (s *Session) poll(c echo.Context) error {
 		s.pending = nil
 	}
 	select {
-	case a := <-mine.answer: // it came too late
+	case a := <-mine.answer: // the answer came too late
 		a.held.release()
 	default:
 	}
-	s.endLocked(TransportError, errLostGET) // and whatever that was to bring
+	s.endLocked(TransportError, errLostGET) // and the packets in its answer, if any
 	return nil
 }
 
-// endUnread ends the session after an answer could not be written.
+// endUnread ends the session because an answer could not be written.
 func (s *Session) endUnread(err error) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err))
@@ -114,7 +114,7 @@ func (s *Session) endUnread(err error) {
 	s.endSlowLocked(errNoReads)
 }
 
-// answerLocked gives all that is queued to the waiting GET, if there is one.
+// answerLocked answers the waiting GET, if there is one, with the whole queue.
 func (s *Session) answerLocked() {
 	if s.pending == nil {
 		return
@@ -127,7 +127,7 @@ func (s *Session) answerLocked() {
 // answerChunk is how many bytes of an answer a client has to read within PollTimeout.
 const answerChunk = 64 << 10
 
-// write answers a GET. While the client reads the answer, it counts as polling.
+// write writes the answer to a GET. A client that is reading an answer counts as polling.
 func (s *Session) write(c echo.Context, a answer) error {
 	defer a.held.release()
 	body := a.body
@@ -138,7 +138,7 @@ func (s *Session) write(c echo.Context, a answer) error {
 	res.WriteHeader(http.StatusOK)
 	deadline := http.NewResponseController(res)
 	for len(body) > 0 {
-		deadline.SetWriteDeadline(time.Now().Add(s.server.config.PollTimeout)) // an error: there are none here
+		deadline.SetWriteDeadline(time.Now().Add(s.server.config.PollTimeout)) // an error means that there are no deadlines here
 		n, err := res.Write(body[:min(len(body), answerChunk)])
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ var (
 	errAddressBuffered = errors.New("the sessions of this address hold as many bytes as they may")
 )
 
-// noRoom is the error for what there is no room in.
+// noRoom returns the error for a full budget.
 func noRoom(why share.Refusal) error {
 	if why == share.Address {
 		return errAddressBuffered
@@ -27,14 +27,14 @@ func noRoom(why share.Refusal) error {
 	return errBuffered
 }
 
-// posting is a POST that is not answered yet.
+// posting is a POST that is being read or handled.
 type posting struct {
 	size  int           // of its body, in bytes
-	held  holding       // the body's; released by its last user
-	early chan struct{} // closed to answer it before it is handled
+	held  holding       // of the body; released by its last user
+	early chan struct{} // closed to answer the POST before it is handled
 }
 
-// post takes the packets of a POST.
+// post handles a POST, and answers it.
 func (s *Session) post(c echo.Context) error {
 	mine := &posting{early: make(chan struct{}), held: holding{budget: s.server.buffered, address: s.holding.address}}
 	s.mu.Lock()
@@ -66,7 +66,7 @@ func (s *Session) post(c echo.Context) error {
 	case errors.Is(err, errBuffered), errors.Is(err, errAddressBuffered):
 		s.end(TransportError, err)
 		return c.NoContent(http.StatusServiceUnavailable)
-	case err != nil: // the rest of it did not come
+	case err != nil: // the rest of the body did not arrive
 		s.end(TransportError, fmt.Errorf("%w: %w", errLeft, err))
 	}
 	if err != nil || !s.handlePost(mine, body) {
@@ -75,21 +75,21 @@ func (s *Session) post(c echo.Context) error {
 	return c.Blob(http.StatusOK, "text/html", []byte("ok"))
 }
 
-// firstRead is how many bytes are allocated for a body before anything has come.
+// firstRead is how many bytes are allocated for a body before any of it has arrived.
 const firstRead = 4 << 10
 
-// readBody reads a POST's body, and counts it as it grows.
+// readBody reads a POST's body, and counts its bytes in held as it grows.
 func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	req, most := c.Request(), s.server.config.MaxPayload
 	r := heard{http.MaxBytesReader(c.Response(), req.Body, int64(most)), s}
 	if req.ContentLength >= 0 {
 		most = int(min(req.ContentLength, int64(most)))
-		if why := held.ask(most); why != share.None { // before any of it is read
+		if why := held.ask(most); why != share.None { // before reading any of it
 			s.server.counters.noRoom(why)
 			return nil, noRoom(why)
 		}
 	}
-	most++ // to read that it has ended
+	most++ // room to read the EOF
 	body := make([]byte, 0, min(firstRead, most))
 	for {
 		n, err := r.Read(body[len(body):cap(body)])
@@ -110,7 +110,7 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	}
 }
 
-// heard is a body that notes each part of it as a sign of life.
+// heard is a request body of which each read counts as a sign of life.
 type heard struct {
 	io.Reader
 	session *Session
@@ -122,7 +122,7 @@ func (h heard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answered ends a POST, so that the next one may come.
+// answered allows the next POST.
 func (s *Session) answered(one *posting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,16 +131,17 @@ func (s *Session) answered(one *posting) {
 	}
 }
 
-// handlePost has a goroutine handle the packets of a POST after those of earlier ones. It returns when they have been
-// handled, or earlier if the POST is to be answered early, and reports false if something was not a packet.
+// handlePost starts a goroutine that handles the packets of a POST after those of earlier POSTs. It returns when they have been
+// handled, or earlier if answerPostLocked says so. It returns false if the session does not take the POST or the body is
+// invalid.
 func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	s.mu.Lock()
-	if s.ended || s.transport != polling { // meanwhile
+	if s.ended || s.transport != polling { // while the body was read
 		s.mu.Unlock()
 		one.held.release()
 		return false
 	}
-	s.server.running.Add(1) // the session is still one that runs
+	s.server.running.Add(1) // the session is still running, so Shutdown still waits
 	before, mine := s.handled, make(chan struct{})
 	s.handled = mine
 	s.handling++
@@ -153,7 +154,7 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	go func() {
 		defer s.server.running.Done()
 		ok := false
-		defer func() { // also where a callback ends this goroutine
+		defer func() { // even if a callback ends this goroutine
 			result <- ok
 			s.postHandled(one, mine)
 		}()
@@ -170,7 +171,7 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 	}
 }
 
-// postHandled ends the handling of a POST. The client's silence counts from now on, since it does not while a callback runs.
+// postHandled ends the handling of a POST. The client's silence counts from now on, since it does not count during callbacks.
 func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,12 +187,12 @@ func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	s.hearLocked()
 }
 
-// postOverhead is about how many bytes a POST takes besides its body while it is handled.
+// postOverhead is about how many bytes of memory a POST takes, besides its body, while it is handled.
 const postOverhead = 4 << 10
 
-// answerPostLocked answers the current POST before it has been handled, because somebody waits for the client to fetch
-// its queue: some clients do so only after their POST is answered, and all do when they are about to upgrade. POSTs
-// answered early hold no more than MaxPayload bytes together, unless there is only one.
+// answerPostLocked answers the current POST before it has been handled, because a sender waits for the client to fetch its
+// queue: some clients poll only after their POST has been answered, and all clients that are about to upgrade do. POSTs
+// answered early may hold MaxPayload bytes in total, but one is always allowed.
 func (s *Session) answerPostLocked() {
 	one := s.posting
 	if one == nil || one.size == 0 || one.isEarly() || s.parked > 0 && s.parked+one.size > s.server.config.MaxPayload {
@@ -210,7 +211,7 @@ func (p *posting) isEarly() bool {
 	}
 }
 
-// receiveAll handles the packets of a payload, and reports false if something was not a packet.
+// receiveAll handles the packets of a payload. It returns false if the payload is invalid.
 func (s *Session) receiveAll(body []byte) bool {
 	for p, err := range decodePayload(body, s.server.config.MaxPackets) {
 		if errors.Is(err, errManyPackets) || errors.Is(err, errIdlePackets) {

@@ -4,7 +4,7 @@ import "errors"
 
 var errClientPings = errors.New("the client sends pings")
 
-// receive handles one packet, and reports whether more may follow.
+// receive waits for the packet's turn, handles it, and reports whether to handle more.
 func (s *Session) receive(p packet) bool {
 	s.waitForTurn(len(p.data))
 	if m, ok := p.message(); ok {
@@ -29,5 +29,5 @@ func (s *Session) receive(p packet) bool {
 		s.end(TransportError, errClientPings)
 		return false
 	}
-	return true // a pong was noted as a sign of life, and the other types mean nothing here
+	return true // a pong already counted as a sign of life, and the other types have no meaning here
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// refusal says what is wrong with a request, with the protocol's number.
+// refusal is the answer to a refused request: the protocol's error code, and a message.
 type refusal struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
@@ -39,14 +39,14 @@ func (r refusal) answer(c echo.Context) error {
 	return c.Blob(r.status(), "application/json", body)
 }
 
-// refuse refuses a request. why is for the log and OnRefused, and may say more than the client gets.
+// refuse refuses a request. why is for the log and OnRefused, and may say more than the client learns.
 func (s *Server) refuse(c echo.Context, r refusal, why string) error {
 	s.logRefusal(c, r.status(), why)
 	s.tellRefusal(c, r.status(), why)
 	return r.answer(c)
 }
 
-// refuseWith refuses a request with an error that Echo answers.
+// refuseWith refuses a request, and returns err for Echo to answer.
 func (s *Server) refuseWith(c echo.Context, err error) error {
 	status, why := describe(err)
 	s.logRefusal(c, status, why)

@@ -11,10 +11,9 @@ import (
 )
 
 const (
-	// stallTime is how long a client for which MaxQueue bytes wait may take to poll again before it counts as one that does
-	// not poll.
+	// stallTime is how long a client with MaxQueue bytes queued may take to poll again before it counts as not polling.
 	stallTime = 5 * time.Second
-	// overload is how many times MaxQueue may wait for a client that does poll.
+	// overload is how many times MaxQueue may be queued for a client that does poll.
 	overload = 4
 )
 
@@ -24,10 +23,9 @@ var (
 	errOverload = errors.New("the client polls too slowly")
 )
 
-// Send sends a message. On a WebSocket it does what ws.Socket.Send does. For a client that polls, the message is
-// queued. While Config.MaxQueue bytes wait, Send waits until the client fetches them, also in a callback; if no GET
-// comes for Config.PollTimeout, the session ends. The error is ErrClosed if the session has ended, or one of
-// ws.Socket.Send.
+// Send sends a message. On a WebSocket, it behaves like ws.Socket.Send. For a client that polls, it queues the message; while
+// Config.MaxQueue bytes are queued, it waits until the client fetches them, even if a callback called it. If no GET comes for
+// Config.PollTimeout, the session ends. The error is ErrClosed if the session has ended, or an error of ws.Socket.Send.
 func (s *Session) Send(m ws.Message) error {
 	if socket := s.openSocket(); socket != nil {
 		if m.IsText() {
@@ -42,10 +40,10 @@ func (s *Session) Send(m ws.Message) error {
 	return s.SendPrepared(f)
 }
 
-// AppendType appends to dst what the text of a message for SendTyped begins with.
+// AppendType appends to dst the prefix that the text of a message for SendTyped must have.
 func AppendType(dst []byte) []byte { return append(dst, packetMessage) }
 
-// SendTyped is like Send, for text that begins with what AppendType appends, which saves a copy.
+// SendTyped is like Send, for text that begins with the prefix of AppendType. It saves a copy.
 func (s *Session) SendTyped(text []byte) error {
 	m := ws.Message{Opcode: ws.Text, Data: text}
 	if socket := s.openSocket(); socket != nil {
@@ -67,7 +65,7 @@ func (s *Session) SendPrepared(f *ws.Prepared) error {
 	return err
 }
 
-// sent turns the error of a failed write into ErrClosed: the connection has ended with it, which is not the sender's fault.
+// sent wraps the error of a failed write in ErrClosed: the write has ended the connection, which is not the sender's fault.
 func sent(socket *ws.Socket, err error) error {
 	if err != nil && !errors.Is(err, ErrClosed) && socket.Context().Err() != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
@@ -75,7 +73,7 @@ func sent(socket *ws.Socket, err error) error {
 	return err
 }
 
-// queueWhenRoom queues messages when there is room, or returns the socket on which they can be sent.
+// queueWhenRoom waits for room and queues messages, or returns the socket on which to send them.
 func (s *Session) queueWhenRoom(f *ws.Prepared) (*ws.Socket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,8 +86,8 @@ func (s *Session) queueWhenRoom(f *ws.Prepared) (*ws.Socket, error) {
 	return nil, s.queueLocked(f)
 }
 
-// WaitForRoom returns nil when Send would not wait. It waits as Send does, until ctx ends. The error is ErrClosed if
-// the session has ended, or ctx's.
+// WaitForRoom waits like Send, and returns nil once Send would not wait. The error is ErrClosed if the session has ended, or
+// the cause of ctx's end.
 func (s *Session) WaitForRoom(ctx context.Context) error {
 	s.mu.Lock()
 	err := s.roomLocked(ctx)
@@ -100,9 +98,9 @@ func (s *Session) WaitForRoom(ctx context.Context) error {
 	return err
 }
 
-// TrySend sends messages that Prepare encoded if they can leave at once: on a WebSocket if nothing waits to be sent, to
-// a client that polls if a GET waits. It reports whether it sent them. It never waits and never ends the session. It is
-// for messages that are of no use later.
+// TrySend sends messages that Prepare encoded if they can leave immediately: on a WebSocket, if nothing else is waiting to be
+// sent; to a client that polls, if a GET is waiting. It reports whether it sent them. It never waits and never ends the
+// session. Use it for messages that are useless later.
 func (s *Session) TrySend(f *ws.Prepared) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,9 +114,9 @@ func (s *Session) TrySend(f *ws.Prepared) bool {
 	return false
 }
 
-// Offer sends messages that Prepare encoded, and never waits. It is for messages to many. On a WebSocket it does what
-// ws.Socket.Offer does. For a client that polls, what waits already counts: the session ends if Config.MaxQueue bytes
-// wait and no GET has fetched anything for 5 s, or if four times as many bytes wait.
+// Offer sends messages that Prepare encoded, and never waits. Use it for broadcasts. On a WebSocket, it behaves like
+// ws.Socket.Offer. For a client that polls, it queues the messages, unless the queue is already too long: the session ends if
+// Config.MaxQueue bytes are queued and no GET has come or fetched anything for 5 s, or if four times as many are queued.
 func (s *Session) Offer(f *ws.Prepared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +129,7 @@ func (s *Session) Offer(f *ws.Prepared) {
 	}
 }
 
-// openSocket returns the socket on which messages can be sent, or nil.
+// openSocket returns the socket on which to send messages, or nil.
 func (s *Session) openSocket() *ws.Socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,9 +139,9 @@ func (s *Session) openSocket() *ws.Socket {
 	return s.socket
 }
 
-// The rest is called with mu held.
+// The functions below, except endUnpolled, are called with mu held.
 
-// offerQueueLocked queues messages of Offer to be polled.
+// offerQueueLocked queues messages for Offer, or ends the session if the queue is too long.
 func (s *Session) offerQueueLocked(f *ws.Prepared) {
 	most, full := s.mostQueuedLocked()
 	switch {
@@ -154,11 +152,11 @@ func (s *Session) offerQueueLocked(f *ws.Prepared) {
 		s.server.counters.noRoom(full)
 		s.endSlowLocked(errNoPolls)
 	default:
-		s.queueLocked(f) // fails for messages that Prepare did not encode
+		s.queueLocked(f) // an error means that Prepare did not encode f
 	}
 }
 
-// queueLocked queues messages to be polled. The session has not ended.
+// queueLocked queues messages. The session must not have ended.
 func (s *Session) queueLocked(f *ws.Prepared) error {
 	for m := range f.Messages() {
 		p, err := fromWire(m)
@@ -177,8 +175,8 @@ func (s *Session) pushLocked(p packet) {
 	s.holding.set(s.queued)
 }
 
-// mostQueuedLocked returns how many bytes of a session that is not on a WebSocket may wait to be polled, and, where these
-// are fewer than MaxQueue, what there is no room in.
+// mostQueuedLocked returns how many bytes a session that is not on a WebSocket may have queued and, if these are fewer than
+// MaxQueue, which budget is full.
 func (s *Session) mostQueuedLocked() (most int, full share.Refusal) {
 	most = s.server.config.MaxQueue
 	if s.queued < freeBytes || most <= freeBytes {
@@ -190,7 +188,7 @@ func (s *Session) mostQueuedLocked() (most int, full share.Refusal) {
 	return most, full
 }
 
-// sendPacketLocked sends a packet that is not a message, and reports whether it could do so without waiting.
+// sendPacketLocked sends a packet that is not a message, without waiting, and reports whether it could.
 func (s *Session) sendPacketLocked(p packet) bool {
 	if s.transport == websocket {
 		f, err := ws.Prepare(p.wire())
@@ -201,7 +199,8 @@ func (s *Session) sendPacketLocked(p packet) bool {
 	return true
 }
 
-// takeLocked returns the queue, which is held until it has been sent, and wakes those that wait for room.
+// takeLocked empties the queue and returns its packets, and their holding, which the caller releases once they are sent. It
+// wakes the goroutines that wait for room.
 func (s *Session) takeLocked() ([]packet, holding) {
 	packets, held := s.queue, s.holding
 	s.queue, s.queued, s.pinged = nil, 0, false
@@ -211,7 +210,6 @@ func (s *Session) takeLocked() ([]packet, holding) {
 	return packets, held
 }
 
-// dropQueueLocked discards the queue.
 func (s *Session) dropQueueLocked() {
 	if s.poller != nil {
 		s.queue = nil
@@ -219,7 +217,7 @@ func (s *Session) dropQueueLocked() {
 	}
 }
 
-// hasLastLocked reports whether the last packets of a session that has ended wait to be fetched.
+// hasLastLocked reports whether a session that has ended still has packets to be fetched.
 func (s *Session) hasLastLocked() bool { return s.poller != nil && s.queue != nil }
 
 func (s *Session) wakeLocked() {
@@ -229,7 +227,7 @@ func (s *Session) wakeLocked() {
 	}
 }
 
-// roomLocked returns nil when a message can be queued, or sent on the socket. It unlocks mu while it waits.
+// roomLocked waits until a message can be queued, or sent on the socket. It unlocks mu while it waits.
 func (s *Session) roomLocked(ctx context.Context) error {
 	for waited := false; ; waited = true {
 		switch {
@@ -277,14 +275,14 @@ func (s *Session) waitLocked(ctx context.Context) error {
 	return nil
 }
 
-// endUnpolled ends the session if too much waits for it and its client has not polled for PollTimeout.
+// endUnpolled ends the session if its queue is full and its client has not polled for PollTimeout.
 func (s *Session) endUnpolled() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.transport != polling {
 		return
 	}
-	most, _ := s.mostQueuedLocked() // Send has counted what there is no room in
+	most, _ := s.mostQueuedLocked() // roomLocked has counted the full budget
 	if s.queued >= most && time.Since(s.polled) >= s.server.config.PollTimeout {
 		s.endSlowLocked(errNoPolls)
 	}

@@ -27,17 +27,17 @@ type Server struct {
 	alarms   alarms // pings, and ends
 
 	counters counters
-	refusals seldom.Lines // of the log: a flood of them is not to fill it
-	ends     seldom.Lines // the same
+	refusals seldom.Lines // limits log lines about refused requests
+	ends     seldom.Lines // limits log lines about ends
 
 	mu       sync.Mutex // guards the rest
 	sessions map[string]*Session
 	closed   bool
 }
 
-// New mounts a Server at path, with and without a slash at its end. onSession is called with each new session, and registers
-// callbacks; nothing is read before it returns. A client that polls cannot fetch anything before it returns either, so what
-// onSession sends has to fit into Config.MaxQueue.
+// New mounts a Server at path, with and without a trailing slash. It calls onSession with each new session, to register
+// callbacks. The server reads nothing from the session before onSession returns. A client that polls cannot fetch anything
+// before then either, so all that onSession sends must fit into Config.MaxQueue.
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
 	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
@@ -61,7 +61,7 @@ func (s *Server) Len() int {
 	return len(s.sessions)
 }
 
-// closeTime bounds how long Close waits for callbacks.
+// closeTime is how long Close waits for callbacks, at most.
 const closeTime = 5 * time.Second
 
 // Close calls Shutdown with a timeout of 5 s.
@@ -71,9 +71,9 @@ func (s *Server) Close() {
 	s.Shutdown(ctx)
 }
 
-// Shutdown refuses new sessions with 503 and ends every session: WebSockets are closed with 1012, and waiting GETs are
-// answered. Then it waits for the sessions' callbacks, or until ctx ends, and returns ctx's error. It may be called
-// again, and then waits again.
+// Shutdown refuses new sessions with 503 and ends every session: it closes WebSockets with 1012, and answers waiting GETs.
+// Then it waits for the sessions' callbacks, and returns nil. If ctx ends first, it returns the cause. It may be called again,
+// and then waits again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -84,7 +84,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	endSpread(ctx, sessions)
 	done := make(chan struct{})
-	go func() { // ends with the last callback, which this cannot force to return
+	go func() { // ends with the last callback, which Shutdown cannot force to return
 		s.running.Wait()
 		close(done)
 	}()
@@ -96,7 +96,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// spread is the time over which Shutdown ends many sessions, so that they do not all come back at once, as in ws.
+// spread is the time over which Shutdown ends many sessions, so that they do not all come back at the same time, as in ws.
 const spread = time.Second
 
 func endSpread(ctx context.Context, sessions []*Session) {
@@ -115,7 +115,7 @@ func endSpread(ctx context.Context, sessions []*Session) {
 	}
 }
 
-// sessionKey is where serveRequest puts the session that a WebSocket is to take over.
+// sessionKey is the key under which serveRequest puts the session that a WebSocket upgrades into the echo.Context.
 const sessionKey = "echows.engineio.session"
 
 // serveRequest checks the query, in the reference's order, and serves polling requests. It passes WebSockets on to next.
@@ -173,7 +173,7 @@ func (s *Server) serveHandshake(c echo.Context, next echo.HandlerFunc) error {
 	return nil
 }
 
-// judgeHandshake checks a request that is to begin a session.
+// judgeHandshake checks a request to begin a session.
 func (s *Server) judgeHandshake(c echo.Context, query url.Values) (refusal, bool) {
 	if c.Request().Method != http.MethodGet {
 		return errMethod, false
@@ -189,7 +189,7 @@ func (s *Server) judgeHandshake(c echo.Context, query url.Values) (refusal, bool
 	return refusal{}, true
 }
 
-// last returns the last value of a parameter, which counts if there are several.
+// last returns the last value of a parameter: if there are several, that one counts.
 func last(query url.Values, name string) string {
 	if values := query[name]; len(values) > 0 {
 		return values[len(values)-1]
@@ -197,8 +197,8 @@ func last(query url.Values, name string) string {
 	return ""
 }
 
-// session returns the session with that id, or nil if there is none or its time is over. The request counts as a sign
-// of life.
+// session returns the session with that id, or nil if there is none or it has timed out. The request counts as a sign of
+// life.
 func (s *Server) session(id string) *Session {
 	s.mu.Lock()
 	one := s.sessions[id]

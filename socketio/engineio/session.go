@@ -13,7 +13,7 @@ import (
 	"echows/ws"
 )
 
-// The reasons why a session ends, in the words of the reference.
+// The reasons for the end of a session, in the words of the reference server.
 const (
 	TransportClose = "transport close" // the client closed, or its connection broke
 	TransportError = "transport error" // the client broke the protocol, or read too slowly
@@ -23,7 +23,7 @@ const (
 	ShuttingDown   = "server shutting down"
 )
 
-// ErrClosed is the error of sending on a session that has ended. It is ws.ErrClosed.
+// ErrClosed is returned for sending on a session that has ended. It is the same error as ws.ErrClosed.
 var ErrClosed = ws.ErrClosed
 
 // transport is how a session's packets travel.
@@ -31,60 +31,60 @@ type transport uint8
 
 const (
 	polling   transport = iota
-	flushing            // what waited to be polled goes to the WebSocket; what is sent meanwhile waits
+	flushing            // queued packets go to the WebSocket; new ones wait
 	websocket           // for good
 )
 
-// Session is one client, on either transport. Its methods may be called from any goroutine, except OnMessage, which
-// belongs in the function given to New. There are many, and most are idle on a WebSocket, so what only polling needs is
-// apart.
+// Session is the session of one client, on either transport. Its methods may be called from any goroutine, except OnMessage,
+// which may be called only from the function given to New. To save memory, fields that only polling needs are in a separate
+// struct: most sessions are idle on a WebSocket.
 type Session struct {
-	// What Offer looks at comes first, in one line of the cache.
+	// The fields that Offer reads come first, in one cache line.
 	mu        sync.Mutex
 	ended     bool       // guarded by mu
 	transport transport  // guarded by mu
-	alarm     int32      // its place among the server's alarms, from 1; guarded by these
+	alarm     int32      // its index among the server's alarms, from 1; guarded by alarms.mu
 	socket    *ws.Socket // guarded by mu; nil while the session polls
 
 	// Static once begun.
 	server  *Server
 	id      string
 	realIP  string
-	pace    *pace // its address's; nil for no limit
+	pace    *pace // of its address; nil for no limit
 	*poller       // nil for a session that began on a WebSocket
 
 	onMessage func(ws.Message) error // set by onSession, then called by one goroutine at a time; see handlePost
 
 	// Guarded by mu.
 	holding holding // the queue's
-	due     moment  // when the next ping is due, or, once the session has ended, the end of its last packets
+	due     moment  // when the next ping is due or, after the end, when the last packets are dropped
 	heard   moment  // when the client last gave a sign of life, as far as the session knows
 	onClose []func(reason string)
 	reason  string
 }
 
-// poller is the part of a session that exists only if the session began by polling.
+// poller holds the fields of a session that began by polling.
 type poller struct {
 	kept ws.KeptRequest // the handshake's; static
 
 	// Guarded by the session's mu.
-	probe    *ws.Socket    // opened for an upgrade that is not decided yet
-	queue    []packet      // waits to be polled
+	probe    *ws.Socket    // opened for an upgrade that is not complete yet
+	queue    []packet      // packets to be polled
 	queued   int           // its bytes, as cost counts them
-	room     chan struct{} // closed when the queue is taken; made by a goroutine that waits for that
+	room     chan struct{} // closed when the queue is taken; made by the first goroutine that waits
 	pending  *pendingPoll  // the GET that waits for packets
-	polled   time.Time     // when a GET last came or took something
+	polled   time.Time     // when a GET last arrived or took packets
 	posting  *posting      // the POST that is not answered yet
-	handled  chan struct{} // closed when all POSTs that came have been handled; nil if they have
-	handling int           // POSTs that came and have not been handled
-	parked   int           // bytes of POSTs that were answered and have not been handled
-	pinged   bool          // a ping waits to be polled
+	handled  chan struct{} // closed when all POSTs received so far have been handled; nil if they have
+	handling int           // POSTs received but not handled
+	parked   int           // bytes of POSTs answered but not handled
+	pinged   bool          // a ping is in the queue
 }
 
-// begin adds a new session, whose realIP, transport, and socket or poller are set, to the server. On a socket it sends the
-// open packet.
+// begin adds a new session to the server, and calls onSession. The caller has set realIP, transport, and socket or poller. On
+// a WebSocket, begin sends the open packet.
 func (s *Server) begin(one *Session, address string) error {
-	one.server, one.id = s, strings.Clone(rand.Text()[:20]) // of which the rest is not kept
+	one.server, one.id = s, strings.Clone(rand.Text()[:20]) // a clone, so that the rest is not kept in memory
 	one.holding = holding{budget: s.buffered, address: address}
 	one.mu.Lock()
 	one.heard = thisMoment()
@@ -108,11 +108,11 @@ func (s *Server) begin(one *Session, address string) error {
 	return nil
 }
 
-// ID returns the name by which the client's requests refer to the session. It is a secret: whoever knows it can send
-// and receive in the client's place.
+// ID returns the session ID that the client sends in its requests. It is a secret: anybody who knows it can send and receive
+// in place of the client.
 func (s *Session) ID() string { return s.id }
 
-// Request returns the handshake's request. Each call makes it anew from what is kept: URL and query, header (without
+// Request returns the handshake's request, rebuilt on each call from the parts that are kept: URL and query, header (without
 // the fields of a WebSocket handshake), cookies, host, remote address.
 func (s *Session) Request() *http.Request {
 	if s.poller != nil {
@@ -127,25 +127,25 @@ func (s *Session) Request() *http.Request {
 // RealIP returns the client's IP address at the handshake, as the Echo server's IPExtractor finds it.
 func (s *Session) RealIP() string { return s.realIP }
 
-// Address returns what limits count as the client's address; see ws.AddressOf.
+// Address returns the client's address for the purpose of limits; see ws.AddressOf.
 func (s *Session) Address() string { return s.holding.address }
 
-// LogID returns the session's name in the log, which is no secret: the ID of the WebSocket on which the session began,
-// or, for one that began by polling, a hash of the session's ID.
+// LogID returns the session's id in the log, which is not a secret: the ID of the WebSocket on which the session began or, if
+// it began by polling, a hash of its ID.
 func (s *Session) LogID() string {
 	if s.poller == nil {
-		return s.socket.ID() // which it has for good
+		return s.socket.ID() // a session that began on a WebSocket keeps it
 	}
 	sum := sha256.Sum256([]byte(s.id))
 	return "polling-" + hex.EncodeToString(sum[:6])
 }
 
-// OnMessage sets the function that is called with each message, one at a time and in order. The message's data is valid
-// until f returns. An error ends the session.
+// OnMessage sets the function to call with each message, one at a time and in order. The message's data is valid until f
+// returns. An error from f ends the session. Call OnMessage only from the function given to New.
 func (s *Session) OnMessage(f func(ws.Message) error) { s.onMessage = f }
 
-// OnClose adds a function that is called once after the session has ended; if it has ended already, at once. The
-// functions run one after the other, even if one panics.
+// OnClose adds a function to call once, after the session has ended; if it has already ended, OnClose calls it immediately.
+// The functions run one after the other, even if one panics.
 func (s *Session) OnClose(f func(reason string)) {
 	s.mu.Lock()
 	if !s.ended {
@@ -178,11 +178,11 @@ func (s *Session) handshake() packet {
 	data, err := json.Marshal(struct {
 		SID          string   `json:"sid"`
 		Upgrades     []string `json:"upgrades"`
-		PingInterval int64    `json:"pingInterval"` // ms, as is the next
+		PingInterval int64    `json:"pingInterval"` // ms, like pingTimeout
 		PingTimeout  int64    `json:"pingTimeout"`
 		MaxPayload   int      `json:"maxPayload"` // bytes
 	}{s.id, upgrades, cfg.PingInterval.Milliseconds(), cfg.PingTimeout.Milliseconds(), cfg.MaxPayload})
-	if err != nil { // strings and numbers
+	if err != nil { // impossible for strings and numbers
 		panic(err)
 	}
 	return packet{packetOpen, data}

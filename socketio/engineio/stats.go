@@ -6,30 +6,30 @@ import (
 	"echows/internal/share"
 )
 
-// Stats are numbers of a Server, since its start where they do not say now.
+// Stats holds the counters of a Server. They count from its start, except those that say now.
 type Stats struct {
-	Sessions      int    // there now
+	Sessions      int    // now
 	Polling       int    // of these, those that poll
 	Opened        uint64 // sessions
-	OpenedPolling uint64 // of these, those that began by polling
-	Upgraded      uint64 // sessions that went over from polling to a WebSocket
-	Refused       uint64 // requests that no session took; see Config.OnRefused
-	SlowClosed    uint64 // sessions ended because their clients did not read, or poll
-	SlowPolling   uint64 // of these, those that polled
+	OpenedPolling uint64 // of Opened, sessions that began by polling
+	Upgraded      uint64 // sessions upgraded from polling to a WebSocket
+	Refused       uint64 // refused requests; see Config.OnRefused
+	SlowClosed    uint64 // sessions ended because their clients did not read or poll
+	SlowPolling   uint64 // of SlowClosed, sessions that polled
 	Silent        uint64 // sessions ended because their clients sent nothing
-	SilentPolling uint64 // of these, those that polled
-	Slowed        uint64 // packets that waited because of AddressMessageRate
-	NoMore        uint64 // sessions that were refused because of MaxSessions
-	ManyPackets   uint64 // requests that ended their sessions because of MaxPackets
-	TooLong       uint64 // messages and requests that were refused because of MaxPayload
-	Buffered      int64  // bytes that count for MaxBuffered now
+	SilentPolling uint64 // of Silent, sessions that polled
+	Slowed        uint64 // packets delayed because of AddressMessageRate
+	NoMore        uint64 // sessions refused because of MaxSessions
+	ManyPackets   uint64 // requests that ended their sessions because of too many packets
+	TooLong       uint64 // messages and requests refused because of MaxPayload
+	Buffered      int64  // bytes that count towards MaxBuffered now
 
-	// How often MaxBuffered refused a request, made a Send wait or ended a session, and how often an address's quarter of
-	// it did.
+	// How often a request was refused, a Send waited or a session ended because of MaxBuffered, and because of an address's
+	// quarter of it.
 	NoMemory, NoAddressMemory uint64
 }
 
-// counters are what Stats tells.
+// counters holds the counters behind Stats.
 type counters struct {
 	polling                         atomic.Int64
 	opened, openedPolling, upgraded atomic.Uint64
@@ -41,7 +41,7 @@ type counters struct {
 	noMemory, noAddressMemory       atomic.Uint64
 }
 
-// noRoom counts that something did not fit into MaxBuffered, or into an address's part of it.
+// noRoom counts that MaxBuffered, or an address's quarter of it, was reached.
 func (c *counters) noRoom(why share.Refusal) {
 	switch why {
 	case share.All:
@@ -51,7 +51,7 @@ func (c *counters) noRoom(why share.Refusal) {
 	}
 }
 
-// Stats returns the Server's numbers.
+// Stats returns the Server's counters.
 func (s *Server) Stats() Stats {
 	c := &s.counters
 	return Stats{

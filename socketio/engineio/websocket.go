@@ -10,12 +10,12 @@ import (
 	"echows/ws"
 )
 
-// noopWait is how long a GET may wait during an upgrade: the client ends its polling after an answer, and so needs one.
+// noopWait is how long a GET may wait during an upgrade: the client stops polling only after an answer, and so needs one.
 const noopWait = 100 * time.Millisecond
 
 var errGivenUp = errors.New("the upgrade was given up")
 
-// serveSocket is the route's handler. A socket is a new session, or the upgrade of one that polls.
+// serveSocket is the handler of the WebSocket route. A socket begins a new session, or upgrades a session that polls.
 func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 	if session, _ := c.Get(sessionKey).(*Session); session != nil {
 		session.upgrade(socket)
@@ -34,12 +34,12 @@ func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
 func (s *Session) serve(socket *ws.Socket) {
 	socket.OnMessage(s.receiveMessage)
 	socket.OnClose(func(code ws.CloseCode, _ string) { s.socketClosed(code) })
-	if reason, ended := s.endReason(); ended { // meanwhile
+	if reason, ended := s.endReason(); ended { // before the callbacks were set
 		socket.Close(closeCode(reason), reason)
 	}
 }
 
-// socketClosed ends the session with its socket.
+// socketClosed ends the session after its socket was closed.
 func (s *Session) socketClosed(code ws.CloseCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,8 +67,8 @@ func (s *Session) receiveMessage(m ws.Message) error {
 	return nil
 }
 
-// upgrade probes a socket, and goes over to it when the client says so. Until then the session polls, and whatever goes
-// wrong with the socket ends only the socket.
+// upgrade probes a socket, and makes it the transport when the client asks for it. Until then, the session keeps polling, and
+// an error on the socket ends only the socket.
 func (s *Session) upgrade(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *Session) upgrade(socket *ws.Socket) {
 	})
 }
 
-// giveUp ends an upgrade that is not decided yet.
+// giveUp ends an upgrade that is not complete.
 func (s *Session) giveUp(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Session) giveUp(socket *ws.Socket) {
 	}
 }
 
-// noop answers a waiting GET, again and again while the socket is being probed.
+// noop answers a waiting GET, and schedules itself again, while the socket is being probed.
 func (s *Session) noop(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *Session) noop(socket *ws.Socket) {
 	time.AfterFunc(noopWait, func() { s.noop(socket) })
 }
 
-// goOver makes the socket the transport. The queue goes out first, and what is sent meanwhile waits behind it. Packets
-// that came by POSTs are handled before more is read from the socket.
+// goOver makes the socket the transport. It sends the queue first; messages sent in the meantime wait behind it. Packets
+// from POSTs are handled before anything else is read from the socket.
 func (s *Session) goOver(socket *ws.Socket) error {
 	s.mu.Lock()
 	if s.probe != socket {
@@ -133,7 +133,7 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	s.server.counters.upgraded.Add(1)
 	s.server.counters.polling.Add(-1)
 	s.probe, s.socket, s.transport = nil, socket, flushing
-	if s.pending != nil { // the client ended its polling before, or breaks the protocol
+	if s.pending != nil { // a client that follows the protocol has stopped polling
 		s.pending.answer <- answer{bad: true}
 		s.pending = nil
 	}
@@ -147,13 +147,13 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	s.debug("session went over to a WebSocket", "websocket", socket.ID())
 	s.serve(socket)
 	if handled != nil {
-		<-handled // its callbacks may send on the socket meanwhile
+		<-handled // callbacks may already send on the socket
 	}
 	return nil
 }
 
-// flushLocked sends the queue, and what is queued meanwhile. It unlocks mu while it sends. Those that wait for room go
-// on waiting, so this comes to an end.
+// flushLocked sends the queue, including packets queued in the meantime. It unlocks mu while it sends. It terminates because
+// senders that wait for room keep waiting.
 func (s *Session) flushLocked() {
 	for len(s.queue) > 0 && !s.ended {
 		var messages []ws.Message
