@@ -16,7 +16,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// postgres is a PostgreSQL server of the test's own.
+// postgres is a PostgreSQL server for one test.
 type postgres struct {
 	*pgtest.Server
 	t   *testing.T
@@ -29,13 +29,13 @@ func startPostgres(t *testing.T) *postgres {
 	return &postgres{s, t, s.URL("postgres")}
 }
 
-// row is one of the table.
+// row is a row of the table.
 type row struct {
 	Seq                    int64
 	Room, ID, Author, Text string
 }
 
-// rows waits until the table has so many, and returns them.
+// rows waits until the table has n rows, and returns them.
 func (p *postgres) rows(n int) (rows []row) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), programtest.Patience)
@@ -61,7 +61,7 @@ func (p *postgres) query(ctx context.Context) ([]row, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 }
 
-// equal compares the table with what the stream holds of a room.
+// equal checks that the table has the same messages of a room as the stream.
 func (p *postgres) equal(who *person, room string, n int) {
 	p.t.Helper()
 	rows := p.rows(n)
@@ -77,7 +77,7 @@ func (p *postgres) equal(who *person, room string, n int) {
 	}
 }
 
-// ready waits until /readyz answers with the status, and returns what it says.
+// ready waits until /readyz answers with the status, and returns the body.
 func ready(t *testing.T, url string, status int) (body string) {
 	t.Helper()
 	comesTrue(t, func() (string, bool) {
@@ -88,7 +88,7 @@ func ready(t *testing.T, url string, status int) (body string) {
 	return body
 }
 
-// awaitBehind waits until /metrics says that something has been waiting to be copied.
+// awaitBehind waits until /metrics says that messages are waiting to be copied.
 func awaitBehind(t *testing.T, url string) {
 	t.Helper()
 	behind := regexp.MustCompile(`(?m)^echows_archive_behind_seconds [0-9.e-]*[1-9]`)
@@ -119,7 +119,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	ready(t, p.URL, http.StatusOK)
 
 	db.Stop()
-	post(100) // the chat goes on
+	post(100) // the chat still works
 	if body := ready(t, p.URL, http.StatusServiceUnavailable); !strings.Contains(body, "database") {
 		t.Errorf("/readyz says %s", body)
 	}
@@ -130,7 +130,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	ready(t, p.URL, http.StatusOK)
 	p.End()
 
-	// Away at the start, too.
+	// The database may also be down at the start.
 	db.Stop()
 	p = programtest.Start(t, "-data", dir, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10000")
 	ana.url = p.URL
@@ -140,7 +140,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	db.equal(ana, "lobby", n)
 	p.End()
 
-	// What the stream holds no more comes from the table.
+	// Messages that the stream no longer holds come from the table.
 	p = programtest.Start(t, "-data", dir, "-database", db.url, "-keep-messages", "20")
 	ana.url = p.URL
 	var page struct{ Messages []said }
@@ -161,7 +161,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	}
 	p.End()
 
-	// A lost data folder: the stream goes on above the table, which has the history.
+	// After the loss of the data folder, the stream continues after the table's last sequence, and the table has the history.
 	lost := t.TempDir()
 	p = programtest.Start(t, "-data", lost, "-database", db.url)
 	p.Log.Find(t, "the database has messages that the stream has not")
@@ -185,7 +185,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	p.End()
 }
 
-// A table whose sequences are other messages is refused.
+// The program refuses a table that has other messages under the stream's sequences.
 func TestADatabaseOfAnotherChat(t *testing.T) {
 	t.Parallel()
 	db := startPostgres(t)
@@ -221,7 +221,7 @@ func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
 		m, _ := signIn(t, p.URL, "ana").join("lobby", "")
 		var all sync.WaitGroup
 		all.Go(func() {
-			for i := range 1500 { // all rounds together no more than are kept
+			for i := range 1500 { // all rounds together post no more than are kept
 				if websocket.JSON.Send(m.conn, map[string]string{"type": "post", "id": fmt.Sprint(round, "-", i), "text": "again"}) != nil {
 					return
 				}
@@ -241,7 +241,7 @@ func TestAKilledProcessCopiesEachMessageOnce(t *testing.T) {
 	db.equal(ana, "lobby", len(history.Messages))
 }
 
-// Two nodes: one copies, and when it ends, the other does.
+// Of two nodes, one copies; when it ends, the other one does.
 func TestOneNodeCopiesAtATime(t *testing.T) {
 	t.Parallel()
 	db := startPostgres(t)

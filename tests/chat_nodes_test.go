@@ -14,15 +14,15 @@ import (
 	"echows/internal/programtest"
 )
 
-// Who vanishes without a goodbye is missed when its pings are not answered. Who stays is on another node,
-// whose pings have time.
+// A member that vanishes without closing its connection is noticed when it does not answer pings. The member that stays is on
+// another node, with a longer ping interval.
 func TestOneThatVanishes(t *testing.T) {
 	t.Parallel()
 	nats := natstest.Start(t)
 	secret := strings.Repeat("s", 32)
 	here, there := programtest.Start(t, "-nats", nats, "-secret", secret), programtest.Start(t, "-nats", nats, "-secret", secret, "-ping", "1s")
 	stays, _ := signIn(t, here.URL, "ana").join("lobby", "")
-	signIn(t, there.URL, "bea").join("lobby", "") // and reads nothing more, so that its library answers no ping
+	signIn(t, there.URL, "bea").join("lobby", "") // reads nothing more, so its library answers no pings
 	stays.awaitCount(2)
 	stays.awaitCount(1)
 }
@@ -31,12 +31,12 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 	t.Parallel()
 	one, two := twoNodes(t)
 	ana := signIn(t, one.URL, "ana")
-	bea := &person{t: t, url: two.URL, token: signIn(t, one.URL, "bea").token} // a session is good everywhere
+	bea := &person{t: t, url: two.URL, token: signIn(t, one.URL, "bea").token} // a session is valid on every node
 	here, _ := ana.join("lobby", "")
 	there, _ := bea.join("lobby", "")
 	here.awaitCount(2)
 	there.awaitCount(2)
-	// So is a ticket.
+	// A ticket is valid on every node, too.
 	ticket := bea.ticket()
 	bea.url = one.URL
 	conn, err := bea.dial("lobby", ticket, "")
@@ -71,12 +71,12 @@ func TestTwoNodesAreOneChat(t *testing.T) {
 	if !slices.Equal(seen[0], seen[1]) {
 		t.Errorf("one node saw %v, the other %v", seen[0], seen[1])
 	}
-	two.End() // with a goodbye, so that nobody waits for its silence
+	two.End() // an orderly end, so the other node need not wait for a timeout
 	here.awaitCount(1)
 }
 
-// A node is killed, and says no goodbye: who was there is missed when it has been silent for some seconds, and its tickets are
-// refused at once. Where a ticket's node does not answer in time, it would be 503.
+// When a node is killed, the other nodes drop its members after it has been silent for some seconds. Its tickets are refused
+// immediately; for a node that does not answer in time, the status would be 503.
 func TestANodeThatIsKilled(t *testing.T) {
 	t.Parallel()
 	one, two := twoNodes(t)

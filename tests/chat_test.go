@@ -120,7 +120,7 @@ func TestTheSameIdTwice(t *testing.T) {
 	if len(history.Messages) != 1 {
 		t.Errorf("history %+v", history)
 	}
-	other.post("a", "another's") // is another message
+	other.post("a", "another's") // the same id from another user is another message
 	if ack := other.await("ack"); ack.Seq == first.Seq {
 		t.Error("two users' messages are one")
 	}
@@ -138,7 +138,7 @@ func TestAwayAndBack(t *testing.T) {
 		for range n {
 			id := fmt.Sprint(len(seqs))
 			m.post(id, "number "+id)
-			seqs = append(seqs, m.await("ack").Seq) // and what is acknowledged is in every history
+			seqs = append(seqs, m.await("ack").Seq) // acknowledged messages are in every history
 		}
 	}
 	back := func(after uint64, wantFirst, wantN int, complete bool) {
@@ -161,15 +161,15 @@ func TestAwayAndBack(t *testing.T) {
 	post(500)
 	back(seqs[99], 100, 500, true)
 	back(seqs[594], 595, 5, true)
-	post(100) // so that the first 100 are held no more
+	post(100) // so that the first 100 are no longer held
 	back(seqs[50], 100, 600, false)
 	back(seqs[100], 101, 599, true)
 	back(seqs[300], 301, 399, true)
-	back(seqs[699]+1000, 650, 50, false) // a sequence this server never gave
+	back(seqs[699]+1000, 650, 50, false) // a sequence that this server never issued
 	if _, history := bea.join("lobby", ""); len(history.Messages) != 50 || history.Complete {
 		t.Errorf("without after: %d, complete %v", len(history.Messages), history.Complete)
 	}
-	p.End() // the same from the stream alone
+	p.End() // after a restart, only from the stream
 	p = programtest.Start(t, "-data", dir, "-keep-messages", fmt.Sprint(keep))
 	bea.url = p.URL
 	back(seqs[300], 301, 399, true)
@@ -351,8 +351,8 @@ func TestTooManyMessages(t *testing.T) {
 	m.await("ack")
 }
 
-// Who sends a hundred posts at once, as a page may that was away, is told which of them to send again. They are taken then,
-// each once, and by the same connection.
+// A client that sends a hundred posts in a burst, as a page may after being offline, learns which of them to send again. Sent
+// again on the same connection, they are stored, each once.
 func TestPostsPastTheRateCanBeSentAgain(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -362,7 +362,7 @@ func TestPostsPastTheRateCanBeSentAgain(t *testing.T) {
 		waiting[fmt.Sprint(i)] = true
 		m.post(fmt.Sprint(i), "written while there was no connection")
 	}
-	again := time.NewTicker(time.Second) // as a page does, which nothing tells when it may go on
+	again := time.NewTicker(time.Second) // like a page, which is not told when it may continue
 	defer again.Stop()
 	for underWay := len(waiting); len(waiting) > 0; {
 		switch s := m.next(); {

@@ -14,7 +14,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// A session and a room outlive a restart; a member that comes back misses nothing.
+// Sessions and rooms survive a restart; a member that comes back misses nothing.
 func TestARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -42,7 +42,7 @@ func TestARestart(t *testing.T) {
 	}
 }
 
-// Ten times the process is killed in the middle of posts: what was acknowledged is there, once.
+// The process is killed ten times in the middle of posts: each acknowledged message is stored exactly once.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -60,7 +60,7 @@ func TestKilled(t *testing.T) {
 		for i := range 4 {
 			m, _ := signIn(t, p.URL, fmt.Sprint("poster ", i)).join("lobby", "")
 			all.Go(func() {
-				for n := range 200 { // all together no more than are kept
+				for n := range 200 { // all rounds together post no more than are kept
 					id := fmt.Sprintf("%d-%d-%d", round, i, n)
 					if websocket.JSON.Send(m.conn, map[string]string{"type": "post", "id": id, "text": id}) != nil {
 						return

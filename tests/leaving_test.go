@@ -15,7 +15,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// leaver is a client that goes in the middle of something.
+// leaver is a client that leaves in the middle of something.
 type leaver struct {
 	t   *testing.T
 	raw *net.TCPConn
@@ -40,10 +40,10 @@ func newLeaver(t *testing.T, url string, secure *tls.Config) *leaver {
 	return l
 }
 
-// write writes what may come to a closed door.
+// write writes text, and ignores errors, as the server may have closed the connection.
 func (l *leaver) write(format string, args ...any) { fmt.Fprintf(l.Conn, format, args...) }
 
-// await reads until a text has come, and the rest of its line.
+// await reads up to the end of the first line that contains text.
 func (l *leaver) await(text string) string {
 	l.t.Helper()
 	for {
@@ -57,7 +57,7 @@ func (l *leaver) await(text string) string {
 	}
 }
 
-// ask sends a request's head, and a part of its body.
+// ask sends a request's header, and part of its body.
 func (l *leaver) ask(request, header string, length int, part string) {
 	l.write("%s HTTP/1.1\r\nHost: a\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", request, header, length, part)
 }
@@ -66,7 +66,7 @@ const hello = `40{"name":"bea"}` // to the namespace "/"
 
 const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-// socket opens a WebSocket, and sends messages on it.
+// socket opens a WebSocket and sends messages.
 func (l *leaver) socket(path string, messages ...string) {
 	l.t.Helper()
 	l.write("GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", path, upgrade)
@@ -76,7 +76,7 @@ func (l *leaver) socket(path string, messages ...string) {
 	}
 }
 
-// maskedFrame is a frame of text, whose mask changes nothing.
+// maskedFrame returns a text frame with a mask of zeros.
 func maskedFrame(text string) string {
 	frame := []byte{0x81, 0x80 | byte(len(text))}
 	switch n := len(text); {
@@ -88,7 +88,7 @@ func maskedFrame(text string) string {
 	return string(append(frame, 0, 0, 0, 0)) + text
 }
 
-// session begins a Socket.IO session that polls, with a socket in the namespace "/", and returns its URL.
+// session begins a Socket.IO session by polling, connects to the namespace "/", and returns the session's URL.
 func (l *leaver) session() string {
 	l.t.Helper()
 	const path = "/socket.io/?EIO=4&transport=polling"
@@ -112,8 +112,8 @@ func (l *leaver) session() string {
 	return url
 }
 
-// However clients go, in the middle of whatever: it is nobody's fault, nothing that they said is in the log, and no socket
-// counts as ended by an error of the server's.
+// Clients may leave in the middle of anything: no error is logged, the log has nothing that they sent, and no socket counts as
+// ended by a server error.
 func TestWhoeverLeaves(t *testing.T) {
 	const secret = "marker-of-a-text"
 	long := strings.Repeat("x", 1<<20)
@@ -177,7 +177,7 @@ func TestWhoeverLeaves(t *testing.T) {
 						l := newLeaver(t, p.URL, over.secure)
 						do(l)
 						if i%2 == 0 {
-							l.raw.SetLinger(0) // with a reset
+							l.raw.SetLinger(0) // so that Close resets the connection
 						}
 						l.raw.Close()
 					})
@@ -189,7 +189,7 @@ func TestWhoeverLeaves(t *testing.T) {
 			p.End()
 			for line := range strings.Lines(p.Log.String()) {
 				for _, bad := range []string{"level=WARN", "level=ERROR", "failed to", "1011", secret, "xxxx", ana.token[strings.LastIndexByte(ana.token, '.'):], "ticket="} {
-					if strings.Contains(line, bad) && !strings.Contains(line, "did not end in time") { // of the shutdown
+					if strings.Contains(line, bad) && !strings.Contains(line, "did not end in time") { // the shutdown may log this
 						t.Errorf("%s is in the log: %s", bad, line)
 					}
 				}
@@ -201,7 +201,7 @@ func TestWhoeverLeaves(t *testing.T) {
 	}
 }
 
-// probe begins a session over another connection, and takes it over to a WebSocket on this one.
+// probe begins a session on another connection, and begins to upgrade it to a WebSocket on this one.
 func (l *leaver) probe(messages ...string) {
 	l.t.Helper()
 	var secure *tls.Config

@@ -10,7 +10,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// What people write, and what lets them in, is not for the log, whatever becomes of it.
+// The log never has the texts that people write, or their credentials, whether they are accepted or refused.
 func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t, "-log-level", "debug", "-post-rate", "1")
@@ -27,9 +27,9 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	m.post("stored", marker)
 	m.await("ack")
 	for _, said := range []string{
-		marker,                      // no JSON
-		`{"` + marker + `":1}`,      // of no type
-		`{"type":"` + marker + `"}`, // of another
+		marker,                      // not JSON
+		`{"` + marker + `":1}`,      // without a type
+		`{"type":"` + marker + `"}`, // of an unknown type
 		`{"type":"post","id":"1","text":"a","` + marker + `":1}`,
 		`{"type":"post","id":"1","` + marker + `":1,"` + marker + `":1}`,
 		`{"type":"post","id":"` + marker + "\u0000" + `","text":"a"}`,
@@ -44,7 +44,7 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	for _, body := range []string{marker, `{"id":"4","` + marker + `":1}`, `{"id":"5","text":"` + marker + `"}`, `{"id":"6","text":"` + marker + `"}`} {
 		ana.request("lobby", strings.NewReader(body), nil)
 	}
-	for _, again := range []string{ticket, marker + "." + marker} { // one that is used, and one of no node
+	for _, again := range []string{ticket, marker + "." + marker} { // a used ticket, and a ticket of no node
 		if conn, err := ana.dial("lobby", again, ""); err == nil {
 			conn.Close()
 			t.Errorf("%s lets in", again)
@@ -65,7 +65,7 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	}
 }
 
-// A line on a connection has its id: the one that it was opened with.
+// A log line about a connection has the id of the line that was logged when it opened.
 func TestLinesOfAConnectionHaveItsID(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -84,7 +84,7 @@ func TestLinesOfAConnectionHaveItsID(t *testing.T) {
 	}
 }
 
-// So has a line on a request, by the id that its answer has, which no client chooses.
+// A log line about a request has the id in its answer, which clients cannot choose.
 func TestLinesOfARequestHaveItsID(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)

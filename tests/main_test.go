@@ -12,24 +12,24 @@ import (
 	"echows/internal/programtest"
 )
 
-// atOnce is how many tests run beside one another, unless -parallel says otherwise. Most of their time they wait: for a disk, a
-// limit, a silence. Each has up to two programs.
+// atOnce is how many tests run in parallel, unless -parallel says otherwise. They spend most of their time waiting for a disk,
+// a limit or a timeout. Each runs up to two programs.
 const atOnce = "4"
 
 func TestMain(m *testing.M) {
-	flag.Set("test.parallel", atOnce) // the command line's comes after
+	flag.Set("test.parallel", atOnce) // the command line is parsed later and takes precedence
 	goleak.VerifyTestMain(m, goleak.Cleanup(programtest.Exit))
 }
 
-// twoNodes starts two nodes of one cluster.
+// twoNodes starts two nodes of a cluster.
 func twoNodes(t *testing.T, args ...string) (one, two *programtest.Program) {
 	t.Helper()
 	args = append([]string{"-nats", natstest.Start(t), "-secret", strings.Repeat("s", 32)}, args...)
 	return programtest.Start(t, args...), programtest.Start(t, args...)
 }
 
-// comesTrue asks again and again until something is so: what a database holds and what a server says of its health come with no
-// event. Otherwise is what the last answer was.
+// comesTrue calls ask repeatedly until it reports true, for conditions without an event to wait for, such as a database's
+// contents or a server's health. otherwise describes the last answer.
 func comesTrue(t *testing.T, ask func() (otherwise string, so bool)) {
 	t.Helper()
 	deadline, again := time.After(programtest.Patience), time.NewTicker(20*time.Millisecond)

@@ -35,7 +35,7 @@ func TestPostsByRequest(t *testing.T) {
 	if again := ana.say("lobby", "a", "hello 😀"); again.Status != http.StatusOK || again.ID != "a" || again.Seq != first.Seq {
 		t.Errorf("again: %+v", again)
 	}
-	// By a socket it is the same message, too; of another it is another.
+	// The same id over a socket is the same message, but from another user it is another message.
 	own, history := ana.join("lobby", "")
 	if len(history.Messages) != 1 || history.Messages[0].Mark != me.Mark {
 		t.Errorf("history %+v", history)
@@ -55,7 +55,7 @@ func TestPostsByRequest(t *testing.T) {
 	if got := res.Header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("messages may be cached: %q", got)
 	}
-	// A room without members is as good.
+	// A room without members accepts posts, too.
 	if got := ana.say("nobody-here", "a", "hello"); got.Status != http.StatusCreated {
 		t.Errorf("where nobody is: %+v", got)
 	}
@@ -109,12 +109,12 @@ func TestPostsByRequestThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
-	// Its length does not have to be said.
+	// The request need not have a Content-Length.
 	if got := ana.request("lobby", io.MultiReader(strings.NewReader(`{"id":"2","text":"`), strings.NewReader(strings.Repeat("a", 16<<10))), nil); got.Status != 413 {
 		t.Errorf("a very long text of no length: %+v", got)
 	}
 	p.Log.Find(t, "code=bad_text")
-	// Who says that it is long does not have to send it.
+	// A request with a large Content-Length is refused before its body is sent.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -131,10 +131,10 @@ func TestPostsByRequestThatAreRefused(t *testing.T) {
 	}
 }
 
-// A session posts no more by requests than by a connection.
+// The limit on a session's posts also applies to requests.
 func TestASessionPostsTooMuch(t *testing.T) {
 	t.Parallel()
-	p := programtest.Start(t, "-post-rate", "0.001") // and one at once
+	p := programtest.Start(t, "-post-rate", "0.001") // with a burst of one
 	ana := signIn(t, p.URL, "ana")
 	if got := ana.say("lobby", "1", "hello"); got.Status != http.StatusCreated {
 		t.Errorf("the first: %+v", got)
@@ -147,10 +147,10 @@ func TestASessionPostsTooMuch(t *testing.T) {
 	}
 }
 
-// All that an address posts counts together, whichever way it comes. Another address does not notice.
+// All posts of an address, by requests and sockets, share one limit. It does not affect other addresses.
 func TestAnAddressPostsTooMuch(t *testing.T) {
 	t.Parallel()
-	p := programtest.Start(t, "-address-posts", "0.6", "-trusted-proxies", "127.0.0.1") // and six at once
+	p := programtest.Start(t, "-address-posts", "0.6", "-trusted-proxies", "127.0.0.1") // with a burst of six
 	ana, bea := signIn(t, p.URL, "ana"), signIn(t, p.URL, "bea")
 	one, _ := ana.join("lobby", "")
 	two, _ := bea.join("lobby", "")
@@ -180,7 +180,7 @@ func TestNoLimitOfAnAddress(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t, "-address-posts", "0", "-post-rate", "100000", "-sync", "1s")
 	m, _ := signIn(t, p.URL, "ana").join("lobby", "")
-	const posts = 2500 // more than are taken at once otherwise
+	const posts = 2500 // more than the default burst
 	go func() {
 		for i := range posts {
 			websocket.JSON.Send(m.conn, map[string]string{"type": "post", "id": fmt.Sprint(i), "text": "hello"})
@@ -196,7 +196,7 @@ func TestNoLimitOfAnAddress(t *testing.T) {
 	}
 }
 
-// What is too long is refused unread, and its connection goes on: for a while.
+// Messages that are too long are refused without being read in full. The connection stays open, until there are too many.
 func TestLongMessages(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -219,7 +219,7 @@ func TestLongMessages(t *testing.T) {
 			t.Errorf("%.40s: %+v", c.sent, got)
 		}
 	}
-	m.post("good", strings.Repeat("<", 2000)) // six bytes each, as Go writes it
+	m.post("good", strings.Repeat("<", 2000)) // Go encodes each as six bytes
 	m.await("ack")
 	longest := strings.Repeat("a", 1<<20)
 	refused := 0
@@ -229,14 +229,14 @@ func TestLongMessages(t *testing.T) {
 		}
 		refused++
 	}
-	if refused < 1 || refused > 10 { // with what else it was sent meanwhile
+	if refused < 1 || refused > 10 { // including other messages received in the meantime
 		t.Errorf("%d messages of 1 MiB are refused", refused)
 	}
-	m.conn.Close() // or the server waits for the answer to its close
+	m.conn.Close() // otherwise the server waits for the answer to its close frame
 	p.Log.Find(t, "code=1008")
 }
 
-// Who has left is no fault of the server, also where what they posted last is not stored.
+// A client that leaves is not a server error, even if its last posts are not stored.
 func TestWhoLeavesIsNoFault(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -264,13 +264,13 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 				fmt.Fprintf(m, `{"type":"post","id":"%d","text":"bye"}`, i)
 			}
 			conn.(*net.TCPConn).SetLinger(0)
-			conn.Close() // and what is under way comes to a closed door
+			conn.Close() // while answers are on their way
 		})
 	}
 	all.Wait()
 	p.End()
 	for line := range strings.Lines(p.Log.String()) {
-		if !strings.Contains(line, "level=INFO") && !strings.Contains(line, "did not end in time") { // of the shutdown
+		if !strings.Contains(line, "level=INFO") && !strings.Contains(line, "did not end in time") { // the shutdown may log this
 			t.Fatal(line)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// What a name says is no announcement: it stands between marks that no name has.
+// A name cannot look like an announcement: it is quoted with marks that names cannot contain.
 func TestNoNameAnnounces(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -18,7 +18,7 @@ func TestNoNameAnnounces(t *testing.T) {
 		body, _ := json.Marshal(map[string]string{"name": name})
 		nobody.ask("POST", "/session", string(body), http.StatusBadRequest, nil)
 		g := &guest{t: t, conn: programtest.Dial(t, p.URL, "/socket.io/?EIO=4&transport=websocket")}
-		programtest.Receive(t, g.conn) // the session's
+		programtest.Receive(t, g.conn) // the session's open packet
 		g.send("40" + string(body))
 		if got := g.next(); !strings.HasPrefix(got, "44{") {
 			t.Errorf("%s comes into /rooms: %s", name, got)

@@ -15,7 +15,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// guest is a visitor of /rooms, by the protocol itself.
+// guest is a visitor of /rooms that speaks the protocol directly.
 type guest struct {
 	t    *testing.T
 	conn *websocket.Conn
@@ -23,11 +23,11 @@ type guest struct {
 	pid  string
 }
 
-// visit connects to the namespace "/" with what auth says beside the name.
+// visit connects to the namespace "/" with a name and further JSON fields in auth.
 func visit(t *testing.T, p *programtest.Program, name, auth string) *guest {
 	t.Helper()
 	g := &guest{t: t, conn: programtest.Dial(t, p.URL, "/socket.io/?EIO=4&transport=websocket")}
-	programtest.Receive(t, g.conn) // the session's
+	programtest.Receive(t, g.conn) // the session's open packet
 	g.send(fmt.Sprintf(`40{"name":%q%s}`, name, auth))
 	var answer struct{ SID, PID string }
 	if text := g.next(); !strings.HasPrefix(text, "40") || json.Unmarshal([]byte(text[2:]), &answer) != nil {
@@ -44,7 +44,7 @@ func (g *guest) send(text string) {
 	}
 }
 
-// next is the next packet that is no ping.
+// next returns the next packet that is not a ping.
 func (g *guest) next() string {
 	g.t.Helper()
 	for {
@@ -56,7 +56,7 @@ func (g *guest) next() string {
 	}
 }
 
-// await reads up to a packet that has a part.
+// await reads packets until one contains part.
 func (g *guest) await(part string) string {
 	g.t.Helper()
 	for {
@@ -80,7 +80,7 @@ func TestTwoNodesAreOneSocketIO(t *testing.T) {
 	ana.await(`432[{"ok":true`)
 	ana.send(`42["message",{"text":"to all"}]`)
 	bea.await(`["message",{"from":"ana","text":"to all"}]`)
-	// What bea says comes after her node's subscription to the room: from then on, she hears what ana says.
+	// bea's message comes after her node's subscription to the room: once it has arrived, she hears ana.
 	bea.send(`42["room message",{"room":"kitchen","text":"here I am"}]`)
 	ana.await(`["room message",{"from":"bea","room":"kitchen","text":"here I am"}]`)
 	ana.send(`42["room message",{"room":"kitchen","text":"to some"}]`)
@@ -97,7 +97,7 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 		for programtest.Receive(t, conn) != want {
 		}
 	}
-	for _, conn := range []*websocket.Conn{here, there} { // who hears itself is a member
+	for _, conn := range []*websocket.Conn{here, there} { // a connection that hears itself is a member
 		fmt.Fprint(conn, conn.LocalAddr())
 		await(conn, fmt.Sprint(conn.LocalAddr()))
 	}
@@ -112,7 +112,7 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 	}
 }
 
-// A client comes back to another node, where it gets what it missed, and then what comes.
+// A client reconnects to another node, which sends it the events that it missed, and then new ones.
 func TestAClientComesBackToAnotherNode(t *testing.T) {
 	t.Parallel()
 	one, two := twoNodes(t, "-recovery", "1m")
@@ -157,7 +157,7 @@ func TestWebSocketsOnly(t *testing.T) {
 	visit(t, p, "ana", "").await(`["stats",{"clients":1}]`)
 }
 
-// A cluster may be started later: the program waits for it, says so, and ends when it is told to.
+// The program waits for a cluster that is started later, logs that it waits, and can be stopped.
 func TestNATSIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	p := programtest.Launch(t, "-nats", "nats://me:secret@127.0.0.1:1,nats://127.0.0.1:2")
@@ -168,7 +168,7 @@ func TestNATSIsWaitedFor(t *testing.T) {
 	p.End()
 }
 
-// All that the program opens waits: NATS is started last.
+// Everything that the program opens waits for NATS, which is started last.
 func TestNATSIsStartedLast(t *testing.T) {
 	t.Parallel()
 	free, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,11 +10,11 @@ import (
 	"echows/internal/programtest"
 )
 
-// With -metrics-addr the numbers are there and nowhere else, and whether the process lives and is ready on both.
+// With -metrics-addr, metrics are served only on that address, and health checks on both.
 func TestMetricsOnAnAddressOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	cert, key, _ := certtest.Files(t)
-	p := programtest.Start(t, "-metrics-addr", "127.0.0.1:0", "-tls-cert", cert, "-tls-key", key) // which is plain HTTP all the same
+	p := programtest.Start(t, "-metrics-addr", "127.0.0.1:0", "-tls-cert", cert, "-tls-key", key) // metrics still use plain HTTP
 	inner := "http://" + p.Log.Find(t, `msg="listening for metrics" address=`)
 	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/": 404, "/chat": 404, "/ws": 404, "/socket.io/?EIO=4&transport=polling": 404} {
 		if res, body := programtest.Get(t, inner+path); res.StatusCode != want || path == "/metrics" && !strings.Contains(body, "\nechows_") {
@@ -40,7 +40,7 @@ func TestMetricsOnAnAddressOfTheirOwn(t *testing.T) {
 	}
 }
 
-// -healthcheck says with its exit code whether the server of the same settings lives.
+// The exit code of -healthcheck says whether the server with the same settings is alive.
 func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	cert, key, _ := certtest.Files(t)
@@ -63,7 +63,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-// A data folder that is removed is life, and no readiness.
+// A server whose data folder was removed is alive, but not ready.
 func TestHealthcheckWithoutADataFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() + "/data"
@@ -72,7 +72,7 @@ func TestHealthcheckWithoutADataFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := strings.TrimPrefix(p.URL, "http://")
-	comesTrue(t, func() (string, bool) { // it is noticed within a moment
+	comesTrue(t, func() (string, bool) { // the server notices it a moment later
 		code, _ := programtest.Run(t, "-healthcheck=ready", "-addr", addr)
 		return "the server without its folder is ready", code != 0
 	})
@@ -81,7 +81,7 @@ func TestHealthcheckWithoutADataFolder(t *testing.T) {
 	}
 }
 
-// -version is one line on the standard output, whatever else is set.
+// -version prints one line on the standard output, regardless of other settings.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-version"}, {"--version"}, {"-data", "nowhere", "-version"}} {

@@ -12,7 +12,7 @@ import (
 	"echows/views"
 )
 
-// ask sends a request of a method, with headers, and returns the answer and its body as it came.
+// ask sends a request, and returns the response and its body as received, without decompressing it.
 func ask(t *testing.T, method, url string, header http.Header) (*http.Response, []byte) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, nil)
@@ -32,7 +32,7 @@ func ask(t *testing.T, method, url string, header http.Header) (*http.Response, 
 	return res, body
 }
 
-// HEAD is answered as GET is, without a body.
+// HEAD is answered like GET, but without a body.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -53,7 +53,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// Parts of a file are parts of what it is, and fit together.
+// Range requests return parts of the uncompressed file, which fit together.
 func TestPartsAreNotCompressed(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -126,7 +126,7 @@ func TestPagesAndRefusals(t *testing.T) {
 	}
 }
 
-// A browser that has a file is not sent it again, and one that has not gets it compressed.
+// A browser that has a file cached does not receive it again; another one receives it compressed.
 func TestFilesAreKept(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
@@ -151,7 +151,7 @@ func TestFilesAreKept(t *testing.T) {
 	}
 }
 
-// What a proxy says of TLS is believed where it is trusted.
+// Only a trusted proxy is believed when it says that a request came over TLS.
 func TestTLSInFrontOfTheServer(t *testing.T) {
 	t.Parallel()
 	for _, one := range []struct {

@@ -14,7 +14,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// said is anything the chat says.
+// said is any message from the chat.
 type said struct {
 	Type     string
 	Seq      uint64
@@ -32,14 +32,14 @@ type said struct {
 	Message  string
 }
 
-// person is somebody with a session.
+// person is a user with a session.
 type person struct {
 	t     testing.TB
 	url   string
 	token string
 }
 
-// ask sends a request as this person, and expects a status.
+// ask sends a request as this person, expects a status, and decodes the answer.
 func (p *person) ask(method, path, body string, want int, answer any) *http.Response {
 	p.t.Helper()
 	req, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
@@ -96,7 +96,7 @@ type member struct {
 	conn *websocket.Conn
 }
 
-// join connects, and returns the history as well, all of its pages. query is such as "&after=5".
+// join connects, and also returns the history, with all its pages. query may be "&after=5", for example.
 func (p *person) join(room, query string) (*member, said) {
 	p.t.Helper()
 	conn, err := p.dial(room, p.ticket(), query)
@@ -108,7 +108,7 @@ func (p *person) join(room, query string) (*member, said) {
 	return m, m.history()
 }
 
-// history reads the pages of what was missed.
+// history reads all pages of the history.
 func (m *member) history() said {
 	m.t.Helper()
 	all := said{More: true}
@@ -154,7 +154,7 @@ func (m *member) read() (s said, err error) {
 	return s, err
 }
 
-// await returns the next thing said that is of the type.
+// await returns the next message of the given type.
 func (m *member) await(kind string) said {
 	m.t.Helper()
 	for {
@@ -176,14 +176,14 @@ func (m *member) post(id, text string) {
 	m.send(map[string]string{"type": "post", "id": id, "text": text})
 }
 
-// awaitCount waits for a presence of so many.
+// awaitCount waits until the presence is n.
 func (m *member) awaitCount(n int) {
 	m.t.Helper()
 	for m.await("presence").Count != n {
 	}
 }
 
-// stored is the answer to a post by request, whether it was taken or not.
+// stored is the answer to a post by request, whether it was accepted or not.
 type stored struct {
 	Status     int `json:"-"`
 	RetryAfter string
@@ -193,7 +193,7 @@ type stored struct {
 	Message    string
 }
 
-// request posts as this person, with header on top of what a script sends.
+// request posts as this person, with header in addition to the header that a script sends.
 func (p *person) request(room string, body io.Reader, header map[string]string) (got stored) {
 	p.t.Helper()
 	req, err := http.NewRequest("POST", p.url+"/chat/"+room+"/messages", body)

@@ -12,12 +12,12 @@ import (
 	"echows/internal/programtest"
 )
 
-// A session that is over has no connections.
+// When a session ends, so do its connections.
 func TestASessionEndsWithItsConnections(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)
 	p := programtest.Start(t, "-secret", secret)
-	end := time.Now().Add(5 * time.Second) // for a busy machine to join before
+	end := time.Now().Add(5 * time.Second) // enough for a busy machine to join before
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": "echows", "sub": "somebody", "name": "ana", "exp": jwt.NewNumericDate(end),
 	}).SignedString([]byte(secret))
@@ -30,13 +30,13 @@ func TestASessionEndsWithItsConnections(t *testing.T) {
 		var s said
 		err = websocket.JSON.Receive(m.conn, &s)
 	}
-	if time.Until(end) > 1100*time.Millisecond { // the token's end is in whole seconds
+	if time.Until(end) > 1100*time.Millisecond { // the token's expiry is in whole seconds
 		t.Errorf("the connection ends before its session: %v", err)
 	}
 	ana.ask("GET", "/session", "", http.StatusUnauthorized, nil)
 }
 
-// Who has no session uses up nobody's posts.
+// Requests without a session do not use up the posts of their address.
 func TestPostsWithoutASessionCostTheAddressNothing(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t, "-address-posts", "2", "-address-rate", "1000")

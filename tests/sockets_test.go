@@ -61,7 +61,7 @@ func TestBroadcastReachesAll(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
 	var conns []*websocket.Conn
-	for i := range 10 { // a member gets what is sent from its own arrival on
+	for i := range 10 { // a member receives messages sent after it has joined
 		conn := programtest.Dial(t, p.URL, "/ws/broadcast")
 		want := fmt.Sprint("hello from ", i)
 		fmt.Fprint(conn, want)

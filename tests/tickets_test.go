@@ -23,7 +23,7 @@ func postTicket(t *testing.T, p *person) int {
 	return res.StatusCode
 }
 
-// upgradeStatus asks for an upgrade and returns the status of the answer.
+// upgradeStatus requests an upgrade and returns the status of the response.
 func upgradeStatus(t testing.TB, p *programtest.Program, path string, header map[string]string) int {
 	t.Helper()
 	req, err := http.NewRequest("GET", p.URL+"/ws/chat/"+path, nil)
@@ -81,7 +81,7 @@ func TestTickets(t *testing.T) {
 			t.Errorf("the same ticket: %d, want %d", got, want)
 		}
 	}
-	careful := ana.ticket() // a request that cannot be upgraded does not take it
+	careful := ana.ticket() // a request that cannot be upgraded does not use up the ticket
 	if got := upgradeStatus(t, p, "lobby?ticket="+careful, map[string]string{"Sec-WebSocket-Version": "12"}); got != 426 {
 		t.Errorf("version 12: %d", got)
 	}
@@ -220,7 +220,7 @@ func TestAForeignPageGetsNoTicket(t *testing.T) {
 	}
 }
 
-// Without a proxy that is trusted, what a client says of its address is not believed.
+// Without a trusted proxy, a client's claim about its address is ignored.
 func TestAnAddressIsNotSaid(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)

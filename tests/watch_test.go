@@ -10,7 +10,7 @@ import (
 	"echows/internal/programtest"
 )
 
-// elsewhere are metrics that this test's server has no reason to have, or that are Prometheus' own.
+// elsewhere lists metrics that the server of this test does not serve, or that Prometheus itself adds.
 var elsewhere = []string{"echows_archive_up", "up"}
 
 var (
@@ -21,7 +21,7 @@ var (
 	lastCell   = regexp.MustCompile("(?m)^\\| .*\\| `([a-z_]+)` \\|$")
 )
 
-// scraped are the names of the metrics of a new server, and the limits among them.
+// scraped returns the names of a new server's metrics, and the values of their label limit.
 func scraped(t *testing.T) (names, limits []string) {
 	t.Helper()
 	p := programtest.Start(t)
@@ -36,7 +36,7 @@ func scraped(t *testing.T) (names, limits []string) {
 	return slices.Compact(names), limits
 }
 
-// What the dashboard shows, alerts compare and the page of limits names is counted.
+// All metrics used in the dashboard, in alerts and on the page about limits exist.
 func TestEachMetricThatIsNamedIsCounted(t *testing.T) {
 	t.Parallel()
 	names, limits := scraped(t)
@@ -87,7 +87,7 @@ func TestEachMetricThatIsNamedIsCounted(t *testing.T) {
 	}
 }
 
-// Whatever is counted is shown.
+// The dashboard shows every metric.
 func TestTheDashboardShowsEachMetric(t *testing.T) {
 	t.Parallel()
 	dashboard, err := os.ReadFile("../deploy/grafana/echows.json")
@@ -105,7 +105,7 @@ func TestTheDashboardShowsEachMetric(t *testing.T) {
 	}
 }
 
-// counted reports whether a metric is there, or need not be.
+// counted reports whether a metric exists, or need not exist here.
 func counted(names []string, name string) bool {
 	return slices.Contains(names, name) || slices.Contains(elsewhere, name)
 }
