@@ -102,8 +102,8 @@ func (s *Session) runOnClose(callbacks []func(reason string)) {
 	s.runOnClose(callbacks[1:])
 }
 
-// guard calls a function of the application. A panic ends the session, not the process, as a panic of a ws callback ends its
-// socket.
+// guard calls a function of the application. A panic ends the session, not the process, just as a panic in a ws callback ends
+// only its socket.
 func (s *Session) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {

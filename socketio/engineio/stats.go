@@ -9,7 +9,7 @@ import (
 // Stats holds the counters of a Server. They count from its start, except those that say now.
 type Stats struct {
 	Sessions      int    // now
-	Polling       int    // of these, those that poll
+	Polling       int    // of Sessions, those that poll
 	Opened        uint64 // sessions
 	OpenedPolling uint64 // of Opened, sessions that began by polling
 	Upgraded      uint64 // sessions upgraded from polling to a WebSocket
