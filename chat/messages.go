@@ -93,8 +93,8 @@ func readPost(ctx echo.Context) (post, *refusal) {
 	return postOf(fields)
 }
 
-// store stores a post and returns its sequence, and whether it was stored before. Members that join the room on this node
-// afterwards find it in their histories. The same id from the same user in the same room is the same message.
+// store stores a post and returns its sequence, and whether it had been stored before. Members that join the room on this
+// node afterwards find it in their histories. The same id from the same user in the same room is the same message.
 func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq uint64, before bool, err error) {
 	since := time.Now()
 	data, err := json.Marshal(Message{ID: p.id, From: user.Name, Mark: user.Mark(), Text: p.text, At: since.UTC().Truncate(time.Microsecond)})
@@ -111,8 +111,8 @@ func (c *Chat) store(ctx context.Context, room string, user User, p post) (seq u
 	return seq, before, nil
 }
 
-// noteStored notes a sequence before its poster learns that it is stored. A room that is not open reads the stream when it
-// is opened.
+// noteStored records the sequence of a stored message, before its poster gets the answer. A room that is not open reads the
+// stream when it is opened.
 func (c *Chat) noteStored(room string, seq uint64) {
 	c.mu.Lock()
 	r := c.rooms[room]
@@ -125,7 +125,7 @@ func (c *Chat) noteStored(room string, seq uint64) {
 	r.stored = max(r.stored, seq)
 }
 
-// uniqueID makes one id of three, since the broker compares ids across all rooms. Neither of the first two contains a
+// uniqueID combines three ids into one, since the broker compares ids across all rooms. Neither of the first two contains a
 // zero byte, so different triples give different ids.
 func uniqueID(room, user, id string) string {
 	sum := sha256.Sum256([]byte(room + "\x00" + user + "\x00" + id))
@@ -138,9 +138,9 @@ const mostOlder = 200
 // Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. It needs RequireRoom
 // and RequireSession before it.
 //
-// Clients may read an answer slowly, within the time that the server gives them. So an answer has one of the 64 turns
-// only while its messages are read and encoded. While it is written it still counts for its address, which may have
-// eight, and its bytes count: past 16 MiB of them, answers have only the newest messages that fit into 8 KiB.
+// Clients may read an answer slowly, within the server's time limit. So an answer holds one of the 64 turns only while its
+// messages are read and encoded. While it is written, it still counts towards the eight of its address, and its bytes count:
+// past 16 MiB in total, answers have only the newest messages that fit into 8 KiB.
 func (c *Chat) Messages(ctx echo.Context) error {
 	before, limit := uint64(1<<53), newest
 	if text := ctx.QueryParam("before"); text != "" {

@@ -11,7 +11,7 @@ import (
 	"echows/broker"
 )
 
-// An answer has the newest messages, without a hole, and does not decode what does not fit into it.
+// An answer has the newest messages, without a gap. Messages that do not fit into it are not decoded.
 func TestDecodeNewest(t *testing.T) {
 	var entries []broker.Entry
 	for seq := range uint64(5) {
@@ -40,9 +40,9 @@ func TestDecodeNewest(t *testing.T) {
 	}
 }
 
-// Long answers count as several, so one address reads a few of them a second.
+// A long answer counts as several, so that one address gets only a few of them a second.
 func TestLongAnswersCountMore(t *testing.T) {
-	c, _ := openChat(t, t.TempDir(), Config{Limits: Limits{Connects: 1}}) // in bursts of ten
+	c, _ := openChat(t, t.TempDir(), Config{Limits: Limits{Connects: 1}}) // with bursts of ten
 	c.app.Echo().GET("/chat/:room/messages", c.Messages)
 	store(t, c, "lobby", 100, func() int { return 1900 })
 	ask := func(address string, limit int) *httptest.ResponseRecorder {
@@ -52,7 +52,7 @@ func TestLongAnswersCountMore(t *testing.T) {
 		c.app.Echo().ServeHTTP(w, r)
 		return w
 	}
-	for _, limit := range []int{1, 1, 100} { // 1, 1, and 1 with 6 more
+	for _, limit := range []int{1, 1, 100} { // these cost 1, 1 and 7
 		if w := ask("192.0.2.1", limit); w.Code != http.StatusOK {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
@@ -85,7 +85,7 @@ func TestMerge(t *testing.T) {
 	}{
 		{of(1, 2, 3), of(3, 4), true, []uint64{1, 2, 3, 4}},
 		{of(1, 2, 3), of(), true, []uint64{1, 2, 3}},
-		{of(1, 2, 5), of(4, 6), false, []uint64{4, 5, 6}}, // 3 is in the stream, and was not decoded
+		{of(1, 2, 5), of(4, 6), false, []uint64{4, 5, 6}}, // the stream has 3, but it was not decoded
 		{of(), of(4, 6), false, []uint64{4, 6}},
 	} {
 		if got := seqs(merge(c.archived, c.streamed, c.all)); !slices.Equal(got, c.want) {
