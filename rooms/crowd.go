@@ -28,7 +28,7 @@ const (
 )
 
 // crowd tells a namespace who came, who left, and how many people there are: immediately after a quiet time, and then at
-// most once a second, so that a flood of arrivals costs everyone else no more than three events a second.
+// most once a second, so that a flood of arrivals causes no more than three events a second for everyone else.
 type crowd struct {
 	namespace *socketio.Namespace
 
@@ -36,15 +36,15 @@ type crowd struct {
 	came    flock
 	went    flock
 	newest  string      // the socket id of the last person who came
-	changed bool        // since everyone was told
-	timer   *time.Timer // for the next time; nil while it is quiet
-	ended   bool        // nobody is told anything any more
+	changed bool        // since the last update
+	timer   *time.Timer // for the next update; nil while nothing changes
+	ended   bool        // no more updates are sent
 	telling sync.WaitGroup
 }
 
-// flock is a group of people: a few names, and their number in total.
+// flock is a group of people: a few of their names, and their number.
 type flock struct {
-	names []string // in quotation marks, which no name contains: so a person named "bo left" cannot make others believe that bo left
+	names []string // in quotation marks, which names cannot contain: so a person named "bo left" cannot fake an announcement
 	count int
 }
 
@@ -90,7 +90,7 @@ func (c *crowd) note(change func()) {
 	}
 }
 
-// tellLocked sets the timer, unless it is the end.
+// tellLocked sets the timer for the next update, unless the crowd has ended.
 func (c *crowd) tellLocked(after time.Duration) {
 	if c.ended {
 		return
@@ -102,7 +102,7 @@ func (c *crowd) tellLocked(after time.Duration) {
 	})
 }
 
-// end waits until nobody is told anything, now or later.
+// end stops all updates, and waits for one in progress.
 func (c *crowd) end() {
 	c.mu.Lock()
 	c.ended = true
@@ -113,7 +113,7 @@ func (c *crowd) end() {
 	c.telling.Wait()
 }
 
-// tell tells everyone what has changed, and sets the timer for the next time.
+// tell sends everyone an update if something has changed, and sets the timer for the next one.
 func (c *crowd) tell() {
 	c.mu.Lock()
 	if !c.changed {
@@ -128,7 +128,7 @@ func (c *crowd) tell() {
 
 	n := c.namespace
 	if came.count == 1 {
-		n.Except(newest).Emit("announcements", announcement{came.did("joined")}) // the newcomer knows
+		n.Except(newest).Emit("announcements", announcement{came.did("joined")}) // the newcomer need not be told
 	} else if came.count > 1 {
 		n.Emit("announcements", announcement{came.did("joined")})
 	}

@@ -14,14 +14,14 @@ import (
 	"echows/ws"
 )
 
-// A flood of comings and goings costs who stays a few events.
+// A flood of arrivals and departures causes only a few events for those who stay.
 func TestACrowdComesAndGoes(t *testing.T) {
 	open(t, func(t *testing.T, g *guests) {
 		call := func(method, sid, body string) string { return g.call(one, method, sid, body) }
 		connect := func(name string) string { return g.enter(one, name) }
 		stays := connect("ana")
 		time.Sleep(2 * time.Second)
-		call("GET", stays, "") // its own arrival
+		call("GET", stays, "") // the event of its own arrival
 		for i := range 200 {
 			call("POST", connect(fmt.Sprint("guest ", i)), "41\x1e1")
 		}
@@ -63,7 +63,7 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
-// After the end nobody is told anything: what would tell them is gone.
+// After end, no updates are sent: the server that would send them is gone.
 func TestTheEndOfACrowd(t *testing.T) {
 	for name, before := range map[string]time.Duration{"with the next time set": crowdPause / 2, "quiet": 3 * crowdPause} {
 		t.Run(name, func(t *testing.T) {

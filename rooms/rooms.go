@@ -1,7 +1,7 @@
 // Package rooms is the third lesson: the server's side of the page /rooms, with events, announcements, a count of
 // visitors, namespaces and rooms. Read it to learn package socketio.
 //
-// rooms.go: what visitors may do. crowd.go: how everyone learns who came and who left.
+// rooms.go: the events that visitors send. crowd.go: announcements of who came and who left.
 package rooms
 
 import (
@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	mostRooms = 10   // that one visitor may be in
+	mostRooms = 10   // how many rooms one visitor may be in
 	longest   = 1000 // characters of a message
 	perSecond = 20   // events of one visitor; bursts may have twice as many
 	ofAddress = 200  // events of all visitors from one address together, since many people hear each; bursts may have twice as many
 )
 
-// pause is how long a visitor who sends too much is not read. A refusal costs about as much as an event, so refusals
-// must be few, too.
+// pause is how long the server reads nothing from a visitor after it has refused an event. A refusal costs about as much as an
+// event, so refusals must be rare, too.
 const pause = time.Second / perSecond
 
 // said is a message to a namespace, or to one of its rooms.
@@ -40,7 +40,7 @@ type said struct {
 	Text string `json:"text"`
 }
 
-// answer is every acknowledgement: what went wrong, or nothing.
+// answer is the acknowledgement of an event. Error is "" if OK is true.
 type answer struct {
 	OK    bool     `json:"ok"`
 	Error string   `json:"error,omitempty"`
@@ -56,8 +56,8 @@ var (
 // visitorName is the key of a visitor's name.
 var visitorName = socketio.NewKey[string]("name")
 
-// Serve serves the namespaces of these names, such as "/". Visitors of one do not hear those of another. After io's end, call
-// end: it waits, for some seconds at most, until nothing of theirs is under way.
+// Serve serves the namespaces with the given names, such as "/". Visitors of one namespace do not hear visitors of another.
+// After io has ended, call end: it waits, for a few seconds at most, until all announcements have ended.
 func Serve(io *socketio.Server, namespaces ...string) (end func()) {
 	networks := middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: ofAddress, Burst: 2 * ofAddress, // an address is forgotten after three silent minutes
@@ -105,7 +105,7 @@ func visitors(n *socketio.Namespace, networks *middleware.RateLimiterMemoryStore
 	return c
 }
 
-// visitor is one socket of the page.
+// visitor is a visitor of the page, with one socket.
 type visitor struct {
 	socket *socketio.Socket
 	name   string

@@ -17,13 +17,13 @@ import (
 	"echows/ws"
 )
 
-// guests are visitors who poll, without a network, so that they can come under a fake clock.
+// guests are visitors who poll without a network, so that tests can use a fake clock.
 type guests struct {
 	t    *testing.T
 	echo *echo.Echo
 }
 
-// open serves one namespace in a bubble of time.
+// open serves one namespace in a synctest bubble.
 func open(t *testing.T, f func(t *testing.T, g *guests)) {
 	synctest.Test(t, func(t *testing.T) {
 		e, quiet := echo.New(), slog.New(slog.DiscardHandler)
@@ -36,7 +36,7 @@ func open(t *testing.T, f func(t *testing.T, g *guests)) {
 	})
 }
 
-// call is a request from an address.
+// call sends a request from an address.
 func (g *guests) call(address, method, sid, body string) string {
 	req := httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling&sid="+sid, strings.NewReader(body))
 	req.RemoteAddr = address
@@ -56,7 +56,7 @@ func (g *guests) enter(address, name string) (sid string) {
 	return hello.SID
 }
 
-// ask emits events that want acknowledgements, and returns these and what else waits.
+// ask emits events that request acknowledgements, and returns these and any other packets in the queue.
 func (g *guests) ask(address, sid string, events ...string) []string {
 	for i, event := range events {
 		events[i] = fmt.Sprintf("42%d%s", i, event)
@@ -77,7 +77,7 @@ func times(n int, event string) (all []string) {
 	return all
 }
 
-// count is how many packets have a part.
+// count returns how many packets contain part.
 func count(packets []string, part string) (n int) {
 	for _, p := range packets {
 		n += strings.Count(p, part)
@@ -85,7 +85,7 @@ func count(packets []string, part string) (n int) {
 	return n
 }
 
-// A visitor who sends too much is told so, what was too much is not even looked at, and what follows waits.
+// A visitor who sends too much gets an error for each event past the limit, which is not decoded, and later events wait.
 func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 	open(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
@@ -93,7 +93,7 @@ func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 		begin := time.Now()
 		got := g.ask(one, ana, times(100, `["join",5]`)...)
 		wrong, refused := count(got, "has to be an object, not a number"), count(got, "too many events")
-		if wrong != 70 || refused != 30 { // a burst of 40; of the others every second one
+		if wrong != 70 || refused != 30 { // a burst of 40, and then every second event
 			t.Errorf("%d events were looked at, %d refused: %s", wrong, refused, got)
 		}
 		if took := time.Since(begin); took != 30*time.Second/20 {
@@ -102,7 +102,7 @@ func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 	})
 }
 
-// A visitor who leaves while events wait does not keep them waiting.
+// When a visitor leaves while events wait, the wait ends.
 func TestAVisitorWhoSendsTooMuchAndLeaves(t *testing.T) {
 	open(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
@@ -114,7 +114,7 @@ func TestAVisitorWhoSendsTooMuchAndLeaves(t *testing.T) {
 			g.ask(one, ana, times(1000, `["join",5]`)...)
 		}()
 		time.Sleep(time.Second)
-		g.call(one, "POST", ana, "1") // beside another POST: the session ends
+		g.call(one, "POST", ana, "1") // a second POST at the same time ends the session
 		<-done
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("the events of somebody who left took %v", took)
@@ -122,7 +122,7 @@ func TestAVisitorWhoSendsTooMuchAndLeaves(t *testing.T) {
 	})
 }
 
-// The visitors of one address together may not say more than some, however many they are. It is nothing to others.
+// All visitors of one address share one limit. It does not affect others.
 func TestAnAddressThatSendsTooMuch(t *testing.T) {
 	open(t, func(t *testing.T, g *guests) {
 		var all []string
