@@ -7,7 +7,7 @@ import (
 	"echows/internal/share"
 )
 
-// A connection that gets a small buffer in place of a large one that would not fit is refused nothing.
+// Giving a connection a small buffer because a large one does not fit does not count as a refusal.
 func TestTakeBufferWithoutRoom(t *testing.T) {
 	c := &Conn{engine: &Engine{Buffers: share.New(4 * bufferKeep)}, handler: &recorder{}}
 	c.engine.Buffers.Add(c.handler.Address(), bufferKeep-1)
@@ -24,7 +24,7 @@ func TestTakeBufferWithoutRoom(t *testing.T) {
 	}
 }
 
-// A buffer that shrinks stays charged, even if others have taken all the rest in the meantime.
+// A buffer that shrinks stays charged, even if other connections have used up the budget in the meantime.
 func TestShrinkKeepsItsCharge(t *testing.T) {
 	const size, held = 1 << 20, 40 << 10
 	c := &Conn{engine: &Engine{Buffers: share.New(4 * size)}, handler: &recorder{}}
