@@ -28,8 +28,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// program is the whole server, started as main starts it, but in the test's own process: a goroutine that outlives it fails
-// TestMain. As a process of its own it is driven by package tests.
+// program is the whole server, started as by main, but in the test's own process: if a goroutine outlives it, TestMain fails.
+// Package tests runs it as a separate process.
 type program struct {
 	t    *testing.T
 	url  string // http://127.0.0.1:PORT
@@ -45,7 +45,7 @@ func startProgram(t *testing.T, args ...string) *program {
 	return p
 }
 
-// launchProgram does not wait until the program serves.
+// launchProgram starts the program without waiting until it serves.
 func launchProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -78,7 +78,7 @@ func (p *program) end() {
 	}
 }
 
-// ask sends a request as whoever has a token, expects a status, and decodes the answer.
+// ask sends a request with a session's token, expects a status, and decodes the answer.
 func ask(t *testing.T, method, url, token, body string, status int, answer any) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -148,7 +148,7 @@ func TestShutdownClosesSockets(t *testing.T) {
 	}
 }
 
-// All that a node runs ends with it: sockets of each kind, and what hears and tells other nodes.
+// When a node ends, so does everything that it runs: sockets of each kind, and the goroutines that talk to other nodes.
 func TestANodeEnds(t *testing.T) {
 	p := startProgram(t, "-nats", natstest.Start(t), "-recovery", "1m", "-secret", "0123456789abcdef")
 	var got struct{ Ticket string }
@@ -161,7 +161,7 @@ func TestANodeEnds(t *testing.T) {
 	} {
 		conn := programtest.Dial(t, p.url, path)
 		fmt.Fprint(conn, hello)
-		programtest.Receive(t, conn) // now it is a member
+		programtest.Receive(t, conn) // once it receives something, it is a member
 		members.Go(func() {
 			defer conn.Close()
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -291,7 +291,7 @@ func TestWhatCanBeMendedIsOneLine(t *testing.T) {
 	}
 }
 
-// -h lists every setting, with its environment variable and its default, and what is none.
+// -h lists every setting with its environment variable and its default, and the flags that are not settings.
 func TestHelp(t *testing.T) {
 	var help bytes.Buffer
 	if code := run(context.Background(), []string{"-h"}, os.Getenv, &help); code != 0 {
@@ -329,7 +329,7 @@ func TestTheLog(t *testing.T) {
 	}
 }
 
-// What the README says of the smallest program and of the settings is so.
+// The README's smallest program and its settings are correct.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -356,7 +356,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// With -tls-domain a certificate comes from the cache in the data folder, and only that domain is served.
+// With -tls-domain, the certificate comes from the cache in the data folder, and only that domain is served.
 func TestADomainsCertificate(t *testing.T) {
 	cert, key, pool := certtest.Files(t)
 	dir := t.TempDir()
@@ -387,7 +387,7 @@ func TestADomainsCertificate(t *testing.T) {
 	}
 }
 
-// Who asks for much and reads none of it is sent away, and others get their answers after.
+// Clients that request large answers but do not read them are disconnected, and others then get their answers.
 func TestAnswersThatNobodyReads(t *testing.T) {
 	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, func(string) string { return "" }, io.Discard)
 	if err != nil {
@@ -408,10 +408,10 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	}
 	question := fmt.Sprintf("GET /chat/lobby/messages?limit=200 HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", s.Addr(), token)
 	var all sync.WaitGroup
-	for range 10 { // more than may be answered at once
+	for range 10 { // more than may be answered at the same time
 		conn := rawConn(t, s)
 		conn.SetReadBuffer(4096)
-		conn.SetDeadline(time.Now().Add(5 * programtest.Patience)) // ten times 100 answers of 256 KiB are work
+		conn.SetDeadline(time.Now().Add(5 * programtest.Patience)) // ten times 100 answers of 256 KiB take a while
 		all.Go(func() {
 			for {
 				if _, err := io.WriteString(conn, strings.Repeat(question, 100)); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -426,13 +426,13 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	all.Wait()
 	var page struct{ Messages []struct{ ID string } }
 	ask(t, "GET", s.URL()+"/chat/lobby/messages?limit=200", token, "", http.StatusOK, &page)
-	if n := len(page.Messages); n < 40 || n > 44 || page.Messages[n-1].ID != "199" { // 256 KiB of them, the newest
+	if n := len(page.Messages); n < 40 || n > 44 || page.Messages[n-1].ID != "199" { // the newest 256 KiB
 		t.Errorf("%d messages", n)
 	}
 	aSocketLasts(t, s, 2*set.AnswerTime)
 }
 
-// aSocketLasts expects that a connection that was answered before becomes a socket that lasts for longer than that answer might.
+// aSocketLasts expects that a connection with an earlier answer can become a WebSocket that outlasts the time limit of answers.
 func aSocketLasts(t *testing.T, s *server, long time.Duration) {
 	t.Helper()
 	conn := rawConn(t, s)
@@ -459,7 +459,7 @@ func aSocketLasts(t *testing.T, s *server, long time.Duration) {
 	}
 }
 
-// rawConn is a connection that reads and writes what the test wants.
+// rawConn opens a TCP connection, on which the test reads and writes by itself.
 func rawConn(t *testing.T, s *server) *net.TCPConn {
 	t.Helper()
 	conn, err := net.DialTCP("tcp", nil, s.Addr())
