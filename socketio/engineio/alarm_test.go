@@ -13,7 +13,7 @@ import (
 	"echows/ws"
 )
 
-// Each session ends at its own time, however many others begin, speak and end meanwhile.
+// Each session times out at its own time, no matter how many others begin, send and end in the meantime.
 func TestManySessionsFallSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := echo.New()
@@ -36,8 +36,8 @@ func TestManySessionsFallSilent(t *testing.T) {
 			time.Sleep(3 * time.Millisecond)
 		}
 		for n := range all {
-			switch i := n * 7 % sessions; i % 4 { // in another order
-			case 0: // says something: it ends later
+			switch i := n * 7 % sessions; i % 4 { // in a different order
+			case 0: // sends something, so it ends later
 				if code := ask(http.MethodPost, "&sid="+all[i].ID(), "3"); code != http.StatusOK {
 					t.Errorf("a pong is answered with %d", code)
 				}
@@ -66,7 +66,7 @@ func TestManySessionsFallSilent(t *testing.T) {
 		if n, armed := alarms(); n != 0 || armed {
 			t.Errorf("%d alarms are left", n)
 		}
-		ask(http.MethodGet, "", "") // begins anew
+		ask(http.MethodGet, "", "") // a new session
 		time.Sleep(3 * time.Second)
 		if n := s.Len(); n != 0 {
 			t.Errorf("%d sessions do not end", n)
@@ -75,19 +75,19 @@ func TestManySessionsFallSilent(t *testing.T) {
 	})
 }
 
-// The last packets of a session wait for their time, also if its next ping was due at the moment of its end.
+// The last packets of a session are kept for lingerTime, even if its next ping was due at the moment of its end.
 func TestLastPacketsWaitTheirTime(t *testing.T) {
 	for _, after := range []time.Duration{25*time.Second - time.Millisecond, 26 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			e := echo.New()
 			var one *Session
 			s := New(ws.New(e, ws.Config{}), "/", Config{}, func(s *Session) { one = s })
-			for range 2 { // one of which stays
+			for range 2 { // one of them stays
 				e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/?EIO=4&transport=polling", nil))
 			}
 			time.Sleep(after)
 			one.Close()
-			one.tick() // was under way
+			one.tick() // as if it had been in progress
 			time.Sleep(lingerTime - time.Millisecond)
 			if s.Len() != 2 {
 				t.Errorf("%v: the last packets are gone", after)

@@ -17,7 +17,7 @@ import (
 	"echows/ws"
 )
 
-// postUnfinished begins a POST whose body is still to be written.
+// postUnfinished begins a POST, and returns a writer for its body.
 func (s *server) postUnfinished(sid string) (*io.PipeWriter, <-chan int) {
 	body, in := io.Pipe()
 	status := make(chan int, 1)
@@ -37,7 +37,7 @@ func (s *server) postUnfinished(sid string) (*io.PipeWriter, <-chan int) {
 	return in, status
 }
 
-// What sessions post counts, all together, from when it arrives until it has been handled. Small posts are always taken.
+// The POSTs of all sessions count together, from their arrival until they have been handled. Small POSTs are always accepted.
 func TestPostsOfManySessions(t *testing.T) {
 	s := start(t, engineio.Config{MaxBuffered: 4 * 200_000})
 	begun, goOn := make(chan struct{}), make(chan struct{})
@@ -78,7 +78,7 @@ func TestPostsOfManySessions(t *testing.T) {
 	s.expectNothingBuffered()
 }
 
-// unread is a body that nobody may read.
+// unread is a body that must not be read.
 type unread struct{ t *testing.T }
 
 func (u unread) Read([]byte) (int, error) {
@@ -86,7 +86,7 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// A POST that says that it is longer than there is room for is refused before it is read.
+// A POST whose Content-Length exceeds the budget is refused before it is read.
 func TestAPostWithoutRoomIsNotRead(t *testing.T) {
 	bubble(t, engineio.Config{MaxBuffered: 4 * 50_000}, func(t *testing.T, s *server) {
 		req := httptest.NewRequestWithContext(t.Context(), "POST", "/engine.io/?EIO=4&transport=polling&sid="+s.openCall(t.Context()), unread{t})
@@ -106,7 +106,7 @@ func (s *server) expectNothingBuffered() {
 	eventually(s.t, func() bool { return s.engine.Stats().Buffered == 0 })
 }
 
-// Where all sessions together hold too much, those for which a lot waits have to fetch it before they are sent more.
+// If all sessions together hold too much, sessions with long queues get nothing more until they have fetched them.
 func TestQueuesOfManySessions(t *testing.T) {
 	bubble(t, engineio.Config{MaxBuffered: 4 * 100_000}, func(t *testing.T, s *server) {
 		greedy := s.openCall(t.Context())
@@ -118,7 +118,7 @@ func TestQueuesOfManySessions(t *testing.T) {
 		if n := s.engine.Stats().Buffered; n != 5*20_000-16<<10 {
 			t.Errorf("%d bytes are held", n)
 		}
-		one.Offer(chunk) // the budget is full from here on
+		one.Offer(chunk) // from here on, the budget is full
 		sent := make(chan error, 1)
 		go func() { sent <- one.SendPrepared(chunk) }()
 		synctest.Wait()
@@ -144,8 +144,8 @@ func TestQueuesOfManySessions(t *testing.T) {
 	})
 }
 
-// A session that has to wait, or ends, since it or others hold too much is counted once: for its address where that has its
-// part, or else for all.
+// A session that waits or ends because of a full budget is counted once: under its address if that has used up its share, and
+// under all sessions otherwise.
 func TestFullBudgetsAreCounted(t *testing.T) {
 	chunk := func(t *testing.T) *ws.Prepared { return prepare(t, text(strings.Repeat("x", 20_000-64))) }
 	stats := func(t *testing.T, s *server, all, address uint64) {
@@ -206,7 +206,7 @@ func TestFullBudgetsAreCounted(t *testing.T) {
 			for range 4 {
 				one.Offer(chunk(t))
 			}
-			s.expectEnd(engineio.TransportError) // as four times what may wait does
+			s.expectEnd(engineio.TransportError) // because four times the limit is queued
 			stats(t, s, 2, 0)
 		})
 	})
@@ -220,7 +220,7 @@ func TestFullBudgetsAreCounted(t *testing.T) {
 			stats(t, s, 0, 1)
 		})
 	})
-	t.Run("nothing", func(t *testing.T) { // but MaxQueue
+	t.Run("nothing", func(t *testing.T) { // only MaxQueue
 		bubble(t, engineio.Config{MaxQueue: 10_000, MaxBuffered: 1}, func(t *testing.T, s *server) {
 			s.openCall(t.Context())
 			one := s.only()
@@ -234,7 +234,7 @@ func TestFullBudgetsAreCounted(t *testing.T) {
 	})
 }
 
-// A client that does not read an answer is one that is too slow; one that goes meanwhile has only left.
+// A client that does not read an answer counts as too slow; a client that leaves during an answer does not.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		leave bool
@@ -244,7 +244,7 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 			var log lines
 			s := start(t, engineio.Config{PollTimeout: time.Second / 5, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			sid := s.open()
-			s.only().Send(text(strings.Repeat("x", 16<<20))) // more than the kernel takes
+			s.only().Send(text(strings.Repeat("x", 16<<20))) // more than the kernel buffers
 			conn, err := net.Dial("tcp", strings.TrimPrefix(s.base(), "http://"))
 			if err != nil {
 				t.Fatal(err)
@@ -268,7 +268,7 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 	}
 }
 
-// Whatever a session holds is given back at its end.
+// When a session ends, all bytes that it holds are returned to the budget.
 func TestEndsGiveBack(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *server, string){
 		"a packet that closes":  func(t *testing.T, s *server, sid string) { s.call(t.Context(), "POST", "&sid="+sid, "1") },
@@ -295,7 +295,7 @@ func TestEndsGiveBack(t *testing.T) {
 					t.Errorf("%d bytes are held", n)
 				}
 				end(t, s, sid)
-				time.Sleep(6 * time.Second) // in which the last packets could be fetched
+				time.Sleep(6 * time.Second) // past the time to fetch the last packets
 				if n := s.engine.Stats().Buffered; n != 0 {
 					t.Errorf("%d bytes are held for ever", n)
 				}

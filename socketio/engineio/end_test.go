@@ -13,12 +13,12 @@ import (
 	"echows/ws"
 )
 
-// broken is an answer that cannot be written.
+// broken is a response writer whose writes fail.
 type broken struct{ *httptest.ResponseRecorder }
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("broken") }
 
-// What an answer was to bring is lost when it cannot be written, and nothing may come after it.
+// When an answer cannot be written, its packets are lost, so the session ends.
 func TestAnAnswerThatIsLost(t *testing.T) {
 	s := newServer(t, engineio.Config{})
 	defer s.engine.Close()
@@ -28,7 +28,7 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	s.expectEnd(engineio.TransportError)
 }
 
-// Whatever one function does, the others are called.
+// All OnClose functions are called, no matter what one of them does.
 func TestCallbacksThatFail(t *testing.T) {
 	s := start(t, engineio.Config{})
 	sid := s.open()
@@ -44,7 +44,7 @@ func TestCallbacksThatFail(t *testing.T) {
 	one.OnClose(func(string) { panic("late") })
 }
 
-// A message's callback that panics, or ends its goroutine, harms its own session at most.
+// An OnMessage callback that panics, or exits its goroutine, affects only its own session.
 func TestMessagesThatFail(t *testing.T) {
 	s := start(t, engineio.Config{})
 	s.onMessage = func(one *engineio.Session, m ws.Message) error {
@@ -66,7 +66,7 @@ func TestMessagesThatFail(t *testing.T) {
 	s.expectEcho(sid)
 }
 
-// A panic in the function given to New ends the session, which does not count for its address any more.
+// A panic in the function given to New ends the session, which then no longer counts for its address.
 func TestNewThatFails(t *testing.T) {
 	e := newServerOn(t, ws.Config{MaxAddressSockets: 1}, engineio.Config{})
 	engineio.New(e.app, "/fails/", engineio.Config{Logger: e.quiet()}, func(*engineio.Session) { panic("on purpose") })
@@ -76,13 +76,13 @@ func TestNewThatFails(t *testing.T) {
 	sid := e.open()
 	e.expectPoll(sid, 200, "1")
 	e.url = url
-	eventually(t, func() bool { // its place is free a moment later
+	eventually(t, func() bool { // its place becomes free a moment later
 		status, _, _ := e.request("GET", "EIO=4&transport=polling", "")
 		return status == 200
 	})
 }
 
-// An upgrade that is not decided ends with its session.
+// An incomplete upgrade ends with its session.
 func TestAProbeAtTheEnd(t *testing.T) {
 	s := start(t, engineio.Config{UpgradeTimeout: time.Hour})
 	sid := s.open()

@@ -43,7 +43,7 @@ func TestPings(t *testing.T) {
 	})
 }
 
-// A client that never answers a ping is alive as long as anything comes of it.
+// A client that never answers pings counts as alive as long as it sends anything.
 func TestSignsOfLife(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		ctx := t.Context()
@@ -61,7 +61,7 @@ func TestSignsOfLife(t *testing.T) {
 	})
 }
 
-// So is each part of a body.
+// Each part of a body is a sign of life, too.
 func TestABodyThatComesSlowly(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -81,7 +81,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 	})
 }
 
-// A request that comes when the time is over, and before the timer, is late.
+// A request after the timeout, but before the timer, is too late.
 func TestALateRequest(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -94,7 +94,7 @@ func TestALateRequest(t *testing.T) {
 	})
 }
 
-// One ping waits for a client that does not poll, however long.
+// At most one ping is queued for a client that does not poll.
 func TestPingsDoNotGather(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		ctx := t.Context()
@@ -109,10 +109,10 @@ func TestPingsDoNotGather(t *testing.T) {
 	})
 }
 
-// A callback that takes long is not the client's silence.
+// The time of a slow callback does not count as the client's silence.
 func TestASlowCallback(t *testing.T) {
 	slow := func(one *engineio.Session, m ws.Message) error {
-		time.Sleep(599 * time.Second) // the bubble's time
+		time.Sleep(599 * time.Second) // on the fake clock
 		return one.Send(m)
 	}
 	t.Run("polling", func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestASlowCallback(t *testing.T) {
 			if got := s.call(ctx, "POST", "&sid="+sid, "4done"); got != "ok" {
 				t.Errorf("POST: %q", got)
 			}
-			time.Sleep(44 * time.Second) // silence begins anew
+			time.Sleep(44 * time.Second) // silence starts over
 			if got := s.call(ctx, "GET", "&sid="+sid, ""); got != "2\x1e4done" {
 				t.Errorf("GET: %q", got)
 			}
@@ -148,7 +148,7 @@ func TestASlowCallback(t *testing.T) {
 	})
 }
 
-// On a WebSocket, too, any byte is life, and there is one kind of ping.
+// On a WebSocket, too, any byte is a sign of life, and only Engine.IO's pings are sent.
 func TestSignsOfLifeOnAWebSocket(t *testing.T) {
 	bubbleOn(t, ws.Config{MessageTimeout: time.Hour}, engineio.Config{}, func(t *testing.T, s *server) {
 		near, conn := s.pipes("")
@@ -160,7 +160,7 @@ func TestSignsOfLifeOnAWebSocket(t *testing.T) {
 			}
 		}()
 		br := bufio.NewReader(near)
-		expectFrame := func(want string) { // any, so of ws's own, too
+		expectFrame := func(want string) { // any frame, so also ws's own pings
 			t.Helper()
 			got := make([]byte, 2+len(want))
 			if _, err := io.ReadFull(br, got); err != nil || string(got[2:]) != want {
@@ -176,7 +176,7 @@ func TestSignsOfLifeOnAWebSocket(t *testing.T) {
 	})
 }
 
-// A client that reads is never ended by a ping, or for not answering what has not reached it.
+// The session of a client that reads slowly does not end because of a ping, or because a ping has not reached the client yet.
 func TestAClientThatReadsSlowly(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		near, conn := s.pipes("")
@@ -186,7 +186,7 @@ func TestAClientThatReadsSlowly(t *testing.T) {
 		large := strings.Repeat("x", 8<<20)
 		sent := make(chan error, 1)
 		go func() { sent <- one.Send(text(large)) }()
-		near.wait, near.each = 4*time.Second, 64<<10 // 8 minutes in all
+		near.wait, near.each = 4*time.Second, 64<<10 // 8 minutes in total
 		expect(t, conn, "4"+large)
 		if err := <-sent; err != nil {
 			t.Error(err)
@@ -199,7 +199,7 @@ func TestAClientThatReadsSlowly(t *testing.T) {
 		}
 		websocket.Message.Send(conn, "4still here")
 		got := "2"
-		for got == "2" { // some came into the last of what waited
+		for got == "2" { // pings among the last of the data
 			websocket.Message.Receive(conn, &got)
 		}
 		if got != "4still here" {
@@ -208,7 +208,7 @@ func TestAClientThatReadsSlowly(t *testing.T) {
 	})
 }
 
-// A ping for which there was no room comes soon after there is.
+// A ping for which there was no room is sent soon after there is.
 func TestASkippedPing(t *testing.T) {
 	bubbleOn(t, ws.Config{SendBuffer: 1000}, engineio.Config{}, func(t *testing.T, s *server) {
 		conn := s.pipe()
@@ -223,7 +223,7 @@ func TestASkippedPing(t *testing.T) {
 	})
 }
 
-// pipe is a client's end of a connection in memory, which may read slowly: each bytes in wait.
+// pipe is a client's end of a connection in memory. It can read slowly: each bytes per wait.
 type pipe struct {
 	net.Conn
 	wait time.Duration
@@ -238,7 +238,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// pipes connects a WebSocket in memory: time goes on in a bubble only while nobody waits for a real one.
+// pipes connects a WebSocket in memory: in a bubble, the fake clock stops while a goroutine waits for a real connection.
 func (s *server) pipes(query string) (*pipe, *websocket.Conn) {
 	s.t.Helper()
 	client, end := net.Pipe()
@@ -260,7 +260,7 @@ func (s *server) pipes(query string) (*pipe, *websocket.Conn) {
 	return near, conn
 }
 
-// pipe connects a WebSocket in memory, and takes the open packet.
+// pipe connects a WebSocket in memory, and receives the open packet.
 func (s *server) pipe() *websocket.Conn {
 	s.t.Helper()
 	_, conn := s.pipes("")
@@ -271,7 +271,7 @@ func (s *server) pipe() *websocket.Conn {
 	return conn
 }
 
-// single is a listener with one connection.
+// single is a listener that accepts one connection.
 type single struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -289,7 +289,7 @@ func (l single) Accept() (net.Conn, error) {
 func (l single) Close() error   { close(l.closed); return nil }
 func (l single) Addr() net.Addr { return &net.TCPAddr{} }
 
-// only is the session there is. Its client may have its answer before the server is told of it.
+// only returns the only session. It waits for it, since the client may get its answer before onSession is called.
 func (s *server) only() *engineio.Session {
 	s.t.Helper()
 	for range 10_000 {

@@ -63,13 +63,13 @@ func TestSessionsOfOneAddress(t *testing.T) {
 	}
 	s.post(sid, "1")
 	s.expectEnd(engineio.TransportClose)
-	eventually(t, func() bool { // its place is free a moment later
+	eventually(t, func() bool { // its place becomes free a moment later
 		status, _, _ := s.request("GET", "EIO=4&transport=polling", "")
 		return status == 200
 	})
 }
 
-// Who finds no place does not count for its address.
+// A refused session does not count for its address.
 func TestNoPlaceForASession(t *testing.T) {
 	s := newServerOn(t, ws.Config{MaxAddressSockets: 2}, engineio.Config{MaxSessions: 1}).start()
 	sid := s.open()
@@ -102,7 +102,7 @@ func TestWebSocketOnly(t *testing.T) {
 	expect(t, conn, "4still here")
 }
 
-// A path may end with a slash or not, where it is mounted and where it is asked for.
+// A path may end with a slash or not, both in New and in requests.
 func TestPaths(t *testing.T) {
 	for _, at := range []string{"/io", "/io/"} {
 		e := echo.New()
@@ -129,7 +129,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A session knows its request and its client's address, whatever it began with.
+// A session knows its request and its client's address, whichever transport it began with.
 func TestRequestOfASession(t *testing.T) {
 	s := newServer(t, engineio.Config{})
 	s.echo.IPExtractor = echo.ExtractIPFromXFFHeader()
@@ -164,7 +164,7 @@ func TestRequestOfASession(t *testing.T) {
 	}
 }
 
-// What is kept of a request is bounded.
+// The memory for a request is limited.
 func TestALargeHeader(t *testing.T) {
 	s := start(t, engineio.Config{})
 	if status, body, _ := s.request("GET", "EIO=4&transport=polling", "", "X-Large", strings.Repeat("x", 20<<10)); status != http.StatusRequestHeaderFieldsTooLarge {

@@ -9,7 +9,7 @@ import (
 	"echows/socketio/engineio"
 )
 
-// A Go client sends its URL as Origin, whose path counts for nothing.
+// A Go client sends its URL as Origin. The path is ignored.
 func TestTheOwnHostAsOrigin(t *testing.T) {
 	s := start(t, engineio.Config{})
 	host := strings.TrimPrefix(s.base(), "http://")
@@ -25,7 +25,7 @@ func TestTheOwnHostAsOrigin(t *testing.T) {
 	}
 }
 
-// A foreign origin is refused with each request, not only at the handshake.
+// A foreign origin is refused on each request, not only at the handshake.
 func TestTheOriginOfEachRequest(t *testing.T) {
 	s := start(t, engineio.Config{})
 	sid := s.open()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// An address that has rested is forgotten, however often it came and went.
+// An address is forgotten once its burst is full again, no matter how often it came and went.
 func TestAddressesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := paces{perSecond: 10}

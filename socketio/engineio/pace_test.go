@@ -12,7 +12,7 @@ import (
 	"echows/socketio/engineio"
 )
 
-// All sessions of an address share its pace, whatever their transport; what is too much is read later, not lost.
+// All sessions of an address share its limit, on any transport. Packets past the limit are handled later, not lost.
 func TestAnAddressThatSendsTooMuch(t *testing.T) {
 	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
 		s.echo.IPExtractor = func(*http.Request) string { return "192.0.2.7" }
@@ -41,12 +41,12 @@ func TestAnAddressThatSendsTooMuch(t *testing.T) {
 	})
 }
 
-// A long packet counts for as many as it has pieces of 512 bytes.
+// A long packet counts once more for each 512 bytes.
 func TestAnAddressThatSendsLongPackets(t *testing.T) {
 	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
 		begin := time.Now()
-		for range 3 { // ten each
+		for range 3 { // each counts as ten
 			s.call(t.Context(), "POST", "&sid="+sid, "4x"+strings.Repeat("x", 9<<9))
 		}
 		if took := time.Since(begin); took != time.Second {
@@ -55,7 +55,7 @@ func TestAnAddressThatSendsLongPackets(t *testing.T) {
 	})
 }
 
-// Who comes back is not faster for it. Who has rested is.
+// Reconnecting does not reset the limit of an address; resting does.
 func TestAnAddressThatComesBack(t *testing.T) {
 	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
 		send := func() time.Duration {
@@ -81,7 +81,7 @@ func TestAnAddressThatComesBack(t *testing.T) {
 	})
 }
 
-// A session that has ended does not wait for its turn.
+// When a session ends, its wait ends.
 func TestTheEndOfAWait(t *testing.T) {
 	bubble(t, engineio.Config{AddressMessageRate: 0.1}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -100,7 +100,7 @@ func TestTheEndOfAWait(t *testing.T) {
 	})
 }
 
-// Short waits add up before a session goes to sleep; the pace is the same.
+// Short waits add up before a session sleeps; the rate is the same.
 func TestAnAddressSleepsSeldom(t *testing.T) {
 	bubble(t, engineio.Config{AddressMessageRate: 1000}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())

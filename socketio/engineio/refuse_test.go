@@ -17,7 +17,7 @@ import (
 	"echows/ws"
 )
 
-// lines is a log of lines.
+// lines collects log output.
 type lines struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -29,7 +29,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.all.Write(p)
 }
 
-// take returns what was logged, and forgets it.
+// take returns the output since the last call.
 func (l *lines) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,7 +37,7 @@ func (l *lines) take() string {
 	return l.all.String()
 }
 
-// Whoever is refused is counted, told to OnRefused, and logged once a second at most.
+// Refusals are counted, passed to OnRefused, and logged at most once a second.
 func TestRefusalsAreSeen(t *testing.T) {
 	var log lines
 	var seen []string
@@ -105,7 +105,7 @@ func TestForeignOriginsAreSeen(t *testing.T) {
 	}
 }
 
-// What the route of the WebSocket refuses is seen, too.
+// Refusals by the WebSocket route are reported, too.
 func TestRefusedWebSocketsAreSeen(t *testing.T) {
 	var mu sync.Mutex
 	refused := map[int]int{}
@@ -114,10 +114,10 @@ func TestRefusedWebSocketsAreSeen(t *testing.T) {
 		defer mu.Unlock()
 		refused[status]++
 	}}).start()
-	s.request("GET", "EIO=4&transport=websocket", "") // no upgrade
+	s.request("GET", "EIO=4&transport=websocket", "") // without an upgrade
 	s.open()
 	s.dial("EIO=4&transport=websocket")
-	for _, transport := range []string{"polling", "websocket"} { // one more than the address may have
+	for _, transport := range []string{"polling", "websocket"} { // one more session than the address may have
 		upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
 		if transport == "polling" {
 			upgrade = nil

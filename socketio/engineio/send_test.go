@@ -20,9 +20,9 @@ import (
 	"echows/ws"
 )
 
-// rows sends 3,000 messages of 1 kB for each message, and echoes it then.
+// rows answers each message with 3,000 messages of 1 kB, and then echoes it.
 func rows(one *engineio.Session, m ws.Message) error {
-	echo := text(string(m.Data)) // m is valid until this returns
+	echo := text(string(m.Data)) // m is valid only until rows returns
 	for i := range 3000 {
 		if err := one.Send(text(fmt.Sprintf("%04d%0996d", i, i))); err != nil {
 			return err
@@ -31,7 +31,7 @@ func rows(one *engineio.Session, m ws.Message) error {
 	return one.Send(echo)
 }
 
-// isRows reports whether the packets are what rows sends.
+// isRows reports whether the packets are those that rows sends.
 func isRows(packets []string, echo string) bool {
 	for i, p := range packets[:len(packets)-1] {
 		if p != fmt.Sprintf("4%04d%0996d", i, i) {
@@ -41,7 +41,7 @@ func isRows(packets []string, echo string) bool {
 	return len(packets) == 3001 && packets[3000] == echo
 }
 
-// fetch polls until the packet comes.
+// fetch polls until it receives the packet.
 func (s *server) fetch(sid, until string) (packets []string) {
 	s.t.Helper()
 	for len(packets) == 0 || packets[len(packets)-1] != until {
@@ -54,8 +54,8 @@ func (s *server) fetch(sid, until string) (packets []string) {
 	return packets
 }
 
-// A callback may send more than may wait, to a client that polls meanwhile, and to one that waits for its POST's
-// answer before it does.
+// A callback may send more than MaxQueue, both to a client that polls during its POST and to a client that polls only after
+// its POST was answered.
 func TestALotForAPoller(t *testing.T) {
 	s := start(t, engineio.Config{MaxQueue: 100_000})
 	s.onMessage = rows
@@ -79,13 +79,13 @@ func TestALotForAPoller(t *testing.T) {
 	}
 }
 
-// A client that is about to upgrade fetches nothing before its POSTs are answered. What they bring is handled in order,
-// and before what comes on the WebSocket.
+// A client that is about to upgrade polls only after its POSTs were answered. Their packets are handled in order, and before
+// packets on the WebSocket.
 func TestAnUpgradeWhileACallbackWaits(t *testing.T) {
 	s := start(t, engineio.Config{MaxQueue: 100_000})
 	s.onMessage = rows
 	sid := s.open()
-	for _, body := range []string{"4first", "4second"} { // the callback for the first goes on
+	for _, body := range []string{"4first", "4second"} { // the callback for the first is still running
 		if status, answer := s.post(sid, body); status != 200 || answer != "ok" {
 			t.Fatalf("POST: %d %s", status, answer)
 		}
@@ -113,7 +113,7 @@ func TestAnUpgradeWhileACallbackWaits(t *testing.T) {
 	}
 }
 
-// POSTs that were answered before they were handled hold no more than MaxPayload bytes.
+// POSTs answered before they were handled hold at most MaxPayload bytes.
 func TestPostsThatWait(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 1000, MaxPayload: 10_000}, func(t *testing.T, s *server) {
 		var calls, atOnce, most atomic.Int32
@@ -140,7 +140,7 @@ func TestPostsThatWait(t *testing.T) {
 				}()
 				synctest.Wait()
 			}
-			if n := answered.Load(); n != 2 { // each counts for 4 KiB more
+			if n := answered.Load(); n != 2 { // each counts as 4 KiB more
 				t.Errorf("%d POSTs were answered", n)
 			}
 			if n := calls.Load(); n != 1 {
@@ -158,7 +158,7 @@ func TestPostsThatWait(t *testing.T) {
 	})
 }
 
-// Sending waits for a client that does not poll for PollTimeout, counted from its last GET.
+// Send waits for a client that does not poll, for PollTimeout, counted from its last GET.
 func TestAPollerThatStops(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 10_000, PollTimeout: 7 * time.Second}, func(t *testing.T, s *server) {
 		ctx := t.Context()
@@ -171,7 +171,7 @@ func TestAPollerThatStops(t *testing.T) {
 			defer close(sending)
 			for failed == nil {
 				begin := time.Now()
-				if failed = one.Send(text(strings.Repeat("x", 936))); failed == nil { // which counts for 1000
+				if failed = one.Send(text(strings.Repeat("x", 936))); failed == nil { // counts as 1000 bytes
 					sent++
 				}
 				waited = time.Since(begin)
@@ -192,9 +192,9 @@ func TestAPollerThatStops(t *testing.T) {
 	})
 }
 
-// A broadcast waits for nobody. Who polls may leave four times MaxQueue waiting, who does not no more than that.
+// Offer never waits. A client that polls may have four times MaxQueue queued, a client that does not poll only MaxQueue.
 func TestOffersToAPoller(t *testing.T) {
-	kilo := text(strings.Repeat("x", 936)) // counts for 1000
+	kilo := text(strings.Repeat("x", 936)) // counts as 1000 bytes
 	for name, c := range map[string]struct {
 		pause time.Duration
 		want  int
@@ -225,7 +225,7 @@ func TestOffersToAPoller(t *testing.T) {
 	}
 }
 
-// A client that gets an answer is one that polls, though its GET had waited for long.
+// A client counts as polling when it gets an answer, even if its GET had waited for a long time.
 func TestOffersRightAfterAnAnswer(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 10_000}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -242,7 +242,7 @@ func TestOffersRightAfterAnAnswer(t *testing.T) {
 	})
 }
 
-// While what waited goes over to the WebSocket, who sends waits; and a POST that the client has not ended is refused.
+// While the queue is flushed to the WebSocket, senders wait, and a POST that is still arriving is refused.
 func TestGoingOver(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -259,7 +259,7 @@ func TestGoingOver(t *testing.T) {
 		websocket.Message.Send(conn, "2probe")
 		expect(t, conn, "3probe")
 		websocket.Message.Send(conn, "5")
-		synctest.Wait() // nobody reads what goes over
+		synctest.Wait() // nobody reads the flushed packets
 		sent := make(chan error, 1)
 		go func() { sent <- one.Send(text("second")) }()
 		synctest.Wait()
@@ -280,7 +280,7 @@ func TestGoingOver(t *testing.T) {
 	})
 }
 
-// On a WebSocket the socket's rule ends who does not read.
+// On a WebSocket, the socket's own limits end the session of a client that does not read.
 func TestOffersToAWebSocket(t *testing.T) {
 	bubbleOn(t, ws.Config{SendBuffer: 1000}, engineio.Config{}, func(t *testing.T, s *server) {
 		s.pipe()
@@ -295,7 +295,7 @@ func TestOffersToAWebSocket(t *testing.T) {
 	})
 }
 
-// What waits counts as what it costs: small packets are not free.
+// Queued packets count with their overhead: small packets are not free.
 func TestSmallPacketsForAPoller(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 64 << 10}, func(t *testing.T, s *server) {
 		s.openCall(t.Context())
@@ -355,7 +355,7 @@ func TestWaitForRoom(t *testing.T) {
 				t.Error(err)
 			}
 			one.Offer(prepare(t, text(strings.Repeat("x", 1000))))
-			soon, cancel := context.WithTimeout(t.Context(), 9*time.Second) // a peer that has stalled is waited for, too
+			soon, cancel := context.WithTimeout(t.Context(), 9*time.Second) // it also waits for a stalled peer
 			defer cancel()
 			if err := one.WaitForRoom(soon); err != context.DeadlineExceeded {
 				t.Errorf("got %v", err)
@@ -369,7 +369,7 @@ func TestWaitForRoom(t *testing.T) {
 			}
 			synctest.Wait()
 			one.Offer(prepare(t, text(strings.Repeat("x", 1000))))
-			if err := one.WaitForRoom(t.Context()); err == nil { // WriteTimeout
+			if err := one.WaitForRoom(t.Context()); err == nil { // because of WriteTimeout
 				t.Error("it had room")
 			}
 		})
@@ -408,7 +408,7 @@ func TestTrySend(t *testing.T) {
 				t.Error("it was not sent")
 			}
 			synctest.Wait()
-			if one.TrySend(volatile) { // the peer has not read the first
+			if one.TrySend(volatile) { // the peer has not read the first message
 				t.Error("it was sent behind another")
 			}
 			expect(t, conn, "4volatile")
@@ -421,7 +421,7 @@ func TestTrySend(t *testing.T) {
 	})
 }
 
-// A sender that waits is let go by whatever ends the session, or goes on over the WebSocket.
+// Senders that wait return when the session ends, and continue on the WebSocket after an upgrade.
 func TestManySendersToAPoller(t *testing.T) {
 	s := start(t, engineio.Config{MaxQueue: 10_000})
 	sid := s.open()

@@ -27,10 +27,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait.
+// patience is the timeout of every wait.
 const patience = time.Minute
 
-// server echoes, as the protocol's test suite wants it.
+// server is an echo server, as the protocol's test suite requires.
 type server struct {
 	t      testing.TB
 	echo   *echo.Echo
@@ -39,9 +39,9 @@ type server struct {
 	url    string
 	ended  chan string // reasons
 
-	address string // of who calls; see call
+	address string // the client's address in call
 
-	onMessage func(*engineio.Session, ws.Message) error // instead of the echo
+	onMessage func(*engineio.Session, ws.Message) error // replaces the echo
 
 	mu       sync.Mutex
 	sessions map[string]*engineio.Session
@@ -84,7 +84,7 @@ func start(t testing.TB, cfg engineio.Config) *server {
 	return newServer(t, cfg).start()
 }
 
-// start serves on a real port, until the test ends.
+// start serves on a real port until the test ends.
 func (s *server) start() *server {
 	t := s.t
 	h := httptest.NewServer(s.echo)
@@ -103,10 +103,10 @@ func (s *server) start() *server {
 	return s
 }
 
-// quiet is a log that nobody reads.
+// quiet returns a logger that discards everything.
 func (s *server) quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// base is the server's URL without a path.
+// base returns the server's URL without a path.
 func (s *server) base() string { return strings.TrimSuffix(s.url, "/engine.io/") }
 
 func (s *server) request(method, query, body string, header ...string) (int, string, http.Header) {
@@ -172,7 +172,7 @@ func (s *server) expectEnd(reason string) {
 	}
 }
 
-// eventually waits for what is true a moment later.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); {
@@ -274,7 +274,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.query, status, body)
 		}
 	}
-	s.expectEcho(sid) // nobody else's mistakes end a session
+	s.expectEcho(sid) // other clients' mistakes do not end the session
 }
 
 func (s *server) expectEcho(sid string) {
@@ -323,13 +323,13 @@ func TestWhatEndsAPollingSession(t *testing.T) {
 		}
 		s.expectEnd(c.reason)
 	}
-	sid := s.open() // bytes
+	sid := s.open() // a POST of bytes
 	if status, _, _ := s.request("POST", "EIO=4&transport=polling&sid="+sid, "4a", "Content-Type", "application/octet-stream"); status != 400 {
 		t.Errorf("bytes: %d", status)
 	}
 	s.expectEnd(engineio.TransportError)
 
-	sid = s.open() // two GETs at once: the one that is first is told
+	sid = s.open() // two GETs at the same time: the first one gets the close packet
 	answers := make(chan string, 2)
 	for range 2 {
 		go func() {
@@ -343,7 +343,7 @@ func TestWhatEndsAPollingSession(t *testing.T) {
 	s.expectEnd(engineio.TransportError)
 	s.expectPoll(sid, 400, `{"code":1,"message":"Session ID unknown"}`)
 
-	sid = s.open() // a GET that is given up
+	sid = s.open() // an aborted GET
 	given, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.call(given, "GET", "&sid="+sid, "")
@@ -369,7 +369,7 @@ func TestAClientSaysGoodbye(t *testing.T) {
 	sid := s.open()
 	s.post(sid, "1")
 	s.expectEnd(engineio.TransportClose)
-	s.expectPoll(sid, 200, "6") // a GET that comes late
+	s.expectPoll(sid, 200, "6") // a late GET
 	s.expectPoll(sid, 400, "")
 
 	conn := s.dial("EIO=4&transport=websocket")
@@ -434,7 +434,7 @@ func TestSilenceOnAWebSocket(t *testing.T) {
 	}
 }
 
-// Nothing is lost or reordered by an upgrade, whatever is sent around it.
+// An upgrade loses and reorders nothing, no matter what is sent during it.
 func TestUpgrade(t *testing.T) {
 	s := start(t, engineio.Config{})
 	for range 20 {
@@ -454,13 +454,13 @@ func TestUpgrade(t *testing.T) {
 		}()
 		got := <-polled
 		go func() {
-			_, body := s.poll(sid) // waits, and has to be let go
+			_, body := s.poll(sid) // waits, and must get an answer
 			polled <- body
 		}()
 		if noop := <-polled; noop != "6" {
 			t.Fatalf("the GET that waited got %q", noop)
 		}
-		for i := range 500 { // wait to be polled, and then for the upgrade
+		for i := range 500 { // they are queued, and then flushed
 			one.Send(text(100 + i))
 		}
 		var sending sync.WaitGroup
@@ -499,14 +499,14 @@ func TestAnUpgradeThatFails(t *testing.T) {
 			websocket.Message.Send(conn, text)
 		}
 		expectClosed(t, conn)
-		s.expectEcho(sid) // it polls on
+		s.expectEcho(sid) // it still polls
 	}
 	s := start(t, engineio.Config{UpgradeTimeout: 50 * time.Millisecond})
 	sid := s.open()
 	fail(s, sid)
 	fail(s, sid, "2probe")
 
-	s = start(t, engineio.Config{UpgradeTimeout: time.Hour}) // what follows does not end by it
+	s = start(t, engineio.Config{UpgradeTimeout: time.Hour}) // so that this timeout does not end the upgrades below
 	sid = s.open()
 	for _, words := range [][]string{{"nonsense"}, {"5"}, {"4message"}, {"2probe", "2probe"}, {"2probe", "4message"}} {
 		fail(s, sid, words...)
@@ -514,7 +514,7 @@ func TestAnUpgradeThatFails(t *testing.T) {
 	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
 	websocket.Message.Send(conn, "2probe")
 	expect(t, conn, "3probe")
-	expectClosed(t, s.dial("EIO=4&transport=websocket&sid="+sid)) // a second one meanwhile
+	expectClosed(t, s.dial("EIO=4&transport=websocket&sid="+sid)) // a second upgrade at the same time
 	conn.Close()
 	s.expectEcho(sid)
 }
@@ -528,7 +528,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// call is a request without a network, so that it can be made under a fake clock.
+// call sends a request without a network, so that tests can use a fake clock.
 func (s *server) call(ctx context.Context, method, query, body string) string {
 	req := httptest.NewRequestWithContext(ctx, method, "/engine.io/?EIO=4&transport=polling"+query, strings.NewReader(body))
 	if s.address != "" {
@@ -545,7 +545,7 @@ func (s *server) openCall(ctx context.Context) string {
 	return hello.SID
 }
 
-// bubble runs f with a server and a clock of its own.
+// bubble runs f with a new server and a fake clock.
 func bubble(t *testing.T, cfg engineio.Config, f func(t *testing.T, s *server)) {
 	bubbleOn(t, ws.Config{Origins: cfg.Origins}, cfg, f)
 }
@@ -583,15 +583,15 @@ func TestAbandonedSessionsAreCollected(t *testing.T) {
 			one := s.sessions[sid]
 			switch i % 6 {
 			case 0: // after its handshake
-			case 1: // with messages that wait
+			case 1: // with messages in the queue
 				one.Send(ws.Message{Opcode: ws.Text, Data: []byte("unread")})
-			case 2: // in a GET
+			case 2: // during a GET
 				given, cancel := context.WithCancel(ctx)
 				time.AfterFunc(time.Second, cancel)
 				go s.call(given, "GET", "&sid="+sid, "")
-			case 3: // after it said goodbye, without the GET that would be told so
+			case 3: // after the client has sent a close packet, with no GET to answer
 				s.call(ctx, "POST", "&sid="+sid, "1")
-			case 4: // after the server did
+			case 4: // after the server has closed the session
 				one.Send(ws.Message{Opcode: ws.Text, Data: []byte("unread")})
 				one.Close()
 			case 5: // after its first ping

@@ -12,7 +12,7 @@ import (
 	"echows/ws"
 )
 
-// A request may come when the client's time is over, and before the timer that says so.
+// A request may come after the client's timeout, but before the timer fires.
 func TestARequestBeforeTheTimer(t *testing.T) {
 	e := echo.New()
 	var one *Session
@@ -29,7 +29,7 @@ func TestARequestBeforeTheTimer(t *testing.T) {
 	}
 }
 
-// A session that began on a WebSocket has nothing of polling, also when a request comes at the moment of its end.
+// A session that began on a WebSocket has no poller, even if a request comes at the moment of its end.
 func TestARequestOfASessionThatNeverPolled(t *testing.T) {
 	s := New(ws.New(echo.New(), ws.Config{}), "/", Config{}, func(*Session) {})
 	defer s.Close()
@@ -47,7 +47,7 @@ func TestARequestOfASessionThatNeverPolled(t *testing.T) {
 	one.drop()
 }
 
-// There may be a hundred thousand idle sessions: one that needs the allocator's next size should be worth it.
+// There may be a hundred thousand idle sessions: a field that moves Session to the allocator's next size must be worth it.
 func TestTheSizeOfASession(t *testing.T) {
 	if size := unsafe.Sizeof(Session{}); size > 176 {
 		t.Errorf("a session takes %d bytes", size)

@@ -15,7 +15,7 @@ import (
 	"echows/ws"
 )
 
-// At shutdown GETs that wait are answered, and newcomers sent away.
+// Shutdown answers waiting GETs, and refuses new sessions.
 func TestShutdownOfPollers(t *testing.T) {
 	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
 		sid := s.openCall(t.Context())
@@ -35,7 +35,7 @@ func TestShutdownOfPollers(t *testing.T) {
 	})
 }
 
-// WebSockets are closed with 1012 then, so that their clients come back, and so is one that was to be upgraded to.
+// Shutdown closes WebSockets with 1012, so that their clients come back, including the WebSocket of an incomplete upgrade.
 func TestShutdownOfWebSockets(t *testing.T) {
 	s := start(t, engineio.Config{UpgradeTimeout: time.Hour})
 	conn := s.dial("EIO=4&transport=websocket")
@@ -60,7 +60,7 @@ func TestShutdownOfWebSockets(t *testing.T) {
 	}
 }
 
-// Shutdown waits for callbacks, but no longer than ctx lives; Close for five seconds.
+// Shutdown waits for callbacks until ctx ends; Close waits for five seconds.
 func TestShutdownWaitsForCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, engineio.Config{})
@@ -83,7 +83,7 @@ func TestShutdownWaitsForCallbacks(t *testing.T) {
 	})
 }
 
-// A callback of a POST is waited for, too.
+// Shutdown also waits for the callback of a POST.
 func TestShutdownWaitsForPosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, engineio.Config{})
@@ -99,7 +99,7 @@ func TestShutdownWaitsForPosts(t *testing.T) {
 	})
 }
 
-// Many sessions do not end all at once.
+// Shutdown spreads the ends of many sessions over time.
 func TestShutdownIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, engineio.Config{})
