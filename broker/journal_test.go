@@ -27,7 +27,7 @@ func openJournal(t testing.TB, b *Broker, cfg JournalConfig) *Journal {
 	return j
 }
 
-// told is what a handler was told, in order: "reset", "ready", or the sequence and the entry.
+// told records the calls of a handler, in order: "reset", "ready", or the sequence and the entry.
 type told struct {
 	mu     sync.Mutex
 	events []string
@@ -47,7 +47,7 @@ func (w *told) all() []string {
 	return slices.Clone(w.events)
 }
 
-// data is what was delivered, without the sequences.
+// data returns the delivered entries, without their sequences.
 func (w *told) data() (all []string) {
 	for _, e := range w.all() {
 		if _, data, ok := strings.Cut(e, " "); ok {
@@ -94,7 +94,7 @@ func followJournal(t testing.TB, j *Journal, topic string) *told {
 	return w
 }
 
-// add appends, and waits for the acknowledgements.
+// add appends entries, and waits for the acknowledgements.
 func add(t testing.TB, j *Journal, topic string, entries ...string) {
 	t.Helper()
 	done := make(chan error, len(entries))
@@ -132,7 +132,7 @@ func TestTwoNodesHaveOneOrder(t *testing.T) {
 	for name, j := range map[string]*Journal{"a": a, "b": b} {
 		appenders.Go(func() {
 			for i := range each {
-				for j.Append("room", fmt.Appendf(nil, "%s %d", name, i), nil) != nil { // a busy machine takes its time
+				for j.Append("room", fmt.Appendf(nil, "%s %d", name, i), nil) != nil { // a busy machine may be slow
 					if t.Context().Err() != nil {
 						return
 					}
@@ -173,7 +173,7 @@ func TestFollowFromTheOldest(t *testing.T) {
 		t.Errorf("an empty topic: %q", got)
 	}
 	add(t, a, "other", "x")
-	before := numbers(0, 600) // more than one read
+	before := numbers(0, 600) // more than one read returns
 	add(t, a, "room", before...)
 	w := followJournal(t, a, "room")
 	w.hears(t, "ready")
@@ -207,7 +207,7 @@ func TestATopicIsFollowedOnceAtATime(t *testing.T) {
 	w.stop()
 	add(t, j, "room", "1")
 	again := followJournal(t, j, "room")
-	w.stop() // once more does no harm to the other
+	w.stop() // a second call does not affect the other follower
 	add(t, j, "room", "2")
 	if got := again.wait(t, 3); !slices.Equal(got, numbers(0, 3)) {
 		t.Errorf("got %q", got)
@@ -224,7 +224,7 @@ func TestATopicIsFollowedOnceAtATime(t *testing.T) {
 	}
 }
 
-// currentLife is what a test may disturb.
+// currentLife returns the journal's life, for tests that manipulate it.
 func currentLife(j *Journal) *life {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -234,8 +234,8 @@ func currentLife(j *Journal) *life {
 func TestLostCopiesOfAJournal(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		compare time.Duration // an hour is never
-		last    bool          // one more arrives, and shows the gap
+		compare time.Duration // an hour means never
+		last    bool          // one more entry arrives, and reveals the gap
 	}{
 		{"the next one shows the gap", time.Hour, true},
 		{"tails are compared", 50 * time.Millisecond, false},
@@ -266,7 +266,7 @@ func TestLostCopiesOfAJournal(t *testing.T) {
 	}
 }
 
-// looks waits until the stream was looked at n times.
+// looks waits for n successful looks at the stream.
 func looks(t testing.TB, j *Journal, n int) {
 	t.Helper()
 	for range n {
@@ -282,7 +282,7 @@ func looks(t testing.TB, j *Journal, n int) {
 	}
 }
 
-// purge discards all entries, as their age does.
+// purge discards all entries, as if they had reached MaxAge.
 func purge(t *testing.T, j *Journal) {
 	t.Helper()
 	s, err := j.broker.js.Stream(testContext(t), j.stream)
@@ -298,7 +298,7 @@ func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		compare time.Duration
-		after   []string // entries that come when all is back
+		after   []string // entries appended after the recovery
 	}{
 		{"an entry comes", time.Hour, []string{"5", "6"}},
 		{"tails are compared", 50 * time.Millisecond, nil},
@@ -312,7 +312,7 @@ func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
 			looks(t, j, 3)
 			l := currentLife(j)
 			l.live.Remove(l.liveSubject("room"))
-			// Nobody looks at the stream in between, as when the connection is down.
+			// No look happens in between, as if the connection were down.
 			l.mu.Lock()
 			others := l.followers
 			l.followers = map[string]*Follower{}
@@ -344,7 +344,7 @@ func TestAGapThatCannotBeFilledIsAReset(t *testing.T) {
 	}
 }
 
-// So is one of a topic that has never had an entry before.
+// The loss of a topic's first entries is a Reset, too.
 func TestALostBeginningIsAReset(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
@@ -357,7 +357,7 @@ func TestALostBeginningIsAReset(t *testing.T) {
 	if err := l.live.Add(testContext(t), l.liveSubject("room")); err != nil {
 		t.Fatal(err)
 	}
-	// The first has nothing before it that is held, so it looks like the first of all.
+	// No earlier entry is held, so the first entry looks like the topic's first ever.
 	add(t, j, "room", "0", "1")
 	w.wait(t, 2)
 	if got, want := w.all(), []string{"reset", "ready", "reset", "3 0", "4 1"}; !slices.Equal(got, want) {
@@ -365,7 +365,7 @@ func TestALostBeginningIsAReset(t *testing.T) {
 	}
 }
 
-// Entries that a follower has already seen may be discarded: nothing is lost.
+// Discarding entries that a follower has already received loses nothing.
 func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: 20 * time.Millisecond}), testJournal)
 	w, quiet := followJournal(t, j, "room"), followJournal(t, j, "quiet")
@@ -374,7 +374,7 @@ func TestDiscardedEntriesThatWereDelivered(t *testing.T) {
 		add(t, j, "room", fmt.Sprint(2*round), fmt.Sprint(2*round+1))
 		w.wait(t, 2*round+2)
 		l := currentLife(j)
-		looks(t, j, 3) // one may be under way, one finds where the stream ends, one confirms it
+		looks(t, j, 3) // one may be in progress, one finds the stream's end, one confirms it
 		purge(t, j)
 		looks(t, j, 2)
 		if l != currentLife(j) {
@@ -424,8 +424,8 @@ func TestAnEntryThatWasNeverStored(t *testing.T) {
 	}
 }
 
-// After a reconnection an entry that seems to come next may be of a stream that began anew: it counts only
-// when the stream was looked at.
+// After a reconnection, an entry that seems to come next may belong to a stream that was created again: it is delivered only
+// after a look at the stream.
 func TestALiveEntryInDoubt(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
@@ -444,7 +444,7 @@ func TestALiveEntryInDoubt(t *testing.T) {
 	}
 }
 
-// The stream was lost, and others have filled it further than it went before anybody here looked at it.
+// The stream was lost, and other nodes have added more entries than it had before, all before this node's next look.
 func TestADifferentStream(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
@@ -505,7 +505,7 @@ func TestEntriesAreBounded(t *testing.T) {
 	}
 }
 
-// The number of appends that wait for a silent server is bounded, and so is their time.
+// The number of appends that wait for a silent server is limited, and so is how long they wait.
 func TestAppendIsBounded(t *testing.T) {
 	p := startProxy(t, natsURL(t))
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
@@ -623,7 +623,7 @@ func TestValuesOfAJournalEnd(t *testing.T) {
 	})
 }
 
-// All servers lose their memory. The journal begins anew, and what comes then arrives.
+// When all servers lose their memory, the journal starts over, and delivers new entries.
 func TestAllServersRestart(t *testing.T) {
 	t.Run("one", func(t *testing.T) {
 		dir := t.TempDir()
@@ -661,7 +661,7 @@ func allServersRestart(t *testing.T, first, second string, restart func()) {
 	}
 	before := atA.epoch()
 	restart()
-	// Who appends at once must not get into the middle of what was. All that is acknowledged arrives.
+	// Entries appended immediately must not mix with those of the lost stream. All acknowledged entries arrive.
 	acknowledged := []string{}
 	for i := 0; len(acknowledged) < 20; i++ {
 		done, entry := make(chan error, 1), fmt.Sprint("after-", i)
@@ -692,7 +692,7 @@ func allServersRestart(t *testing.T, first, second string, restart func()) {
 	}
 }
 
-// The server with the stream's leader goes away while two nodes append.
+// The server with the stream's leader stops while two nodes append.
 func TestTheLeaderIsLost(t *testing.T) {
 	c := startCluster(t)
 	one, two := openBroker(t, Config{URL: c.url(0)}), openBroker(t, Config{URL: c.url(1)})
@@ -703,7 +703,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 	atA, atB := followJournal(t, a, "room"), followJournal(t, b, "room")
 	var mu sync.Mutex
 	var acknowledged []string
-	givenUp := map[string]int{} // the highest number, by node
+	givenUp := map[string]int{} // the highest number that was given up, by node
 	told := map[string]int{}
 	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
 	stop := make(chan struct{})
@@ -732,7 +732,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 						t.Logf("%s is given up: %v", entry, err)
 					}
 				})
-				if err != nil { // the connection was that server's
+				if err != nil { // the connection was to that server
 					underWay.Done()
 				}
 			}
@@ -772,7 +772,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	var held map[string]bool // what an epoch that was ended had, if one was
+	var held map[string]bool // the entries of an epoch that was lost, if any
 	if len(atA.epochs) > 1 {
 		held = heldBy(t, a)
 	}
@@ -781,7 +781,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 		case there[e]:
 		case held == nil || held[e]:
 			t.Errorf("%s was acknowledged and did not come", e)
-		default: // and all were told by another epoch
+		default: // all followers learned it from the new epoch
 			t.Logf("the servers have lost %s, which they had acknowledged", e)
 		}
 	}
@@ -808,7 +808,7 @@ func TestTheLeaderIsLost(t *testing.T) {
 	}
 }
 
-// latest is what was delivered since the last reset.
+// latest returns the entries delivered since the last reset.
 func (w *told) latest() (all []string) {
 	for _, e := range w.all() {
 		switch e {
@@ -822,7 +822,7 @@ func (w *told) latest() (all []string) {
 	return all
 }
 
-// heldBy is all that a journal's stream has, of whatever epoch.
+// heldBy returns all entries in a journal's stream, of any epoch.
 func heldBy(t *testing.T, j *Journal) map[string]bool {
 	t.Helper()
 	info, err := j.info(testContext(t))
@@ -842,7 +842,7 @@ func heldBy(t *testing.T, j *Journal) map[string]bool {
 	return held
 }
 
-// What was on its way when the connection was lost is sent again before anything else is.
+// Entries on their way when the connection was lost are sent again before any others.
 func TestAReconnectionKeepsTheOrder(t *testing.T) {
 	p := startProxy(t, natsURL(t))
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
@@ -851,7 +851,7 @@ func TestAReconnectionKeepsTheOrder(t *testing.T) {
 	p.Freeze()
 	told := make(chan error, 6)
 	for i := range 6 {
-		if i == 5 { // waits to be sent, until the others are known to have failed
+		if i == 5 { // queued until the others are known to have failed
 			eventually(t, "they are sent", func() bool { return j.entries.open.Load() == 5 })
 			j.entries.sending.Lock()
 		}
@@ -874,7 +874,7 @@ func TestAReconnectionKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// A server without a leader lacks what was acknowledged last. To take that for a loss would be one.
+// A server without a leader may lack the entries that were acknowledged last. Treating that as a loss would lose them.
 func TestAJournalWithoutALeaderHasLostNothing(t *testing.T) {
 	f, l := newFake(t)
 	j := &Journal{broker: l.broker, stream: "CHAT"}
@@ -892,7 +892,7 @@ func TestAJournalWithoutALeaderHasLostNothing(t *testing.T) {
 	}
 }
 
-// atEnd waits for the entry "end", and returns it as it was told.
+// atEnd waits for the entry "end", and returns it as recorded.
 func atEnd(t *testing.T, w *told) (event string) {
 	t.Helper()
 	eventually(t, "the end", func() bool {
@@ -906,7 +906,7 @@ func atEnd(t *testing.T, w *told) (event string) {
 	return event
 }
 
-// Two nodes that find no stream make one.
+// Two nodes that find no stream create only one.
 func TestTwoNodesBeginAtOnce(t *testing.T) {
 	one, two := twoBrokers(t, natsURL(t), Config{})
 	for i := range 10 {
@@ -938,7 +938,7 @@ func TestTwoNodesBeginAtOnce(t *testing.T) {
 	}
 }
 
-// A handler may append, which is how a node answers an event with another.
+// A handler may append, so that a node can answer an event with another.
 func TestAHandlerMayAppend(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{}), testJournal)
 	w := followJournal(t, j, "answers")

@@ -66,7 +66,7 @@ func (c *Chat) Post(ctx echo.Context) error {
 	}{p.id, seq})
 }
 
-// readPost reads a post from a request's body, but no more bytes than a post may have.
+// readPost reads a post from a request's body. It reads at most maxPost bytes.
 func readPost(ctx echo.Context) (post, *refusal) {
 	r := ctx.Request()
 	if kind, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || kind != echo.MIMEApplicationJSON {

@@ -106,7 +106,7 @@ func (s *server) expectNothingBuffered() {
 	eventually(s.t, func() bool { return s.engine.Stats().Buffered == 0 })
 }
 
-// If all sessions together hold too much, sessions with long queues get nothing more until they have fetched them.
+// If all sessions together hold too much, Send waits for sessions with long queues until their clients have fetched them.
 func TestQueuesOfManySessions(t *testing.T) {
 	bubble(t, engineio.Config{MaxBuffered: 4 * 100_000}, func(t *testing.T, s *server) {
 		greedy := s.openCall(t.Context())
