@@ -292,7 +292,7 @@ func (p *pipe) settle(all []sent) (last int) {
 	return last
 }
 
-// store stores one that failed or was not answered, under the same id, so that it is stored only once.
+// store retries an entry or a value that failed or was not answered, under the same id, so that it is stored only once.
 func (p *pipe) store(s *sent) {
 	for time.Now().Before(s.until) && p.journal.ctx.Err() == nil && !refused(s.err) {
 		until := time.Now().Add(pipeAttempt)

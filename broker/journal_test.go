@@ -349,7 +349,7 @@ func TestALostBeginningIsAReset(t *testing.T) {
 	j := openJournal(t, openBroker(t, Config{Compare: time.Hour}), testJournal)
 	w := followJournal(t, j, "room")
 	w.hears(t, "ready")
-	looks(t, j, 2) // none is under way
+	looks(t, j, 2) // no look is in progress
 	l := currentLife(j)
 	l.live.Remove(l.liveSubject("room"))
 	add(t, j, "room", "lost", "lost")
@@ -431,7 +431,7 @@ func TestALiveEntryInDoubt(t *testing.T) {
 	w := followJournal(t, j, "room")
 	add(t, j, "room", "0")
 	w.wait(t, 1)
-	looks(t, j, 2) // none is under way
+	looks(t, j, 2) // no look is in progress
 	l := currentLife(j)
 	l.mu.Lock()
 	f := l.followers["room"]

@@ -96,8 +96,8 @@ func (l *Log) askCopy(ctx context.Context, wait time.Duration, request []byte) (
 }
 
 // read returns up to 256 entries of the topic after a sequence, oldest first. An empty result means that there are none, or
-// that the replica that answered does not have them yet (see Tail). Sequences are NATS', as in all unexported functions
-// here.
+// that the replica that answered does not have them yet (see Tail). As in all unexported functions here, sequences are those
+// of NATS.
 func (l *Log) read(ctx context.Context, topic string, after uint64) ([]Entry, error) {
 	entries, _, err := l.batch(ctx, get{Seq: after + 1, Next: l.subject(topic), Batch: batchSize})
 	return entries, err
@@ -120,7 +120,7 @@ func (l *Log) tail(ctx context.Context, topic string) (uint64, error) {
 	return m.Seq, nil
 }
 
-// At returns the entry with that sequence, and whether it is still held.
+// At returns the entry with the given sequence, and whether the stream still holds it. It asks the stream's leader.
 func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
 	raw, exact := l.epochs().floor(seq)
 	if raw == 0 || !exact {
@@ -136,16 +136,16 @@ func (l *Log) At(ctx context.Context, seq uint64) (Entry, bool, error) {
 // Page holds a topic's entries after a sequence.
 type Page struct {
 	Entries []Entry // oldest first
-	// Whole reports that the sequence belongs to this stream and that nothing of the topic between it and the first
-	// entry was discarded. If it is false, messages may be missing. Sure reports what a stream has lost.
+	// Whole reports that the sequence belongs to this stream and that no entry of the topic between it and the first entry
+	// was discarded. If it is false, entries may be missing. Sure reports what a stream has lost.
 	Whole bool
 	// Known reports that the sequence belongs to this stream, not to a lost or different one.
 	Known bool
 }
 
-// After returns up to limit entries of the topic after a sequence, which may be 0 for all, and what is known about those
-// before the first one. It stops after about the given bytes, unless that is 0. The newest entries may be missing, as the
-// replica that answers may not have them yet (see Tail).
+// After returns up to limit entries of the topic after a sequence, and whether any before them may be missing. A sequence of
+// 0 means from the oldest. It stops after about the given bytes, unless that is 0. The newest entries may be missing, because
+// the replica that answers may not have them yet (see Tail).
 func (l *Log) After(ctx context.Context, topic string, after uint64, limit, bytes int) (Page, error) {
 	es := l.epochs()
 	raw, exact := es.floor(after)

@@ -85,7 +85,7 @@ func count(packets []string, part string) (n int) {
 	return n
 }
 
-// A visitor who sends too much gets an error for each event past the limit, which is not decoded, and later events wait.
+// Events past a visitor's limit are refused without being decoded, and later events wait.
 func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 	open(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
