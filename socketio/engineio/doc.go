@@ -12,7 +12,7 @@
 // The specification is docs/engine.io-protocol/v4-current.md of github.com/socketio/socket.io. Where it is silent, this
 // package does what the reference server on Node does.
 //
-// # Goroutines
+// # Who runs what
 //
 // A session that polls has no goroutine of its own between requests. Each POST has one, which runs the callbacks for its
 // packets after those of earlier POSTs. On a WebSocket, the socket's goroutine runs them (see ws). One timer of the Server
@@ -26,7 +26,7 @@
 //	sessions                    MaxSessions, and the       the handshake gets 503, or 429
 //	                            App's MaxSockets and
 //	                            MaxAddressSockets
-//	memory of a request kept    16 KiB                     the handshake gets 431
+//	a handshake, in memory      16 KiB                     the handshake gets 431
 //	a body, a message           MaxPayload                 413, or the session ends
 //	packets of a body           MaxPackets                 the session ends with ParseError
 //	POSTs answered before they  MaxPayload                 the next is answered when it is handled
