@@ -42,8 +42,9 @@ func TestALargeMessageAfterASmallOne(t *testing.T) {
 // Two members send as fast as they can, one small messages and one of a megabyte. All read, and none is closed.
 func TestFloodsCloseNoReader(t *testing.T) {
 	const members, small, large = 20, 3000, 10
+	var route *ws.Route
 	app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
-		app.WS("/all", func(s *ws.Socket, c echo.Context) error { s.OnMessage(s.Broadcast); return nil })
+		route = app.WS("/all", func(s *ws.Socket, c echo.Context) error { s.OnMessage(s.Broadcast); return nil })
 	})
 	var peers []*peer
 	for range members {
@@ -51,7 +52,7 @@ func TestFloodsCloseNoReader(t *testing.T) {
 		p.conn.SetDeadline(time.Now().Add(2 * time.Minute))
 		peers = append(peers, p)
 	}
-	eventually(t, func() bool { return app.Len() == members })
+	eventually(t, func() bool { return route.Len() == members }) // which comes a moment after their handshakes
 	var all sync.WaitGroup
 	for _, p := range peers {
 		all.Go(func() {
