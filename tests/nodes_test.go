@@ -184,4 +184,5 @@ func TestNATSIsStartedLast(t *testing.T) {
 	if res, body := programtest.Get(t, p.URL+"/readyz"); res.StatusCode != http.StatusOK {
 		t.Errorf("not ready: %s", body)
 	}
+	p.End() // before its NATS server
 }

@@ -17,7 +17,7 @@ func TestASessionEndsWithItsConnections(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)
 	p := programtest.Start(t, "-secret", secret)
-	end := time.Now().Add(5 * time.Second) // enough for a busy machine to join before
+	end := time.Now().Add(15 * time.Second) // enough for a busy machine to join before
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": "echows", "sub": "somebody", "name": "ana", "exp": jwt.NewNumericDate(end),
 	}).SignedString([]byte(secret))
