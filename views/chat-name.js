@@ -9,7 +9,7 @@ const button = $("#sign-in-button");
 const note = $("#name-problem");
 
 const about = "Nothing that is marked as sent gets lost here: it is on the server's disk, and whoever was away gets what they missed. " +
-  "Choose a name; there is no password. Four characters beside it tell you from others of that name.";
+  "Choose a name; there is no password. Four characters next to it distinguish you from others with the same name.";
 
 // nameCard shows and hides the card. signIn(name) is called with the name entered, and throws an error if it is not accepted;
 // onShow and onHide are called when the card appears and disappears.
@@ -17,7 +17,7 @@ export function nameCard({ room, signIn, onShow, onHide }) {
   function show(name) {
     const renames = name !== undefined;
     $("#sign-in-title").textContent = renames ? "Change your name" : `Join #${room}`;
-    $("#sign-in-about").textContent = renames ? "What you have said keeps the name that it was said in." : about;
+    $("#sign-in-about").textContent = renames ? "Your earlier messages keep your old name." : about;
     button.textContent = renames ? "Change name" : "Join";
     $("#sign-in-cancel").hidden = !renames;
     if (renames) {

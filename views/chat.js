@@ -215,7 +215,7 @@ const handlers = {
 function receive(data) {
   const message = parse(data);
   if (message === undefined) {
-    console.warn("the server sent what this page does not know", data);
+    console.warn("the server sent an unknown message", data);
     return;
   }
   handlers[message.type](message);
@@ -319,7 +319,7 @@ async function loadOlder() {
     note.textContent = allShown ? "This is where it begins." : "";
     note.hidden = !allShown;
   } catch {
-    note.textContent = "Older messages cannot be read at the moment; scroll up to try again.";
+    note.textContent = "Older messages could not be loaded. Scroll up to try again.";
   }
   loading = false;
 }
@@ -621,7 +621,7 @@ function showDraft(another) {
 
 $("#rename").addEventListener("click", () => {
   if ([...pending.values()].some(({ state }) => state !== "kept")) { // they are sent under the name they were written under
-    problem("Your messages are still on their way; change your name when they have arrived.");
+    problem("Some messages are still being sent. Change your name once they have arrived.");
     return;
   }
   card.show(me.name);

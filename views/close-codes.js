@@ -2,12 +2,12 @@
 
 // For each code: its name, and what it means for a client.
 const codes = new Map([
-  [1000, ["normal closure", "The connection has done its work. Connect again when there is more to say."]],
+  [1000, ["normal closure", "The connection is no longer needed. Connect again when it is."]],
   [1001, ["going away", "The server shuts down, or the page was left. Connect again after a short wait."]],
-  [1002, ["protocol error", "One side broke a rule of the protocol. Another attempt would end in the same way."]],
+  [1002, ["protocol error", "One side broke a rule of the protocol. Another attempt would end the same way."]],
   [1003, ["unsupported data", "A message was of a kind, text or binary, that the other side does not take."]],
-  [1005, ["no status received", "The connection was closed properly, but without a code. No side sends this code; the browser reports it."]],
-  [1006, ["abnormal closure", "The connection ended without a close frame: the network failed, or the other side did. No side sends this code; the browser reports it. Connect again."]],
+  [1005, ["no status received", "The connection was closed properly, but without a code. Neither side sends this code; the browser reports it."]],
+  [1006, ["abnormal closure", "The connection ended without a close frame: the network failed, or the other side did. Neither side sends this code; the browser reports it. Connect again."]],
   [1007, ["invalid payload data", "A message was not what its kind says: mostly, text that is not UTF-8."]],
   [1008, ["policy violation", "The server refuses what this client does. Read the reason before you connect again."]],
   [1009, ["message too big", "A message was larger than the other side takes. Send smaller ones."]],
@@ -16,8 +16,8 @@ const codes = new Map([
   [1012, ["service restart", "The server restarts. Connect again after a random wait, so that not all come at once."]],
   [1013, ["try again later", "The server is overloaded, or this client reads too slowly. Connect again later."]],
   [1014, ["bad gateway", "A proxy got no proper answer from the server behind it. Connect again after a wait."]],
-  [1015, ["TLS handshake failed", "The encrypted connection could not be made. No side sends this code; the browser reports it."]],
-  [3000, ["unauthorized", "The server wants to know who connects. Sign in, then connect again."]],
+  [1015, ["TLS handshake failed", "The encrypted connection could not be made. Neither side sends this code; the browser reports it."]],
+  [3000, ["unauthorized", "The server requires you to sign in. Sign in, then connect again."]],
   [3003, ["forbidden", "The server knows who connects, and does not permit it."]],
   [3008, ["timeout", "Something took longer than the server waits."]],
 ]);

@@ -108,7 +108,7 @@ var headings = map[int]string{
 	http.StatusUnauthorized:        "Sign in first",
 	http.StatusForbidden:           "This is not allowed from here",
 	http.StatusNotFound:            "There is nothing here",
-	http.StatusMethodNotAllowed:    "This address does not take such requests",
+	http.StatusMethodNotAllowed:    "This address does not accept this method",
 	http.StatusUpgradeRequired:     "This address is for WebSockets",
 	http.StatusTooManyRequests:     "Too many requests",
 	http.StatusInternalServerError: "The server made a mistake",
@@ -118,7 +118,7 @@ var headings = map[int]string{
 // explanations are for errors without a message of their own.
 var explanations = map[int]string{
 	http.StatusNotFound:            "No page has this address. It may be mistyped, or the link to it is old.",
-	http.StatusMethodNotAllowed:    "It is for programs; README.md has the requests that it answers.",
+	http.StatusMethodNotAllowed:    "It is for programs; README.md lists the requests it accepts.",
 	http.StatusInternalServerError: "It is in the server's log. Try again; if that does not help, tell whoever runs it.",
 }
 

@@ -24,12 +24,12 @@ export function answered(data, used) {
   const oldest = waiting.shift();
   const text = typeof data === "string" ? data : "(bytes)";
   const took = oldest === undefined ? undefined : now - oldest.start;
-  end(oldest ?? begin("The server spoke by itself"), () => answer(text, took, used));
+  end(oldest ?? begin("The server sent a message unprompted"), () => answer(text, took, used));
 }
 
 // ended is called when no more answers can come.
 export function ended() {
-  waiting.splice(0).forEach((one) => end(one, () => step("lost", "", "no answer came: the connection ended")));
+  waiting.splice(0).forEach((one) => end(one, () => step("lost", "", "no answer: the connection ended")));
 }
 
 // begin adds an exchange. Its item exists only once it is drawn.
@@ -68,7 +68,7 @@ function itemOf({ cause, text, date, end }) {
 
 function answer(text, took, used) {
   const after = took === undefined ? [] : [" ", make("strong", `after ${took.toFixed(1)} ms`)];
-  return step("received", "↓ ", "received ", make("code", text), ...after, used ? "; the page appended its text" : "; the page did nothing with it");
+  return step("received", "↓ ", "received ", make("code", text), ...after, used ? "; the page appended its text" : "; the page ignored it");
 }
 
 // step makes a line of an exchange. Screen readers skip its arrow.

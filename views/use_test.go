@@ -80,7 +80,7 @@ func TestWithAKeyboard(t *testing.T) {
 	addr, _ := start(t, build(t), "127.0.0.1:0")
 	b.do(chromedp.EmulateViewport(1280, 844), chromedp.Navigate("http://"+addr))
 	b.until(enabled)
-	header := []string{"To the content", "echows", "First WebSocket", "Group chat", "Events and rooms"}
+	header := []string{"Skip to content", "echows", "First WebSocket", "Group chat", "Events and rooms"}
 	b.tabs(append(header, "#websocket-button")...)
 	b.do(chromedp.KeyEvent("\r"))
 	b.until(replies + ` === 2`)
@@ -88,7 +88,7 @@ func TestWithAKeyboard(t *testing.T) {
 	// The first stop skips the header.
 	b.do(chromedp.Navigate("http://" + addr))
 	b.until(enabled)
-	b.tabs("To the content")
+	b.tabs("Skip to content")
 	b.do(chromedp.KeyEvent("\r"))
 	b.tabs("#websocket-button")
 
@@ -126,7 +126,7 @@ func TestWithAKeyboard(t *testing.T) {
 	b.tabs("log", "text", "Send", "room", "Join", "Measure a round trip", "← Group chat")
 
 	b.do(chromedp.Navigate("http://" + addr + "/nothing"))
-	b.tabs(append(header, "To the first page")...)
+	b.tabs(append(header, "Go to the first lesson")...)
 	b.do(chromedp.KeyEvent("\r"))
 	b.comes(enabled)
 }

@@ -49,7 +49,7 @@ function takeSocketParts(packet) {
     packet.attachments = parseInt(number ?? "0");
   }
   packet.namespace = take(/^\/[^,]*,?/, () => "namespace")?.replace(/,$/, "") ?? "/";
-  const id = take(/^\d+/, () => (packet.type.endsWith("ACK") ? "id of the event it answers" : "id: an acknowledgement is wanted"));
+  const id = take(/^\d+/, () => (packet.type.endsWith("ACK") ? "id of the event it answers" : "id: the sender wants an acknowledgement"));
   packet.id = id === undefined ? undefined : Number(id);
   return true;
 }

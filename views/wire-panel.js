@@ -34,7 +34,7 @@ function build(host, opener) {
   wide.addEventListener("change", () => { tools.open = wide.matches; });
   const element = make("div", "wire-panel", // host is the landmark, and has the label
     make("div", "wire-title", title, now, button("Clear", list.clear), button("Close", () => setOpen(false, true))),
-    make("p", "wire-note", "Every frame that this page sends and receives. A browser shows neither pings and pongs nor fragments."),
+    make("p", "wire-note", "Every frame that this page sends and receives. Browsers do not show pings, pongs or fragments to scripts."),
     tools, list.element);
   element.id = "wire-panel";
   element.hidden = true;
@@ -203,7 +203,7 @@ function frames(trips) {
   function showNew(fresh) {
     const passed = last === 0 ? 0 : Math.max(0, fresh.length - mostAtOnce);
     if (passed > 0) {
-      const item = make("li", "wire-passed", `${passed.toLocaleString()} or more came too fast to be shown.`);
+      const item = make("li", "wire-passed", `${passed.toLocaleString()} or more came too fast to show.`);
       items.append(item);
       rows.set(fresh[0], { item, version: fresh[0].version }); // removed together with that entry
     }

@@ -63,7 +63,7 @@ export function plot() {
 
 function inWords(trips) {
   if (trips.length === 0) {
-    return "none yet. Send something that is answered.";
+    return "none yet. Send something that gets an answer.";
   }
   const sorted = trips.toSorted((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)];

@@ -71,7 +71,7 @@ function direction(sent) {
 
 function held({ held, heldFor, lost }) {
   if (lost) {
-    return "never went on";
+    return "never delivered";
   }
   if (held) {
     return "held back";

@@ -69,7 +69,7 @@ export class WatchedSocket extends Browser {
       return;
     }
     if (this.#frozen) {
-      this.#note("the page gives the frozen connection up");
+      this.#note("the page abandons the frozen connection");
     }
     add({ ...this.#about, kind: "close", sent: true, code: code ?? 1005, reason: reason ?? "", size: 0 });
     const end = this.#inbox.find(({ event }) => event.type === "close");

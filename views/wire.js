@@ -24,7 +24,7 @@ function told({ state, wait, attempt, reason, after }) {
     case "silent":
       return `nothing was heard for ${after / 1000} s, though an answer was expected: the page leaves the connection`;
     case "late":
-      return `no connection after ${after / 1000} s: the page gives this attempt up`;
+      return `no connection after ${after / 1000} s: the page gives up this attempt`;
     case "stopped":
       return `the page does not try again${reason === undefined ? "" : `: ${reason}`}`;
     default:

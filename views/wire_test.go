@@ -275,8 +275,8 @@ func TestAFrozenConnectionIsLeft(t *testing.T) {
 		t.Errorf("the server hears %v", post)
 	}
 	b.row("nothing was heard for 5 s, though an answer was expected: the page leaves the connection")
-	b.row("↑ sent", "never went on", "are you there")
-	b.row("the page gives the frozen connection up")
+	b.row("↑ sent", "never delivered", "are you there")
+	b.row("the page abandons the frozen connection")
 	b.row("↑ sent", "close", "1000 normal closure.")
 	b.pressed("Freeze", false)
 	b.until(`document.querySelector(".wire-said").textContent === "The page has left the frozen connection."`)
@@ -390,7 +390,7 @@ func TestTheWireIsBounded(t *testing.T) {
 		};
 		look();
 	})))`)
-	if passed != "130 or more came too fast to be shown.,burst 130" {
+	if passed != "130 or more came too fast to show.,burst 130" {
 		t.Errorf("after many at once it shows %s", passed)
 	}
 	got := evaluate[string](b, `import("/wire-record.js").then(({ entries }) => [entries.length, Math.max(...entries.map(({ text }) => text?.length ?? 0))].join())`)
@@ -462,7 +462,7 @@ func TestTheWireOfTheRooms(t *testing.T) {
 			b.row("↓ received", "answers", "4 message 0 CONNECT /garden, namespace", `"sid":`)
 			b.row("↓ received", "4 message 2 EVENT", `event "stats", 1 argument`, `["stats",{"clients":1}]`)
 			b.do(chromedp.Click(card("/garden", ".trip button")))
-			b.row("↑ sent", "4 message 2 EVENT /garden, namespace", "id: an acknowledgement is wanted", `event "round trip", 0 arguments`)
+			b.row("↑ sent", "4 message 2 EVENT /garden, namespace", "id: the sender wants an acknowledgement", `event "round trip", 0 arguments`)
 			b.row("↓ received", "answers", "4 message 3 ACK /garden, namespace", "id of the event it answers")
 			b.until(`document.querySelector(".wire-line").points.length >= 3`)
 			b.screenshot("wire-rooms" + strings.ReplaceAll(query, "?", "-"))
@@ -490,7 +490,7 @@ func TestPacketsPartByPart(t *testing.T) {
 		`40/garden,{"name":"ana"}`:               `4 message|0 CONNECT|/garden, namespace|{"name":"ana"}`,
 		`41/garden,`:                             `4 message|1 DISCONNECT|/garden, namespace|`,
 		`42["hello",1]`:                          `4 message|2 EVENT|["hello",1]|event hello`,
-		`42/garden,7["join",{"room":"kitchen"}]`: `4 message|2 EVENT|/garden, namespace|7 id: an acknowledgement is wanted|["join",{"room":"kitchen"}]|event join`,
+		`42/garden,7["join",{"room":"kitchen"}]`: `4 message|2 EVENT|/garden, namespace|7 id: the sender wants an acknowledgement|["join",{"room":"kitchen"}]|event join`,
 		`43/garden,7[{"ok":true}]`:               `4 message|3 ACK|/garden, namespace|7 id of the event it answers|[{"ok":true}]`,
 		`44{"message":"no"}`:                     `4 message|4 CONNECT_ERROR|{"message":"no"}`,
 		`451-["b",{"_placeholder":true,"num":0}]`:  `4 message|5 BINARY_EVENT|1- 1 attachment: as many binary frames follow|["b",{"_placeholder":true,"num":0}]|event b`,
@@ -615,7 +615,7 @@ func TestThePlot(t *testing.T) {
 		seen.push(line.points.length, words(), axis(), line.points[0].y > line.points[59].y, line.points[59].x);
 		return seen.join("|");
 	})`)
-	const none = "Round trips: none yet. Send something that is answered."
+	const none = "Round trips: none yet. Send something that gets an answer."
 	if want := "0|" + none + "|0 ms,0.5 ms,1 ms,newest,the last 60 round trips|60|" + none + "|0 ms,50 ms,100 ms,newest,the last 60 round trips|true|392"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -653,7 +653,7 @@ func TestCauseAndEffect(t *testing.T) {
 	b.screenshot("first-lesson-cause")
 	b.openWire()
 	b.press("Drop")
-	b.until(exchanges + `[2]?.endsWith("no answer came: the connection ended")`)
+	b.until(exchanges + `[2]?.endsWith("no answer: the connection ended")`)
 }
 
 // A server may send unsolicited messages, and many of them.
@@ -671,7 +671,7 @@ func TestAServerThatSpeaksByItself(t *testing.T) {
 	})))
 	b.until(replies + ` === 75 && document.querySelectorAll("#exchanges li").length === 100`)
 	got := evaluate[string](b, `document.querySelector("#exchanges li:last-child").innerText.replaceAll(/\s+/g, " ")`)
-	if !strings.HasPrefix(got, "The server spoke by itself ") || !strings.HasSuffix(got, `"returnText":"149"}; the page did nothing with it`) {
+	if !strings.HasPrefix(got, "The server sent a message unprompted ") || !strings.HasSuffix(got, `"returnText":"149"}; the page ignored it`) {
 		t.Errorf("it shows %q", got)
 	}
 }
