@@ -105,10 +105,7 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 	websocket.Message.Send(here, []byte{0, 255})
 	for _, conn := range []*websocket.Conn{here, there} {
 		await(conn, "text")
-		var bytes []byte
-		if err := websocket.Message.Receive(conn, &bytes); err != nil || len(bytes) != 2 {
-			t.Errorf("got %v, %v", bytes, err)
-		}
+		await(conn, "\x00\xff") // the other's address may come in between
 	}
 }
 
