@@ -52,6 +52,8 @@ type Bus struct {
 	greet chan struct{} // holds one when the others are to be greeted now
 	slow  atomic.Bool   // the queue was full since the last look at it
 
+	parts map[string]*inPart // by node; only for run
+
 	number atomic.Uint64 // sent with our heartbeats
 
 	published, failed, received atomic.Uint64
@@ -97,6 +99,7 @@ func (b *Broker) openBus(ctx context.Context, name string, interval, silence tim
 		beats:    newSubscriptions(b.conn, busBeats),
 		out:      outbox{ready: make(chan struct{}, 1)},
 		greet:    make(chan struct{}, 1),
+		parts:    map[string]*inPart{},
 		end:      make(chan struct{}),
 		nodes:    map[string]*member{},
 		asking:   map[uint64]*asking{},
@@ -200,7 +203,10 @@ func (b *Bus) receive(m *nats.Msg) {
 	if !ok {
 		return
 	}
-	data := m.Data[nodeSize:]
+	data, ok := b.join(node, m)
+	if !ok {
+		return
+	}
 	if subject, ok := strings.CutPrefix(m.Subject[len(b.prefix):], busMessages); ok {
 		b.received.Add(1)
 		b.message(node, subject, data)
@@ -212,7 +218,7 @@ func (b *Bus) receive(m *nats.Msg) {
 // Publish sends to the other nodes that listen to the subject, at most once each, never to this one. One
 // node's messages arrive in order. Publish never waits: up to 16 MiB wait to be sent, and a message past that,
 // or while there is no connection, is refused with ErrUnavailable. A message that is too large for the servers is
-// refused with an error that names their limit. Data may be reused when it returns.
+// sent in parts; one of more than 16 MiB is refused. Data may be reused when it returns.
 func (b *Bus) Publish(subject string, data []byte) error {
 	if !validSubject(subject) {
 		return fmt.Errorf("broker: %q is not a subject", subject)

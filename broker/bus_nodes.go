@@ -113,13 +113,14 @@ func (b *Bus) sweep() {
 	b.lose(func(m *member) bool { return now.Sub(m.heard) > b.silence })
 }
 
-// lose removes nodes, so that nobody waits for them any longer.
+// lose removes nodes, so that nobody waits for them any longer. Only run calls it.
 func (b *Bus) lose(gone func(*member) bool) {
 	b.mu.Lock()
 	before := len(b.nodes)
 	for id, m := range b.nodes {
 		if gone(m) {
 			delete(b.nodes, id)
+			delete(b.parts, id)
 			for _, a := range b.asking {
 				a.settleLocked(id, answer{node: id, gone: true})
 			}

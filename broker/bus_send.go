@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/nats-io/nats.go"
 )
 
 // outgoing is a message that waits to be sent.
@@ -46,8 +44,8 @@ func (b *Bus) tryPost(o outgoing) error {
 	if !b.broker.up.Load() {
 		return fmt.Errorf("%w: no connection to NATS", ErrUnavailable)
 	}
-	if err := b.broker.tooLarge(len(o.data)); err != nil {
-		return err
+	if len(o.data) > busLargest {
+		return fmt.Errorf("broker: a message of %d bytes is larger than the %d that nodes send each other", len(o.data), busLargest)
 	}
 	return b.out.put(o)
 }
@@ -109,7 +107,7 @@ func (b *Bus) send(o outgoing) {
 		close(o.written)
 		return
 	}
-	ok := b.broker.conn.IsConnected() && b.broker.conn.PublishMsg(&nats.Msg{Subject: o.subject, Reply: o.reply, Data: o.data}) == nil
+	ok := b.broker.conn.IsConnected() && b.publish(o) == nil
 	switch {
 	case !ok && o.counted:
 		b.failed.Add(1)

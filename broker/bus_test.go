@@ -563,23 +563,6 @@ func TestPublishNeverWaits(t *testing.T) {
 	eventually(t, "it goes on", func() bool { return one.Publish("a", nil) == nil })
 }
 
-func TestTooLargeForTheBus(t *testing.T) {
-	one, two, _ := peers(t, natsURL(t))
-	listen(t, two, "a")
-	limit := 1 << 20
-	err := one.Publish("a", make([]byte, limit))
-	if err == nil || errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "1048576") || !strings.Contains(err.Error(), "max_payload") {
-		t.Errorf("got %v", err)
-	}
-	if one.Stats().Failed != 1 {
-		t.Errorf("counted %+v", one.Stats())
-	}
-	if err := one.Publish("a", make([]byte, limit-nodeSize)); err != nil {
-		t.Error(err)
-	}
-	two.wait(t, 1)
-}
-
 // A node that does not keep up loses messages, and counts them. Its heartbeats go on.
 func TestASlowNode(t *testing.T) {
 	one, two, three := peers(t, natsURL(t))

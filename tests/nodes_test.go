@@ -101,11 +101,14 @@ func TestTwoNodesAreOneBroadcast(t *testing.T) {
 		fmt.Fprint(conn, conn.LocalAddr())
 		await(conn, fmt.Sprint(conn.LocalAddr()))
 	}
+	largest := strings.Repeat("x", 1<<20) // with what nodes add, more than a NATS server takes at once
 	websocket.Message.Send(here, "text")
 	websocket.Message.Send(here, []byte{0, 255})
+	websocket.Message.Send(here, largest)
 	for _, conn := range []*websocket.Conn{here, there} {
 		await(conn, "text")
 		await(conn, "\x00\xff") // the other's address may come in between
+		await(conn, largest)
 	}
 }
 
