@@ -37,6 +37,7 @@ func (s *Socket) Disconnect(all bool) {
 	}
 	for _, one := range sockets {
 		if one.conn.dismiss(one); one.end(serverDisconnect) {
+			one.namespace.server.counters.disconnected.Add(1)
 			one.conn.session.Offer(disconnectFrame(one.namespace.name))
 		}
 	}

@@ -234,6 +234,9 @@ func TestDisconnectOfTheWholeConnection(t *testing.T) {
 	if got := c.get(); !slices.Equal(got, []string{"41", "41/b,", "1"}) {
 		t.Errorf("got %v", got)
 	}
+	if n := s.io.Stats().Disconnected; n != 2 {
+		t.Errorf("%d sockets were disconnected", n)
+	}
 }
 
 // Rooms still returns the rooms of a socket that has ended.

@@ -40,6 +40,7 @@
 //	socket.join, leave, rooms             s.Join, s.Leave, s.Rooms, s.In("r")
 //	socket.data.user                      user := socketio.NewKey[User]("user"); user.Set(s, u), user.Get(s)
 //	socket.handshake, auth, address       s.Handshake(), s.Auth(&v), s.Handshake().Address
+//	socket.conn.id                        s.Handshake().Connection
 //	socket.id, recovered, connected       s.ID(), s.Recovered(), s.Connected(); s.Context() ends with the socket
 //	socket.on("disconnect"), disconnecting s.OnDisconnect; s.Rooms() still returns its rooms
 //	socket.disconnect(true)               s.Disconnect(true)

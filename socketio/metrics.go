@@ -45,6 +45,7 @@ var metrics = append([]metric{
 	plainly(counter, "echows_socketio_requests_refused_total", "Requests that no session took.", func(n Stats) uint64 { return n.Engine.Refused }),
 	plainly(gauge, "echows_socketio_sockets", "Sockets that are connected to namespaces on this node.", func(n Stats) uint64 { return uint64(n.Sockets) }),
 	plainly(counter, "echows_socketio_connects_refused_total", "CONNECTs to a namespace that were refused.", func(n Stats) uint64 { return n.Refused }),
+	plainly(counter, "echows_socketio_disconnects_total", "Sockets that the server disconnected.", func(n Stats) uint64 { return n.Disconnected }),
 	plainly(counter, "echows_socketio_events_received_total", "Events that came from clients.", func(n Stats) uint64 { return n.Received }),
 	plainly(counter, "echows_socketio_events_sent_total", "Events that were queued to be sent, each once for each socket.", func(n Stats) uint64 { return n.Sent }),
 	labelled("result", "hit", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Recovered }),

@@ -103,6 +103,7 @@ type pattern struct {
 type counters struct {
 	sockets                          atomic.Int64
 	refused, recovered, lost, failed atomic.Uint64
+	disconnected                     atomic.Uint64
 	received, sent                   tally
 	limits                           [limitCount]atomic.Uint64
 }
@@ -121,6 +122,8 @@ type Stats struct {
 	Lost      uint64 // clients that tried to come back but could not
 	Failed    uint64 // messages that did not reach other nodes, or arrived damaged
 
+	Disconnected uint64 // sockets that the application ended
+
 	reached [limitCount]uint64 // how often each of the Limits refused something
 }
 
@@ -136,6 +139,8 @@ func (s *Server) Stats() Stats {
 		Recovered: c.recovered.Load(),
 		Lost:      c.lost.Load(),
 		Failed:    c.failed.Load(),
+
+		Disconnected: c.disconnected.Load(),
 	}
 	for l := range c.limits {
 		stats.reached[l] = c.limits[l].Load()

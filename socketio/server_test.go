@@ -68,6 +68,24 @@ func TestAPathWithoutASlashAtItsEnd(t *testing.T) {
 	}
 }
 
+// The connection of a handshake is the same in all its namespaces, and no other's.
+func TestTheConnectionOfAHandshake(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	var all []string
+	note := func(one *socketio.Socket) error { all = append(all, one.Handshake().Connection); return nil }
+	s.io.OnConnect(note)
+	s.io.Of("/b").OnConnect(note)
+	for range 2 {
+		c, _ := s.caller("")
+		c.post("40/b")
+		c.get()
+	}
+	if len(all) != 4 || all[0] == "" || all[0] != all[1] || all[2] != all[3] || all[0] == all[2] {
+		t.Errorf("the connections are %q", all)
+	}
+}
+
 func TestTheNetworkOfAHandshake(t *testing.T) {
 	for address, want := range map[string][2]string{
 		"192.0.2.7:1":         {"192.0.2.7", "192.0.2.7"},

@@ -71,11 +71,12 @@ const (
 
 // Handshake describes a client as it connected to a namespace.
 type Handshake struct {
-	Auth    json.RawMessage // the payload of CONNECT; {} if there was none
-	Request *http.Request   // the connection's first request, with header, query and remote address
-	Address string          // the client's IP address, from Echo's IPExtractor
-	Network string          // the address that limits count by: for IPv6, the first 64 bits (see ws.AddressOf)
-	Time    time.Time       // when it connected
+	Auth       json.RawMessage // the payload of CONNECT; {} if there was none
+	Request    *http.Request   // the connection's first request, with header, query and remote address
+	Connection string          // identifies the connection, in all its namespaces and in the log; it is not a secret
+	Address    string          // the client's IP address, from Echo's IPExtractor
+	Network    string          // the address that limits count by: for IPv6, the first 64 bits (see ws.AddressOf)
+	Time       time.Time       // when it connected
 }
 
 func (n *Namespace) newSocket(c *conn, auth []byte) *Socket {
@@ -111,7 +112,14 @@ func (s *Socket) Namespace() *Namespace { return s.namespace }
 // Handshake describes the client as it connected.
 func (s *Socket) Handshake() Handshake {
 	session := s.conn.session
-	return Handshake{json.RawMessage(s.auth), session.Request(), session.RealIP(), session.Address(), time.Unix(0, s.began)}
+	return Handshake{
+		Auth:       json.RawMessage(s.auth),
+		Request:    session.Request(),
+		Connection: session.LogID(),
+		Address:    session.RealIP(),
+		Network:    session.Address(),
+		Time:       time.Unix(0, s.began),
+	}
 }
 
 // Auth decodes the payload of CONNECT, which clients call auth, into v, which must be a pointer. The error wraps
