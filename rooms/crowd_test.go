@@ -71,7 +71,7 @@ func TestTheEndOfACrowd(t *testing.T) {
 				app := ws.New(echo.New(), ws.Config{})
 				defer app.Shutdown(context.Background())
 				io := socketio.New(app, socketio.Config{})
-				c := visitors(io.Of("/"), nil)
+				c := visitors(io.Of("/"), newLimits())
 				c.joined("ana", "id")
 				time.Sleep(before)
 				io.Close()

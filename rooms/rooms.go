@@ -29,9 +29,13 @@ const (
 	ofAddress = 200  // events of all visitors from one address together, since many people hear each; bursts may have twice as many
 )
 
-// pause is how long the server reads nothing from a visitor after it has refused an event. A refusal costs about as much as an
-// event, so refusals must be rare, too.
-const pause = time.Second / perSecond
+// A refusal costs about as much as an event, so refusals must be rare, too. The pauses alone would not do: one POST may have
+// 10,000 events, and its session would be busy with refusals for minutes.
+const (
+	pause         = time.Second / perSecond // how long the server reads nothing from a visitor after it has refused an event
+	patienceRate  = 1                       // refused events a second that a connection survives
+	patienceBurst = 100                     // how many of them at once; past that the connection is ended
+)
 
 // said is a message to a namespace, or to one of its rooms.
 type said struct {
@@ -51,6 +55,7 @@ type answer struct {
 var (
 	fine    = json.RawMessage(`{"ok":true}`)
 	tooMany = json.RawMessage(`{"ok":false,"error":"too many events; wait a moment"}`)
+	atLast  = json.RawMessage(`{"ok":false,"error":"too many events; you are disconnected"}`)
 )
 
 // visitorName is the key of a visitor's name.
@@ -59,12 +64,10 @@ var visitorName = socketio.NewKey[string]("name")
 // Serve serves the namespaces with the given names, such as "/". Visitors of one namespace do not hear visitors of another.
 // After io has ended, call end: it waits, for a few seconds at most, until all announcements have ended.
 func Serve(io *socketio.Server, namespaces ...string) (end func()) {
-	networks := middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
-		Rate: ofAddress, Burst: 2 * ofAddress, // an address is forgotten after three silent minutes
-	})
+	limits := newLimits()
 	var crowds []*crowd
 	for _, name := range namespaces {
-		crowd := visitors(io.Of(name), networks)
+		crowd := visitors(io.Of(name), limits)
 		io.OnNodes(crowd.recount) // people are counted over all nodes
 		crowds = append(crowds, crowd)
 	}
@@ -75,8 +78,27 @@ func Serve(io *socketio.Server, namespaces ...string) (end func()) {
 	}
 }
 
+// limits are those that visitors share. They forget whoever is silent for three minutes.
+type limits struct {
+	networks *middleware.RateLimiterMemoryStore // events of all visitors of a network
+	patience *middleware.RateLimiterMemoryStore // refused events of a connection, which may leave a namespace and come back
+}
+
+func newLimits() limits {
+	return limits{
+		networks: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: ofAddress, Burst: 2 * ofAddress}),
+		patience: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: patienceRate, Burst: patienceBurst}),
+	}
+}
+
+// allows reports whether a limit lets one more event pass, and counts it.
+func allows(limit *middleware.RateLimiterMemoryStore, of string) bool {
+	ok, err := limit.Allow(of)
+	return ok && err == nil
+}
+
 // visitors serves one namespace.
-func visitors(n *socketio.Namespace, networks *middleware.RateLimiterMemoryStore) *crowd {
+func visitors(n *socketio.Namespace, shared limits) *crowd {
 	c := &crowd{namespace: n}
 	n.Use(func(s *socketio.Socket) error { // before it is connected
 		var who struct{ Name string }
@@ -92,7 +114,11 @@ func visitors(n *socketio.Namespace, networks *middleware.RateLimiterMemoryStore
 	})
 	n.OnConnect(func(s *socketio.Socket) error {
 		name, _ := visitorName.Get(s)
-		v := &visitor{socket: s, name: name, events: rate.NewLimiter(perSecond, 2*perSecond), network: s.Handshake().Network, networks: networks}
+		from := s.Handshake()
+		v := &visitor{
+			socket: s, name: name, connection: from.Connection, network: from.Network,
+			events: rate.NewLimiter(perSecond, 2*perSecond), shared: shared,
+		}
 		s.On("message", v.limited(v.say))
 		s.On("join", v.limited(v.join))
 		s.On("leave", v.limited(v.leave))
@@ -107,12 +133,12 @@ func visitors(n *socketio.Namespace, networks *middleware.RateLimiterMemoryStore
 
 // visitor is a visitor of the page, with one socket.
 type visitor struct {
-	socket *socketio.Socket
-	name   string
-	events *rate.Limiter
+	socket              *socketio.Socket
+	name                string
+	connection, network string
 
-	network  string
-	networks *middleware.RateLimiterMemoryStore // a limit that all visitors of a network share
+	events *rate.Limiter
+	shared limits
 }
 
 // rooms returns the rooms that the visitor is in. A socket that came back is already in its rooms.
@@ -127,13 +153,11 @@ type asked struct {
 }
 
 // limited returns a listener that calls f, and acknowledges the event with f's error or with the visitor's rooms. It
-// does not decode events past the limit.
+// refuses events past the limits, and does not decode them.
 func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 	return func(e socketio.Event) error {
 		if !v.mayGoOn() {
-			err := e.Ack(tooMany)
-			v.pause()
-			return err
+			return v.refuse(e)
 		}
 		var a asked
 		if err := e.Decode(&a); err != nil {
@@ -148,11 +172,19 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 
 // mayGoOn reports whether the visitor may send another event, within its own limit and its network's.
 func (v *visitor) mayGoOn() bool {
-	if !v.events.Allow() {
-		return false
+	return v.events.Allow() && allows(v.shared.networks, v.network)
+}
+
+// refuse acknowledges an event past the limits, and keeps the next ones waiting, or ends the connection of a visitor who goes on.
+func (v *visitor) refuse(e socketio.Event) error {
+	if !allows(v.shared.patience, v.connection) {
+		err := e.Ack(atLast)
+		v.socket.Disconnect(true)
+		return err
 	}
-	ok, err := v.networks.Allow(v.network)
-	return ok && err == nil
+	err := e.Ack(tooMany)
+	v.pause()
+	return err
 }
 
 // pause keeps the visitor's next events waiting.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,45 @@ func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 		}
 		if took := time.Since(begin); took != 30*time.Second/20 {
 			t.Errorf("100 events took %v", took)
+		}
+	})
+}
+
+// The connection of a visitor who goes on after many refusals is ended. Leaving the namespace and coming back does not help.
+func TestAVisitorWhoGoesOn(t *testing.T) {
+	many := times(200, `420["join",5]`)
+	again := append(slices.Clone(many), "41", `40{"name":"ana"}`)
+	for name, packets := range map[string][]string{
+		"in one visit":   times(9_000, many[0]),
+		"in many visits": slices.Concat(slices.Repeat([][]string{again}, 40)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			open(t, func(t *testing.T, g *guests) {
+				ana := g.enter(one, "ana")
+				begin := time.Now()
+				g.call(one, "POST", ana, strings.Join(packets, "\x1e"))
+				if took := time.Since(begin); took > 10*time.Second {
+					t.Errorf("the events of one POST took %v", took)
+				}
+				got := strings.Split(g.call(one, "GET", ana, ""), "\x1e")
+				want := []string{`430[{"ok":false,"error":"too many events; you are disconnected"}]`, "41", "1"}
+				if last := got[max(0, len(got)-3):]; !slices.Equal(last, want) {
+					t.Errorf("the last packets are %s, not %s", last, want)
+				}
+			})
+		})
+	}
+}
+
+// A visitor who is refused an event now and then stays connected.
+func TestAVisitorWhoIsSometimesTooQuick(t *testing.T) {
+	open(t, func(t *testing.T, g *guests) {
+		ana := g.enter(one, "ana")
+		for range 3 * patienceBurst {
+			time.Sleep(2 * time.Second)
+			if got := g.ask(one, ana, times(2*perSecond+1, `["join",5]`)...); count(got, "wait a moment") != 1 {
+				t.Fatalf("heard %s", got)
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ var eventAttacks = []Attack{{
 }, {
 	Name:  "events-refused",
 	What:  "300 clients speak in a room that they are not in, as quickly as they can",
-	Limit: "the same, and the application's own 20 events a second of one client: more get an error, and 50 ms of pause",
+	Limit: "the same, and the application's own 20 events a second of one client: more get an error and 50 ms of pause, and whoever goes on is disconnected",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["room message",{"room":"x","text":"bad"}]`, i) })
 	},
