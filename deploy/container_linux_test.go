@@ -1,13 +1,16 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +21,8 @@ import (
 type image struct {
 	t      *testing.T
 	root   string
+	source string            // the first stage's copy of the repository
+	git    bool              // the first stage has git
 	built  map[string]string // what the first stage has made, and what stands for it here
 	user   syscall.Credential
 	env    []string
@@ -62,7 +67,11 @@ func makeImage(t *testing.T, file string) *image {
 		}
 		switch where := fmt.Sprint(stages, " ", name); {
 		case where == "2 FROM" && rest == "scratch", where == "1 FROM" && strings.HasSuffix(rest, " AS build"):
-		case where == "1 WORKDIR", where == "1 COPY", where == "1 RUN" && rest == "go mod download": // the repository, which is here
+		case where == "1 WORKDIR", where == "1 COPY" && rest == "go.mod go.sum ./", where == "1 RUN" && rest == "go mod download": // the modules are here
+		case where == "1 COPY" && rest == ". .":
+			i.source = copyOfTheRepository(t, file+".dockerignore")
+		case where == "1 RUN" && rest == "apk add --no-cache git":
+			i.git = true
 		case where == "1 RUN":
 			i.run(rest)
 		case where == "2 COPY":
@@ -88,7 +97,41 @@ func makeImage(t *testing.T, file string) *image {
 	return i
 }
 
-// run does in the repository what the first stage does in its copy.
+// copyOfTheRepository has what a container engine sends for a build: all but what the file names.
+func copyOfTheRepository(t *testing.T, ignore string) string {
+	t.Helper()
+	text, err := os.ReadFile(ignore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack := []string{"-c", "-C", ".."}
+	for pattern := range strings.Lines(string(text)) {
+		pattern = strings.TrimSpace(pattern)
+		name, anywhere := strings.CutPrefix(pattern, "**/")
+		switch {
+		case pattern == "" || pattern[0] == '#':
+		case strings.ContainsAny(name, "*?[!\\"):
+			t.Fatalf("the test does not know %s in %s", pattern, ignore)
+		case anywhere:
+			pack = append(pack, "--no-anchored", "--exclude="+name)
+		default:
+			pack = append(pack, "--anchored", "--exclude=./"+name)
+		}
+	}
+	to := t.TempDir()
+	packed, err := exec.CommandContext(t.Context(), "tar", append(pack, ".")...).Output()
+	if code := new(exec.ExitError); err != nil && !(errors.As(err, &code) && code.ExitCode() == 1) { // 1: a file changed meanwhile
+		t.Fatal(err)
+	}
+	unpack := exec.CommandContext(t.Context(), "tar", "-x", "--no-same-owner", "-C", to)
+	unpack.Stdin = bytes.NewReader(packed)
+	if out, err := unpack.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return to
+}
+
+// run does what the first stage does.
 func (i *image) run(line string) {
 	i.t.Helper()
 	if folder, ok := strings.CutPrefix(line, "mkdir "); ok {
@@ -101,7 +144,12 @@ func (i *image) run(line string) {
 	}
 	i.built["/echows"] = filepath.Join(i.t.TempDir(), "echows")
 	build := exec.CommandContext(i.t.Context(), "sh", "-c", strings.Replace(line, target, " -o "+i.built["/echows"]+" ", 1))
-	build.Dir = ".."
+	build.Dir = i.source
+	asks := "auto" // whatever this machine's Go has been told
+	if !i.git {
+		asks = "false"
+	}
+	build.Env = append(os.Environ(), "GOFLAGS=-buildvcs="+asks)
 	if out, err := build.CombinedOutput(); err != nil {
 		i.t.Fatalf("%v\n%s", err, out)
 	}
@@ -164,8 +212,37 @@ func (i *image) files() (all []string) {
 	return all
 }
 
-// What the container file makes has nothing beside the program; runs as nobody, who can write to the data folder only; and
-// can be asked for its health.
+// checkVersion checks that the program says which commit it is of. It would call a build modified that lacks files of it.
+func (i *image) checkVersion() {
+	i.t.Helper()
+	git := func(args ...string) string {
+		i.t.Helper()
+		cmd := exec.CommandContext(i.t.Context(), "git", args...)
+		cmd.Dir = i.source
+		out, err := cmd.Output()
+		if err != nil {
+			i.t.Fatalf("git %s: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if _, err := os.Stat("../.git"); err != nil {
+		i.t.Log("not checked: this is no clone, so the program cannot know its commit")
+		return
+	}
+	version, err := i.inside(i.t.Context(), append(slices.Clone(i.serve), "-version")).Output()
+	if want := ", commit " + git("rev-parse", "HEAD") + ","; err != nil || !strings.Contains(string(version), want) {
+		i.t.Errorf("-version says %q, without %q, and %v", version, want, err)
+	}
+	for name := range strings.Lines(git("ls-files", "--deleted")) {
+		name = strings.TrimSpace(name)
+		if _, err := os.Stat(filepath.Join("..", name)); err == nil {
+			i.t.Errorf("the build does not get %s, so -version says that it is modified", name)
+		}
+	}
+}
+
+// What the container file makes has nothing beside the program; says which commit it is of; runs as nobody, who can write to
+// the data folder only; and can be asked for its health.
 func TestTheContainer(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may change the root folder")
@@ -177,6 +254,7 @@ func TestTheContainer(t *testing.T) {
 	if i.user.Uid == 0 || i.user.Gid == 0 {
 		t.Error("it runs as root")
 	}
+	i.checkVersion()
 	before := i.files()
 	if len(before) != 9 { // of usr/local/bin/echows and etc/ssl/certs/ca-certificates.crt, and the folders on the way
 		t.Errorf("the image has %q", before)
