@@ -128,7 +128,7 @@ func TestParking(t *testing.T) {
 	for _, lot := range []bool{true, false} {
 		t.Run(fmt.Sprint("lot ", lot), func(t *testing.T) {
 			if lot && runtime.GOOS != "linux" {
-				t.Skip("there is no lot here")
+				t.Skip("connections park in an epoll set on Linux only")
 			}
 			e := testEngine(t)
 			e.noLot = !lot
@@ -171,7 +171,7 @@ func TestParking(t *testing.T) {
 
 func TestParkedConnectionsHaveNoGoroutines(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("there is no lot here")
+		t.Skip("connections park in an epoll set on Linux only")
 	}
 	e := testEngine(t)
 	var all []*recorder
