@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"go.uber.org/goleak"
 	"golang.org/x/net/websocket"
 
@@ -76,6 +78,27 @@ func (p *program) end() {
 	case <-time.After(programtest.Patience):
 		p.t.Fatal("the program does not end")
 	}
+}
+
+// startServer starts the server without the program around it, so that a test can change what no setting does: clients have
+// answerTime to read an answer.
+func startServer(t *testing.T, answerTime time.Duration, args ...string) *server {
+	t.Helper()
+	args = append([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir()}, args...)
+	set, err := settings.Read(args, func(string) string { return "" }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.AnswerTime = answerTime
+	s, err := start(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Close()
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return s
 }
 
 // ask sends a request with a session's token, expects a status, and decodes the answer.
@@ -387,19 +410,26 @@ func TestADomainsCertificate(t *testing.T) {
 	}
 }
 
+// The page for status 500 says that the log has more: handlers that fail or panic are in it, with the request's id.
+func TestFaultsAreInTheLog(t *testing.T) {
+	lines := new(programtest.Log)
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(lines, nil)))
+	s := startServer(t, settings.AnswerTime)
+	s.app.Echo().GET("/panics", func(echo.Context) error { panic("on purpose") })
+	s.app.Echo().GET("/fails", func(echo.Context) error { return errors.New("the disk is full") })
+	for path, want := range map[string]string{"/panics": `msg="a handler panicked" id=`, "/fails": `msg="a request failed" id=`} {
+		res, _ := programtest.Get(t, s.URL()+path)
+		if id := lines.Find(t, want); res.StatusCode != http.StatusInternalServerError || id != res.Header.Get("X-Request-Id") {
+			t.Errorf("%s: %s, the id is %s, in the log %s", path, res.Status, res.Header.Get("X-Request-Id"), id)
+		}
+	}
+}
+
 // Clients that request large answers but do not read them are disconnected, and others then get their answers.
 func TestAnswersThatNobodyReads(t *testing.T) {
-	set, err := settings.Read([]string{"-addr", "127.0.0.1:0", "-data", t.TempDir(), "-sync", "1s", "-post-rate", "1000"}, func(string) string { return "" }, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set.AnswerTime = time.Second / 4
-	s, err := start(t.Context(), set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer http.DefaultClient.CloseIdleConnections()
-	defer s.Close()
+	const answerTime = time.Second / 4
+	s := startServer(t, answerTime, "-sync", "1s", "-post-rate", "1000")
 	token := signIn(t, s.URL())
 	for i := range 200 {
 		var stored struct{ Seq uint64 }
@@ -429,7 +459,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	if n := len(page.Messages); n < 40 || n > 44 || page.Messages[n-1].ID != "199" { // the newest 256 KiB
 		t.Errorf("%d messages", n)
 	}
-	aSocketLasts(t, s, 2*set.AnswerTime)
+	aSocketLasts(t, s, 2*answerTime)
 }
 
 // aSocketLasts expects that a connection with an earlier answer can become a WebSocket that outlasts the time limit of answers.
