@@ -38,7 +38,7 @@ func TestDelayIsRandomOverItsWholeLength(t *testing.T) {
 	}
 }
 
-// attempts gives a Conn what its attempts come to, each of which takes some time, and returns the waits between.
+// attempts gives a Conn what its attempts come to, each of which takes some of the bubble's time, and returns the waits between.
 func attempts(t *testing.T, all ...func() (time.Duration, error)) []time.Duration {
 	t.Helper()
 	var waits []time.Duration
@@ -65,7 +65,7 @@ func fails() (time.Duration, error) { return 0, errors.New("no network") }
 
 func lasts(d time.Duration) func() (time.Duration, error) {
 	return func() (time.Duration, error) {
-		time.Sleep(d)
+		time.Sleep(d) // the bubble's time
 		return d, &ws.CloseError{Code: ws.CloseAbnormal}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // A flood of arrivals and departures causes only a few events for those who stay.
 func TestACrowdComesAndGoes(t *testing.T) {
-	open(t, func(t *testing.T, g *guests) {
+	bubble(t, func(t *testing.T, g *guests) {
 		call := func(method, sid, body string) string { return g.call(one, method, sid, body) }
 		connect := func(name string) string { return g.enter(one, name) }
 		stays := connect("ana")

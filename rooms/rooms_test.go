@@ -24,8 +24,8 @@ type guests struct {
 	echo *echo.Echo
 }
 
-// open serves one namespace in a synctest bubble.
-func open(t *testing.T, f func(t *testing.T, g *guests)) {
+// bubble serves one namespace in a synctest bubble.
+func bubble(t *testing.T, f func(t *testing.T, g *guests)) {
 	synctest.Test(t, func(t *testing.T) {
 		e, quiet := echo.New(), slog.New(slog.DiscardHandler)
 		app := ws.New(e, ws.Config{Logger: quiet})
@@ -88,7 +88,7 @@ func count(packets []string, part string) (n int) {
 
 // Events past a visitor's limit are refused without being decoded, and later events wait.
 func TestAVisitorWhoSendsTooMuch(t *testing.T) {
-	open(t, func(t *testing.T, g *guests) {
+	bubble(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
 		time.Sleep(2 * time.Second)
 		begin := time.Now()
@@ -144,7 +144,7 @@ func TestAVisitorWhoIsSometimesTooQuick(t *testing.T) {
 
 // When a visitor leaves while events wait, the wait ends.
 func TestAVisitorWhoSendsTooMuchAndLeaves(t *testing.T) {
-	open(t, func(t *testing.T, g *guests) {
+	bubble(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
 		time.Sleep(2 * time.Second)
 		begin := time.Now()
@@ -164,7 +164,7 @@ func TestAVisitorWhoSendsTooMuchAndLeaves(t *testing.T) {
 
 // All visitors of one address share one limit. It does not affect others.
 func TestAnAddressThatSendsTooMuch(t *testing.T) {
-	open(t, func(t *testing.T, g *guests) {
+	bubble(t, func(t *testing.T, g *guests) {
 		var all []string
 		for i := range 12 {
 			all = append(all, g.enter(one, fmt.Sprint("guest ", i)))

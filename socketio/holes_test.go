@@ -465,10 +465,15 @@ func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(
 	return r.meshNode.Follow(topic, reset, deliver, ready)
 }
 
+// soonHolds waits for a condition that no event tells of.
 func soonHolds(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !is() {
+		select {
+		case <-again.C:
+		case <-deadline:
 			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}

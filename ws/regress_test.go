@@ -117,26 +117,26 @@ func TestContextOfADroppedConnection(t *testing.T) {
 // Messages sent before Close arrive, however slowly they are read; the time to answer begins after them.
 func TestASlowReaderGetsAllBeforeTheClose(t *testing.T) {
 	const messages = 200
-	_, addr := serve(t, ws.Config{CloseTimeout: time.Millisecond, SendBuffer: 64 << 20}, func(e *echo.Echo, app *ws.App) {
-		app.WS("/", func(s *ws.Socket, c echo.Context) error {
-			p, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, 64<<10)})
-			if err != nil {
-				return err
-			}
-			for range messages {
-				s.Offer(p)
-			}
-			return s.Close(ws.CloseNormal, "")
-		})
-	})
-	p := dial(t, addr, "/")
-	<-time.After(50 * time.Millisecond) // longer than CloseTimeout; nothing depends on it
-	for range messages {
-		if got := p.next(); len(got) != len("binary ")+64<<10 {
-			t.Fatalf("got %.50q", got)
+	sends := func(s *ws.Socket, c echo.Context) error {
+		p, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, 64<<10)})
+		if err != nil {
+			return err
 		}
+		for range messages {
+			s.Offer(p)
+		}
+		return s.Close(ws.CloseNormal, "")
 	}
-	p.expect("close 1000")
+	bubble(t, ws.Config{CloseTimeout: time.Millisecond, SendBuffer: 64 << 20}, sends, func(t *testing.T, app *ws.App, l pipes) {
+		p := l.dial(t, "/")
+		for range messages {
+			time.Sleep(50 * time.Millisecond) // the bubble's time, and longer than CloseTimeout
+			if got := p.next(); len(got) != len("binary ")+64<<10 {
+				t.Fatalf("got %.50q", got)
+			}
+		}
+		p.expect("close 1000")
+	})
 }
 
 // An error before the upgrade is answered once, also by error handlers that look at nothing.

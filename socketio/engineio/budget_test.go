@@ -274,7 +274,7 @@ func TestEndsGiveBack(t *testing.T) {
 		"a packet that closes":  func(t *testing.T, s *server, sid string) { s.call(t.Context(), "POST", "&sid="+sid, "1") },
 		"a callback that fails": func(t *testing.T, s *server, sid string) { s.call(t.Context(), "POST", "&sid="+sid, "4fail") },
 		"Close":                 func(_ *testing.T, s *server, _ string) { s.only().Close() },
-		"silence":               func(*testing.T, *server, string) { time.Sleep(time.Minute) },
+		"silence":               func(*testing.T, *server, string) { time.Sleep(time.Minute) }, // the bubble's time
 		"shutdown":              func(_ *testing.T, s *server, _ string) { s.engine.Close() },
 		"a callback that fails, then a GET": func(t *testing.T, s *server, sid string) {
 			s.call(t.Context(), "POST", "&sid="+sid, "4fail")

@@ -112,7 +112,7 @@ func TestPingsDoNotGather(t *testing.T) {
 // The time of a slow callback does not count as the client's silence.
 func TestASlowCallback(t *testing.T) {
 	slow := func(one *engineio.Session, m ws.Message) error {
-		time.Sleep(599 * time.Second) // on the fake clock
+		time.Sleep(599 * time.Second) // the bubble's time
 		return one.Send(m)
 	}
 	t.Run("polling", func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestASkippedPing(t *testing.T) {
 	})
 }
 
-// pipe is a client's end of a connection in memory. It can read slowly: each bytes per wait.
+// pipe is a client's end of a connection in memory. It can read slowly: each bytes per wait, of the bubble's time.
 type pipe struct {
 	net.Conn
 	wait time.Duration
@@ -290,17 +290,14 @@ func (l single) Close() error   { close(l.closed); return nil }
 func (l single) Addr() net.Addr { return &net.TCPAddr{} }
 
 // only returns the only session. It waits for it, since the client may get its answer before onSession is called.
-func (s *server) only() *engineio.Session {
+func (s *server) only() (one *engineio.Session) {
 	s.t.Helper()
-	for range 10_000 {
+	eventually(s.t, func() bool {
 		s.mu.Lock()
-		for _, one := range s.sessions {
-			s.mu.Unlock()
-			return one
+		defer s.mu.Unlock()
+		for _, one = range s.sessions {
 		}
-		s.mu.Unlock()
-		time.Sleep(time.Millisecond)
-	}
-	s.t.Fatal("there is no session")
-	return nil
+		return one != nil
+	})
+	return one
 }

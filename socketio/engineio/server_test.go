@@ -172,11 +172,15 @@ func (s *server) expectEnd(reason string) {
 	}
 }
 
-// eventually waits until ok returns true.
+// eventually waits until ok returns true, which nothing announces.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); {
-		if time.Now().After(end) {
+	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !ok() {
+		select {
+		case <-again.C:
+		case <-deadline:
 			t.Fatal("waited in vain")
 		}
 	}
