@@ -3,12 +3,13 @@ package broker
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"echows/internal/porttest"
 )
 
 // cluster is three NATS servers with JetStream, inside this process and reached by TCP.
@@ -30,7 +31,7 @@ func startCluster(t *testing.T) *cluster {
 // newCluster is one whose servers are to be started.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	clients, routes := freePorts(t, 3), freePorts(t, 3)
+	clients, routes := porttest.Reserve(t, 3), porttest.Reserve(t, 3)
 	c := &cluster{servers: make([]*server.Server, 3)}
 	for i := range 3 {
 		o := &server.Options{
@@ -49,21 +50,6 @@ func newCluster(t *testing.T) *cluster {
 		}
 	})
 	return c
-}
-
-// freePorts are ports that nobody listens on.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 func (c *cluster) start(t *testing.T, i int) {

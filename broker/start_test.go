@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"echows/internal/porttest"
 )
 
 // opening is an Open that is under way.
@@ -67,7 +69,7 @@ func (o *opening) says(t *testing.T, text string) {
 }
 
 func TestOpenWaitsForNATS(t *testing.T) {
-	port := freePorts(t, 1)[0]
+	port := porttest.Reserve(t, 1)[0]
 	o := beginOpening(t, Config{URL: fmt.Sprint("nats://me:secret@127.0.0.1:", port)})
 	o.says(t, "waiting for NATS at nats://me:xxxxx@127.0.0.1")
 	o.says(t, "connection refused")

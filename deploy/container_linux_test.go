@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"echows/internal/porttest"
 )
 
 // image is what a container file makes, in a root folder of its own that stands for the container's.
@@ -267,7 +269,7 @@ func TestTheContainer(t *testing.T) {
 	if err != nil || !strings.Contains(string(roots), `"/etc/ssl/certs/ca-certificates.crt"`) {
 		t.Errorf("nobody looks for certificates there: %v", err)
 	}
-	port := fmt.Sprint("PORT=", freePorts(t, 1)[0]) // 3000 may be another's here
+	port := fmt.Sprint("PORT=", porttest.Reserve(t, 1)[0]) // 3000 may be another's here
 	node := i.inside(t.Context(), i.serve, port)
 	log := new(strings.Builder)
 	node.Stderr = log

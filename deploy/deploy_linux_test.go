@@ -4,7 +4,6 @@ package deploy_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"echows/client"
+	"echows/internal/porttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,7 +41,7 @@ func TestLocal(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(top) })
 	folder := filepath.Join(top, "run")
-	ports := freePorts(t, 14)
+	ports := porttest.Reserve(t, 14)
 	env := append(os.Environ(), fmt.Sprint("ECHOWS_HTTP_PORT=", ports[0]), fmt.Sprint("ECHOWS_POSTGRES_PORT=", ports[1]),
 		fmt.Sprint("ECHOWS_NODE_PORT=", ports[2]), fmt.Sprint("ECHOWS_NATS_PORT=", ports[5]),
 		fmt.Sprint("ECHOWS_ROUTE_PORT=", ports[8]), fmt.Sprint("ECHOWS_MONITOR_PORT=", ports[11]))
@@ -104,21 +104,6 @@ func require(t *testing.T, variable, name string, elsewhere ...string) {
 		t.Fatalf("no %s on this machine, and %s requires it", name, variable)
 	}
 	t.Skipf("no %s on this machine", name)
-}
-
-// freePorts returns consecutive ports that nobody listens on, below those that systems give to connections.
-func freePorts(t *testing.T, n int) (all []int) {
-	t.Helper()
-	for first := 20_000 + os.Getpid()%5000; len(all) < n; first++ {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", first))
-		if err != nil {
-			all = nil
-			continue
-		}
-		defer l.Close()
-		all = append(all, first)
-	}
-	return all
 }
 
 // post posts as a new person, which begins a session on some node.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/net/websocket"
 
 	"echows/internal/natstest"
+	"echows/internal/porttest"
 	"echows/internal/programtest"
 )
 
@@ -171,12 +171,7 @@ func TestNATSIsWaitedFor(t *testing.T) {
 // Everything that the program opens waits for NATS, which is started last.
 func TestNATSIsStartedLast(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
+	port := porttest.Reserve(t, 1)[0]
 	p := programtest.Launch(t, "-nats", fmt.Sprint("nats://127.0.0.1:", port), "-recovery", "1m", "-secret", "0123456789abcdef")
 	p.Log.Find(t, "waiting for NATS")
 	natstest.StartOn(t, port)

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"echows/internal/porttest"
 )
 
 // Server is a PostgreSQL server of a test's own. It accepts everyone on this machine, as the user echows.
@@ -38,7 +40,7 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &Server{t: t, bin: filepath.Dir(found[0]), dir: dir, addr: freeAddr(t)}
+	s := &Server{t: t, bin: filepath.Dir(found[0]), dir: dir, addr: porttest.Address(t)}
 	if s.owner, err = ownerOf(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -46,16 +48,6 @@ func Start(t testing.TB) *Server {
 	s.Restart()
 	t.Cleanup(func() { s.command("pg_ctl", "stop", "-D", s.data(), "-m", "immediate").Run() }) // fails if it was stopped
 	return s
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Addr is the server's address, with its port.
