@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"echows/chat"
+	"echows/internal/porttest"
 	"echows/ws"
 )
 
@@ -160,7 +161,7 @@ func TestPostsThatAreRefused(t *testing.T) {
 // post made while there is no server.
 func TestAPostDuringAnOutage(t *testing.T) {
 	dir := t.TempDir()
-	s := startChat(t, dir, "127.0.0.1:0", chat.Limits{})
+	s := startChat(t, dir, porttest.Address(t), chat.Limits{})
 	ana := join(t, s.url(), "lobby", ChatConfig{Name: "ana"})
 	bea := join(t, s.url(), "lobby", ChatConfig{Name: "bea"})
 	ana.post("one")

@@ -34,7 +34,7 @@ type chatServer struct {
 	spoiled atomic.Bool  // they are good for nothing
 }
 
-// startChat serves the messages of a folder; addr is "127.0.0.1:0", or where another was.
+// startChat serves the messages of a folder; addr is "127.0.0.1:0", or a reserved one, if another server will listen on it.
 func startChat(t testing.TB, dir, addr string, limits chat.Limits) *chatServer {
 	t.Helper()
 	s := &chatServer{t: t, dir: dir, served: make(chan error, 1), cut: &cutter{done: make(chan struct{}, 1)}}

@@ -20,6 +20,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"echows/internal/certtest"
+	"echows/internal/porttest"
 	"echows/internal/programtest"
 	"echows/views"
 	"echows/ws"
@@ -179,7 +180,7 @@ const (
 func TestClickStopAndStartAgain(t *testing.T) {
 	b := open(t, "ERR_CONNECTION_REFUSED", "WebSocket connection to")
 	program := build(t)
-	addr, stop := start(t, program, "127.0.0.1:0")
+	addr, stop := start(t, program, porttest.Address(t))
 
 	b.do(chromedp.Navigate("http://" + addr))
 	b.until(connected + " && " + enabled + " && " + replies + " === 1")
@@ -202,7 +203,7 @@ func TestClickStopAndStartAgain(t *testing.T) {
 func TestWaitsEndEarly(t *testing.T) {
 	b := open(t, "ERR_CONNECTION_REFUSED", "WebSocket connection to")
 	program := build(t)
-	addr, stop := start(t, program, "127.0.0.1:0")
+	addr, stop := start(t, program, porttest.Address(t))
 	b.do(chromedp.Navigate("http://" + addr))
 	b.until(connected)
 	stop()

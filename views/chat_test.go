@@ -9,6 +9,8 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"echows/internal/porttest"
 )
 
 // said waits until the page shows that many messages, and returns all their texts.
@@ -39,7 +41,7 @@ func TestTwoChatAndTheServerRestarts(t *testing.T) {
 	expected := []string{"ERR_CONNECTION_REFUSED", "WebSocket connection to", "/ticket", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"}
 	ana, bea := open(t, expected...), open(t, expected...)
 	program := build(t)
-	addr, stop := start(t, program, "127.0.0.1:0")
+	addr, stop := start(t, program, porttest.Address(t))
 	ana.signIn("http://"+addr+"/chat/kitchen", "ana")
 	bea.signIn("http://"+addr+"/chat/kitchen", "Béa 👩‍🍳")
 	ana.until(here(2))

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"echows/internal/porttest"
 )
 
 // While the server is away, the page says when it will try again, tries immediately when told to, and shows no counts.
@@ -13,7 +15,7 @@ func TestRoomsWhileTheServerIsAway(t *testing.T) {
 		t.Run(query, func(t *testing.T) {
 			b := open(t, "ERR_CONNECTION_REFUSED", "WebSocket connection to")
 			program := build(t)
-			addr, stop := start(t, program, "127.0.0.1:0")
+			addr, stop := start(t, program, porttest.Address(t))
 			b.do(chromedp.Navigate("http://" + addr + "/rooms" + query))
 			b.until(connected)
 			b.shows(card("/", ".clients"), "1 connected")

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/porttest"
 	"echows/socketio"
 	"echows/views"
 	"echows/ws"
@@ -115,7 +116,7 @@ func threeTabs(t *testing.T, page string) {
 func TestTheSmallClient(t *testing.T) {
 	b := open(t, "WebSocket connection to", "ERR_CONNECTION_REFUSED")
 	program := build(t)
-	addr, stop := start(t, program, "127.0.0.1:0")
+	addr, stop := start(t, program, porttest.Address(t))
 	b.do(chromedp.Navigate("http://" + addr + "/rooms"))
 	b.until(connected)
 	got := evaluate[string](b, `(async () => {
