@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"echows/internal/natstest"
 )
 
 // authority signs certificates, and is one itself.
@@ -81,19 +83,10 @@ func TestCredentialsAndTLS(t *testing.T) {
 	if err != nil || !pool.AppendCertsFromPEM(authority) {
 		t.Fatal("no authority", err)
 	}
-	o.Host, o.Port, o.NoSigs, o.NoLog, o.JetStream, o.StoreDir = "127.0.0.1", -1, true, true, true, t.TempDir()
+	o.JetStream, o.StoreDir = true, t.TempDir()
 	o.TLS, o.TLSVerify, o.TLSTimeout = true, true, 10
 	o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	t.Cleanup(func() { stopNATS(s) })
-	whole := Config{URL: s.ClientURL(), Credentials: filepath.Join("testdata", "user.creds"), CA: a.file, Cert: own, Key: ownKey}
+	whole := Config{URL: natstest.Run(t, o).ClientURL(), Credentials: filepath.Join("testdata", "user.creds"), CA: a.file, Cert: own, Key: ownKey}
 	b := openBroker(t, whole)
 	l := openLog(t, b, chatLog)
 	appendTo(t, l, "lobby", "a")

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"echows/internal/natstest"
+	"echows/internal/porttest"
 )
 
 func TestAFolderHasOneProcess(t *testing.T) {
@@ -126,23 +129,13 @@ func TestDeletionByLimitsIsNoDamage(t *testing.T) {
 }
 
 // startNATS runs a NATS server of its own, as a cluster is reached: by TCP.
+// startNATS starts a server on a port, or with -1 on one that no other test gets, so that it can be started there again.
 func startNATS(t *testing.T, dir string, port int) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
+	if port == -1 {
+		port = porttest.Reserve(t, 1)[0]
 	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	t.Cleanup(func() { stopNATS(s) })
-	return s
-}
-
-func stopNATS(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
+	return natstest.JetStream(t, dir, port)
 }
 
 func TestAServerThatRestarts(t *testing.T) {
@@ -159,7 +152,7 @@ func TestAServerThatRestarts(t *testing.T) {
 	appendTo(t, from, "lobby", "0")
 	got.wait(t, 1)
 	port := s.Addr().(*net.TCPAddr).Port
-	stopNATS(s)
+	natstest.Stop(s)
 	if err := one.Ready(context.Background()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("ready without a server: %v", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"echows/internal/natstest"
 )
 
 // peer is a node of the tests: a Broker of its own and a Bus.
@@ -689,7 +691,7 @@ func TestDataMayBeUsedAgain(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	s := startBenchNATS(b)
+	s := natstest.Start(b)
 	one, two := openPeer(b, s), openPeer(b, s)
 	got := make(chan struct{}, 1)
 	two.received = func() { two.got = two.got[:0]; got <- struct{}{} }

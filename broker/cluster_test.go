@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"echows/internal/natstest"
 	"echows/internal/porttest"
 )
 
@@ -68,7 +69,7 @@ func (c *cluster) start(t *testing.T, i int) {
 func (c *cluster) stop(i int) {
 	if s := c.servers[i]; s != nil {
 		c.servers[i] = nil
-		stopNATS(s)
+		natstest.Stop(s)
 	}
 }
 

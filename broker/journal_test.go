@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"echows/internal/natstest"
 )
 
 var testJournal = JournalConfig{Name: "events", MaxAge: time.Hour, MaxBytes: 64 << 20, MaxEntry: 64 << 10}
@@ -630,7 +632,7 @@ func TestAllServersRestart(t *testing.T) {
 		s := startNATS(t, dir, -1)
 		port := s.Addr().(*net.TCPAddr).Port
 		allServersRestart(t, s.ClientURL(), s.ClientURL(), func() {
-			stopNATS(s)
+			natstest.Stop(s)
 			startNATS(t, dir, port)
 		})
 	})
@@ -961,7 +963,7 @@ func TestAHandlerMayAppend(t *testing.T) {
 }
 
 func BenchmarkAppendToDeliver(b *testing.B) {
-	one, two := twoBrokers(b, startBenchNATS(b), Config{})
+	one, two := twoBrokers(b, natstest.Start(b), Config{})
 	from, to := openJournal(b, one, testJournal), openJournal(b, two, testJournal)
 	got, ready := make(chan struct{}, 1), make(chan struct{})
 	_, err := to.Follow("room", JournalHandler{
@@ -982,7 +984,7 @@ func BenchmarkAppendToDeliver(b *testing.B) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	j := openJournal(b, openBroker(b, Config{URL: startBenchNATS(b)}), testJournal)
+	j := openJournal(b, openBroker(b, Config{URL: natstest.Start(b)}), testJournal)
 	data := make([]byte, 100)
 	var all sync.WaitGroup
 	b.ResetTimer()

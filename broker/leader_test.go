@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"echows/internal/natstest"
 )
 
 // fakeStream answers what a stream is asked as a test wants it, where no JetStream is.
@@ -31,16 +33,9 @@ type fakeStream struct {
 // newFake is a Log without compareTails on a fakeStream.
 func newFake(t *testing.T) (*fakeStream, *Log) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	t.Cleanup(func() { stopNATS(s) })
+	s := natstest.Run(t, &server.Options{})
 	f := &fakeStream{tail: func() uint64 { return 0 }}
+	var err error
 	if f.conn, err = nats.Connect(s.ClientURL()); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"echows/internal/natstest"
 )
 
 // addedKeys is what a Set says was added.
@@ -163,7 +165,7 @@ func TestASetWhoseServerRestarts(t *testing.T) {
 	one, two := openSet(t, openBroker(t, Config{URL: url}), nil), openSet(t, openBroker(t, Config{URL: url}), nil)
 	addTo(t, one, "before")
 	port := s.Addr().(*net.TCPAddr).Port
-	stopNATS(s)
+	natstest.Stop(s)
 	ctx, cancel := context.WithTimeout(testContext(t), 100*time.Millisecond)
 	defer cancel()
 	if err := one.Add(ctx, "between"); !errors.Is(err, ErrUnavailable) {

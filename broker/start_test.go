@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"echows/internal/natstest"
 	"echows/internal/porttest"
 )
 
@@ -73,7 +74,7 @@ func TestOpenWaitsForNATS(t *testing.T) {
 	o := beginOpening(t, Config{URL: fmt.Sprint("nats://me:secret@127.0.0.1:", port)})
 	o.says(t, "waiting for NATS at nats://me:xxxxx@127.0.0.1")
 	o.says(t, "connection refused")
-	startNATS(t, t.TempDir(), port)
+	natstest.JetStream(t, t.TempDir(), port)
 	if err := o.wait(t); err != nil {
 		t.Fatal(err)
 	}
@@ -152,20 +153,8 @@ func TestWaitingIsTold(t *testing.T) {
 
 // Open returns immediately with an error that waiting cannot fix.
 func TestOpenRefuses(t *testing.T) {
-	run := func(o *server.Options) string {
-		o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", -1, true, true
-		s, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		if !s.ReadyForConnections(patience) {
-			t.Fatal("NATS does not start")
-		}
-		t.Cleanup(func() { stopNATS(s) })
-		return s.ClientURL()
-	}
-	alone := run(&server.Options{JetStream: true, StoreDir: t.TempDir()})
+	run := func(o *server.Options) string { return natstest.Run(t, o).ClientURL() }
+	alone := natstest.Start(t)
 	for name, c := range map[string]struct {
 		config Config
 		want   string

@@ -15,11 +15,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"echows/broker"
+	"echows/internal/natstest"
 	"echows/internal/pgtest"
 	"echows/internal/proxytest"
 )
@@ -169,8 +169,8 @@ func TestMessagesDiscardedBeforeTheyAreCopiedAreAGap(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
 	network := proxytest.Start(t, address)
-	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 400)
+	nats := natstest.Start(t)
+	n := startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 400)
 	n.post("quiet", 1)
 	db.await(rowCount, 1)
 	network.Cut()
@@ -221,27 +221,10 @@ func TestMessagesDiscardedBeforeTheyAreCopiedAreAGap(t *testing.T) {
 	n.ready("", 20*time.Second)
 }
 
-func natsServer(t testing.TB) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	return s
-}
-
 // openStream is the stream as an operator has it.
-func openStream(t *testing.T, s *server.Server) jetstream.Stream {
+func openStream(t *testing.T, url string) jetstream.Stream {
 	t.Helper()
-	conn, err := nats.Connect(s.ClientURL())
+	conn, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,8 +244,8 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
+	nats := natstest.Start(t)
+	n := startNode(t, nats, pgtest.URL(address, "postgres"), 100)
 	n.post("quiet", 10) // 1 to 10
 	n.post("busy", 90)  // up to 100
 	db.await(rowCount, 100)
@@ -270,7 +253,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// The stream has all of these still, and they come back.
 	db.exec(`DELETE FROM messages WHERE seq < 3 OR seq BETWEEN 5 AND 6 OR seq BETWEEN 20 AND 60 OR seq > 95`)
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 100)
 	db.await(rowCount, 100)
 	n.says("filled in from the stream\" messages=45")
 	db.await(gapCount, 0)
@@ -281,7 +264,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// Of these only some.
 	db.exec(`DELETE FROM messages WHERE seq BETWEEN 8 AND 12 OR seq BETWEEN 90 AND 110`)
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 100)
 	n.says("filled in from the stream\" messages=13")
 	n.says(`rows were deleted, or a backup of it was restored, and the stream no longer has them" "messages at most"=13 from=11 to=100 gaps=2`)
 	db.await(`SELECT count(*) FROM gaps WHERE (first, last) IN ((11, 12), (90, 100))`, 2)
@@ -290,7 +273,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	n.stop()
 
 	// It is known over restarts.
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 100)
 	n.says(`as noticed before" "messages at most"=13 from=11 to=100 gaps=2`)
 	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
@@ -302,7 +285,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 
 	// Who deletes the oldest rows may, and they are not said to be there.
 	n.stop()
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 100)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 100)
 	db.exec(`DELETE FROM messages WHERE seq < 5`)
 	for after, want := range []bool{false, false, false, false, true} {
 		if whole, err := n.archive.whole(testContext(t), uint64(after), 8); err != nil || whole != want {
@@ -314,8 +297,8 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	nats := natstest.Start(t)
+	n := startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 600)
 	db.await(rowCount, 600)
 	n.stop()
@@ -324,7 +307,7 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 	if err := openStream(t, nats).DeleteMsg(testContext(t), 100); err != nil {
 		t.Fatal(err)
 	}
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	db.await(rowCount, 599)
 	db.await(gapCount, 1)
 	db.await(`SELECT count(*) FROM gaps WHERE first = 100 AND last = 100 AND noticed_at = '2020-01-01'`, 1)
@@ -335,8 +318,8 @@ func TestAGapThatTheStreamCanFillIsRemoved(t *testing.T) {
 func TestAnOlderTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	n := openNode(t, nats.ClientURL(), pgtest.URL(address, "nothing"), 1000)
+	nats := natstest.Start(t)
+	n := openNode(t, nats, pgtest.URL(address, "nothing"), 1000)
 	at := n.post("lobby", 10)
 	n.stop()
 	db.exec(migrations[0])
@@ -345,7 +328,7 @@ func TestAnOlderTable(t *testing.T) {
 	db.exec(`INSERT INTO echows_schema VALUES (1), (2)`)
 	db.exec(`INSERT INTO messages (seq, room, id, author, text, posted_at) VALUES (3, 'old', 'a', 'ana', 'x', now()), (5, 'old', 'b', 'ana', 'x', now())`)
 	db.exec(`DELETE FROM messages`) // what the stream holds is another message
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	db.await(rowCount, int(at))
 	n.stop()
 	db.exec(`DELETE FROM messages WHERE seq IN (1, 2, 5)`)
@@ -354,15 +337,15 @@ func TestAnOlderTable(t *testing.T) {
 	if err := openStream(t, nats).Purge(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.says(`as noticed before" "messages at most"=3 from=1 to=5 gaps=2`)
 }
 
 func TestForeignEntriesAreNoGap(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	nats := natstest.Start(t)
+	n := startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 2)
 	for i, junk := range []string{"{", `{"id":"x","from":"a\u0000b","mark":"","text":"x","at":"2026-01-01T00:00:00Z"}`, `{"id":"x"}`} {
 		if _, _, err := n.entries.Append(testContext(t), "lobby", fmt.Sprint("junk", i), []byte(junk)); err != nil {
@@ -389,7 +372,7 @@ func TestForeignEntriesAreNoGap(t *testing.T) {
 		t.Errorf("with everything copied it is behind by %v: %v", n.archive.stats().Behind, err)
 	}
 	n.stop()
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.posted = 4
 	n.post("lobby", 1)
 	db.await(rowCount, 5)
@@ -405,13 +388,13 @@ func TestForeignEntriesAreNoGap(t *testing.T) {
 func TestALostStreamWithACompleteTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
-	other := natsServer(t)
-	n = startNode(t, other.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	other := natstest.Start(t)
+	n = startNode(t, other, pgtest.URL(address, "postgres"), 1000)
 	n.says(`the database has messages that the stream has not`)
 	n.says(`"up to"=30`)
 	n.posted = 30
@@ -432,7 +415,7 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 		t.Errorf("over the loss: whole is %v: %v", whole, err)
 	}
 	n.stop()
-	n = startNode(t, other.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, other, pgtest.URL(address, "postgres"), 1000)
 	n.ready("", 5*time.Second)
 	if strings.Contains(n.log.String(), "the stream has not") {
 		t.Errorf("it is said again:\n%s", n.log)
@@ -442,16 +425,16 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 func TestATableOfAnotherChat(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
 
 	// Away at the start.
-	nats := natsServer(t)
+	nats := natstest.Start(t)
 	network := proxytest.Start(t, address)
 	network.Cut()
-	n = startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
 	n.ready("it cannot be reached", 5*time.Second)
 	n.post("lobby", 3)
 	network.Mend()
@@ -466,7 +449,7 @@ func TestATableOfAnotherChat(t *testing.T) {
 	n.stop()
 
 	// There at the start.
-	n = openNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = openNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	if err := n.archive.begin(testContext(t), n.entries); !errors.Is(err, errForeign) {
 		t.Errorf("begin: %v", err)
 	}
@@ -476,14 +459,14 @@ func TestATableOfAnotherChat(t *testing.T) {
 func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
-	nats := natsServer(t)
+	nats := natstest.Start(t)
 	network := proxytest.Start(t, address)
 	network.Cut()
-	n = startNode(t, nats.ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
 	network.Mend()
 	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
 }
@@ -492,9 +475,9 @@ func TestDatabaseFailuresAreExplained(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	one := startNode(t, nats.ClientURL(), pgtest.URL(address, "chat"), 1000)
-	two := startNode(t, nats.ClientURL(), pgtest.URL(address, "chat"), 1000)
+	nats := natstest.Start(t)
+	one := startNode(t, nats, pgtest.URL(address, "chat"), 1000)
+	two := startNode(t, nats, pgtest.URL(address, "chat"), 1000)
 	rows := 0
 	var chat *admin
 	for _, wrong := range []struct{ how, what, mended string }{
@@ -554,13 +537,13 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 		db.exec("CREATE DATABASE " + name)
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			nats := natsServer(t)
-			database, streams := proxytest.Start(t, address), proxytest.Start(t, strings.TrimPrefix(nats.ClientURL(), "nats://"))
+			nats := natstest.Start(t)
+			database, streams := proxytest.Start(t, address), proxytest.Start(t, strings.TrimPrefix(nats, "nats://"))
 			first := startNode(t, "nats://"+streams.Addr(), pgtest.URL(database.Addr(), name), 1000)
 			chat := openAdmin(t, address, name)
 			first.post("lobby", 1)
 			chat.await(rowCount, 1)
-			second := startNode(t, nats.ClientURL(), pgtest.URL(address, name), 1000)
+			second := startNode(t, nats, pgtest.URL(address, name), 1000)
 			if fault.database {
 				database.Freeze()
 			}
@@ -594,14 +577,14 @@ func TestALateCopyIsReported(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t).Addr()
 	db := openAdmin(t, address, "postgres")
-	nats := natsServer(t)
-	n := startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	nats := natstest.Start(t)
+	n := startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 1)
 	db.await(rowCount, 1)
 	n.stop()
 	holder := openAdmin(t, address, "postgres") // as another node that copies
 	holder.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", archiveLock))
-	n = startNode(t, nats.ClientURL(), pgtest.URL(address, "postgres"), 1000)
+	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
 	n.ready("", 5*time.Second)
 	n.posted = 1
 	n.post("lobby", 1)

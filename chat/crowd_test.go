@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/net/websocket"
 
+	"echows/internal/natstest"
 	"echows/ws"
 )
 
@@ -133,7 +134,7 @@ func TestPeopleAreNamed(t *testing.T) {
 }
 
 func TestPresenceOfTwoNodes(t *testing.T) {
-	url := startNATS(t)
+	url := natstest.Start(t)
 	conn, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func TestPresenceOfTwoNodes(t *testing.T) {
 
 // A lost message is noticed by the number of the next one, or of a heartbeat.
 func TestALostMessageOfPresence(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
 	stays := one.enter(one.signIn("ana"), "lobby")
 	bea := two.signIn("bea")
@@ -246,7 +247,7 @@ func TestNumbersOfNews(t *testing.T) {
 }
 
 func TestAQuietRoomCostsNothing(t *testing.T) {
-	url := startNATS(t)
+	url := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
 	const rooms = 10_000
 	for i := range rooms { // members without sockets: no room's messages matter here
@@ -381,7 +382,7 @@ func TestPartsAreBounded(t *testing.T) {
 
 // Messages from another program on the bus do no harm.
 func TestNonsenseOfANode(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
 	g := one.enter(one.signIn("ana"), "lobby")
 	eventually(t, "they know each other", func() bool { return one.quietly() && len(one.bus.Nodes()) == 1 && two.quietly() })
@@ -404,7 +405,7 @@ func TestNonsenseOfANode(t *testing.T) {
 }
 
 func TestTyping(t *testing.T) {
-	url := startNATS(t)
+	url := natstest.Start(t)
 	one, two, three := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
 	conn, err := nats.Connect(url)
 	if err != nil {
@@ -481,7 +482,7 @@ func TestTypingMessages(t *testing.T) {
 }
 
 func TestSigningOut(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
 	ana, bea := one.signIn("ana"), one.signIn("bea")
 	here, there, stays := one.enter(ana, "lobby"), two.enter(ana, "lobby"), two.enter(bea, "lobby")

@@ -16,6 +16,7 @@ import (
 
 	"echows/hub"
 	"echows/internal/metrictest"
+	"echows/internal/natstest"
 	"echows/internal/pgtest"
 	"echows/internal/proxytest"
 )
@@ -239,7 +240,7 @@ func TestSignOutsAreRarerThanSessions(t *testing.T) {
 func TestMetricsOfTheArchive(t *testing.T) {
 	address := pgtest.Start(t).Addr()
 	network := proxytest.Start(t, address)
-	n := startNode(t, natsServer(t).ClientURL(), pgtest.URL(network.Addr(), "postgres"), 1000)
+	n := startNode(t, natstest.Start(t), pgtest.URL(network.Addr(), "postgres"), 1000)
 	n.post("lobby", 3)
 	openAdmin(t, address, "postgres").await(rowCount, 3)
 	c := &Chat{archive: n.archive, counts: newCounters(), presence: newPresence(hub.New(), slog.New(slog.DiscardHandler), nil)}

@@ -20,6 +20,7 @@ import (
 
 	"echows/broker"
 	"echows/hub"
+	"echows/internal/natstest"
 	"echows/ws"
 )
 
@@ -138,22 +139,6 @@ func (s *site) knock(room, ticket string, header map[string]string) int {
 	all := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
 	maps.Copy(all, header)
 	return s.call("GET", "/ws/chat/"+room+"?ticket="+ticket, "", all).Code
-}
-
-func startNATS(t testing.TB) string {
-	t.Helper()
-	url, _ := startNATSToStop(t)
-	return url
-}
-
-func startNATSToStop(t testing.TB) (url string, stop func()) {
-	t.Helper()
-	s := natsServer(t)
-	stop = func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	}
-	return s.ClientURL(), stop
 }
 
 func never(string) bool { return false }
@@ -309,7 +294,7 @@ func TestATicketForARoom(t *testing.T) {
 }
 
 func TestATicketOfAnotherNode(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
 	token := one.signIn("ana")
 	mine := one.ticket(token, `{"room":"lobby"}`)
@@ -344,7 +329,7 @@ func TestATicketOfAnotherNode(t *testing.T) {
 
 // The answer to a redemption is lost: the same question gets it again, another redemption does not.
 func TestARedemptionWhoseAnswerIsLost(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
 	secret := one.ticket(one.signIn("ana"), "")[9:]
 	r := redemption{ID: "first", Ticket: secret, Address: "192.0.2.1"}
@@ -364,11 +349,12 @@ func TestARedemptionWhoseAnswerIsLost(t *testing.T) {
 
 // While NATS is away another node's ticket is not refused, for it may be good: 503, and soon.
 func TestATicketWithoutABroker(t *testing.T) {
-	nats, stop := startNATSToStop(t)
-	one, two := openSite(t, t.TempDir(), nats, Limits{}), openSite(t, t.TempDir(), nats, Limits{})
+	nats := natstest.JetStream(t, t.TempDir(), 0)
+	url := nats.ClientURL()
+	one, two := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
 	token := one.signIn("ana")
 	mine := one.ticket(token, "")
-	stop()
+	natstest.Stop(nats)
 	start := time.Now()
 	if got := two.knock("lobby", mine, nil); got != http.StatusServiceUnavailable || time.Since(start) > redeemTime+time.Second {
 		t.Errorf("%d after %v", got, time.Since(start))
@@ -396,7 +382,7 @@ func openFake(t *testing.T, nats string, asked func(data []byte, answer func([]b
 
 // The node that issued a ticket may not know yet that its session has ended. The one that it comes to may.
 func TestATicketOfASessionThatEnded(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	s := openSite(t, t.TempDir(), nats, Limits{})
 	id := openFake(t, nats, func(data []byte, answer func([]byte)) {
 		var r redemption
@@ -417,7 +403,7 @@ func TestATicketOfASessionThatEnded(t *testing.T) {
 
 // A node that hangs is asked again, and in the end it is not available.
 func TestATicketOfANodeThatHangs(t *testing.T) {
-	nats := startNATS(t)
+	nats := natstest.Start(t)
 	two := openSite(t, t.TempDir(), nats, Limits{})
 	questions := make(chan string, 10)
 	id := openFake(t, nats, func(data []byte, answer func([]byte)) {

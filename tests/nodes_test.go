@@ -174,7 +174,7 @@ func TestNATSIsStartedLast(t *testing.T) {
 	port := porttest.Reserve(t, 1)[0]
 	p := programtest.Launch(t, "-nats", fmt.Sprint("nats://127.0.0.1:", port), "-recovery", "1m", "-secret", "0123456789abcdef")
 	p.Log.Find(t, "waiting for NATS")
-	natstest.StartOn(t, port)
+	natstest.JetStream(t, t.TempDir(), port)
 	p.URL = p.Log.Find(t, "open=")
 	if res, body := programtest.Get(t, p.URL+"/readyz"); res.StatusCode != http.StatusOK {
 		t.Errorf("not ready: %s", body)
