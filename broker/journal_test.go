@@ -102,12 +102,13 @@ func add(t testing.TB, j *Journal, topic string, entries ...string) {
 	done := make(chan error, len(entries))
 	for _, e := range entries {
 		if err := j.Append(topic, []byte(e), func(err error) { done <- err }); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return
 		}
 	}
 	for range entries {
 		if err := <-done; err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 	}
 }
@@ -566,7 +567,7 @@ func take(t testing.TB, j *Journal, key string) (string, bool) {
 	t.Helper()
 	value, ok, err := j.Take(testContext(t), key)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return string(value), ok
 }

@@ -121,8 +121,12 @@ func TestEntriesReachFollowersOnce(t *testing.T) {
 		writers.Go(func() {
 			for i := range 50 {
 				id := fmt.Sprintf("%d-%d", w, i)
-				appendTo(t, l, "lobby", id)
-				appendTo(t, l, "other", "other-"+id)
+				for topic, id := range map[string]string{"lobby": id, "other": "other-" + id} {
+					if _, _, err := l.Append(testContext(t), topic, id, []byte(id)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
 			}
 		})
 	}

@@ -26,17 +26,25 @@ type peer struct {
 // dial opens a connection and reads the handshake.
 func (s *server) dial() *peer {
 	s.t.Helper()
-	conn, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/socket.io/?EIO=4&transport=websocket", "", s.url)
+	conn, err := s.open()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
 	p := &peer{s.t, conn}
 	if hello := p.read(); hello[0] != '0' {
 		s.t.Fatalf("the handshake is %s", hello)
 	}
 	return p
+}
+
+// open opens a connection. Any goroutine may call it.
+func (s *server) open() (*websocket.Conn, error) {
+	conn, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"/socket.io/?EIO=4&transport=websocket", "", s.url)
+	if err == nil {
+		conn.SetDeadline(time.Now().Add(patience))
+	}
+	return conn, err
 }
 
 // connect dials, connects to the namespace "/" and returns the socket's id.
@@ -131,12 +139,12 @@ func (s *server) call(method, sid, body string) string {
 	return res.Body.String()
 }
 
-// openCall opens a polling session and returns its id.
+// openCall opens a polling session and returns its id. Any goroutine may call it.
 func (s *server) openCall() string {
 	s.t.Helper()
 	var hello struct{ SID string }
 	if got := s.call("GET", "", ""); json.Unmarshal([]byte(got[1:]), &hello) != nil || hello.SID == "" {
-		s.t.Fatalf("the handshake is %s", got)
+		s.t.Errorf("the handshake is %s", got)
 	}
 	return hello.SID
 }
@@ -171,10 +179,11 @@ func (s *server) caller(auth string) (c *caller, more []string) {
 	return c, more[1:]
 }
 
+// post sends packets. Any goroutine may call it, and get.
 func (c *caller) post(packets ...string) {
 	c.t.Helper()
 	if got := c.call("POST", c.session, strings.Join(packets, "\x1e")); got != "ok" {
-		c.t.Fatalf("%q is answered with %s", packets, got)
+		c.t.Errorf("%q is answered with %s", packets, got)
 	}
 }
 

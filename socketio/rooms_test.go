@@ -88,8 +88,18 @@ func TestManyComeAndGo(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 25 {
-				p, _ := s.connect()
-				p.conn.Close()
+				conn, err := s.open()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var hello, answer string
+				websocket.Message.Receive(conn, &hello)
+				websocket.Message.Send(conn, "40")
+				if err := websocket.Message.Receive(conn, &answer); err != nil || !strings.HasPrefix(answer, "40") {
+					t.Errorf("CONNECT is answered with %q, %v", answer, err)
+				}
+				conn.Close()
 			}
 		})
 	}

@@ -243,13 +243,14 @@ func TestWhoLeavesIsNoFault(t *testing.T) {
 	ana := signIn(t, p.URL, "ana")
 	var all sync.WaitGroup
 	for range 40 {
+		ticket := ana.ticket()
 		all.Go(func() {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.URL, "http")+"/ws/chat/lobby?ticket="+ana.ticket(), p.URL)
+			config, err := websocket.NewConfig("ws"+strings.TrimPrefix(p.URL, "http")+"/ws/chat/lobby?ticket="+ticket, p.URL)
 			if err != nil {
 				t.Error(err)
 				return

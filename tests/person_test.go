@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -42,9 +43,18 @@ type person struct {
 // ask sends a request as this person, expects a status, and decodes the answer.
 func (p *person) ask(method, path, body string, want int, answer any) *http.Response {
 	p.t.Helper()
-	req, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+	res, err := p.try(method, path, body, want, answer)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	return res
+}
+
+// try is like ask, but returns an error, so that any goroutine may call it.
+func (p *person) try(method, path, body string, want int, answer any) (*http.Response, error) {
+	req, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if p.token != "" {
@@ -52,19 +62,19 @@ func (p *person) ask(method, path, body string, want int, answer any) *http.Resp
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		p.t.Fatal(err)
+		return nil, err
 	}
 	defer res.Body.Close()
 	data, _ := io.ReadAll(res.Body)
 	if res.StatusCode != want {
-		p.t.Fatalf("%s %s: %s: %s", method, path, res.Status, data)
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, data)
 	}
 	if answer != nil {
 		if err := json.Unmarshal(data, answer); err != nil {
-			p.t.Fatalf("%s %s: %v: %s", method, path, err, data)
+			return nil, fmt.Errorf("%s %s: %w: %s", method, path, err, data)
 		}
 	}
-	return res
+	return res, nil
 }
 
 func signIn(t testing.TB, url, name string) *person {
@@ -79,15 +89,24 @@ func signIn(t testing.TB, url, name string) *person {
 
 func (p *person) ticket() string {
 	p.t.Helper()
+	ticket, err := p.tryTicket()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return ticket
+}
+
+// tryTicket is like ticket, but returns an error, so that any goroutine may call it.
+func (p *person) tryTicket() (string, error) {
 	var got struct {
 		Ticket    string
 		ExpiresIn int
 	}
-	p.ask("POST", "/ticket", "", http.StatusCreated, &got)
-	if got.ExpiresIn != 30 {
-		p.t.Errorf("a ticket lives for %d seconds", got.ExpiresIn)
+	_, err := p.try("POST", "/ticket", "", http.StatusCreated, &got)
+	if err == nil && got.ExpiresIn != 30 {
+		err = fmt.Errorf("a ticket lives for %d seconds", got.ExpiresIn)
 	}
-	return got.Ticket
+	return got.Ticket, err
 }
 
 // member is a person's connection to a room.

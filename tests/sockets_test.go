@@ -41,8 +41,8 @@ func TestAHundredClients(t *testing.T) {
 	p := programtest.Start(t)
 	var clients sync.WaitGroup
 	for i := range 100 {
+		conn := programtest.Dial(t, p.URL, "/ws/echo")
 		clients.Go(func() {
-			conn := programtest.Dial(t, p.URL, "/ws/echo")
 			for n := range 20 {
 				want := fmt.Sprintf("%d from %d", n, i)
 				fmt.Fprint(conn, want)

@@ -271,6 +271,13 @@ func wait[T any](t testing.TB, c <-chan T) T {
 // eventually waits until ok, which nothing announces.
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
+	if !comes(ok) {
+		t.Fatal("waited in vain")
+	}
+}
+
+// comes is like eventually, but returns false if it waited in vain, so that any goroutine may call it.
+func comes(ok func() bool) bool {
 	deadline := time.After(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -278,9 +285,10 @@ func eventually(t testing.TB, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("waited in vain")
+			return false
 		}
 	}
+	return true
 }
 
 // drip is a listener whose connections give twenty bytes one at a time, and then some at once, again and again.

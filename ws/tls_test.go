@@ -89,7 +89,7 @@ func TestTLSParks(t *testing.T) {
 		}
 	}
 	large := strings.Repeat("large ", 20_000)
-	go p.send(whole(opText, large))
+	go io.WriteString(p.conn, whole(opText, large))
 	p.expect("text " + large)
 	eventually(t, func() bool { ws.Tick(s); return s.Rests() })
 	p.conn.Close()
