@@ -190,7 +190,7 @@ func (i *image) inside(ctx context.Context, args []string, env ...string) *exec.
 	cmd.Path, cmd.Err = args[0], nil // inside
 	cmd.Dir = "/"
 	cmd.Env = append(append([]string{}, i.env...), env...) // of two with one name the last one counts
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Credential: &i.user}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root, Credential: &i.user, Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
