@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
@@ -98,6 +99,16 @@ func newFakeChat(t *testing.T) *fakeChat {
 	t.Cleanup(func() { app.Shutdown(context.Background()) })
 	f.url = server.URL + "/chat/kitchen"
 	return f
+}
+
+// openChat opens the page in a browser, and sends it a history on its first connection.
+func openChat(t *testing.T, history ...said) (*browser, *fakeChat, *fakeMember) {
+	t.Helper()
+	b, f := open(t), newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(history...)
+	return b, f, m
 }
 
 // next waits for the page's next connection.

@@ -243,11 +243,7 @@ func TestAFloodOfEvents(t *testing.T) {
 
 // A hidden page has no frames, but still draws, even after a long time.
 func TestAFloodWhileHidden(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(line(1, "bo", "q2xa", "hello"))
+	b, _, m := openChat(t, line(1, "bo", "q2xa", "hello"))
 	b.said(1)
 	evaluate[bool](b, `window.requestAnimationFrame = () => 0, true`)
 	m.message(line(2, "bo", "q2xa", "asked for a frame that does not come"))

@@ -193,11 +193,7 @@ func TestPeopleAreNoMarkup(t *testing.T) {
 
 // The page sends a typing notice from time to time, until the server says that it does not know them.
 func TestTelling(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history()
+	b, _, m := openChat(t)
 	m.say(`{"type":"presence","count":1,"people":[{"name":"ana","mark":"k3f7"}]}`)
 	b.until(here(1))
 	b.do(chromedp.SendKeys("#text", "  "))
@@ -232,11 +228,7 @@ func TestTelling(t *testing.T) {
 
 // A history's pages belong together: waiting messages are sent after the last one, and only the first may clear the list.
 func TestAHistoryInPages(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(line(1, "ana", "q2xa", "one"), line(2, "ana", "q2xa", "two"))
+	b, f, m := openChat(t, line(1, "ana", "q2xa", "one"), line(2, "ana", "q2xa", "two"))
 	b.said(2)
 	b.do(chromedp.SendKeys("#text", "waits\r"))
 	first := m.heard()
@@ -291,11 +283,7 @@ func TestAHistoryInPages(t *testing.T) {
 
 // A server that refuses a message unread cannot say which one: all unanswered ones are sent again.
 func TestARefusalOfNothingInParticular(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history()
+	b, _, m := openChat(t)
 	b.until(connected)
 	b.do(chromedp.SendKeys("#text", "one\r"), chromedp.SendKeys("#text", "two\r"))
 	one, two := m.heard(), m.heard()

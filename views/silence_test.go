@@ -289,11 +289,7 @@ func (b *browser) catchTimers(atLeast int) {
 
 // With nothing sent, the page has doubts when the browser is online again, and when the tab is shown after a while.
 func TestDoubt(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(line(1, "ana", "q2xa", "hello"))
+	b, f, m := openChat(t, line(1, "ana", "q2xa", "hello"))
 	b.said(1)
 	b.hidden(true)
 	if !evaluate[bool](b, `(() => {
@@ -355,11 +351,7 @@ func TestDoubt(t *testing.T) {
 
 // Any message proves that the server is alive, even when an answer takes long.
 func TestASlowServerIsNotLeft(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history()
+	b, f, m := openChat(t)
 	b.until(connected)
 	b.catchTimers(5_000)
 	b.do(chromedp.SendKeys("#text", "hello\r"))
@@ -439,11 +431,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 
 // After going back in the browser's history the page is connected, once, whether the browser kept it or not.
 func TestTheWayBack(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(line(1, "ana", "q2xa", "hello"))
+	b, f, m := openChat(t, line(1, "ana", "q2xa", "hello"))
 	b.said(1)
 	b.do(chromedp.Navigate(strings.Replace(f.url, "kitchen", "garden", 1)))
 	await(t, m.ended, "the page that was left is still connected")

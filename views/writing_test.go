@@ -14,11 +14,7 @@ import (
 
 // A message that is too long cannot be sent. The page shows by how much immediately, and tells a screen reader when the writer pauses.
 func TestTooLong(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history()
+	b, _, m := openChat(t)
 	b.until(connected)
 	for _, c := range []struct {
 		text     string // JavaScript
@@ -85,11 +81,7 @@ func TestNameLengths(t *testing.T) {
 
 // Code stands out, links stay links, and both are shown as text.
 func TestCode(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(
+	b, _, _ := openChat(t,
 		line(1, "bo", "q2xa", "run `go test` and `<b>x</b>`, see https://a.example/`x`"),
 		line(2, "bo", "q2xa", "```\nif a {\n\tb()\n}\n```\nafter"),
 		line(3, "bo", "q2xa", "a ` alone, and\n` lines, and ``` three"),
@@ -115,11 +107,7 @@ func TestCode(t *testing.T) {
 
 // Right-to-left messages are on the right, like the reader's own, but look different.
 func TestRightToLeft(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history(
+	b, _, _ := openChat(t,
 		line(1, "bo", "q2xa", "left to right, with שלום inside"),
 		line(2, "bo", "q2xa", "123 - שלום, with English inside"),
 		line(3, "bo", "q2xa", "مرحبا"),
@@ -209,11 +197,7 @@ func TestColours(t *testing.T) {
 
 // Messages written without a connection are not sent all together.
 func TestManyPostsAtOnce(t *testing.T) {
-	b := open(t)
-	f := newFakeChat(t)
-	b.do(chromedp.Navigate(f.url))
-	m := f.next()
-	m.history()
+	b, f, m := openChat(t)
 	b.until(connected)
 	evaluate[bool](b, `Math.random = () => 100, true`) // a wait of fifty seconds
 	m.socket.Close(ws.CloseServiceRestart, "")
