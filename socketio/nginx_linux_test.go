@@ -2,7 +2,6 @@ package socketio_test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/programtest"
 	"echows/socketio"
 )
 
@@ -41,33 +41,13 @@ func TestBehindNginx(t *testing.T) {
 	}
 	host := startNginx(t, program, text)
 
-	get := func(path string) (int, string) {
-		t.Helper()
-		req, err := http.NewRequest(http.MethodGet, "http://"+host+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Forwarded-For", "203.0.113.1")
-		req.Header.Set("X-Forwarded-Host", "elsewhere.example")
-		req.Header.Set("X-Forwarded-Proto", "https")
-		client := http.Client{Timeout: patience}
-		res, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(body)
-	}
+	header := http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Forwarded-Host": {"elsewhere.example"}, "X-Forwarded-Proto": {"https"}}
 	want := fmt.Sprintf("203.0.113.1 %s [%s] [http]", host, host)
-	if status, body := get("/seen"); status != http.StatusOK || body != want {
-		t.Errorf("a node sees %d %s, want %s", status, body, want)
+	if res, body := programtest.Request(t, "GET", "http://"+host+"/seen", header); res.StatusCode != http.StatusOK || body != want {
+		t.Errorf("a node sees %s %s, want %s", res.Status, body, want)
 	}
-	if status, _ := get("/metrics"); status != http.StatusNotFound {
-		t.Errorf("/metrics is answered with %d", status)
+	if res, _ := programtest.Get(t, "http://"+host+"/metrics"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("/metrics is answered with %s", res.Status)
 	}
 	drive(t, 4, node, "official/sticky.mjs", "http://"+host)
 }

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,26 +11,6 @@ import (
 	"echows/views"
 )
 
-// ask sends a request, and returns the response and its body as received, without decompressing it.
-func ask(t *testing.T, method, url string, header http.Header) (*http.Response, []byte) {
-	t.Helper()
-	req, err := http.NewRequest(method, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = header
-	res, err := (&http.Client{Transport: http.DefaultTransport, Timeout: programtest.Patience}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, body
-}
-
 // HEAD is answered like GET, but without a body.
 func TestHead(t *testing.T) {
 	t.Parallel()
@@ -40,11 +19,11 @@ func TestHead(t *testing.T) {
 		"/": 200, "/chat": 200, "/chat/kitchen": 200, "/rooms": 200, "/style.css": 200, "/local.js": 200, "/healthz": 200, "/readyz": 200, "/metrics": 200,
 		"/nowhere": 404, "/chat/Kitchen": 404, "/session": 401, "/chat/lobby/messages": 401, "/ws": 426,
 	} {
-		res, body := ask(t, "HEAD", p.URL+path, nil)
+		res, body := programtest.Request(t, "HEAD", p.URL+path, nil)
 		if res.StatusCode != want || len(body) != 0 {
 			t.Errorf("HEAD %s: %s, %d bytes", path, res.Status, len(body))
 		}
-		same, _ := ask(t, "GET", p.URL+path, nil)
+		same, _ := programtest.Request(t, "GET", p.URL+path, nil)
 		for _, name := range []string{"Content-Type", "ETag", "Content-Security-Policy", "Cache-Control"} {
 			if res.StatusCode == 200 && res.Header.Get(name) != same.Header.Get(name) {
 				t.Errorf("HEAD %s: %s is %q, with GET %q", path, name, res.Header.Get(name), same.Header.Get(name))
@@ -58,15 +37,15 @@ func TestPartsAreNotCompressed(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
 	compressed := http.Header{"Accept-Encoding": {"gzip"}}
-	res, _ := ask(t, "GET", p.URL+"/style.css", compressed)
+	res, _ := programtest.Request(t, "GET", p.URL+"/style.css", compressed)
 	if res.Header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("the whole is not compressed: %s", res.Header)
 	}
-	_, whole := ask(t, "GET", p.URL+"/style.css", http.Header{"Accept-Encoding": {"identity"}})
+	_, whole := programtest.Request(t, "GET", p.URL+"/style.css", http.Header{"Accept-Encoding": {"identity"}})
 	var parts []byte
 	for _, some := range []string{"bytes=0-1499", "bytes=1500-"} {
 		compressed.Set("Range", some)
-		res, part := ask(t, "GET", p.URL+"/style.css", compressed)
+		res, part := programtest.Request(t, "GET", p.URL+"/style.css", compressed)
 		if res.StatusCode != http.StatusPartialContent || res.Header.Get("Content-Encoding") != "" {
 			t.Errorf("%s: %s, %s", some, res.Status, res.Header)
 		}
@@ -131,7 +110,7 @@ func TestFilesAreKept(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
 	file := func(header, value string) (*http.Response, int) {
-		res, body := ask(t, "GET", p.URL+"/chat.js", http.Header{header: {value}})
+		res, body := programtest.Request(t, "GET", p.URL+"/chat.js", http.Header{header: {value}})
 		return res, len(body)
 	}
 	plain, size := file("Accept-Encoding", "identity")

@@ -2,7 +2,6 @@ package views
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"echows/broker"
+	"echows/internal/programtest"
 )
 
 // The Accept headers that browsers send when people open an address: Chromium, Firefox and Safari.
@@ -37,23 +37,11 @@ func TestErrorPages(t *testing.T) {
 	defer server.Close()
 	ask := func(method, path, accept string) (*http.Response, string) {
 		t.Helper()
-		r, err := http.NewRequest(method, server.URL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		header := http.Header{}
 		if accept != "" {
-			r.Header.Set("Accept", accept)
+			header.Set("Accept", accept)
 		}
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res, string(body)
+		return programtest.Request(t, method, server.URL+path, header)
 	}
 	for _, c := range []struct {
 		method, path string

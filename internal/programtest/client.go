@@ -36,7 +36,19 @@ func Receive(t testing.TB, conn *websocket.Conn) string {
 // Get sends a GET request, and returns the response and its whole body.
 func Get(t testing.TB, url string) (*http.Response, string) {
 	t.Helper()
-	res, err := http.Get(url)
+	return Request(t, "GET", url, nil)
+}
+
+// Request sends a request with a header, which may be nil, and without a body. It returns the response and its whole body,
+// uncompressed only if the header does not have Accept-Encoding.
+func Request(t testing.TB, method, url string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	res, err := (&http.Client{Timeout: Patience}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
