@@ -23,20 +23,53 @@ const Domain = "chat.example"
 // both, and a pool that holds the certificate.
 func Files(t testing.TB) (cert, key string, pool *x509.CertPool) {
 	t.Helper()
+	var own Authority
+	cert, key = own.Sign(t, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "echows test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{Domain},
+	})
+	pool = x509.NewCertPool()
+	pool.AddCert(own.cert)
+	return cert, key, pool
+}
+
+// Authority signs certificates. The first that the zero value signs is its own.
+type Authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+// NewAuthority returns an authority, and the path of its own certificate.
+func NewAuthority(t testing.TB) (a *Authority, cert string) {
+	t.Helper()
+	a = new(Authority)
+	cert, _ = a.Sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, Subject: pkix.Name{CommonName: "authority"}})
+	return a, cert
+}
+
+// Sign makes a certificate that is valid for an hour, with a new key. It writes both to files that are removed when the test
+// ends, and returns their paths.
+func (a *Authority) Sign(t testing.TB, template *x509.Certificate) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "echows test"},
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:     []string{Domain},
+	template.SerialNumber, template.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, private
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &private.PublicKey, signer)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if a.cert == nil {
+		a.key = private
+		if a.cert, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
@@ -46,13 +79,7 @@ func Files(t testing.TB) (cert, key string, pool *x509.CertPool) {
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	write(t, cert, "CERTIFICATE", der)
 	write(t, key, "PRIVATE KEY", secret)
-	pool = x509.NewCertPool()
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(parsed)
-	return cert, key, pool
+	return cert, key
 }
 
 func write(t testing.TB, path, kind string, der []byte) {
