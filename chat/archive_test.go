@@ -385,16 +385,22 @@ func TestForeignEntriesAreNoGap(t *testing.T) {
 	}
 }
 
-func TestALostStreamWithACompleteTable(t *testing.T) {
-	address := pgtest.Start(t).Addr()
-	db := openAdmin(t, address, "postgres")
+// startTable starts PostgreSQL, with the 30 messages of a stream that is not used any more.
+func startTable(t *testing.T) (address string, db *admin) {
+	t.Helper()
+	address = pgtest.Start(t).Addr()
+	db = openAdmin(t, address, "postgres")
 	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
 	n.post("lobby", 30)
 	db.await(rowCount, 30)
 	n.stop()
+	return address, db
+}
 
+func TestALostStreamWithACompleteTable(t *testing.T) {
+	address, db := startTable(t)
 	other := natstest.Start(t)
-	n = startNode(t, other, pgtest.URL(address, "postgres"), 1000)
+	n := startNode(t, other, pgtest.URL(address, "postgres"), 1000)
 	n.says(`the database has messages that the stream has not`)
 	n.says(`"up to"=30`)
 	n.posted = 30
@@ -423,18 +429,13 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 }
 
 func TestATableOfAnotherChat(t *testing.T) {
-	address := pgtest.Start(t).Addr()
-	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
-	n.post("lobby", 30)
-	db.await(rowCount, 30)
-	n.stop()
+	address, db := startTable(t)
 
 	// Away at the start.
 	nats := natstest.Start(t)
 	network := proxytest.Start(t, address)
 	network.Cut()
-	n = startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
+	n := startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
 	n.ready("it cannot be reached", 5*time.Second)
 	n.post("lobby", 3)
 	network.Mend()
@@ -457,16 +458,11 @@ func TestATableOfAnotherChat(t *testing.T) {
 
 // A stream that was made while the database was down, and ends before it, would assign sequences again.
 func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
-	address := pgtest.Start(t).Addr()
-	db := openAdmin(t, address, "postgres")
-	n := startNode(t, natstest.Start(t), pgtest.URL(address, "postgres"), 1000)
-	n.post("lobby", 30)
-	db.await(rowCount, 30)
-	n.stop()
+	address, _ := startTable(t)
 	nats := natstest.Start(t)
 	network := proxytest.Start(t, address)
 	network.Cut()
-	n = startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
+	n := startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
 	network.Mend()
 	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
 }
