@@ -31,13 +31,21 @@ type node struct {
 	asked   func(node string, data []byte, answer func([]byte))
 	changed func()
 
-	mu       sync.Mutex // guards the fields below; nodes that publish to this one take it, too
-	subjects map[string]bool
-	heard    int           // messages received
-	fails    error         // Publish returns it
-	blocks   chan struct{} // Publish waits for it
-	silent   bool          // does not answer
+	subjects
+
+	mu     sync.Mutex    // guards the fields below; nodes that publish to this one take it, too
+	heard  int           // messages received
+	fails  error         // Publish returns it
+	blocks chan struct{} // Publish waits for it
+	silent bool          // does not answer
 }
+
+// subjects are those that a node listens to.
+type subjects struct{ all sync.Map }
+
+func (s *subjects) Listen(subject string) error        { s.all.Store(subject, true); return nil }
+func (s *subjects) Unlisten(subject string)            { s.all.Delete(subject) }
+func (s *subjects) listensTo(subject string) (is bool) { _, is = s.all.Load(subject); return is }
 
 func (n *node) Node() string { return n.name }
 
@@ -80,7 +88,7 @@ func (n *node) Publish(subject string, data []byte) error {
 	}
 	for _, other := range n.others() {
 		other.mu.Lock()
-		if other.subjects[subject] {
+		if other.listensTo(subject) {
 			other.heard++
 			other.inbox <- func() { other.message(n.name, subject, data) }
 		}
@@ -112,19 +120,6 @@ func (n *node) Ask(ctx context.Context, data []byte, each func(string, []byte)) 
 	return nil
 }
 
-func (n *node) Listen(subject string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.subjects[subject] = true
-	return nil
-}
-
-func (n *node) Unlisten(subject string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.subjects, subject)
-}
-
 // hears returns how many messages came since its last call.
 func (n *node) hears() int {
 	n.mu.Lock()
@@ -135,9 +130,7 @@ func (n *node) hears() int {
 
 // join adds a node with a Server. The caller must close it.
 func (w *network) join(cfg socketio.Config) (*server, *node) {
-	n := &node{
-		network: w, name: fmt.Sprintf("node%04d", len(w.nodes)), inbox: make(chan func(), 10_000), subjects: map[string]bool{},
-	}
+	n := &node{network: w, name: fmt.Sprintf("node%04d", len(w.nodes)), inbox: make(chan func(), 10_000)}
 	w.mu.Lock()
 	w.nodes = append(w.nodes, n)
 	w.mu.Unlock()

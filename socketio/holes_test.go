@@ -28,6 +28,7 @@ type mesh struct {
 // meshNode is one node's Adapter and Journal.
 type meshNode struct {
 	*mesh
+	subjects
 	name string
 
 	// Guarded by the mesh.
@@ -36,7 +37,6 @@ type meshNode struct {
 	refuses   bool // the journal does not store appended events, and says so later
 	message   func(node, subject string, data []byte)
 	asked     func(node string, data []byte, answer func([]byte))
-	listens   map[string]bool
 	deliver   func(seq uint64, data []byte)
 	next      int      // of the entries
 	held      []func() // delayed changes of values, while holds is set
@@ -59,7 +59,7 @@ func newMesh(t *testing.T) *mesh {
 
 // start starts a server on a node of the mesh.
 func (m *mesh) start(t *testing.T) (*server, *meshNode) {
-	n := &meshNode{mesh: m, name: fmt.Sprintf("node%04d", len(m.nodes)), listens: map[string]bool{}}
+	n := &meshNode{mesh: m, name: fmt.Sprintf("node%04d", len(m.nodes))}
 	m.nodes = append(m.nodes, n)
 	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
 }
@@ -125,7 +125,7 @@ func (n *meshNode) Publish(subject string, data []byte) error {
 		return errCut
 	}
 	for _, other := range n.reachLocked() {
-		if other.listens[subject] {
+		if other.listensTo(subject) {
 			n.work <- func() { other.message(n.name, subject, data) }
 		}
 	}
@@ -147,19 +147,6 @@ func (n *meshNode) Ask(ctx context.Context, data []byte, each func(node string, 
 		}
 	}
 	return nil
-}
-
-func (n *meshNode) Listen(subject string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.listens[subject] = true
-	return nil
-}
-
-func (n *meshNode) Unlisten(subject string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.listens, subject)
 }
 
 func (n *meshNode) Append(_ string, data []byte, done func(error)) error {
@@ -342,7 +329,7 @@ func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	m := newMesh(t)
 	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching", listens: map[string]bool{}}
+	node := &meshNode{mesh: m, name: "watching"}
 	two := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
 	away, who := two.comeBack(comingBack{})
 	m.settle()
@@ -407,7 +394,7 @@ func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
 	m := newMesh(t)
 	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching", listens: map[string]bool{}}
+	node := &meshNode{mesh: m, name: "watching"}
 	one := start(t, socketio.Config{Recovery: time.Hour, Adapter: node, Journal: &resetting{node, &reset}})
 	one.comeBack(comingBack{})
 	kept := func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.values) == 1 }
