@@ -107,8 +107,8 @@ func (a *App) Dismiss(address string) { a.admitted.give(address) }
 // logRefusal logs why a client was refused, once a second at most.
 func (a *App) logRefusal(remote, path string, why error) {
 	if he, ok := why.(*echo.HTTPError); ok {
-		if skipped, ok := a.refusals.ok(); ok {
-			a.log.Warn("connection refused", "remote", remote, "path", path, "status", he.Code, "reason", he.Message, "refused since the last such line", skipped)
+		if leftOut, ok := a.refusals.OK(); ok {
+			a.log.Warn("connection refused", append([]any{"remote", remote, "path", path, "status", he.Code, "reason", he.Message}, leftOut...)...)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (a *App) logOverflow(s *Socket) {
 	default:
 		return
 	}
-	if skipped, ok := a.overflows.ok(); ok {
-		a.log.Warn("connection closed: too much is buffered", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(), "limit", limit, "closed since the last such line", skipped)
+	if leftOut, ok := a.overflows.OK(); ok {
+		a.log.Warn("connection closed: too much is buffered", append([]any{"id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path(), "limit", limit}, leftOut...)...)
 	}
 }

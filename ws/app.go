@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/seldom"
 	"echows/internal/share"
 	"echows/ws/internal/conn"
 )
@@ -127,8 +128,8 @@ type App struct {
 	routes    map[string]*Route // by Echo's path; complete before the server starts
 	admitted  admission
 	metrics   metrics
-	refusals  seldom // log lines
-	overflows seldom // the same
+	refusals  seldom.Lines // limits log lines about refused connections
+	overflows seldom.Lines // limits log lines about full buffers
 
 	mu      sync.Mutex // guards closing
 	closing bool

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,24 +28,3 @@ func newBase(interval time.Duration, log *slog.Logger) base {
 
 // id returns the ID of the socket with a number.
 func (b *base) id(number uint64) string { return b.name + "-" + strconv.FormatUint(number, 10) }
-
-// seldom lets something happen once a second.
-type seldom struct {
-	mu      sync.Mutex
-	last    time.Time
-	skipped int
-}
-
-// ok reports whether it is time again, and how often it was not since the last time.
-func (s *seldom) ok() (skipped int, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.last) < time.Second {
-		s.skipped++
-		return 0, false
-	} else {
-		s.last = now
-	}
-	skipped, s.skipped = s.skipped, 0
-	return skipped, true
-}

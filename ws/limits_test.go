@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -58,6 +59,26 @@ func TestAShortPartOfAMessageHoldsLittleMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Refusals are logged once a second, with how many were left out.
+func TestManyRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(lines)
+		app := ws.New(echo.New(), ws.Config{MaxSockets: 1, Logger: log.logger()})
+		app.Admit("192.0.2.1")
+		for range 3 {
+			if err := app.Admit("192.0.2.2"); err == nil {
+				t.Error("there is room for another")
+			}
+		}
+		time.Sleep(time.Second)
+		app.Admit("192.0.2.2")
+		if log.count("connection refused") != 2 || log.count("connection refused", `"left out since the last such line"=2`) != 1 {
+			t.Errorf("logged %s", log)
+		}
+		app.Shutdown(t.Context())
+	})
 }
 
 func TestAMessageThatTakesTooLong(t *testing.T) {
