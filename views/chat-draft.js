@@ -1,5 +1,7 @@
 // A draft survives a reload: this tab keeps it, per room, until it is sent or its writer is signed out.
 
+import { tab } from "/storage.js";
+
 const mostRooms = 12; // with a draft; the least recently edited draft is dropped
 const longest = 10_000; // UTF-16 units of a draft; the rest is cut off
 const store = "drafts"; // in this tab's storage: [room, name, mark, text], the most recently edited last
@@ -10,11 +12,7 @@ export function saveDraft(room, { name, mark }, text) {
   if (text !== "") {
     drafts.push([room, name, mark, text.slice(0, longest)]);
   }
-  try {
-    sessionStorage.setItem(store, JSON.stringify(drafts.slice(-mostRooms)));
-  } catch {
-    // the browser has no storage, or it is full
-  }
+  tab.set(store, drafts.slice(-mostRooms));
 }
 
 // draftOf returns what that person was writing in a room, or "".
@@ -24,19 +22,13 @@ export function draftOf(room, { name, mark }) {
 
 // forgetDrafts is called when nobody is signed in any more.
 export function forgetDrafts() {
-  try {
-    sessionStorage.removeItem(store);
-  } catch {
-    // no storage, no drafts
-  }
+  tab.remove(store);
 }
 
 // kept ignores entries of another shape: another page may have written them.
 function kept() {
-  try {
-    const drafts = JSON.parse(sessionStorage.getItem(store));
-    return drafts.filter((one) => one.length === 4 && one.every((part) => typeof part === "string"));
-  } catch {
-    return [];
-  }
+  const drafts = tab.get(store);
+  return Array.isArray(drafts) ? drafts.filter(isDraft) : [];
 }
+
+const isDraft = (one) => Array.isArray(one) && one.length === 4 && one.every((part) => typeof part === "string");

@@ -1,6 +1,7 @@
 // Rooms and people: a column, or a drawer if the window is too narrow for one.
 
 import { element } from "/chat-message.js";
+import { browser } from "/storage.js";
 
 const mostRooms = 12; // remembered; the least recently visited is dropped
 const store = "rooms"; // in this browser's storage: names, the most recently visited first
@@ -15,22 +16,14 @@ const isRoom = (name) => typeof name === "string" && /^[a-z0-9_-]{1,64}$/u.test(
 // visited returns the rooms that this browser has visited. It ignores invalid entries, which another page may have
 // written.
 function visited() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(store));
-    return Array.isArray(kept) ? kept.filter(isRoom).slice(0, mostRooms) : [];
-  } catch {
-    return [];
-  }
+  const kept = browser.get(store);
+  return Array.isArray(kept) ? kept.filter(isRoom).slice(0, mostRooms) : [];
 }
 
 // showRooms records a visit to this room, and lists all rooms.
 export function showRooms(current) {
   const rooms = [...new Set([current, ...visited()])].slice(0, mostRooms);
-  try {
-    localStorage.setItem(store, JSON.stringify(rooms));
-  } catch {
-    // the browser has no storage
-  }
+  browser.set(store, rooms);
   list(rooms, current);
   addEventListener("storage", ({ key }) => key === store && list([...new Set([current, ...visited()])], current));
 }

@@ -12,6 +12,7 @@ import { characters, isMessage, longestText, parse, textProblem } from "/chat-ru
 import { showRooms } from "/chat-side.js";
 import { countUnread, following, forgetUnread, removeLine, setTitle, toEnd } from "/chat-view.js";
 import { eachFrame } from "/frames.js";
+import { tab } from "/storage.js";
 
 const mostMessages = 1000; // on the page; older ones are loaded again when the reader scrolls up
 const retryAfter = new Map([["rate_limited", 1_000], ["unavailable", 2_000]]); // ms, by the code with which a post is refused for now
@@ -348,12 +349,7 @@ const store = `pending:${room}`; // in this tab's storage: a reload does not los
 // savePending also records the last message seen: pending messages that were stored after it appear when the page is back,
 // and are not sent again.
 function savePending() {
-  const waiting = [...pending].map(([id, one]) => [id, one.text, one.by]);
-  try {
-    sessionStorage.setItem(store, JSON.stringify({ since: lastSeq, waiting }));
-  } catch {
-    // a browser that keeps nothing, or no more: then a reload loses it
-  }
+  tab.set(store, { since: lastSeq, waiting: [...pending].map(([id, one]) => [id, one.text, one.by]) });
 }
 
 function addPending(id, content, by) {
@@ -631,12 +627,7 @@ restore();
 
 // restore brings back messages that a reload interrupted.
 function restore() {
-  let kept;
-  try {
-    kept = JSON.parse(sessionStorage.getItem(store));
-  } catch {
-    // written by an older version of this page
-  }
+  const kept = tab.get(store);
   if (Array.isArray(kept?.waiting) && kept.waiting.length > 0) {
     if (kept.since !== undefined) {
       lastSeq = kept.since;

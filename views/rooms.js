@@ -4,6 +4,7 @@
 import { closeWords } from "/close-codes.js";
 import { awayWords, showConnection } from "/connection-shown.js";
 import { comeBack } from "/rooms-return.js";
+import { tab } from "/storage.js";
 import { tail } from "/tail.js";
 
 const mostLines = 300; // per log; the oldest are dropped
@@ -37,9 +38,8 @@ addEventListener("pageshow", (event) => event.persisted && enter());
 
 // myName returns this tab's name, which lasts as long as the tab.
 function myName() {
-  const kept = sessionStorage.getItem("name");
-  const made = kept ?? `guest ${1000 + crypto.getRandomValues(new Uint16Array(1))[0] % 9000}`;
-  sessionStorage.setItem("name", made);
+  const made = tab.get("name") ?? `guest ${1000 + crypto.getRandomValues(new Uint16Array(1))[0] % 9000}`;
+  tab.set("name", made);
   return made;
 }
 
