@@ -11,17 +11,19 @@ const button = $("#presence");
 const panel = $("#people");
 const list = $("#people-list");
 
-// A list that scrolls must be reachable by keyboard, so that it can be scrolled.
+// A list that scrolls must be reachable by keyboard, so that it can be scrolled. One that has the focus stays reachable until
+// the reader leaves it, as otherwise the browser takes the focus away.
 function reach() {
   if (list.scrollHeight > list.clientHeight) {
     list.tabIndex = 0;
-  } else {
+  } else if (document.activeElement !== list) {
     list.removeAttribute("tabindex");
   }
 }
 
 const reachSoon = eachFrame(() => {}, reach);
 new ResizeObserver(reach).observe(list);
+list.addEventListener("blur", reach);
 
 // showPeople shows how many connections there are, and whose they are. An older server does not tell whose.
 export function showPeople(count, people, isMe) {
