@@ -379,11 +379,18 @@ function setPending(one, state, note) {
   if (state === "refused") {
     line.append(" ", choice("Edit", () => {
       removePending(idOf(one));
-      text.value = one.text;
-      text.focus();
-      written();
+      takeBack(one.text);
+      settle(false, []);
     }));
   }
+}
+
+// takeBack puts a text before what is being written, and the caret between them.
+function takeBack(content) {
+  text.value = text.value === "" ? content : `${content}\n${text.value}`;
+  text.focus();
+  text.setSelectionRange(content.length, content.length);
+  written();
 }
 
 function choice(words, f) {

@@ -52,6 +52,36 @@ func TestTooLong(t *testing.T) {
 	b.until(`document.querySelector("#problem").hidden`)
 }
 
+// A refused message that is taken back for editing goes before what is being written.
+func TestEditingARefusedMessage(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	for _, c := range []struct{ writing, want string }{
+		{"", "refused 😀"},
+		{"half a thought", "refused 😀\nhalf a thought"},
+	} {
+		b.do(chromedp.SendKeys("#text", "refused 😀\r"))
+		m.say(fmt.Sprintf(`{"type":"error","code":"bad_text","message":"not that","id":%q}`, m.heard()["id"]))
+		b.until(`document.querySelector("#pending .state").textContent === "not that Edit" && document.querySelector("#empty").hidden`)
+		b.do(chromedp.SendKeys("#text", c.writing), chromedp.Focus("#pending button"), chromedp.KeyEvent("\r"))
+		b.until(focus + ` === "text" && ` + pendingCount + ` === 0 && !document.querySelector("#empty").hidden`)
+		got := evaluate[string](b, `JSON.stringify([text.value, text.selectionStart, text.selectionEnd])`)
+		want, _ := json.Marshal([]any{c.want, len("refused ") + 2, len("refused ") + 2}) // a UTF-16 pair
+		if got != string(want) {
+			t.Errorf("the text, with the caret, is %s, want %s", got, want)
+		}
+		b.do(chromedp.Reload())
+		m = f.next()
+		m.history()
+		b.until(fmt.Sprintf(`document.querySelector("#composer").checkVisibility() && text.value === %q`, c.want))
+		evaluate[bool](b, `(text.value = "", text.dispatchEvent(new Event("input")), true)`)
+	}
+}
+
 // A name's length is counted as on the server.
 func TestNameLengths(t *testing.T) {
 	b := open(t, "/ticket")
