@@ -3,7 +3,7 @@
 
 import { connect } from "/connection.js";
 import { awayWords, showConnection } from "/connection-shown.js";
-import { draftOf, forgetDrafts, saveDraft } from "/chat-draft.js";
+import { draftOf, forgetDrafts, isSame, renamed, saveDraft, writerOf } from "/chat-draft.js";
 import { body, element, group, person, render } from "/chat-message.js";
 import { nameCard } from "/chat-name.js";
 import { Pace } from "/chat-pace.js";
@@ -35,7 +35,8 @@ setTitle(`#${room} · echows`);
 showRooms(room);
 
 let me; // {name, mark}, once known
-let writer; // the person who was signed in last
+let last; // the person who was signed in last
+let writer; // who they were when they signed in: the drafts are kept under that name
 let lastSeq; // of the newest message shown; a reconnect continues from there
 let firstSeq; // of the oldest message shown
 let allShown = false; // there are no older messages
@@ -572,6 +573,7 @@ function problem(message) {
 const card = nameCard({
   room,
   signIn: async (name) => {
+    const renames = me !== undefined && isSame(writerOf(await session()), writer); // and has not been signed out, or replaced
     const response = await request("/session", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -581,7 +583,11 @@ const card = nameCard({
     if (!response.ok) {
       throw new Error(answer.message);
     }
-    showMe(answer, true);
+    if (!renames) {
+      me = undefined;
+      forgetDrafts();
+    }
+    showMe(answer, renames);
     card.hide();
     text.focus();
     connection.again();
@@ -592,19 +598,32 @@ const card = nameCard({
 
 // whoAmI asks the server, and lets me write.
 async function whoAmI(signal) {
-  const response = await request("/session", { signal });
-  if (!response.ok) {
-    throw new Error(`no session: ${response.status}`);
+  const answer = await session({ signal });
+  if (answer === undefined) {
+    throw new Error("no session");
   }
-  showMe(await response.json());
+  showMe(answer);
 }
 
-// showMe learns who I am. If chosen, I have just chosen that name here; otherwise somebody else may have signed in.
-function showMe({ name, mark = "" }, chosen = false) {
+// session returns who is signed in, or undefined.
+async function session(options) {
+  const response = await request("/session", options);
+  if (!response.ok) {
+    return undefined;
+  }
+  const { name, mark = "" } = await response.json();
+  return { name, mark };
+}
+
+// showMe learns who I am. If renames, I have just changed my name here; otherwise somebody else may have signed in.
+function showMe({ name, mark = "" }, renames = false) {
   const first = me === undefined;
-  const same = writer?.name === name && (first || writer.mark === mark); // each sign-in gives another mark
-  me = { name, mark };
-  showDraft(writer !== undefined && !same && !(chosen && !first));
+  const again = first && name === last?.name; // signed in again: each sign-in gives another mark
+  me = last = { name, mark };
+  if (renames) {
+    renamed(writer, me);
+  }
+  showDraft(again);
   $("#me").textContent = name;
   $("#my-mark").textContent = mark;
   if (first) { // otherwise the name card may be open to change the name
@@ -614,10 +633,12 @@ function showMe({ name, mark = "" }, chosen = false) {
 }
 
 // showDraft restores my unfinished text. The text of somebody else, who has signed out or been replaced, is not mine.
-function showDraft(another) {
-  writer = me;
-  if (another || text.value === "") {
-    text.value = draftOf(room, me);
+function showDraft(again) {
+  const before = writer;
+  writer = writerOf(me);
+  const mine = again || before === undefined || isSame(before, writer);
+  if (!mine || text.value === "") {
+    text.value = draftOf(room, writer);
   }
   written();
 }

@@ -90,3 +90,103 @@ func TestDrafts(t *testing.T) {
 		is("")
 	}
 }
+
+// A writer who changes the name keeps the drafts in all rooms, in this tab and others. Another person does not get them: neither
+// one who signs in later, nor one who finds the page of a writer who has been signed out.
+func TestDraftsOfSomebodyWhoChangesTheName(t *testing.T) {
+	b := open(t, "/ticket", "/session")
+	f := newFakeChat(t)
+	visit := func(b *browser, room string) *fakeMember {
+		t.Helper()
+		b.do(chromedp.Navigate(strings.Replace(f.url, "kitchen", room, 1)))
+		m := f.nextIn(room)
+		m.history()
+		b.until(connected + ` && document.querySelector("#composer").checkVisibility()`)
+		return m
+	}
+	names := func(name, room string) *fakeMember {
+		t.Helper()
+		b.do(chromedp.SetValue("#name", name), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+		m := f.nextIn(room)
+		m.history()
+		b.until(fmt.Sprintf(`%s && document.querySelector("#me").textContent === %q`, connected, name))
+		return m
+	}
+	has := func(b *browser, want string) {
+		t.Helper()
+		if got := evaluate[string](b, `text.value`); got != want {
+			t.Errorf("%s has %q to send, want %q", evaluate[string](b, `location.pathname`), got, want)
+		}
+	}
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // opens a tab, which lives as long as this ctx
+		t.Fatal(err)
+	}
+	other := &browser{t, ctx}
+	inAttic := visit(other, "attic")
+	other.do(chromedp.SendKeys("#text", "for the attic"))
+	visit(b, "garden")
+	b.do(chromedp.SendKeys("#text", "for the garden"))
+	visit(b, "kitchen")
+	b.do(chromedp.SendKeys("#text", "for the kitchen"))
+	for _, name := range []string{"anna", "annie"} {
+		b.do(chromedp.Click("#rename"))
+		names(name, "kitchen")
+		has(b, "for the kitchen")
+	}
+	visit(b, "garden")
+	has(b, "for the garden")
+	inAttic.socket.Close(ws.CloseServiceRestart, "") // only the next connection tells that tab
+	f.nextIn("attic").history()
+	other.until(connected + ` && document.querySelector("#me").textContent === "annie"`)
+	has(other, "for the attic")
+	visit(other, "attic")
+	has(other, "for the attic")
+
+	// Signed out elsewhere: whoever enters a name here does not change that of the writer.
+	m := visit(b, "kitchen")
+	f.over.Store(true)
+	m.socket.Close(ws.ClosePolicyViolation, "signed out")
+	b.until(`document.querySelector("#connection").dataset.state === "stopped"`)
+	b.do(chromedp.Click("#rename"))
+	names("bo", "kitchen")
+	has(b, "")
+	if kept := evaluate[string](b, `sessionStorage.getItem("drafts")`); strings.Contains(kept, "garden") {
+		t.Errorf("kept are %s", kept)
+	}
+	visit(b, "garden")
+	has(b, "")
+	visit(other, "attic")
+	has(other, "")
+	b.do(chromedp.SendKeys("#text", "bo's"))
+
+	// Signed in elsewhere, without the page's doing.
+	f.name.Store("cleo")
+	m = visit(b, "garden")
+	has(b, "")
+	f.over.Store(true)
+	m.socket.Close(ws.CloseServiceRestart, "")
+	b.until(`document.querySelector("#sign-in").checkVisibility() && localStorage.getItem("renamed") === null`)
+	names("dora", "garden")
+	has(b, "")
+}
+
+// Whoever signs in again under the same name, and so with another mark, continues to write; another person begins anew.
+func TestADraftAfterSigningInAgain(t *testing.T) {
+	b := open(t, "/ticket", "/session")
+	addr, _ := start(t, build(t), "127.0.0.1:0")
+	b.signIn("http://"+addr+"/chat/kitchen", "ana")
+	b.do(chromedp.SendKeys("#text", "half a thought"))
+	for _, c := range []struct{ name, want string }{{"ana", "half a thought"}, {"bo", ""}} {
+		evaluate[bool](b, `fetch("/session", { method: "DELETE" }).then(() => true)`)
+		b.until(`document.querySelector("#connection").dataset.state === "stopped"`)
+		b.do(chromedp.Click("#connection-now"))
+		b.until(`document.querySelector("#sign-in").checkVisibility()`)
+		b.do(chromedp.SetValue("#name", c.name), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+		b.until(fmt.Sprintf(`%s && document.querySelector("#me").textContent === %q`, connected, c.name))
+		if got := evaluate[string](b, `text.value`); got != c.want {
+			t.Errorf("%s has %q to send, want %q", c.name, got, c.want)
+		}
+	}
+}

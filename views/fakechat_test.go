@@ -51,6 +51,9 @@ func newFakeChat(t *testing.T) *fakeChat {
 	e.GET("/chat/:room", pages.Show("chat"))
 	e.StaticFS("/", views.Files)
 	e.GET("/session", func(c echo.Context) error {
+		if f.over.Load() {
+			return echo.ErrUnauthorized
+		}
 		if f.old.Load() {
 			return c.JSON(http.StatusOK, map[string]string{"name": "ana"})
 		}
