@@ -11,7 +11,7 @@ const note = $("#name-problem");
 const about = "Nothing that is marked as sent gets lost here: it is on the server's disk, and whoever was away gets what they missed. " +
   "Choose a name; there is no password. Four characters next to it distinguish you from others with the same name.";
 
-// nameCard shows and hides the card. signIn(name) is called with the name entered, and throws an error if it is not accepted;
+// nameCard shows and hides the card. signIn(name) is called with the name entered, and says why the server refused it, or "";
 // onShow and onHide are called when the card appears and disappears.
 export function nameCard({ room, signIn, onShow, onHide }) {
   function show(name) {
@@ -52,9 +52,9 @@ export function nameCard({ room, signIn, onShow, onHide }) {
     }
     button.disabled = true; // until there is an answer, so that the name is sent only once
     try {
-      await signIn(input.value);
-    } catch (error) {
-      complain(error.message || "That did not work; try again.");
+      complain(await signIn(input.value));
+    } catch { // there was no answer, or none from the server: the browser's words for that are not for readers
+      complain("That did not work; try again.");
     }
     button.disabled = false;
   });

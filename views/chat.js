@@ -581,7 +581,7 @@ const card = nameCard({
     });
     const answer = await response.json();
     if (!response.ok) {
-      throw new Error(answer.message);
+      return answer.message;
     }
     if (!renames) {
       me = undefined;
@@ -591,6 +591,7 @@ const card = nameCard({
     card.hide();
     text.focus();
     connection.again();
+    return "";
   },
   onShow: () => { composer.hidden = true; },
   onHide: () => { composer.hidden = me === undefined; },

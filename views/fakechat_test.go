@@ -25,6 +25,7 @@ type fakeChat struct {
 	url     string
 	tickets atomic.Int32     // requested
 	over    atomic.Bool      // the session is over
+	broken  atomic.Bool      // a proxy answers requests for a session
 	old     atomic.Bool      // it does not know marks
 	name    atomic.Value     // who is signed in, a string
 	joined  chan *fakeMember // each connection of the page
@@ -60,6 +61,9 @@ func newFakeChat(t *testing.T) *fakeChat {
 		return c.JSON(http.StatusOK, map[string]string{"name": f.name.Load().(string), "mark": "k3f7"})
 	})
 	e.POST("/session", func(c echo.Context) error {
+		if f.broken.Load() {
+			return c.HTML(http.StatusBadGateway, "<p>Bad Gateway")
+		}
 		var asked struct{ Name string }
 		if err := c.Bind(&asked); err != nil {
 			return err

@@ -82,6 +82,22 @@ func TestEditingARefusedMessage(t *testing.T) {
 	}
 }
 
+// If a name cannot be sent, the page says so in its own words, and it can be sent again.
+func TestANameThatCannotBeSent(t *testing.T) {
+	b := open(t, "/ticket", "/session")
+	f := newFakeChat(t)
+	f.over.Store(true)
+	b.do(chromedp.Navigate(f.url))
+	b.until(`document.querySelector("#sign-in").checkVisibility()`)
+	f.broken.Store(true)
+	b.do(chromedp.SetValue("#name", "bo"), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+	b.until(`document.querySelector("#name-problem").textContent === "That did not work; try again." && !document.querySelector("#sign-in-button").disabled`)
+	f.broken.Store(false)
+	b.do(chromedp.KeyEvent("\r"))
+	f.next().history()
+	b.until(connected + ` && document.querySelector("#me").textContent === "bo"`)
+}
+
 // A name's length is counted as on the server.
 func TestNameLengths(t *testing.T) {
 	b := open(t, "/ticket")
