@@ -6,9 +6,11 @@ const lineTime = 4_000; // ms for which the line above the unread messages stays
 
 const $ = (selector) => document.querySelector(selector);
 const scroller = $("#scroller");
+const list = $("#messages");
 
 export let following = true; // the newest message is in view, and stays in view
 let unread = 0; // messages from others
+let place; // {item, share}: the first message in view, and how much of it is above the view; undefined while following
 let line; // the element above the first of them, or undefined
 let lineTimer;
 let title = "";
@@ -75,6 +77,7 @@ function showUnread() {
 // look checks whether the newest message is in view.
 function look() {
   following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;
+  place = following ? undefined : firstInView();
   if (following && !document.hidden) {
     seen();
   } else {
@@ -101,7 +104,28 @@ scroller.addEventListener("scroll", () => {
   }
 });
 
-// The newest message stays in view when the list shrinks, such as when a phone's keyboard opens.
+function firstInView() {
+  const { top } = scroller.getBoundingClientRect();
+  let [from, to] = [0, list.childElementCount - 1];
+  while (from < to) { // the first that ends below the view's top, by bisection
+    const middle = Math.floor((from + to) / 2);
+    [from, to] = list.children[middle].getBoundingClientRect().bottom > top ? [from, middle] : [middle + 1, to];
+  }
+  const item = list.children[from];
+  const box = item?.getBoundingClientRect();
+  return item === undefined ? undefined : { item, share: (top - box.top) / box.height };
+}
+
+// toPlace scrolls back to where the reader was, after all messages got higher or lower.
+function toPlace() {
+  if (place?.item.isConnected) {
+    const box = place.item.getBoundingClientRect();
+    scroller.scrollTop += box.top + place.share * box.height - scroller.getBoundingClientRect().top;
+  }
+}
+
+// The newest message stays in view when the list shrinks, such as when a phone's keyboard opens; and so do the messages that are
+// being read, when a phone is turned.
 const size = () => `${scroller.clientWidth} × ${scroller.clientHeight}`;
 let sizeSeen = size();
 new ResizeObserver(resized).observe(scroller);
@@ -110,6 +134,8 @@ function resized() {
   sizeSeen = size();
   if (following) {
     toEnd();
+  } else {
+    toPlace();
   }
 }
 

@@ -180,3 +180,31 @@ func TestTheLongestNameOfARoom(t *testing.T) {
 		t.Errorf("among the rooms is %s", got)
 	}
 }
+
+// Whoever reads back stays there when the phone is turned, or the panel opened beside the messages.
+func TestTurningAPhoneKeepsThePlace(t *testing.T) {
+	b := open(t)
+	f := newFakeChat(t)
+	b.do(chromedp.EmulateViewport(844, 390), chromedp.Navigate(f.url))
+	m := f.next()
+	m.history(busyRoom()...)
+	b.said(30)
+	// The message at the view's top. Browsers round positions, and the view has a border.
+	const atTop = `(() => {
+		const { top } = document.querySelector("#scroller").getBoundingClientRect();
+		return [...document.querySelectorAll("#messages > li")].find((li) => li.getBoundingClientRect().bottom > top + 4).dataset.seq;
+	})()`
+	for _, seq := range []int{18, 5} {
+		evaluate[bool](b, fmt.Sprintf(`document.querySelector("#messages > li[data-seq='%d']").scrollIntoView(), true`, seq))
+		b.until(fmt.Sprintf(`!document.querySelector("#newest").hidden && %s === "%d"`, atTop, seq))
+		b.settled()
+		for _, size := range [][2]int64{{390, 844}, {1280, 800}, {844, 390}} {
+			b.do(chromedp.EmulateViewport(size[0], size[1]))
+			b.until(fmt.Sprintf(`innerWidth === %d && innerHeight === %d`, size[0], size[1]))
+			b.settled()
+			if got := evaluate[string](b, atTop); got != fmt.Sprint(seq) {
+				t.Errorf("at %v the first message in view is %s, want %d", size, got, seq)
+			}
+		}
+	}
+}
