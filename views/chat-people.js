@@ -33,11 +33,12 @@ export function showPeople(count, people, isMe) {
   $("#people-title").textContent = `${count} here`;
   const items = (people ?? []).map(({ name, mark }) => {
     const item = element("li", "");
-    item.append(person(name, mark));
-    paint(item, name, mark);
+    const who = person(name, mark);
     if (isMe(name, mark)) {
-      item.append(" ", element("span", "note", "(you)"));
+      who.append(" ", element("span", "note", "(you)"));
     }
+    item.append(who);
+    paint(item, name, mark);
     return item;
   });
   list.replaceChildren(...items);
