@@ -583,6 +583,9 @@ const card = nameCard({
     if (!response.ok) {
       return answer.message;
     }
+    if (await session() === undefined) {
+      return "This browser does not keep cookies for this page. The chat needs one to know who you are.";
+    }
     if (!renames) {
       me = undefined;
       forgetDrafts();

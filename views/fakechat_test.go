@@ -26,6 +26,7 @@ type fakeChat struct {
 	tickets atomic.Int32     // requested
 	over    atomic.Bool      // the session is over
 	broken  atomic.Bool      // a proxy answers requests for a session
+	bare    atomic.Bool      // the browser keeps no cookies, so a session is over at once
 	old     atomic.Bool      // it does not know marks
 	name    atomic.Value     // who is signed in, a string
 	joined  chan *fakeMember // each connection of the page
@@ -69,7 +70,7 @@ func newFakeChat(t *testing.T) *fakeChat {
 			return err
 		}
 		f.name.Store(asked.Name)
-		f.over.Store(false)
+		f.over.Store(f.bare.Load())
 		return c.JSON(http.StatusOK, map[string]string{"name": asked.Name, "mark": "k3f7"})
 	})
 	e.POST("/ticket", func(c echo.Context) error {

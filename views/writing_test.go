@@ -82,7 +82,7 @@ func TestEditingARefusedMessage(t *testing.T) {
 	}
 }
 
-// If a name cannot be sent, the page says so in its own words, and it can be sent again.
+// If a name cannot be sent, or the browser does not keep the answer's cookie, the page says so, and the name can be sent again.
 func TestANameThatCannotBeSent(t *testing.T) {
 	b := open(t, "/ticket", "/session")
 	f := newFakeChat(t)
@@ -93,6 +93,10 @@ func TestANameThatCannotBeSent(t *testing.T) {
 	b.do(chromedp.SetValue("#name", "bo"), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
 	b.until(`document.querySelector("#name-problem").textContent === "That did not work; try again." && !document.querySelector("#sign-in-button").disabled`)
 	f.broken.Store(false)
+	f.bare.Store(true)
+	b.do(chromedp.KeyEvent("\r"))
+	b.until(`document.querySelector("#name-problem").textContent.includes("cookies") && document.querySelector("#sign-in").checkVisibility()`)
+	f.bare.Store(false)
 	b.do(chromedp.KeyEvent("\r"))
 	f.next().history()
 	b.until(connected + ` && document.querySelector("#me").textContent === "bo"`)
