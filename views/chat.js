@@ -583,7 +583,7 @@ const card = nameCard({
     if (!response.ok) {
       return answer.message;
     }
-    if (await session() === undefined) {
+    if (!renames && await session() === undefined) {
       return "This browser does not keep cookies for this page. The chat needs one to know who you are.";
     }
     if (!renames) {
@@ -604,7 +604,7 @@ const card = nameCard({
 async function whoAmI(signal) {
   const answer = await session({ signal });
   if (answer === undefined) {
-    throw new Error("no session");
+    throw new Error("signed out meanwhile");
   }
   showMe(answer);
 }
@@ -612,8 +612,11 @@ async function whoAmI(signal) {
 // session returns who is signed in, or undefined.
 async function session(options) {
   const response = await request("/session", options);
-  if (!response.ok) {
+  if (response.status === 401) {
     return undefined;
+  }
+  if (!response.ok) {
+    throw new Error(`no session: ${response.status}`);
   }
   const { name, mark = "" } = await response.json();
   return { name, mark };

@@ -25,7 +25,8 @@ type fakeChat struct {
 	url     string
 	tickets atomic.Int32     // requested
 	over    atomic.Bool      // the session is over
-	broken  atomic.Bool      // a proxy answers requests for a session
+	broken  atomic.Bool      // a proxy answers requests for a new session
+	failing atomic.Bool      // a proxy answers requests about the session
 	bare    atomic.Bool      // the browser keeps no cookies, so a session is over at once
 	old     atomic.Bool      // it does not know marks
 	name    atomic.Value     // who is signed in, a string
@@ -53,6 +54,9 @@ func newFakeChat(t *testing.T) *fakeChat {
 	e.GET("/chat/:room", pages.Show("chat"))
 	e.StaticFS("/", views.Files)
 	e.GET("/session", func(c echo.Context) error {
+		if f.failing.Load() {
+			return c.HTML(http.StatusBadGateway, "<p>Bad Gateway")
+		}
 		if f.over.Load() {
 			return echo.ErrUnauthorized
 		}
