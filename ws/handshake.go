@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -80,9 +81,7 @@ func (r *Route) serve(c echo.Context) error {
 		r.app.Dismiss(address)
 		return err
 	}
-	if !r.accept(c, u, conn, early, agreed, kept, address) {
-		r.app.Dismiss(address)
-	}
+	r.accept(c, u, conn, early, agreed, kept, address)
 	return nil
 }
 
@@ -182,26 +181,19 @@ func hijack(c echo.Context) (net.Conn, []byte, error) {
 	return conn, early, nil
 }
 
-// accept sends 101 and makes the socket; it reports whether the answer could be written. From here on there is no
-// other HTTP answer.
-func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept KeptRequest, address string) bool {
+// accept makes the socket and sends 101. From here on there is no other HTTP answer.
+func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, agreed agreement, kept KeptRequest, address string) {
 	res := c.Response()
 	res.Status, res.Committed = http.StatusSwitchingProtocols, true
 	if agreed.extension != "" {
 		res.Header().Set("Sec-WebSocket-Extensions", agreed.extension)
 	}
-	number := r.app.numbers.Add(1)
-	nc.SetDeadline(time.Now().Add(r.app.config.WriteTimeout))
-	if !handshake(nc, c.Request().Header.Get("Sec-Websocket-Key"), agreed.subprotocol, res.Header()) {
-		nc.Close()
-		r.app.log.Debug("socket not opened: the client left", "id", r.app.id(number), "remote", kept.remote, "path", kept.path)
-		return false
-	}
-	nc.SetDeadline(time.Time{})
+	answer := handshake(c.Request().Header.Get("Sec-Websocket-Key"), agreed.subprotocol, res.Header())
+	nc.SetDeadline(time.Time{}) // net/http may have set one
 	s := &Socket{
 		base:        &r.app.base,
 		route:       r,
-		number:      number,
+		number:      r.app.numbers.Add(1),
 		opened:      time.Now().UnixNano(),
 		subprotocol: agreed.subprotocol,
 		address:     address,
@@ -212,18 +204,23 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 	if per := r.settings.MessageRate; per > 0 {
 		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))
 	}
-	u.socket, u.context = s, c
 	r.app.log.Info("socket opened", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path())
+	s.conn.HoldFrames()
 	r.app.engine.Open(&s.conn, nc, early, wire.Server, agreed.deflate, r.config, (*events)(s))
 	if r.app.isClosing() { // Shutdown may have missed it
 		s.conn.Close(errRestart.Code, errRestart.Reason)
 	}
-	return true
+	r.join(s) // before the client knows that it is connected, so that it misses no broadcast from then on
+	if err := s.conn.Answer(answer); err != nil {
+		s.conn.Serve(nil) // only to end: the Handler does not run
+		return
+	}
+	u.socket, u.context = s, c
 }
 
-// handshake lets x/net answer the opening handshake (sections 1.3 and 4.2.2), and reports whether that could be
-// written. x/net gets a request of our own, in the only form it reads, since judge has checked the real one.
-func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok bool) {
+// handshake returns x/net's answer to the opening handshake (sections 1.3 and 4.2.2). x/net gets a request of our own, in
+// the only form it reads, since judge has checked the real one.
+func handshake(key, subprotocol string, header http.Header) []byte {
 	server := websocket.Server{
 		Config: websocket.Config{Header: header},
 		Handshake: func(c *websocket.Config, _ *http.Request) error {
@@ -232,10 +229,10 @@ func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok b
 			}
 			return nil
 		},
-		Handler: func(*websocket.Conn) { ok = true },
+		Handler: func(*websocket.Conn) {},
 	}
-	rw := bufio.NewReadWriter(bufio.NewReaderSize(conn, 0), bufio.NewWriterSize(conn, 512))
-	server.ServeHTTP(hijacked{conn, rw}, &http.Request{
+	var answer bytes.Buffer
+	server.ServeHTTP(hijacked{bufio.NewReadWriter(nil, bufio.NewWriterSize(&answer, 512))}, &http.Request{
 		Method: http.MethodGet,
 		Host:   "localhost",
 		URL:    &url.URL{Path: "/"},
@@ -246,21 +243,18 @@ func handshake(conn net.Conn, key, subprotocol string, header http.Header) (ok b
 			"Sec-Websocket-Version": {websocket.SupportedProtocolVersion},
 		},
 	})
-	return ok
+	return answer.Bytes()
 }
 
-// hijacked hands x/net a connection that was taken over earlier.
-type hijacked struct {
-	conn net.Conn
-	rw   *bufio.ReadWriter
-}
+// hijacked gives x/net a place to write to instead of the connection, which was taken over earlier.
+type hijacked struct{ rw *bufio.ReadWriter }
 
-func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) { return kept{h.conn}, h.rw, nil }
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) { return noConn{}, h.rw, nil }
 func (hijacked) Header() http.Header                            { return nil }
 func (hijacked) Write([]byte) (int, error)                      { return 0, http.ErrHijacked }
 func (hijacked) WriteHeader(int)                                {}
 
-// kept is a connection that x/net cannot close when its handler returns.
-type kept struct{ net.Conn }
+// noConn is the connection, of which x/net only calls Close, when its handler has returned.
+type noConn struct{ net.Conn }
 
-func (kept) Close() error { return nil }
+func (noConn) Close() error { return nil }

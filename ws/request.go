@@ -144,7 +144,6 @@ func (u *upgrade) start() {
 	gone.Status, gone.Committed = http.StatusSwitchingProtocols, true
 	c.SetResponse(gone)
 	s.conn.Serve(func() *wire.CloseError {
-		s.route.join(s)
 		defer s.route.admit(s)
 		return s.guard(func() error { return s.route.handler(s, c) })
 	})

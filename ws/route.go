@@ -116,14 +116,14 @@ func (r *Route) list() []*Socket {
 	return all
 }
 
-// opening holds what is broadcast to a socket before its Handler has returned. The socket gets it afterwards, so that
-// what the Handler sends comes first, and nothing is missed.
+// opening holds what is broadcast to a socket from just before its client gets the 101 until its Handler has returned. The
+// socket gets it afterwards, so that what the Handler sends comes first, and nothing is missed.
 type opening struct {
 	held  []*Prepared
 	bytes int
 }
 
-// join makes s, whose Handler is about to run, one of the route's sockets.
+// join makes s, whose Handler is still to run, one of the route's sockets.
 func (r *Route) join(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -163,10 +163,11 @@ func (r *Route) leave(s *Socket) {
 	delete(r.sockets, s)
 }
 
-// Broadcast sends m to every socket of the route except the given ones. All of them get the route's broadcasts in the
-// same order. It never waits: it closes a socket whose peer does not read with 1013; see Socket.Offer. In a callback, use
-// Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as that of Send
-// does.
+// Broadcast sends m to every socket of the route except the given ones; a client is among them from before it has the answer
+// to its handshake. All of them get the route's broadcasts in the same order, and one whose Handler has not returned yet
+// gets them when it has. It never waits: it closes a socket whose peer does not read with 1013; see Socket.Offer. In a
+// callback, use Socket.Broadcast, which slows down a socket that sends too fast. The error says what is wrong with m, as
+// that of Send does.
 func (r *Route) Broadcast(m Message, except ...*Socket) error {
 	p, err := Prepare(m)
 	if err != nil {

@@ -67,7 +67,7 @@ func (e *Engine) Slow() uint64 { return e.slow.Load() }
 func (e *Engine) Silent() uint64 { return e.silent.Load() }
 
 // Open makes c, which must be zero, a connection over nc, whose first bytes may already have been read into
-// early. Nothing is read, and no callback runs, before Serve; frames can be sent immediately.
+// early. Nothing is read, and no callback runs, before Serve; frames can be sent immediately, unless HoldFrames was called.
 func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflate *wire.Deflate, cfg *Config, h Handler) {
 	c.engine, c.config, c.handler = e, cfg, h
 	c.out.side = side
@@ -80,11 +80,19 @@ func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflat
 	if len(early) > 0 {
 		c.in.chunk = &chunk{buf: append(make([]byte, 0, len(early)+inflateTail), early...), end: len(early)}
 	}
+	c.out.progress = e.clock.Load()
 	c.seen.Store(awake)
 	c.in.brief = true
 	e.running.Add(1) // until finish
 	e.add(c)
 }
+
+// HoldFrames makes the frames of c wait until Answer returns. It is called before Open, and then Answer before Serve.
+func (c *Conn) HoldFrames() { c.out.writing = true }
+
+// Answer writes a server's answer to the opening handshake, which the peer must get before any frame. It has WriteTimeout.
+// An error says why the write failed; the connection is then broken, and Serve ends it.
+func (c *Conn) Answer(p []byte) error { return c.out.answerHandshake(p) }
 
 // Serve starts the goroutine that runs start, and then reads.
 func (c *Conn) Serve(start func() *wire.CloseError) {

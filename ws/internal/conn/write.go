@@ -111,23 +111,34 @@ func (o *outbox) finishWrite(buf *buffer, rest []byte) {
 	}
 }
 
+// answerHandshake ends the write that HoldFrames began.
+func (o *outbox) answerHandshake(p []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.writeDirectLocked(p, nil)
+}
+
 // sendDirectLocked writes a frame from where its payload is; the outbox is idle.
 func (o *outbox) sendDirectLocked(first byte, payload []byte) error {
 	head := heads.Get().(*[wire.MaxHeader]byte)
-	h := wire.AppendHeader(head[:0], first, len(payload))
-	o.beginLocked(len(h) + len(payload))
+	defer heads.Put(head)
+	return o.writeDirectLocked(wire.AppendHeader(head[:0], first, len(payload)), payload)
+}
+
+// writeDirectLocked writes two slices, which follow one another, from where they are; mu is free during the write.
+func (o *outbox) writeDirectLocked(first, second []byte) error {
+	o.beginLocked(len(first) + len(second))
 	o.mu.Unlock()
-	n, err := o.tryWrite(h, payload)
+	n, err := o.tryWrite(first, second)
 	if err == errWouldBlock {
-		if n < len(h) {
-			err = o.waitWrite(h[n:])
-			n = len(h)
+		if n < len(first) {
+			err = o.waitWrite(first[n:])
+			n = len(first)
 		}
 		if err == nil || err == errWouldBlock {
-			err = o.waitWrite(payload[n-len(h):])
+			err = o.waitWrite(second[n-len(first):])
 		}
 	}
-	heads.Put(head)
 	o.mu.Lock()
 	o.wroteLocked(nil, err)
 	if !o.isEmptyLocked() && o.err == nil {
