@@ -187,7 +187,7 @@ func TestCloseBehindAStuckWrite(t *testing.T) {
 		}
 		return nil
 	})
-	_, addr := serve(t, ws.Config{WriteTimeout: 100 * time.Millisecond, CloseTimeout: 100 * time.Millisecond}, func(e *echo.Echo, app *ws.App) { app.WS("/", handler) })
+	_, addr := serve(t, ws.Config{WriteTimeout: 2 * time.Second, CloseTimeout: 100 * time.Millisecond}, func(e *echo.Echo, app *ws.App) { app.WS("/", handler) })
 	dial(t, addr, "/")
 	s := wait(t, stuck)
 	eventually(t, func() bool { return s.Stuck() })

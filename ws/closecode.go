@@ -27,7 +27,7 @@ const (
 )
 
 // CloseError is an error that says how to close. A callback or Handler that returns one, wrapped or not, closes its
-// socket with this code and reason; any other error closes it with 1011.
+// socket with this code and reason; any other error closes it with 1011, unless the client has left.
 type CloseError struct {
 	Code   CloseCode
 	Reason string // UTF-8, at most 123 bytes on the wire; longer ones are truncated

@@ -162,6 +162,43 @@ func TestFailuresOfCallbacksInTheLog(t *testing.T) {
 	}
 }
 
+// A callback that fails since its socket is being closed is no error; one that fails for another reason meanwhile is.
+func TestFailuresOfCallbacksOfAClosingSocket(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		err   error
+		level string
+	}{
+		"closed":   {fmt.Errorf("it failed: %w", ws.ErrClosed), "DEBUG"},
+		"canceled": {fmt.Errorf("it failed: %w", canceled.Err()), "DEBUG"},
+		"a fault":  {errors.New("it failed: the disk is full"), "ERROR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := new(lines)
+			_, addr := serve(t, ws.Config{Logger: log.logger()}, func(e *echo.Echo, app *ws.App) {
+				app.WS("/", func(s *ws.Socket, _ echo.Context) error {
+					s.Close(ws.CloseNormal, "enough")
+					return c.err
+				})
+			})
+			p := dial(t, addr, "/")
+			p.expect("close 1000 enough")
+			p.send(closing(1000, ""))
+			log.find(t, "socket closed", "code=1000")
+			if log.count("level="+c.level, "callback failed", "it failed") != 1 || log.count("level=ERROR") > 0 && c.level != "ERROR" {
+				t.Error(log)
+			}
+		})
+	}
+	log := new(lines)
+	_, addr := serve(t, ws.Config{Logger: log.logger()}, func(e *echo.Echo, app *ws.App) {
+		app.WS("/", func(*ws.Socket, echo.Context) error { return canceled.Err() })
+	})
+	dial(t, addr, "/").expect("close 1011 internal error")
+	log.find(t, "level=ERROR", "callback failed", "context canceled") // whatever was cancelled, the client is there
+}
+
 // A message's content is not logged.
 func TestMessagesInTheLog(t *testing.T) {
 	log := new(lines)

@@ -82,7 +82,8 @@ func (s *Socket) Subprotocol() string { return s.subprotocol }
 func (s *Socket) IsCompressed() bool { return s.conn.IsCompressed() }
 
 // OnMessage registers a function that is called with each message, one at a time and in order. An error from f closes
-// the socket: with the code and reason of a *CloseError, wrapped or not, and otherwise with 1011.
+// the socket: with the code and reason of a *CloseError, wrapped or not, and otherwise with 1011; but if the client has left
+// meanwhile, the socket ends with the code that the client gave, or 1006.
 func (s *Socket) OnMessage(f func(Message) error) { s.onMessage = f }
 
 // OnPong registers a function that is called with the payload of each pong; data is valid until f returns.
@@ -415,18 +416,20 @@ func (s *Socket) reasonFor(err error) *wire.CloseError {
 	if errors.As(err, &code) && code.Code.MayBeSent() {
 		return wireError(code)
 	}
-	if s.conn.IsOpen() { // otherwise it failed because the socket closes
-		level := slog.LevelError
-		if s.isDeparture(err) {
-			level = slog.LevelInfo
-		}
-		s.base.log.Log(context.Background(), level, "socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
+	ends, level := s.conn.IsGone() || !s.conn.IsOpen(), slog.LevelError
+	switch {
+	case !isDeparture(err, ends):
+	case ends:
+		level = slog.LevelDebug // the line "socket closed" is to come
+	default:
+		level = slog.LevelInfo
 	}
+	s.base.log.Log(context.Background(), level, "socket callback failed", "id", s.ID(), "path", s.Path(), "error", err)
 	return errCallback // the details go to the log, not to the peer
 }
 
-// isDeparture reports whether a callback failed only because a client has left: its own, which ended what waited with
-// Socket.Context, or another that it sent to.
-func (s *Socket) isDeparture(err error) bool {
-	return errors.Is(err, ErrClosed) || errors.Is(err, conn.ErrWrite) || errors.Is(err, context.Canceled) && s.conn.IsGone()
+// isDeparture reports whether a callback failed only because a client has left, or is told to: its own, whose socket then
+// ends, and with it what waited with Socket.Context, or another that it sent to.
+func isDeparture(err error, ends bool) bool {
+	return errors.Is(err, ErrClosed) || errors.Is(err, conn.ErrWrite) || ends && errors.Is(err, context.Canceled)
 }

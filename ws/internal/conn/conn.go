@@ -61,6 +61,8 @@ type Handler interface {
 //	---------------------------------  ------------------------------  --------------------------------
 //	Close, or an error of a callback   what was sent before, then      the code, or the peer's, if its
 //	                                   a close frame with the code     close frame came first
+//	a callback that fails with 1011,                                   as if it had not failed: the
+//	and whose peer has left meanwhile                                  peer's code, or 1006
 //	the peer, with a close frame       a close frame with its code     its code; 1005 if it has none
 //	the reader, over a broken rule     a close frame: 1002, 1007,      that code
 //	                                   1009; 1008 for a message that
@@ -68,6 +70,8 @@ type Handler interface {
 //	                                   Engine's budget
 //	Offer, to a peer that does not     the write in progress, 1013     1013
 //	read
+//	a write that fails, since the                                      the peer's code, or 1006
+//	peer has left
 //	a write that takes too long        the end of the transport        1006
 //	the sweep, over a silent peer      the end of the transport        1006
 //	the peer, without a close frame                                    1006
@@ -86,6 +90,7 @@ type Conn struct {
 	in         reader
 	readable   func(fd uintptr) bool // tryRead
 	registered bool                  // with the lot
+	deaf       bool                  // a callback failed when the peer had left: the rest is read only for how it did
 
 	leaves bool // owned by the sweep: the connection need not be watched any more
 

@@ -26,6 +26,13 @@ func (c *Conn) Drop(why *wire.CloseError) {
 	c.out.fail(ErrClosed)
 }
 
+// left is called when a write failed since the peer has left; the outbox is locked. It wakes the reader, which finds out how:
+// a close frame may be unread.
+func (c *Conn) left() {
+	c.setGone()
+	c.wake()
+}
+
 // broken is called once, when nothing can be written any more; the outbox is locked. It wakes the reader.
 func (c *Conn) broken(err error) {
 	c.setEnd(&wire.CloseError{Code: wire.Abnormal, Reason: err.Error()}) // unless it is known why
@@ -56,10 +63,21 @@ func (c *Conn) live(start func() *wire.CloseError) {
 	}()
 	if start != nil {
 		if why := start(); why != nil {
-			c.close(why, false)
+			c.callbackFailed(why)
 		}
 	}
 	err = c.read()
+}
+
+// callbackFailed closes the connection with what a callback returned. If it failed when the peer had left, most often
+// because of that, the connection ends as the peer left: with its close frame, if one is unread, or without. In either case
+// its end is there to be read.
+func (c *Conn) callbackFailed(why *wire.CloseError) {
+	if why.Code == wire.InternalError && c.out.isGone() {
+		c.deaf = true
+		return
+	}
+	c.close(why, false)
 }
 
 // finish ends the connection after reading ended with err.
@@ -72,6 +90,7 @@ func (c *Conn) finish(err error) {
 	case err == errPeerClosed:
 	case errors.As(err, &rule):
 		c.close(rule, false)
+		c.setEnd(rule) // if it could not be sent
 	default:
 		c.Drop(lost(err))
 	}

@@ -63,6 +63,7 @@ type outbox struct {
 	scheduled bool      // with the flusher
 	corked    bool      // the reader has more messages to handle: let the replies gather
 	sealed    bool      // RFC 6455 section 5.5.1
+	dead      bool      // the connection is closed
 	side      wire.Side // static
 	queue     *buffer   // frames that wait; nil when there are none, or just shared
 	shared    []byte    // frames that wait, which others have too
@@ -70,7 +71,7 @@ type outbox struct {
 	sent      uint32    // messages that were queued since a write began; see Counters
 	sentBytes uint32    // and their bytes
 
-	err      error     // set once: broken; sealed is set, too
+	err      error     // set once: broken; sealed is set, too, and dead, unless the reader still reads how the peer left
 	progress int64     // the tick when the peer last took something, or a write began
 	deadline time.Time // for everything, once a close has given up on what waited
 

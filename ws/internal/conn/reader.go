@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -85,7 +84,7 @@ type message struct {
 	key        [4]byte
 	buf        *buffer
 	valid      int  // bytes known to be UTF-8
-	unwanted   bool // it began after our close frame: nothing of it is kept
+	unwanted   bool // it began after our close frame, or when deaf: nothing of it is kept
 }
 
 // read handles what the peer sends, until its close frame, its broken rule, the connection's end, or errPark.
@@ -299,7 +298,7 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 		return true, c.deliver(h.Opcode, compressed, p)
 	}
 	if joined < 0 {
-		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.takeBuffer(), unwanted: !c.out.isOpen()}
+		r.message = &message{opcode: h.Opcode, compressed: compressed, buf: c.takeBuffer(), unwanted: !c.wants()}
 	}
 	m := r.message
 	m.final, m.left, m.key = h.Fin, length, h.Key
@@ -309,6 +308,9 @@ func (c *Conn) consumeFrame() (whole bool, err error) {
 	}
 	return true, nil
 }
+
+// wants reports whether what is received is still delivered.
+func (c *Conn) wants() bool { return !c.deaf && c.out.isOpen() }
 
 // deliver hands a message to the Handler, but for those that come after our close frame. Should the callback
 // fail, reading goes on for the peer's answer to the close. Compressed data has room for inflateTail bytes behind it.
@@ -329,7 +331,7 @@ func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 	if c.begun.Load() != 0 {
 		c.begun.Store(0)
 	}
-	if !c.out.isOpen() {
+	if !c.wants() {
 		c.in.late = max(c.in.late, 1)
 		return nil
 	}
@@ -337,7 +339,7 @@ func (c *Conn) deliver(op wire.Opcode, compressed bool, data []byte) error {
 	c.countReceived(len(data), more)
 	c.gatherReplies(more)
 	if why := c.handler.Message(op, data[:len(data):len(data)]); why != nil { // what a callback appends must not reach the bytes behind
-		c.close(why, false)
+		c.callbackFailed(why)
 	}
 	return nil
 }
@@ -364,19 +366,18 @@ func (c *Conn) receiveControl(h wire.Header, p []byte) error {
 	if c.in.message == nil && c.begun.Load() != 0 {
 		c.begun.Store(0)
 	}
-	if !c.out.isOpen() {
+	if !c.wants() {
 		c.in.late = max(c.in.late, 1)
 	}
 	switch h.Opcode {
 	case wire.Ping:
 		// "an endpoint MUST send a Pong frame in response, unless it already received a Close frame" (5.5.2).
-		if err := c.out.send(forever, byte(wire.Pong)|wire.Fin, p, notCounted); err != nil && !errors.Is(err, ErrClosed) {
-			return err
-		}
+		// If it cannot be written, reading tells how the connection ended.
+		c.out.send(forever, byte(wire.Pong)|wire.Fin, p, notCounted)
 	case wire.Pong:
-		if c.out.isOpen() {
+		if c.wants() {
 			if why := c.handler.Pong(p); why != nil {
-				c.close(why, false)
+				c.callbackFailed(why)
 			}
 		}
 	case wire.Close:
@@ -384,7 +385,8 @@ func (c *Conn) receiveControl(h wire.Header, p []byte) error {
 		if err != nil {
 			return err
 		}
-		c.Close(code, reason) // echoes it, unless it answers ours
+		c.Close(code, reason)                                  // echoes it, unless it answers ours
+		c.setEnd(&wire.CloseError{Code: code, Reason: reason}) // if it could not be echoed
 		return errPeerClosed
 	}
 	return nil

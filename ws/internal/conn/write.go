@@ -203,18 +203,39 @@ func (o *outbox) wroteLocked(buf *buffer, err error) {
 		if !o.sealed && errors.Is(err, os.ErrDeadlineExceeded) {
 			o.conn.engine.slow.Add(1)
 		}
-		o.failLocked(fmt.Errorf("%w: %w", ErrWrite, err))
+		err = fmt.Errorf("%w: %w", ErrWrite, err)
+		if o.err == nil && o.isGone() {
+			o.loseLocked(err)
+		} else {
+			o.failLocked(err)
+		}
 	} else if o.sealed && o.isEmptyLocked() && o.answer == nil {
 		o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) })
 	}
 	o.wakeLocked()
 }
 
+// loseLocked ends all sending to a peer that has left, and leaves the rest to the reader.
+func (o *outbox) loseLocked(err error) {
+	o.err, o.sealed = err, true
+	o.conn.left()
+	o.endLocked()
+	o.answer = time.AfterFunc(o.conn.config.CloseTimeout, func() { o.fail(ErrClosed) }) // what is unread takes no time
+}
+
 func (o *outbox) failLocked(err error) {
-	if o.err == nil {
-		o.err, o.sealed = err, true
-		o.conn.broken(err)
+	if !o.dead {
+		o.dead, o.sealed = true, true
+		if o.err == nil {
+			o.err = err
+		}
+		o.conn.broken(o.err)
 	}
+	o.endLocked()
+}
+
+// endLocked gives up what waits.
+func (o *outbox) endLocked() {
 	o.reportLocked()
 	o.discardLocked()
 	if o.uncork != nil {
