@@ -15,3 +15,9 @@ func Tick(s *Socket) {
 
 // IsClosing reports whether Shutdown has begun.
 func (a *App) IsClosing() bool { return a.isClosing() }
+
+// Hold keeps sockets from joining the route until release is called.
+func (r *Route) Hold() (release func()) {
+	r.mu.Lock()
+	return r.mu.Unlock
+}

@@ -124,6 +124,55 @@ func TestTheAnswerComesFirst(t *testing.T) {
 	}
 }
 
+// The same holds before the socket has joined its route.
+func TestTheAnswerComesFirstBeforeJoining(t *testing.T) {
+	const sendBuffer = 64 << 10
+	large, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, sendBuffer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		do   func(s *ws.Socket)
+		want []string
+	}{
+		"sending":  {func(s *ws.Socket) { s.SendText("early") }, []string{"text early", "text welcome"}},
+		"offering": {func(s *ws.Socket) { offer(s, large, 2) }, []string{"binary " + string(make([]byte, sendBuffer)), "binary " + string(make([]byte, sendBuffer)), "text welcome"}},
+		"closing":  {func(s *ws.Socket) { s.Close(4001, "no") }, []string{"close 4001 no"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var route *ws.Route
+			app, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
+				route = app.WSWithConfig("/", welcome, ws.RouteConfig{SendBuffer: sendBuffer, MaxMessage: sendBuffer})
+			})
+			dial(t, addr, "/").expect("text welcome")
+			old := make(map[*ws.Socket]bool)
+			for s := range app.Sockets() {
+				old[s] = true
+				ws.Tick(s) // the App is no longer new
+				ws.Tick(s)
+			}
+			release := route.Hold()
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			opened := make(chan struct{})
+			go func() {
+				defer close(opened)
+				defer release()
+				eventually(t, func() bool { return app.Len() == 2 })
+				for s := range app.Sockets() {
+					if !old[s] {
+						c.do(s)
+					}
+				}
+			}()
+			shake(t, conn, "/").expect(c.want...)
+			<-opened
+		})
+	}
+}
+
 func offer(s *ws.Socket, p *ws.Prepared, times int) {
 	for range times {
 		s.Offer(p)

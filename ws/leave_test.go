@@ -26,6 +26,7 @@ var departures = map[string]struct {
 	"with no code":            {func(p *peer) { p.send(whole(opClose, "")); p.conn.Close() }, ws.CloseNoStatus},
 	"without a frame":         {func(p *peer) { p.conn.Close() }, ws.CloseAbnormal},
 	"with a reset":            {func(p *peer) { p.conn.(*net.TCPConn).SetLinger(0); p.conn.Close() }, ws.CloseAbnormal},
+	"with a broken rule":      {func(p *peer) { p.send(whole(3, "")); p.conn.Close() }, ws.CloseProtocolError},
 	"within another message":  {func(p *peer) { p.send(part(opText, "half")); p.conn.Close() }, ws.CloseAbnormal},
 	"within another's header": {func(p *peer) { p.send(whole(opText, "half")[:1]); p.conn.Close() }, ws.CloseAbnormal},
 }

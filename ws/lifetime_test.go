@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -245,4 +246,30 @@ type slowHijack struct {
 func (h slowHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.before()
 	return http.NewResponseController(h.ResponseWriter).Hijack()
+}
+
+// A deadline that the connection had as an HTTP connection does not outlast the upgrade.
+func TestADeadlineOfTheRequest(t *testing.T) {
+	_, addr := serve(t, ws.Config{}, func(e *echo.Echo, app *ws.App) {
+		app.WS("/", echoBack, func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				c.Response().Writer = lateHijack{c.Response().Writer}
+				return next(c)
+			}
+		})
+	})
+	p := dial(t, addr, "/")
+	p.send(whole(opText, "x"))
+	p.expect("text x")
+}
+
+// lateHijack leaves a deadline on the connection that is over.
+type lateHijack struct{ http.ResponseWriter }
+
+func (h lateHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil {
+		conn.SetDeadline(time.Unix(1, 0))
+	}
+	return conn, rw, err
 }
