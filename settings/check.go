@@ -19,7 +19,7 @@ func (set *Settings) check() error {
 	case set.TLS.Cert != "" && set.TLS.Domain != "":
 		return errors.New("-tls-domain gets its own certificate: leave out -tls-cert and -tls-key")
 	case set.Ping < leastPing:
-		return fmt.Errorf("-ping %v is too short; %v is the least", set.Ping, leastPing)
+		return fmt.Errorf("-ping %v is too short; the minimum is %v", set.Ping, leastPing)
 	case set.Recovery > mostRecovery:
 		return errors.New("-recovery must be between 0, for none, and 1h")
 	case set.Log != "text" && set.Log != "json":
@@ -27,13 +27,13 @@ func (set *Settings) check() error {
 	case set.Data == "":
 		return errors.New("-data must name a folder")
 	case set.Secret != "" && len(set.Secret) < leastSecret:
-		return fmt.Errorf("-secret is too short; %d bytes is the least", leastSecret)
+		return fmt.Errorf("-secret is too short; the minimum is %d bytes", leastSecret)
 	case set.KeepMessages < 1 || set.KeepMessages > chat.MaxKeep:
-		return fmt.Errorf("-keep-messages must be 1 to %d", chat.MaxKeep)
+		return fmt.Errorf("-keep-messages must be from 1 to %d", chat.MaxKeep)
 	case set.KeepTime < leastKeepTime:
-		return fmt.Errorf("-keep-time %v is too short; %v is the least", set.KeepTime, leastKeepTime)
+		return fmt.Errorf("-keep-time %v is too short; the minimum is %v", set.KeepTime, leastKeepTime)
 	case set.KeepBytes < leastKeepBytes:
-		return fmt.Errorf("-keep-bytes %v is too little; 1MiB is the least", (*size)(&set.KeepBytes))
+		return fmt.Errorf("-keep-bytes %v is too small; the minimum is 1MiB", (*size)(&set.KeepBytes))
 	}
 	if err := checkAddr("-addr", set.Addr); err != nil {
 		return err
@@ -65,7 +65,7 @@ func checkAddr(flag, addr string) error {
 func (set *Settings) checkLimits() error {
 	switch {
 	case set.MaxMessage > largestMessage:
-		return fmt.Errorf("-max-message %v is too much; 1024MiB is the most", (*size)(&set.MaxMessage))
+		return fmt.Errorf("-max-message %v is too large; the maximum is 1024MiB", (*size)(&set.MaxMessage))
 	case !isRate(set.PostRate) || !isRate(set.AddressRate):
 		return errors.New("-post-rate and -address-rate must be more than 0 and at most a million")
 	case set.Sockets < 0 || set.AddressSockets < 0:

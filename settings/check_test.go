@@ -22,11 +22,11 @@ func TestAddresses(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct{ flag, value, want string }{
 		{"-keep-time", "3x", "30d"},
-		{"-keep-time", "500ms", "1s is the least"},
-		{"-ping", "50ms", "100ms is the least"},
+		{"-keep-time", "500ms", "the minimum is 1s"},
+		{"-ping", "50ms", "the minimum is 100ms"},
 		{"-recovery", "61m", "1h"},
-		{"-max-message", "1025MiB", "1024MiB is the most"},
-		{"-keep-bytes", "1023KiB", "1MiB is the least"},
+		{"-max-message", "1025MiB", "the maximum is 1024MiB"},
+		{"-keep-bytes", "1023KiB", "the minimum is 1MiB"},
 		{"-keep-messages", "0", "1 to 10000"},
 		{"-secret", "fifteen bytes..", "16 bytes"},
 		{"-sockets", "-1", "0, for no limit"},

@@ -53,7 +53,7 @@ func (set *Settings) addressFlags(f *flagSet) {
 	f.StringVar(&set.TLS.Key, f.name("tls-key", "TLS_KEY"), set.TLS.Key, "`file` with its private key (PEM)")
 	f.StringVar(&set.TLS.Domain, f.name("tls-domain", "TLS_DOMAIN"), set.TLS.Domain, "`domain` to get a certificate for, from Let's Encrypt; needs -addr :443")
 	f.BoolVar(&set.Compress, f.name("compress", "COMPRESS"), set.Compress, "negotiate permessage-deflate on all WebSockets")
-	f.Var((*span)(&set.Ping), f.name("ping", "PING_INTERVAL"), "`time` between two pings; a connection that is silent for twice as long is ended; with Socket.IO, for 20s longer than this")
+	f.Var((*span)(&set.Ping), f.name("ping", "PING_INTERVAL"), "`time` between two pings; a connection that is silent for twice as long, or with Socket.IO for 20s longer, is closed")
 	f.Var((*span)(&set.Recovery), f.name("recovery", "RECOVERY"), "`time` within which a Socket.IO client that lost its connection can come back and receive what it missed; each event then has one more argument")
 	f.BoolVar(&set.WebSocketOnly, f.name("websocket-only", "WEBSOCKET_ONLY"), set.WebSocketOnly, "serve Socket.IO over WebSockets only, so that several nodes need no sticky sessions")
 }
@@ -64,12 +64,12 @@ func (set *Settings) storeFlags(f *flagSet) {
 	f.StringVar(&set.NATS.URL, f.name("nats", "NATS_URL"), set.NATS.URL, "`URLs` of a NATS cluster's servers, separated by commas, that keep the messages instead of this process")
 	f.StringVar(&set.NATS.Creds, f.name("nats-creds", "NATS_CREDS"), set.NATS.Creds, "`file` with the credentials for the NATS cluster")
 	f.StringVar(&set.NATS.CA, f.name("nats-ca", "NATS_CA"), set.NATS.CA, "`file` with the CA certificates for verifying the NATS cluster (PEM); the system's otherwise")
-	f.StringVar(&set.NATS.Cert, f.name("nats-cert", "NATS_CERT"), set.NATS.Cert, "`file` with our own TLS certificate for the NATS cluster (PEM)")
+	f.StringVar(&set.NATS.Cert, f.name("nats-cert", "NATS_CERT"), set.NATS.Cert, "`file` with this server's TLS certificate for the NATS cluster (PEM)")
 	f.StringVar(&set.NATS.Key, f.name("nats-key", "NATS_KEY"), set.NATS.Key, "`file` with its private key (PEM)")
 	f.IntVar(&set.NATS.Replicas, f.name("replicas", "REPLICAS"), set.NATS.Replicas, "`number` of NATS servers that keep each message: 1, 3 or 5; 0 for 3 in a cluster")
 	f.StringVar(&set.Database, f.name("database", "DATABASE_URL"), set.Database, "`URL` of a PostgreSQL database to copy every message into")
-	f.StringVar(&set.Secret, f.name("secret", "SESSION_SECRET"), set.Secret, "`text` that signs sessions, 16 bytes or more, the same on every node; otherwise one is made and kept in the data folder")
-	f.Var((*syncTime)(&set.Sync), f.name("sync", "SYNC"), "`when` messages are synced to disk: always, before each acknowledgement, or every so often, such as 1s, which is how much a power cut may lose")
+	f.StringVar(&set.Secret, f.name("secret", "SESSION_SECRET"), set.Secret, "`text` that signs sessions, 16 bytes or more, the same on every node; by default, one is generated and kept in the data folder")
+	f.Var((*syncTime)(&set.Sync), f.name("sync", "SYNC"), "`when` messages are synced to disk: always (before each acknowledgement), or at an interval such as 1s: a power cut can then lose that much")
 	f.IntVar(&set.KeepMessages, f.name("keep-messages", "KEEP_MESSAGES"), set.KeepMessages, "`number` of messages kept in each chat room")
 	f.Var((*span)(&set.KeepTime), f.name("keep-time", "KEEP_TIME"), "`time` that a message is kept, such as 12h or 30d")
 	f.Var((*size)(&set.KeepBytes), f.name("keep-bytes", "KEEP_BYTES"), "`bytes` that all messages may take on disk, or with KiB, MiB, GiB; the oldest are dropped first")
@@ -84,7 +84,7 @@ func (set *Settings) limitFlags(f *flagSet) {
 	f.IntVar(&set.Sockets, f.name("sockets", "SOCKETS"), set.Sockets, "`number` of connections in total, over all routes, including polling clients; 0 for no limit")
 	f.IntVar(&set.AddressSockets, f.name("address-sockets", "ADDRESS_SOCKETS"), set.AddressSockets, "`number` of connections that one address may have; 0 for no limit")
 	f.Float64Var(&set.MessageRate, f.name("message-rate", "MESSAGE_RATE"), set.MessageRate, "`messages` a second that are accepted from one connection to /ws and /ws/broadcast, in bursts of twice as many; a connection that sends more is read more slowly; 0 for no limit")
-	f.Float64Var(&set.AddressEvents, f.name("address-events", "ADDRESS_EVENTS"), set.AddressEvents, "`packets` a second that are accepted from one address over all its Socket.IO connections, in bursts of twice as many; a long one counts once more for each 512 bytes; further ones are read later; 0 for no limit")
+	f.Float64Var(&set.AddressEvents, f.name("address-events", "ADDRESS_EVENTS"), set.AddressEvents, "`packets` a second that are accepted from one address over all its Socket.IO connections, in bursts of twice as many; a long packet counts once more for each 512 bytes; packets past the limit are read later; 0 for no limit")
 }
 
 // logFlags say what is logged, and how.

@@ -107,7 +107,7 @@ func withoutStack(r slog.Record) slog.Record {
 	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == stackKey {
-			a.Value = slog.StringValue("left out, as much is logged")
+			a.Value = slog.StringValue("omitted, as too much is being logged")
 		}
 		short.AddAttrs(a)
 		return true

@@ -81,7 +81,7 @@ func TestRefusalsOfVariables(t *testing.T) {
 		{"SOCKETS", "many", `invalid value "many" in the environment variable SOCKETS: want a whole number`},
 		{"POST_RATE", "often", `invalid value "often" in the environment variable POST_RATE: want a number`},
 		{"LOG_LEVEL", "loud", `invalid value "loud" in the environment variable LOG_LEVEL: want debug, info, warn or error`},
-		{"PING_INTERVAL", "50ms", "-ping 50ms is too short; 100ms is the least (set by PING_INTERVAL in the environment)"},
+		{"PING_INTERVAL", "50ms", "-ping 50ms is too short; the minimum is 100ms (set by PING_INTERVAL in the environment)"},
 		{"TLS_CERT", "c.pem", "-tls-cert and -tls-key go together (set by TLS_CERT in the environment)"},
 	} {
 		env := map[string]string{c.variable: c.value}

@@ -35,7 +35,7 @@ func (set *Settings) SigningSecret() ([]byte, error) {
 	}
 	made, err := os.ReadFile(name)
 	if err == nil && len(made) < leastSecret {
-		err = fmt.Errorf("%s is too short; remove it to have a new one made", name)
+		err = fmt.Errorf("%s is too short; remove it, and a new one is generated", name)
 	}
 	return made, err
 }

@@ -41,7 +41,7 @@ func describe(info *debug.BuildInfo) string {
 	}
 	version := moduleVersion(info)
 	if version == "" {
-		version = "of no known version"
+		version = "(unknown version)"
 	}
 	if commit := recorded["vcs.revision"]; commit != "" {
 		version += ", commit " + commit

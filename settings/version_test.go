@@ -25,8 +25,8 @@ func TestVersionSaysWhatTheBuildRecorded(t *testing.T) {
 		{"a release", build("v1.2.3", "vcs.revision=e58740e", "vcs.modified=false"), "echows v1.2.3, commit e58740e" + system},
 		{"a changed clone", build("v0.0.0-1-e58740e+dirty", "vcs.revision=e58740e", "vcs.modified=true"), "echows v0.0.0-1-e58740e+dirty, commit e58740e, modified" + system},
 		{"a module from a proxy", build("v1.2.3"), "echows v1.2.3" + system},
-		{"a build with -buildvcs=false", build("(devel)"), "echows of no known version" + system},
-		{"a build that recorded nothing", build(""), "echows of no known version" + system},
+		{"a build with -buildvcs=false", build("(devel)"), "echows (unknown version)" + system},
+		{"a build that recorded nothing", build(""), "echows (unknown version)" + system},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := describe(c.info); got != c.want {
