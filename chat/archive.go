@@ -129,7 +129,7 @@ func (a *archive) sayLost(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil || first > end.last && a.source.Unused(end.known, first) {
 		return err
 	}
-	a.log.Warn("the database has messages that the stream has not; they are read from the database. "+
+	a.log.Warn("the database has messages that the stream does not have; they are read from the database. "+
 		"If the stream was lost, or restored from a backup, messages that were posted but not copied into the database are lost",
 		"up to", end.last, "the stream begins at", first)
 	return nil

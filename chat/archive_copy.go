@@ -189,7 +189,7 @@ func (c *copier) store(ctx context.Context, tx pgx.Tx, batch []broker.Entry) (ad
 			return 0, fmt.Errorf("insert: %w", err)
 		}
 		if n := done.RowsAffected(); n > 0 {
-			c.archive.log.Error("stored entries are not chat messages, and not copied into the database", "messages", n, "from", others[0], "to", others[len(others)-1])
+			c.archive.log.Error("stored entries are not chat messages, and were not copied into the database", "messages", n, "from", others[0], "to", others[len(others)-1])
 		}
 	}
 	done, err := tx.Exec(ctx, `INSERT INTO messages (seq, room, id, author, mark, text, posted_at)

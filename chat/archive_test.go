@@ -401,7 +401,7 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 	address, db := startTable(t)
 	other := natstest.Start(t)
 	n := startNode(t, other, pgtest.URL(address, "postgres"), 1000)
-	n.says(`the database has messages that the stream has not`)
+	n.says(`the database has messages that the stream does not have`)
 	n.says(`"up to"=30`)
 	n.posted = 30
 	if seq := n.post("lobby", 1); seq <= 31 {

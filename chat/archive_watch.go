@@ -324,14 +324,14 @@ func (a *archive) sayLocked() {
 // explain returns what is wrong with the database, without names and addresses, and what to do.
 func explain(err error) (what, advice string) {
 	var refused *pgconn.PgError
-	const byItself = "; copying goes on by itself"
+	const byItself = "; copying then resumes by itself"
 	switch {
 	case errors.Is(err, errForeign):
-		return "it belongs to another chat: the same sequence is a different message in each", "give another database (-database), or restore the data folder, and restart"
+		return "it belongs to another chat: the same sequence is a different message in each", "use another database (-database), or restore the data folder, and restart"
 	case errors.Is(err, errBelow):
-		return "it has sequences that the stream is going to use for other messages", "restart this node while the database can be reached: the stream then goes on above them"
+		return "it has sequences that the stream is going to use for other messages", "restart this node while the database can be reached: the stream then continues above them"
 	case errors.Is(err, errNewer):
-		return "its schema is from a newer version of this program", "update this node, or give another database (-database)"
+		return "its schema is from a newer version of this program", "update this node, or use another database (-database)"
 	case errors.Is(err, errLate):
 		return "the copy is behind: messages are waiting", "check what the other nodes log, and whether the database is slow" + byItself
 	case errors.Is(err, broker.ErrUnavailable):
@@ -349,9 +349,9 @@ func explainCode(code string) (what, advice string) {
 	case code == "53100":
 		return "its disk is full", "make room on the database's disk"
 	case strings.HasPrefix(code, "53"):
-		return "it has run out of connections or memory", "raise its limits (max_connections), or end what uses them"
+		return "it has run out of connections or memory", "raise its limits (max_connections), or stop the programs that use up its resources"
 	case code == "25006":
-		return "it is read-only", "give the address of the primary (-database), or make it writable"
+		return "it is read-only", "use the address of the primary (-database), or make it writable"
 	case code == "42P01", code == "42703", code == "3F000":
 		return "a table or a column of it is missing", "restore it from a backup; or drop the table echows_schema: it is then created again and filled from the stream"
 	case code == "28P01", code == "28000":
@@ -359,11 +359,11 @@ func explainCode(code string) (what, advice string) {
 	case code == "3D000":
 		return "there is no database with this name", "create it, or correct the name (-database)"
 	case code == "42501":
-		return "this program's user lacks privileges", "grant its user CREATE on the schema, and everything on the tables"
+		return "this program's user lacks privileges", "grant its user CREATE on the schema, and all privileges on the tables"
 	case strings.HasPrefix(code, "57P"):
 		return "it is starting, or being stopped", "wait, or start it"
 	case code == "55P03", code == "57014":
-		return "the table is locked", "see pg_locks, and end what holds the lock"
+		return "the table is locked", "see pg_locks, and end the transaction that holds the lock"
 	}
 	return "it refuses what is copied (SQLSTATE " + code + ")", "see the error, and what the database logs"
 }

@@ -157,7 +157,7 @@ func (t *turn) end() {
 	t.gate.leave(t.address, t.queue)
 }
 
-var errAddressBusy = errors.New("the address has as many turns as it may")
+var errAddressBusy = errors.New("the address has reached its limit of turns")
 
 func (g *gate) join(address string) *queue {
 	g.mu.Lock()

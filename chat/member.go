@@ -89,7 +89,7 @@ func afterOf(ctx echo.Context) (after uint64, ok bool, err error) {
 		return 0, false, nil
 	}
 	if after, err = strconv.ParseUint(text, 10, 53); err != nil { // what a script can count to exactly
-		return 0, false, errors.New("after has to be the sequence of a message")
+		return 0, false, errors.New("after must be the sequence of a message")
 	}
 	return after, true, nil
 }
@@ -119,7 +119,7 @@ func (m *member) receive(message ws.Message) error {
 		return m.tell(bad)
 	}
 	if !message.IsText() {
-		return m.tell(refuse(codeBadJSON, "a message has to be text"))
+		return m.tell(refuse(codeBadJSON, "a message must be text"))
 	}
 	if isTyping(message.Data) {
 		m.typing()

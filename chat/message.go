@@ -31,7 +31,7 @@ const (
 	glanceSize = 1 << 10  // bytes that glance looks at
 )
 
-const tooLong = "a message has at most 16 KiB; write its text as it is (UTF-8), without escapes"
+const tooLong = "a message has at most 16 KiB; send its text as UTF-8, without escapes"
 
 // post is a message that a client posts.
 type post struct{ id, text string }
@@ -44,7 +44,7 @@ func decodePost(data []byte) (post, *refusal) {
 		return post{}, refuse(codeBadJSON, err.Error())
 	}
 	if kind, _ := fields["type"].(string); kind != "post" {
-		return post{}, refuse(codeUnknownType, `the type has to be "post"`)
+		return post{}, refuse(codeUnknownType, `the type must be "post"`)
 	}
 	delete(fields, "type")
 	return postOf(fields)
@@ -60,10 +60,10 @@ func postOf(fields map[string]any) (post, *refusal) {
 	var p post
 	var ok bool
 	if p.id, ok = fields["id"].(string); !ok || !validID(p.id) {
-		return post{}, refuse(codeBadID, fmt.Sprintf("the id has to be a string of 1 to %d characters, not blank, without control characters", maxID))
+		return post{}, refuse(codeBadID, fmt.Sprintf("the id must be a string of 1 to %d characters, not blank, without control characters", maxID))
 	}
 	if p.text, ok = fields["text"].(string); !ok || !validText(p.text) {
-		r := refuse(codeBadText, fmt.Sprintf("the text has to be a string of 1 to %d characters, not blank, without control characters", maxText))
+		r := refuse(codeBadText, fmt.Sprintf("the text must be a string of 1 to %d characters, not blank, without control characters", maxText))
 		r.ID = p.id
 		return post{}, r
 	}
@@ -106,7 +106,7 @@ func glance(data []byte) (seen glimpse) {
 func decodeFields(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		return nil, fmt.Errorf("a message has to be one JSON object")
+		return nil, fmt.Errorf("a message must be one JSON object")
 	}
 	fields := map[string]any{}
 	for d.More() {
@@ -128,7 +128,7 @@ func decodeFields(data []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("this is not JSON")
 	}
 	if rest := bytes.TrimLeft(data[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, fmt.Errorf("a message has to be one JSON object, and nothing after it")
+		return nil, fmt.Errorf("a message must be one JSON object, with nothing after it")
 	}
 	return fields, nil
 }
@@ -173,18 +173,18 @@ func CleanName(name string) (string, error) {
 			good = unicode.Is(unicode.So, runes[i-1]) || unicode.Is(unicode.Sm, runes[i-1])
 		}
 		if !good {
-			return "", fmt.Errorf("the name has an invisible character, %U; use letters, digits, symbols or emoji", r)
+			return "", fmt.Errorf("the name contains an invisible character, %U; use letters, digits, symbols or emoji", r)
 		}
 	}
 	if len(runes) == 0 || len(runes) > maxName {
-		return "", fmt.Errorf("the name has to have 1 to %d characters, this one has %d", maxName, len(runes))
+		return "", fmt.Errorf("the name must have 1 to %d characters; this one has %d", maxName, len(runes))
 	}
 	if strings.ContainsAny(clean, quotes) {
-		return "", fmt.Errorf("the name cannot have double quotation marks such as “; announcements put it between them")
+		return "", fmt.Errorf("the name cannot contain double quotation marks such as “; announcements put the name between them")
 	}
 	for word := range strings.FieldsSeq(clean) {
 		if mixed(word) {
-			return "", fmt.Errorf("the word %s mixes Latin, Greek or Cyrillic letters, which look alike; use those of one", word)
+			return "", fmt.Errorf("the word %s mixes Latin, Greek or Cyrillic letters, which look alike; use letters of one alphabet", word)
 		}
 	}
 	return clean, nil

@@ -146,14 +146,14 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	if text := ctx.QueryParam("before"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 53)
 		if err != nil {
-			return echo.NewHTTPError(http.StatusBadRequest, "before has to be the sequence of a message")
+			return echo.NewHTTPError(http.StatusBadRequest, "before must be the sequence of a message")
 		}
 		before = n
 	}
 	if text := ctx.QueryParam("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > mostOlder {
-			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("limit has to be a number from 1 to %d", mostOlder))
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("limit must be a number from 1 to %d", mostOlder))
 		}
 		limit = n
 	}
@@ -212,10 +212,10 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	case ctx.Request().Context().Err() != nil: // the client has left: it reached no limit
 		return nil, c.unavailable(ctx, err)
 	case errors.Is(err, errAddressBusy):
-		return nil, c.tooMany(ctx, limitAnswers, "too many answers to this address are in progress")
+		return nil, c.tooMany(ctx, limitAnswers, "too many requests from this address are in progress")
 	}
 	c.counts.reached(limitAnswers)
-	return nil, c.unavailable(ctx, errors.New("too many answers are in progress"))
+	return nil, c.unavailable(ctx, errors.New("too many requests are in progress"))
 }
 
 // older reads from the stream, and from its copy in the database, which may have messages that the stream has discarded

@@ -98,7 +98,7 @@ var (
 	descGaps    = describe("echows_archive_gaps", "Ranges of sequences whose messages are missing in the database.")
 	descMissing = describe("echows_archive_missing_messages", "Upper bound of the messages missing in the database.")
 	descCopied  = describe("echows_archive_copied_total", "Messages copied into the database.")
-	descArchive = describe("echows_archive_up", "1 while the database takes messages.")
+	descArchive = describe("echows_archive_up", "1 while the database accepts messages.")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {

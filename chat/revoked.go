@@ -28,7 +28,7 @@ func (c *Chat) endSession(id string) {
 // Why a session's connections are closed.
 const (
 	signedOut   = "signed out"
-	sessionOver = "the session is over"
+	sessionOver = "the session has expired"
 )
 
 // online holds this node's connections, by session.

@@ -212,7 +212,7 @@ func (r *room) deliver(e broker.Entry) {
 func (r *room) skipLocked(next uint64) {
 	r.tail.dropOldest(len(r.tail.messages))
 	r.tail.after, r.tail.whole = next-1, false
-	r.chat.log.Warn("messages were discarded before this node could read them; members are disconnected, and come back", "room", r.name, "before", next)
+	r.chat.log.Warn("messages were discarded before this node could read them; members are disconnected, and will reconnect", "room", r.name, "before", next)
 	for m := range r.chat.hub.Members(r.topic()) {
 		if s, ok := m.(*ws.Socket); ok {
 			s.Close(errOvertaken.Code, errOvertaken.Reason)

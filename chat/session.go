@@ -71,7 +71,7 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 	}
 	asked, ok := fields["name"].(string)
 	if !ok {
-		return echo.NewHTTPError(http.StatusBadRequest, "send "+example+": the name has to be a string")
+		return echo.NewHTTPError(http.StatusBadRequest, "send "+example+": the name must be a string")
 	}
 	name, err := CleanName(asked)
 	if err != nil {
@@ -180,11 +180,11 @@ func (c *Chat) signedIn(r *http.Request) (User, error) {
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithExpirationRequired())
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return User{}, errors.New("the session is over")
+		return User{}, errors.New("the session has expired")
 	case err != nil || said.Subject == "" || said.Name == "":
-		return User{}, errors.New("the session is not one of ours")
+		return User{}, errors.New("the session is not valid")
 	case c.ended.Has(said.Subject):
-		return User{}, errors.New("the session is over: it was signed out")
+		return User{}, errors.New("the session was signed out")
 	}
 	return User{said.Subject, said.Name, said.ExpiresAt.Time}, nil
 }

@@ -167,7 +167,7 @@ func (c *Chat) asked(node string, data []byte, answer func([]byte)) {
 	}
 }
 
-const roomNames = "a room's name has 1 to 64 of a–z, 0–9, - and _"
+const roomNames = "a room's name has 1 to 64 characters: a–z, 0–9, - and _"
 
 // RequireRoom answers 404 if the path's room is not a valid name.
 func RequireRoom(next echo.HandlerFunc) echo.HandlerFunc {

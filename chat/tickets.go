@@ -18,7 +18,7 @@ const (
 var (
 	errTicketsFull  = errors.New("this node has too many tickets")
 	errAddressFull  = errors.New("this address has too many unused tickets")
-	errTicketIsNone = errors.New("the ticket is missing, used, expired or another's")
+	errTicketIsNone = errors.New("the ticket is missing, used, expired, or issued for another client or room")
 )
 
 // ticket is what a node knows about a ticket: some 400 bytes, however long its origin is.

@@ -164,7 +164,7 @@ func TestMessagesAreSavedInPostgreSQL(t *testing.T) {
 	// After the loss of the data folder, the stream continues after the table's last sequence, and the table has the history.
 	lost := t.TempDir()
 	p = programtest.Start(t, "-data", lost, "-database", db.url)
-	p.Log.Find(t, "the database has messages that the stream has not")
+	p.Log.Find(t, "the database has messages that the stream does not have")
 	ana = signIn(t, p.URL, "ana")
 	m, _ = ana.join("lobby", "")
 	m.post("after", "the loss")

@@ -211,7 +211,7 @@ func TestTelling(t *testing.T) {
 	if post["type"] != "post" || post["text"] != "  hello all" {
 		t.Errorf("then %v", post)
 	}
-	m.say(`{"type":"error","code":"unknown_type","message":"the type has to be \"post\""}`)
+	m.say(`{"type":"error","code":"unknown_type","message":"the type must be \"post\""}`)
 	m.say(fmt.Sprintf(`{"type":"ack","id":%q,"seq":1}`, post["id"]))
 	b.until(`document.querySelector("#pending .state").textContent === ""`)
 	m.say(`{"type":"presence","count":2,"people":[{"name":"ana","mark":"k3f7"}]}`)

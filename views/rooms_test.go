@@ -143,7 +143,7 @@ func TestTheSmallClient(t *testing.T) {
 		window.again.on("connect", () => window.states.push("connect"));
 		return log.join("|");
 	})()`)
-	want := `the name has to have 1 to 32 characters, this one has 0|Invalid namespace|{"ok":true,"rooms":["a"]}|operation has timed out|join|"connect" is a reserved event name|false|false`
+	want := `the name must have 1 to 32 characters; this one has 0|Invalid namespace|{"ok":true,"rooms":["a"]}|operation has timed out|join|"connect" is a reserved event name|false|false`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
