@@ -98,7 +98,7 @@ func (n *Nodes) Tell(m ws.Message) {
 		return
 	}
 	if err := n.said.Publish(saidSubject, encode(m)); err != nil {
-		slog.Warn("other nodes do not hear a message", "error", err)
+		slog.Warn("a message was not sent to other nodes", "error", err)
 	}
 }
 

@@ -139,7 +139,7 @@ func (c *crowd) tell() {
 	defer cancel()
 	clients, err := n.Len(ctx)
 	if err != nil {
-		slog.Warn("not all nodes say how many are connected", "namespace", n.Name(), "error", err)
+		slog.Warn("not all nodes reported how many are connected", "namespace", n.Name(), "error", err)
 	}
 	n.Emit("stats", stats{clients})
 }

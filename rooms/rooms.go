@@ -205,9 +205,9 @@ func (v *visitor) say(a asked) error {
 func (v *visitor) join(a asked) error {
 	switch {
 	case !broker.ValidTopic(a.Room):
-		return errors.New("a room's name has 1 to 64 of a–z, 0–9, - and _")
+		return errors.New("a room's name has 1 to 64 characters: a–z, 0–9, - and _")
 	case len(v.rooms()) >= mostRooms && !v.socket.In(a.Room):
-		return fmt.Errorf("nobody can be in more than %d rooms", mostRooms)
+		return fmt.Errorf("you can be in at most %d rooms", mostRooms)
 	}
 	return v.socket.Join(a.Room)
 }
@@ -222,7 +222,7 @@ func (v *visitor) leave(a asked) error {
 
 func (v *visitor) sayInRoom(a asked) error {
 	if !broker.ValidTopic(a.Room) || !v.socket.In(a.Room) {
-		return errors.New("only members can speak in a room; join it first")
+		return errors.New("only members can send messages to a room; join it first")
 	}
 	if err := checkText(a.Text); err != nil {
 		return err

@@ -92,7 +92,7 @@ func (c *Conns) add(conn net.Conn) {
 		return
 	}
 	cut(closed)
-	slog.Warn("HTTP connection closed, as there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
+	slog.Warn("HTTP connection closed: there are too many", "remote", closed.RemoteAddr().String(), "new", closed == conn)
 }
 
 // makeRoomLocked returns the connection to close so that conn is within the limits: an older one, which it stops counting,

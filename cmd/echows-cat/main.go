@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitDone
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "echows-cat: %v (-h has all flags)\n", err)
+		fmt.Fprintf(stderr, "echows-cat: %v (-h lists all flags)\n", err)
 		return exitUsage
 	}
 	c := newCat(opts, stdout, stderr)

@@ -74,7 +74,7 @@ func (o *options) flags() *flag.FlagSet {
 	f.Usage = func() {}
 	f.StringVar(&o.chat, "chat", "", "join a chat room as `NAME`, post lines, and print \"15:04 ana: text\"")
 	f.IntVar(&o.n, "n", 0, "end after `N` messages; earlier messages of a room do not count")
-	f.DurationVar(&o.quiet, "w", time.Second, "after the end of the input, close when no message has come for this `TIME`;\nnegative: do not close. With -n the end of the input never closes")
+	f.DurationVar(&o.quiet, "w", time.Second, "after the end of the input, close when no message has come for this `TIME`;\nnegative: do not close. With -n, the end of the input does not close the connection")
 	f.BoolVar(&o.pretty, "pretty", false, "indent JSON, as on a terminal")
 	f.BoolVar(&o.reconnect, "reconnect", false, "reconnect when the connection is lost, instead of ending")
 	f.BoolVar(&o.ping, "ping", false, "ping once a second, and print the round-trip time on stderr")
@@ -118,7 +118,7 @@ func usage() string {
 	b.WriteString(`usage: echows-cat [flags] URL
 
 Each line of input is sent as a text message; each message received is printed on a line. JSON is indented on
-a terminal, and elsewhere printed as it comes. News of the connection goes to stderr.
+a terminal, and elsewhere printed as it comes. Messages about the connection go to stderr.
 
   echows-cat ws://localhost:3000/ws                                 talk to it; Ctrl-C ends it
   echo '{"clicked":true}' | echows-cat -n 1 ws://localhost:3000/ws  ask one question, get one answer
@@ -135,10 +135,11 @@ flags:
 	f.PrintDefaults()
 	b.WriteString(`
 exit code:
-  0  this end closed, after the end of input, -n messages or Ctrl-C; or the server did, with 1000, 1001 or no code
+  0  this end closed the connection, at the end of input, after -n messages or on Ctrl-C;
+     or the server closed it, with 1000, 1001 or no code
   1  the connection was lost or closed with another code, or a line could not be sent
   2  a flag or the URL is wrong
-  3  there was no connection: the server refused the handshake, or cannot be reached
+  3  there was no connection: the server refused the handshake, or could not be reached
 `)
 	return b.String()
 }
