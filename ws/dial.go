@@ -297,7 +297,7 @@ func (h *headReader) read() (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return nil, errors.New("the answer's head is too long")
+	return nil, errors.New("the response header is too long")
 }
 
 // answer is the connection as x/net's client sees it. It handles what x/net cannot: it turns an answer that is not an

@@ -110,7 +110,7 @@ func (r *Route) judge(c echo.Context) (agreed agreement, err error) {
 	case req.Header.Get("Sec-Websocket-Version") != websocket.SupportedProtocolVersion:
 		noteRefusal(c, refusedByVersion)
 		answer.Set("Sec-WebSocket-Version", websocket.SupportedProtocolVersion)
-		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired, "only version 13 of the WebSocket protocol is spoken here")
+		return agreed, echo.NewHTTPError(http.StatusUpgradeRequired, "this server supports only version 13 of the WebSocket protocol")
 	case !validKey(req.Header["Sec-Websocket-Key"]):
 		noteRefusal(c, refusedByKey)
 		return agreed, echo.NewHTTPError(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64, once")

@@ -50,7 +50,7 @@ func (a *App) judgeOrigin(r *http.Request, allowed []string) error {
 		}
 		return foreign(values[0])
 	case len(a.config.Hosts) > 0 && !slices.ContainsFunc(a.config.Hosts, func(own string) bool { return sameHost(origin.Scheme, own, host) }):
-		return fmt.Errorf("%s is not one of this server's hosts; the server's list of hosts can name it", host)
+		return fmt.Errorf("%s is not one of this server's hosts; to accept it, add it to the server's list of hosts", host)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func isAmong(allowed []string, origin *url.URL) bool {
 }
 
 func foreign(origin string) error {
-	return fmt.Errorf("pages of origin %q may not connect here; the server's list of allowed origins can name it", origin)
+	return fmt.Errorf("pages of origin %q may not connect here; to accept them, add the origin to the server's list of allowed origins", origin)
 }
 
 // IsSecure reports whether the client connected over TLS: to this server, or to a trusted proxy in front of it.

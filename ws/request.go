@@ -42,7 +42,7 @@ type params struct {
 // maxHead is the size limit of a request that is kept, in bytes.
 const maxHead = 16 << 10
 
-var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request of a connection that stays may have at most 16 KiB of header")
+var errLongHead = echo.NewHTTPError(http.StatusRequestHeaderFieldsTooLarge, "the request header of a long-lived connection may have at most 16 KiB")
 
 // KeepRequest keeps c's request, a GET, for a client that stays without a socket, such as one that polls. If its head is
 // longer than 16 KiB, the error is an *echo.HTTPError to answer with.

@@ -117,7 +117,7 @@ func (p DeflatePolicy) Agree(header []string) (d Deflate, ok bool, err error) {
 	}
 	switch { // compared with Offer
 	case answers[0].lacks(clientBits): // "MUST include a value" (7.1.2.2): only an offer may leave it out
-		return d, false, errors.New("the server's extension: client_max_window_bits has a wrong value")
+		return d, false, errors.New("the server's extension: client_max_window_bits has an invalid value")
 	case answers[0].has(clientBits) && !p.Context:
 		return d, false, errors.New("the server's extension has client_max_window_bits, which was not offered")
 	case !p.Context && !d.ServerNoContext:
@@ -159,8 +159,8 @@ func (o offered) lacks(name string) bool {
 	return false
 }
 
-// deflate reads the parameters of permessage-deflate (section 7.1). A parameter that is unknown, comes twice or has a
-// wrong value is an error: such an offer is declined, and such an answer fails the connection.
+// deflate reads the parameters of permessage-deflate (section 7.1). A parameter that is unknown, appears twice or has an
+// invalid value is an error: such an offer is declined, and such an answer fails the connection.
 func (o offered) deflate() (Deflate, error) {
 	d := Deflate{ServerBits: 15, ClientBits: 15}
 	if o.name != extension {
@@ -169,7 +169,7 @@ func (o offered) deflate() (Deflate, error) {
 	seen := map[string]bool{}
 	for _, p := range o.params {
 		if seen[p.name] {
-			return d, fmt.Errorf("%s comes twice", p.name)
+			return d, fmt.Errorf("%s appears twice", p.name)
 		}
 		seen[p.name] = true
 		ok := true
@@ -188,7 +188,7 @@ func (o offered) deflate() (Deflate, error) {
 			return d, fmt.Errorf("unknown parameter %q", p.name)
 		}
 		if !ok {
-			return d, fmt.Errorf("%s has a wrong value", p.name)
+			return d, fmt.Errorf("%s has an invalid value", p.name)
 		}
 	}
 	return d, nil

@@ -151,7 +151,7 @@ func TestWrongWindows(t *testing.T) {
 				if _, answer, err := takeover.Accept(lines(offer + ", permessage-deflate")); answer != "permessage-deflate" || err != nil {
 					t.Errorf("%s, and a good offer, are answered with %q, %v", offer, answer, err)
 				}
-				want := "the server's extension: " + parameter + " has a wrong value"
+				want := "the server's extension: " + parameter + " has an invalid value"
 				if _, ok, err := takeover.Agree(lines(offer)); ok || fmt.Sprint(err) != want {
 					t.Errorf("%s is an answer: %v, %v", offer, ok, err)
 				}
@@ -264,7 +264,7 @@ var answerCases = []struct {
 
 	{"not asked for: client_max_window_bits", alone, lines("permessage-deflate; server_no_context_takeover; client_max_window_bits=10"), wire.Deflate{}, "the server's extension has client_max_window_bits, which was not offered"},
 	{"not asked for: client_max_window_bits=15", alone, lines("permessage-deflate; server_no_context_takeover; client_max_window_bits=15"), wire.Deflate{}, "the server's extension has client_max_window_bits, which was not offered"},
-	{"client_max_window_bits without a value", takeover, lines("permessage-deflate; client_max_window_bits"), wire.Deflate{}, "the server's extension: client_max_window_bits has a wrong value"},
+	{"client_max_window_bits without a value", takeover, lines("permessage-deflate; client_max_window_bits"), wire.Deflate{}, "the server's extension: client_max_window_bits has an invalid value"},
 	{"missing: server_no_context_takeover", alone, lines("permessage-deflate"), wire.Deflate{}, "the server's extension lacks server_no_context_takeover"},
 	{"missing: server_no_context_takeover beside the client's", alone, lines("permessage-deflate; client_no_context_takeover"), wire.Deflate{}, "the server's extension lacks server_no_context_takeover"},
 	{"missing: server_max_window_bits", within(10), lines("permessage-deflate"), wire.Deflate{}, "the server's extension lacks server_max_window_bits"},
@@ -276,10 +276,10 @@ var answerCases = []struct {
 	{"two extensions on two lines", takeover, lines("mux", "permessage-deflate"), wire.Deflate{}, "the server accepted more than one extension"},
 	{"one extension twice", takeover, lines("permessage-deflate, permessage-deflate"), wire.Deflate{}, "the server accepted more than one extension"},
 	{"an unknown parameter", takeover, lines("permessage-deflate; level=9"), wire.Deflate{}, `the server's extension: unknown parameter "level"`},
-	{"a parameter twice", takeover, lines("permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"), wire.Deflate{}, "the server's extension: server_max_window_bits comes twice"},
-	{"a value where there is none", takeover, lines("permessage-deflate; server_no_context_takeover=1"), wire.Deflate{}, "the server's extension: server_no_context_takeover has a wrong value"},
-	{"a value where there is none, for the client", takeover, lines("permessage-deflate; client_no_context_takeover=1"), wire.Deflate{}, "the server's extension: client_no_context_takeover has a wrong value"},
-	{"server_max_window_bits without a value", takeover, lines("permessage-deflate; server_max_window_bits"), wire.Deflate{}, "the server's extension: server_max_window_bits has a wrong value"},
+	{"a parameter twice", takeover, lines("permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"), wire.Deflate{}, "the server's extension: server_max_window_bits appears twice"},
+	{"a value where there is none", takeover, lines("permessage-deflate; server_no_context_takeover=1"), wire.Deflate{}, "the server's extension: server_no_context_takeover has an invalid value"},
+	{"a value where there is none, for the client", takeover, lines("permessage-deflate; client_no_context_takeover=1"), wire.Deflate{}, "the server's extension: client_no_context_takeover has an invalid value"},
+	{"server_max_window_bits without a value", takeover, lines("permessage-deflate; server_max_window_bits"), wire.Deflate{}, "the server's extension: server_max_window_bits has an invalid value"},
 }
 
 func TestAgree(t *testing.T) {

@@ -17,7 +17,7 @@ var (
 	errLength         = &CloseError{ProtocolError, "frame length is not in its shortest form"}
 	errControlLong    = &CloseError{ProtocolError, "control frame is longer than 125 bytes"}
 	errControlSplit   = &CloseError{ProtocolError, "control frame is fragmented"}
-	errNothingToJoin  = &CloseError{ProtocolError, "continuation of nothing"}
+	errNothingToJoin  = &CloseError{ProtocolError, "continuation without a message"}
 	errInsideMessage  = &CloseError{ProtocolError, "new message inside a fragmented one"}
 	errShortClose     = &CloseError{ProtocolError, "close frame with one byte of payload"}
 	errForbiddenCode  = &CloseError{ProtocolError, "close code that may not be sent"}

@@ -89,8 +89,8 @@ var ruleCases = []struct {
 	{"1 000 0001 M 1111111 10000000" + zeros(6) + " 00000101", "the highest bit of a short length", false, none, 100, "1002 frame length is not in its shortest form"},
 	{"1 000 0000 M 1111110 00000000 00000101", "a continuation's 5 in two bytes", false, 1, 100, "1002 frame length is not in its shortest form"},
 
-	{"1 000 0000 M 0000101", "a continuation of nothing", false, none, 100, "1002 continuation of nothing"},
-	{"0 000 0000 M 0000101", "a continuation of nothing, without FIN", false, none, 100, "1002 continuation of nothing"},
+	{"1 000 0000 M 0000101", "a continuation of nothing", false, none, 100, "1002 continuation without a message"},
+	{"0 000 0000 M 0000101", "a continuation of nothing, without FIN", false, none, 100, "1002 continuation without a message"},
 	{"1 000 0001 M 0000101", "a new text inside a message", false, 1, 100, "1002 new message inside a fragmented one"},
 	{"1 000 0010 M 0000101", "a new message behind an empty fragment", false, 0, 100, "1002 new message inside a fragmented one"},
 	{"0 000 0010 M 0000101", "a new fragment inside a message", false, 1, 100, "1002 new message inside a fragmented one"},
