@@ -236,7 +236,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 
 // sayWaiting logs why a gap is not filled yet. Any topic with members may have one.
 func (f *Follower) sayWaiting(cursor uint64, err error) {
-	f.log.broker.log.Warn("a gap waits to be filled", "topic", f.topic, "after", cursor, "error", err)
+	f.log.broker.log.Warn("a gap is waiting to be filled", "topic", f.topic, "after", cursor, "error", err)
 }
 
 // following reads the entries after the last one that was delivered, and returns how many more there are. The first entry
@@ -352,7 +352,7 @@ func (l *Log) guard(ctx context.Context) (last uint64, ok bool) {
 	l.highest = max(l.highest, l.epochs().seq(info.State.LastSeq))
 	l.mu.Unlock()
 	if err := l.setMark(info.State); err != nil && !l.broker.blame(err) {
-		l.broker.log.Warn("cannot write down what the stream holds", "error", err)
+		l.broker.log.Warn("cannot record what the stream holds", "error", err)
 	}
 	return info.State.LastSeq, true
 }
@@ -373,7 +373,7 @@ func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest u
 	}
 	if l.broker.server == nil && time.Since(l.behind) > wait {
 		if err := l.beginAfterLoss(ctx, info, highest); err != nil {
-			l.broker.log.Warn("the stream cannot go on yet", "error", err)
+			l.broker.log.Warn("the stream cannot continue yet", "error", err)
 		}
 		return
 	}

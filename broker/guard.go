@@ -82,7 +82,7 @@ func (l *Log) checkMark(s jetstream.StreamState, made bool) error {
 		return nil
 	}
 	return fmt.Errorf("the data folder %s is damaged: the stream %s held %d messages up to sequence %d, now %d up to %d; "+
-		"restore the folder, start over with another (-data), or, to go on without what is lost, remove %s",
+		"restore the folder, start over with another (-data), or, to continue without what is lost, remove %s",
 		l.broker.config.Dir, l.stream, m.Messages, m.Last, s.Msgs, s.LastSeq, l.markFile())
 }
 

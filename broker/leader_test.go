@@ -149,7 +149,7 @@ func TestAStreamWithoutALeaderIsUnavailable(t *testing.T) {
 		"one silent":               {led(heard, time.Minute), ""},
 		"one not heard yet":        {led(heard, 0), ""},
 		"no leader":                {&jetstream.ClusterInfo{Replicas: led(heard, heard).Replicas}, "the stream CHAT has no leader"},
-		"a follower answers":       {follower, "another server than the leader speaks for the stream CHAT"},
+		"a follower answers":       {follower, "a server other than the leader answered for the stream CHAT"},
 		"the quorum is lost":       {led(4*time.Second, 4*time.Second), "the stream CHAT has lost its quorum: 1 of its 3 servers answer"},
 		"none was ever heard":      {led(0, 0), "lost its quorum: 1 of its 3"},
 		"slow, and there":          {led(2*time.Second, 2*time.Second), ""},

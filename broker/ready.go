@@ -163,7 +163,7 @@ func fromLeader(stream string, cluster *jetstream.ClusterInfo) error {
 	case cluster.Leader == "":
 		return fmt.Errorf("the stream %s has no leader", stream)
 	case slices.ContainsFunc(cluster.Replicas, func(r *jetstream.PeerInfo) bool { return r.Name == cluster.Leader }):
-		return fmt.Errorf("another server than the leader speaks for the stream %s", stream) // who lists all but itself
+		return fmt.Errorf("a server other than the leader answered for the stream %s", stream) // who lists all but itself
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func checkURLs(urls string) error {
 		u, err := url.Parse(one)
 		known := err == nil && (u.Scheme == "nats" || u.Scheme == "tls" || u.Scheme == "ws" || u.Scheme == "wss")
 		if !known || u.Hostname() == "" {
-			return fmt.Errorf("%s is not the URL of a NATS server; give URLs such as nats://one:4222,nats://two:4222", redacted(one))
+			return fmt.Errorf("%s is not the URL of a NATS server; use URLs such as nats://one:4222,nats://two:4222", redacted(one))
 		}
 	}
 	return nil

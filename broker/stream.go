@@ -71,7 +71,7 @@ func (l *Log) updateStream(ctx context.Context, info *jetstream.StreamInfo) (*je
 		return info, nil
 	}
 	if has.MaxMsgsPerSubject != want.MaxMsgsPerSubject || has.MaxAge != want.MaxAge || has.MaxBytes != want.MaxBytes {
-		l.broker.log.Warn("the stream's limits change, for all nodes; messages past them are discarded", "stream", l.stream,
+		l.broker.log.Warn("the stream's limits are changed, for all nodes; messages past them are discarded", "stream", l.stream,
 			"messages of a topic", want.MaxMsgsPerSubject, "before", has.MaxMsgsPerSubject, "time", want.MaxAge, "before", has.MaxAge,
 			"bytes", want.MaxBytes, "before", has.MaxBytes)
 	}
@@ -189,7 +189,7 @@ func (l *Log) beginAfterLoss(ctx context.Context, info *jetstream.StreamInfo, hi
 	}
 	had := l.epochs().seq(end)
 	l.adopt(ctx, c)
-	l.broker.log.Error("the stream has lost its end, and goes on; clients that saw lost messages are told that messages are missing",
+	l.broker.log.Error("the stream has lost its end, and continues; clients that saw lost messages are told that messages are missing",
 		"stream", l.stream, "ends", had, "had", highest)
 	return nil
 }
