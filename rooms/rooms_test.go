@@ -93,7 +93,7 @@ func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		begin := time.Now()
 		got := g.ask(one, ana, times(100, `["join",5]`)...)
-		wrong, refused := count(got, "has to be an object, not a number"), count(got, "too many events")
+		wrong, refused := count(got, "must be an object, not a number"), count(got, "too many events")
 		if wrong != 70 || refused != 30 { // a burst of 40, and then every second event
 			t.Errorf("%d events were looked at, %d refused: %s", wrong, refused, got)
 		}

@@ -94,7 +94,7 @@ func (s *Socket) expect(id uint64, answer func([]Arg, error)) error {
 		return ErrClosed
 	case len(s.acks) >= most:
 		s.namespace.server.counters.reached(limitAcks)
-		return fmt.Errorf("socketio: the client owes %d acknowledgements", most)
+		return fmt.Errorf("socketio: %d acknowledgements from the client are outstanding", most)
 	}
 	if s.acks == nil {
 		s.acks = map[uint64]func([]Arg, error){}

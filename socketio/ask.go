@@ -14,13 +14,13 @@ const ackMargin = 200 * time.Millisecond
 func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 	m, err := decodeMessage(data)
 	if err != nil {
-		c.failed("another node asked nonsense", err)
+		c.failed("another node sent an invalid request", err)
 		answer(nil)
 		return
 	}
 	reply := func(v any) {
 		encoded, err := json.Marshal(v)
-		c.failed("another node gets no answer", err)
+		c.failed("another node was not answered", err)
 		answer(encoded)
 	}
 	n := c.server.lookup(m.Namespace)
@@ -71,7 +71,7 @@ func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error 
 		}
 		var v T
 		if err := json.Unmarshal(answer, &v); err != nil {
-			c.failed("another node answered nonsense", err)
+			c.failed("another node sent an invalid answer", err)
 			return
 		}
 		each(v)

@@ -114,7 +114,7 @@ func (c *cluster) tell(subject string, m message) {
 	if err == nil {
 		err = c.adapter.Publish(subject, data)
 	}
-	c.failed("other nodes do not get an event", err)
+	c.failed("an event was not sent to other nodes", err)
 }
 
 // want records whether to listen to a subject, and wakes run.
@@ -202,7 +202,7 @@ func (c *cluster) nodeOf(id string) string {
 func (c *cluster) hear(_, subject string, data []byte) {
 	m, err := decodeMessage(data)
 	if err != nil {
-		c.failed("another node told nonsense", err)
+		c.failed("another node sent an invalid message", err)
 		return
 	}
 	n := c.server.lookup(m.Namespace)
@@ -212,7 +212,7 @@ func (c *cluster) hear(_, subject string, data []byte) {
 	switch m.Kind {
 	case tellEmit:
 		watching, err := n.emit(emission{audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile, forgotten: m.Hole, hole: m.Hole, local: true})
-		c.failed("an event of another node is lost", err)
+		c.failed("an event from another node was lost", err)
 		if len(watching) > 0 {
 			n.notifyAll(watching, m)
 		}

@@ -39,14 +39,14 @@ type partial struct {
 }
 
 var (
-	errText         = errors.New("text came where an attachment was to")
-	errBinary       = errors.New("an attachment came with no packet before it")
+	errText         = errors.New("text arrived where an attachment was expected")
+	errBinary       = errors.New("an attachment arrived without a packet before it")
 	errTooMuch      = &limitError{limitAttachmentBytes, "a packet's attachments are too long"}
-	errFull         = &limitError{limitPartialBytes, "the server holds too many attachments that wait for their packets"}
-	errAddressFull  = &limitError{limitAddressPartialBytes, "the server holds too many attachments of this address that wait for their packets"}
+	errFull         = &limitError{limitPartialBytes, "the server holds too many attachments of incomplete packets"}
+	errAddressFull  = &limitError{limitAddressPartialBytes, "the server holds too many attachments of incomplete packets from this address"}
 	errNotConnected = errors.New("a packet is for a namespace that is not connected")
 	errTwice        = errors.New("a namespace was connected twice")
-	errDirection    = errors.New("CONNECT_ERROR is the server's to send")
+	errDirection    = errors.New("only the server may send CONNECT_ERROR")
 )
 
 // accept is called with each new session.

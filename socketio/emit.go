@@ -286,7 +286,7 @@ func errReserved(event string) error {
 }
 
 func errBinaryValues(n, most int) error {
-	return fmt.Errorf("socketio: %d binary values in one packet; %d are the most (Limits.Attachments)", n, most)
+	return fmt.Errorf("socketio: %d binary values in one packet; the maximum is %d (Limits.Attachments)", n, most)
 }
 
 // encodeFrame encodes a packet and its attachments as messages that are sent without anything between them.

@@ -125,7 +125,7 @@ func ExampleOn() {
 	// Output:
 	// 40{"sid":"…"}
 	// 430[3]
-	// 42["error",{"event":"add","message":"argument 1 of \"add\" has to be a list, not text"}]
+	// 42["error",{"event":"add","message":"argument 1 of \"add\" must be a list, not text"}]
 }
 
 // The server asks one client and waits for its answer, in a new goroutine, because the goroutine that calls listeners also
@@ -250,7 +250,7 @@ func ExampleNamespace_Use() {
 	// 40{"sid":"…"}
 	// 42["hello","ana"]
 	// 44{"message":"sign in first","data":{"at":"/login"}}
-	// 44{"message":"\"token\" in auth has to be text, not a list"}
+	// 44{"message":"\"token\" in auth must be text, not a list"}
 }
 
 // The server asks all clients at the same time. It gets the answers that arrive in time, and the number of missing ones.

@@ -33,9 +33,9 @@ func (e *argumentError) Error() string {
 	case e.want == "":
 		return text + " is not what the server expects"
 	case e.got == "":
-		return text + " has to be " + e.want
+		return text + " must be " + e.want
 	}
-	return text + " has to be " + e.want + ", not " + e.got
+	return text + " must be " + e.want + ", not " + e.got
 }
 
 func (e *argumentError) Unwrap() []error { return []error{ErrArguments, e.detail} }

@@ -41,30 +41,30 @@ func TestWrongArgumentsInPlainWords(t *testing.T) {
 	})
 	c, _ := s.caller("")
 	for sent, want := range map[string]string{
-		`["book",5]`:                                  `argument 1 of "book" has to be an object, not a number`,
-		`["book",[1]]`:                                `argument 1 of "book" has to be an object, not a list`,
-		`["book",true]`:                               `argument 1 of "book" has to be an object, not true or false`,
-		`["book",{"room":["secret"]}]`:                `"room" in argument 1 of "book" has to be text, not a list`,
-		`["book",{"room":{"secret":1}}]`:              `"room" in argument 1 of "book" has to be text, not an object`,
-		`["book",{"seat":4711}]`:                      `"seat" in argument 1 of "book" has to be a whole number from -128 to 127`,
-		`["book",{"seat":"4711"}]`:                    `"seat" in argument 1 of "book" has to be a whole number from -128 to 127, not text`,
-		`["book",{"count":-4711}]`:                    `"count" in argument 1 of "book" has to be a whole number that is not negative`,
-		`["book",{"price":"4711"}]`:                   `"price" in argument 1 of "book" has to be a number, not text`,
-		`["book",{"price":1e4711}]`:                   `"price" in argument 1 of "book" has to be a number`,
-		`["book",{"paid":"yes"}]`:                     `"paid" in argument 1 of "book" has to be true or false, not text`,
-		`["book",{"tags":"secret"}]`:                  `"tags" in argument 1 of "book" has to be a list, not text`,
-		`["book",{"photo":4711}]`:                     `"photo" in argument 1 of "book" has to be binary data, not a number`,
-		`["book",{"from":4711}]`:                      `"from" in argument 1 of "book" has to be text, not a number`,
+		`["book",5]`:                                  `argument 1 of "book" must be an object, not a number`,
+		`["book",[1]]`:                                `argument 1 of "book" must be an object, not a list`,
+		`["book",true]`:                               `argument 1 of "book" must be an object, not true or false`,
+		`["book",{"room":["secret"]}]`:                `"room" in argument 1 of "book" must be text, not a list`,
+		`["book",{"room":{"secret":1}}]`:              `"room" in argument 1 of "book" must be text, not an object`,
+		`["book",{"seat":4711}]`:                      `"seat" in argument 1 of "book" must be a whole number from -128 to 127`,
+		`["book",{"seat":"4711"}]`:                    `"seat" in argument 1 of "book" must be a whole number from -128 to 127, not text`,
+		`["book",{"count":-4711}]`:                    `"count" in argument 1 of "book" must be a whole number that is not negative`,
+		`["book",{"price":"4711"}]`:                   `"price" in argument 1 of "book" must be a number, not text`,
+		`["book",{"price":1e4711}]`:                   `"price" in argument 1 of "book" must be a number`,
+		`["book",{"paid":"yes"}]`:                     `"paid" in argument 1 of "book" must be true or false, not text`,
+		`["book",{"tags":"secret"}]`:                  `"tags" in argument 1 of "book" must be a list, not text`,
+		`["book",{"photo":4711}]`:                     `"photo" in argument 1 of "book" must be binary data, not a number`,
+		`["book",{"from":4711}]`:                      `"from" in argument 1 of "book" must be text, not a number`,
 		`["book",{"from":"secret"}]`:                  `argument 1 of "book" is not what the server expects`,
 		`["book",{"at":"secret"}]`:                    `argument 1 of "book" is not what the server expects`,
-		`["book",{"next":"secret"}]`:                  `"next" in argument 1 of "book" has to be an object, not text`,
-		`["book",{"next":{"room":4711}}]`:             `"next.room" in argument 1 of "book" has to be text, not a number`,
-		`["book",{"more":{"secret":4711}}]`:           `"more" in argument 1 of "book" has to be a whole number from 0 to 255`,
-		`["two",1.5]`:                                 `argument 1 of "two" has to be a whole number`,
-		`["two",1,"not base64"]`:                      `argument 2 of "two" has to be binary data`,
-		`["by hand",4711]`:                            `an argument of "by hand" has to be text, not a number`,
+		`["book",{"next":"secret"}]`:                  `"next" in argument 1 of "book" must be an object, not text`,
+		`["book",{"next":{"room":4711}}]`:             `"next.room" in argument 1 of "book" must be text, not a number`,
+		`["book",{"more":{"secret":4711}}]`:           `"more" in argument 1 of "book" must be a whole number from 0 to 255`,
+		`["two",1.5]`:                                 `argument 1 of "two" must be a whole number`,
+		`["two",1,"not base64"]`:                      `argument 2 of "two" must be binary data`,
+		`["by hand",4711]`:                            `an argument of "by hand" must be text, not a number`,
 		`["itself",4711]`:                             `an argument of "itself" is not what the server expects`,
-		`["é` + strings.Repeat("é", 1000) + `",4711]`: `argument 1 of "` + strings.Repeat("é", 32) + `…" has to be true or false, not a number`,
+		`["é` + strings.Repeat("é", 1000) + `",4711]`: `argument 1 of "` + strings.Repeat("é", 32) + `…" must be true or false, not a number`,
 	} {
 		c.post("42" + sent)
 		var got []json.RawMessage
@@ -90,8 +90,8 @@ func TestWrongAuthInPlainWords(t *testing.T) {
 	})
 	sid := s.openCall()
 	for sent, want := range map[string]string{
-		`{"name":4711}`: `44{"message":"who are you? \"name\" in auth has to be text, not a number"}`,
-		`{"name":{}}`:   `44{"message":"who are you? \"name\" in auth has to be text, not an object"}`,
+		`{"name":4711}`: `44{"message":"who are you? \"name\" in auth must be text, not a number"}`,
+		`{"name":{}}`:   `44{"message":"who are you? \"name\" in auth must be text, not an object"}`,
 	} {
 		s.call("POST", sid, "40"+sent)
 		if got := s.call("GET", sid, ""); got != want {
@@ -114,7 +114,7 @@ func TestAWrongAnswerInPlainWords(t *testing.T) {
 		t.Fatalf("got %v", got)
 	}
 	c.post(`431["many"]`)
-	if err := <-failed; err == nil || err.Error() != `the acknowledgement of "count" has to be a whole number, not text` {
+	if err := <-failed; err == nil || err.Error() != `the acknowledgement of "count" must be a whole number, not text` {
 		t.Errorf("the error is %v", err)
 	}
 }

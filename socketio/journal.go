@@ -50,8 +50,8 @@ const (
 
 var (
 	errNotReady = &Refusal{Message: "The server is not ready; try again soon"}
-	errNotKept  = errors.New("socketio: the event was not kept by the journal in time")
-	errNotSaved = errors.New("socketio: the journal did not take it in time; on another node the socket may not come back")
+	errNotKept  = errors.New("socketio: the journal did not store the event in time")
+	errNotSaved = errors.New("socketio: the journal did not store the socket in time; it may not come back on another node")
 )
 
 // openJournal begins to follow the namespace's topic.
@@ -130,7 +130,7 @@ func (j *journal) deliver(seq uint64, data []byte) {
 		err = errMessage
 	}
 	if err != nil {
-		n.server.cluster.failed("the journal holds nonsense", err)
+		n.server.cluster.failed("the journal has an invalid entry", err)
 		return
 	}
 	if m.Kind == tellHole {
@@ -138,7 +138,7 @@ func (j *journal) deliver(seq uint64, data []byte) {
 		return
 	}
 	watching, err := n.emitKept(m, seq)
-	n.server.cluster.failed("an event of the journal is lost", err)
+	n.server.cluster.failed("an event from the journal was lost", err)
 	if len(watching) > 0 {
 		n.notifyAll(watching, m)
 	}
@@ -189,7 +189,7 @@ func (j *journal) append(e emission, came chan error) error {
 		err = j.journal.Append(j.topic, data, func(err error) { j.appended(m.Token, err) })
 	}
 	if err != nil {
-		n.server.cluster.failed("an event is not kept for those who come back", err)
+		n.server.cluster.failed("an event was not stored for clients that come back", err)
 		j.forget(came)
 	}
 	return err
@@ -198,7 +198,7 @@ func (j *journal) append(e emission, came chan error) error {
 // appended is called with the result of appending an event. A lost event may have been sent to nobody, so it counts as a
 // hole: a client that was away then is not recovered.
 func (j *journal) appended(token uint64, err error) {
-	j.namespace.server.cluster.failed("an event is lost", err)
+	j.namespace.server.cluster.failed("an event was lost", err)
 	if err == nil {
 		return
 	}

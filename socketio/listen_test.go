@@ -175,9 +175,9 @@ func TestTypedListeners(t *testing.T) {
 		`421["two",1]`:                          `431[1,""]`,
 		`421["two"]`:                            `431[0,""]`,
 		`421["two",1,"x",2]`:                    `431[1,"x"]`,
-		`421["two",1,2]`:                        `42["error",{"event":"two","message":"argument 2 of \"two\" has to be text, not a number"}]`,
+		`421["two",1,2]`:                        `42["error",{"event":"two","message":"argument 2 of \"two\" must be text, not a number"}]`,
 		`421["three",1,"x"]`:                    `431[1,"x",0]`,
-		`421["three","1"]`:                      `42["error",{"event":"three","message":"argument 1 of \"three\" has to be a whole number, not text"}]`,
+		`421["three","1"]`:                      `42["error",{"event":"three","message":"argument 1 of \"three\" must be a whole number, not text"}]`,
 		`421["args"]`:                           `431[null,null,null,false,false,"null"]`,
 		`421["args",{"_placeholder":true},[1]]`: `431[{"_placeholder":true},[1],null,false,false,"null"]`,
 	} {

@@ -43,7 +43,7 @@ const (
 	askSession = "session"
 )
 
-var errMessage = errors.New("a message of another node is damaged")
+var errMessage = errors.New("a message from another node is damaged")
 
 func (m message) audience() audience { return audience{m.Rooms, m.Except} }
 

@@ -26,7 +26,7 @@ const (
 
 	limitName    = "echows_limits_reached_total"
 	limitHelp    = "Times that a limit refused or slowed a client."
-	recoveryHelp = "Sockets that wanted to come back, by whether they could."
+	recoveryHelp = "Sockets that asked to be recovered, by whether they were."
 	silentHelp   = "Connections closed because their clients sent nothing, not even pongs."
 )
 
@@ -41,16 +41,16 @@ var metrics = append([]metric{
 
 	plainly(gauge, "echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", func(n Stats) uint64 { return uint64(n.Engine.Sessions) }),
 	plainly(counter, "echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n Stats) uint64 { return n.Engine.Opened }),
-	plainly(counter, "echows_socketio_upgrades_total", "Sessions that went over from long-polling to a WebSocket.", func(n Stats) uint64 { return n.Engine.Upgraded }),
-	plainly(counter, "echows_socketio_requests_refused_total", "Requests that no session took.", func(n Stats) uint64 { return n.Engine.Refused }),
+	plainly(counter, "echows_socketio_upgrades_total", "Sessions that upgraded from long-polling to a WebSocket.", func(n Stats) uint64 { return n.Engine.Upgraded }),
+	plainly(counter, "echows_socketio_requests_refused_total", "Requests that no session accepted.", func(n Stats) uint64 { return n.Engine.Refused }),
 	plainly(gauge, "echows_socketio_sockets", "Sockets that are connected to namespaces on this node.", func(n Stats) uint64 { return uint64(n.Sockets) }),
 	plainly(counter, "echows_socketio_connects_refused_total", "CONNECTs to a namespace that were refused.", func(n Stats) uint64 { return n.Refused }),
 	plainly(counter, "echows_socketio_disconnects_total", "Sockets that the server disconnected.", func(n Stats) uint64 { return n.Disconnected }),
-	plainly(counter, "echows_socketio_events_received_total", "Events that came from clients.", func(n Stats) uint64 { return n.Received }),
-	plainly(counter, "echows_socketio_events_sent_total", "Events that were queued to be sent, each once for each socket.", func(n Stats) uint64 { return n.Sent }),
+	plainly(counter, "echows_socketio_events_received_total", "Events received from clients.", func(n Stats) uint64 { return n.Received }),
+	plainly(counter, "echows_socketio_events_sent_total", "Events queued to be sent, counted once for each socket.", func(n Stats) uint64 { return n.Sent }),
 	labelled("result", "hit", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Recovered }),
 	labelled("result", "miss", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Lost }),
-	plainly(counter, "echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or came from them damaged.", func(n Stats) uint64 { return n.Failed }),
+	plainly(counter, "echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or arrived from them damaged.", func(n Stats) uint64 { return n.Failed }),
 
 	labelled("limit", "address_events", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.Slowed }),
 	labelled("limit", "socketio_sessions", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMore }),

@@ -43,8 +43,8 @@ var (
 	errAttached    = &limitError{limitAttachments, "a packet has too many attachments"}
 	errNamespace   = errors.New("a packet's namespace is too long")
 	errID          = errors.New("a packet's id is too large")
-	errName        = errors.New("an event has a name that is reserved, or none")
-	errPayload     = errors.New("a packet's payload is not that of its type")
+	errName        = errors.New("an event's name is reserved or missing")
+	errPayload     = errors.New("a packet's payload does not match its type")
 )
 
 // decode decodes a packet with at most maxAttachments attachments. It accepts only packets that conform to the protocol's

@@ -84,7 +84,7 @@ func (s *Socket) saveAnd(done func(error)) error {
 	if err == nil {
 		err = n.journal.journal.Put(hash(s.pid), data, done)
 	}
-	n.server.cluster.failed("a socket is not kept", err)
+	n.server.cluster.failed("a socket was not stored", err)
 	return err
 }
 
@@ -98,7 +98,7 @@ func (s *Socket) waitForSaves() {
 func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	s.namespace.server.cluster.failed("a socket is not removed", s.namespace.journal.journal.Remove(hash(s.pid), nil))
+	s.namespace.server.cluster.failed("a socket was not removed", s.namespace.journal.journal.Remove(hash(s.pid), nil))
 }
 
 // refresh saves all sockets again before their records expire in the journal.
@@ -129,11 +129,11 @@ func (j *journal) find(pid string) *kept {
 		}
 	}
 	err := ask(ctx, c, message{Kind: askSession, Namespace: j.namespace.name, To: []string{pid}}, take)
-	c.failed("not all nodes say whether they know a client that comes back", err)
+	c.failed("not all nodes reported whether they know a client that came back", err)
 	ctx, cancel = context.WithTimeout(context.Background(), saveTime)
 	defer cancel()
 	data, ok, err := j.journal.Take(ctx, hash(pid)) // Take, so that nobody else can use the record
-	c.failed("the journal does not say whether it knows a client that comes back", err)
+	c.failed("the journal did not report whether it knows a client that came back", err)
 	mu.Lock()
 	defer mu.Unlock()
 	if r := (record{}); ok && best == nil && json.Unmarshal(data, &r) == nil {

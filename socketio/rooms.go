@@ -42,7 +42,7 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 		}
 		if most := n.server.config.Limits.Rooms; len(s.rooms) >= most {
 			n.server.counters.reached(limitRooms)
-			return fmt.Errorf("socketio: a socket can be in %d rooms", most)
+			return fmt.Errorf("socketio: a socket can be in at most %d rooms", most)
 		}
 		r := n.rooms[name]
 		if r == nil {

@@ -335,7 +335,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		n.stop()
 	}
 	if waiting := s.running.wait(ctx); waiting != nil {
-		err = cmp.Or(err, fmt.Errorf("socketio: callbacks are under way: %w", waiting))
+		err = cmp.Or(err, fmt.Errorf("socketio: callbacks are still running: %w", waiting))
 	}
 	if s.cluster != nil {
 		s.cluster.close()

@@ -173,7 +173,7 @@ func TestFullBudgetsAreCounted(t *testing.T) {
 				t.Error("a POST finds room")
 			}
 			stats(t, s, 0, 2)
-			if got := log.take(); !strings.Contains(got, "the sessions of this address hold") {
+			if got := log.take(); !strings.Contains(got, "the sessions of this address have reached") {
 				t.Errorf("logged %q", got)
 			}
 		})
@@ -260,7 +260,7 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 			if n := s.engine.Stats(); n.SlowPolling != c.slow || n.SlowClosed != c.slow {
 				t.Errorf("%+v", n)
 			}
-			if said := strings.Contains(log.take(), "does not read an answer"); said == c.leave {
+			if said := strings.Contains(log.take(), "does not read a response"); said == c.leave {
 				t.Errorf("it is said in the log: %v", said)
 			}
 			s.expectNothingBuffered()

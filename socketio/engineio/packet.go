@@ -36,7 +36,7 @@ var (
 	errPacketType  = errors.New("a packet is of an unknown type")
 	errBase64      = errors.New("a binary packet is not base64")
 	errManyPackets = errors.New("a request carries too many packets")
-	errIdlePackets = errors.New("a request carries too many packets that mean nothing")
+	errIdlePackets = errors.New("a request carries too many meaningless packets")
 )
 
 // decodePacket decodes one packet from text.

@@ -25,7 +25,7 @@ type answer struct {
 
 var (
 	errTwoGETs = errors.New("two GETs at once")
-	errLostGET = fmt.Errorf("%w: it gave up a GET", errLeft)
+	errLostGET = fmt.Errorf("%w: it canceled a GET", errLeft)
 )
 
 // openPolling begins a session with a GET.

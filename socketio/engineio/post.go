@@ -13,10 +13,10 @@ import (
 
 var (
 	errTwoPOSTs = errors.New("two POSTs at once")
-	errBytes    = errors.New("a POST of bytes")
+	errBytes    = errors.New("a POST with a binary body")
 
-	errBuffered        = errors.New("all sessions together hold as many bytes as they may")
-	errAddressBuffered = errors.New("the sessions of this address hold as many bytes as they may")
+	errBuffered        = errors.New("all sessions together have reached their limit of buffered bytes")
+	errAddressBuffered = errors.New("the sessions of this address have reached their limit of buffered bytes")
 )
 
 // noRoom returns the error for a full budget.

@@ -19,7 +19,7 @@ const (
 
 var (
 	errNoPolls  = errors.New("the client does not poll")
-	errNoReads  = errors.New("the client does not read an answer")
+	errNoReads  = errors.New("the client does not read a response")
 	errOverload = errors.New("the client polls too slowly")
 )
 

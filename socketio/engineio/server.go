@@ -136,7 +136,7 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 				return s.refuse(c, errSession, errSession.Message)
 			}
 			if last(query, "EIO") != "4" || req.Method != http.MethodGet && req.Method != http.MethodPost {
-				return s.refuse(c, errRequest, "a request of a session is GET or POST, with EIO=4")
+				return s.refuse(c, errRequest, "a session's requests must be GET or POST, with EIO=4")
 			}
 		} else if refused, ok := s.judgeHandshake(c, query); !ok {
 			return s.refuse(c, refused, refused.Message)

@@ -13,7 +13,7 @@ import (
 // noopWait is how long a GET may wait during an upgrade: the client stops polling only after an answer, and so needs one.
 const noopWait = 100 * time.Millisecond
 
-var errGivenUp = errors.New("the upgrade was given up")
+var errGivenUp = errors.New("the upgrade was abandoned")
 
 // serveSocket is the handler of the WebSocket route. A socket begins a new session, or upgrades a session that polls.
 func (s *Server) serveSocket(socket *ws.Socket, c echo.Context) error {
@@ -144,7 +144,7 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	s.wakeLocked()
 	handled := s.handled
 	s.mu.Unlock()
-	s.debug("session went over to a WebSocket", "websocket", socket.ID())
+	s.debug("session upgraded to a WebSocket", "websocket", socket.ID())
 	s.serve(socket)
 	if handled != nil {
 		<-handled // callbacks may already send on the socket
