@@ -34,11 +34,11 @@ func main() {
 	if attack.Serve(os.Args[1:]) {
 		return
 	}
-	only := flag.String("only", "", "`names` of attacks, with commas; all by default")
-	length := flag.Duration("time", 10*time.Second, "`time` of each attack; one that takes longer has what it takes")
-	logFile := flag.String("log", os.DevNull, "`file` that gets what the servers log")
-	strict := flag.Bool("strict", false, "end with 1 for a median or a log that is past its bound, too")
-	update := flag.Bool("update", false, "put the rows into "+readme)
+	only := flag.String("only", "", "`names` of attacks, separated by commas; all by default")
+	length := flag.Duration("time", 10*time.Second, "`time` for each attack; one that needs longer gets what it needs")
+	logFile := flag.String("log", os.DevNull, "`file` to write the servers' logs to")
+	strict := flag.Bool("strict", false, "exit with 1 also if a median or a log is past its bound")
+	update := flag.Bool("update", false, "write the rows into "+readme)
 	flag.Usage = usage
 	flag.Parse()
 	chosen, err := attack.Choose(*only)
@@ -46,7 +46,7 @@ func main() {
 		log.Fatal(err)
 	}
 	if *length < 2*visit.Patience {
-		log.Fatalf("-time has to be %v, for newcomers to be served or not, or more", 2*visit.Patience)
+		log.Fatalf("-time must be %v or more, to tell whether newcomers are served", 2*visit.Patience)
 	}
 	if !fightAll(chosen, *length, *logFile, *strict, *update) {
 		os.Exit(1)

@@ -28,7 +28,7 @@ func main() {
 	only := flag.String("run", "", "`runs` to do, separated by commas; all by default: "+strings.Join(names, ","))
 	length := flag.Duration("time", 0, "`time` for which each run repeats its fault, at least once")
 	short := flag.Bool("short", false, "do the runs that matter most, with shorter faults, in two and a half minutes")
-	strict := flag.Bool("strict", false, "end with 1 also if a time is past its bound")
+	strict := flag.Bool("strict", false, "exit with 1 also if a time is past its bound")
 	race := flag.Bool("race", false, "build the nodes with the race detector")
 	keep := flag.Bool("keep", false, "keep the logs of nodes and servers")
 	flag.Parse()

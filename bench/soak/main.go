@@ -29,7 +29,7 @@ func main() {
 		return
 	}
 	var o options
-	flag.DurationVar(&o.length, "time", 2*time.Minute, "`time` for which clients use the server; what comes before and after takes a minute or two more")
+	flag.DurationVar(&o.length, "time", 2*time.Minute, "`time` for which clients use the server; starting and checking takes a minute or two more")
 	flag.BoolVar(&o.race, "race", false, "build the server with the race detector")
 	flag.IntVar(&o.pace, "pace", 10_000, "`number` of messages a second that each attack may send; 0 for as many as it can")
 	attacks := flag.String("attacks", "", "`names` of attacks, separated by commas; all by default, and - for none")
@@ -60,7 +60,7 @@ func main() {
 
 func usage() {
 	out := flag.CommandLine.Output()
-	fmt.Fprintln(out, "soak lets good and bad clients use echows together, and compares its state with the one before.")
+	fmt.Fprintln(out, "soak runs good and bad clients against echows together, and compares its state afterwards with the one before.")
 	flag.PrintDefaults()
 	fmt.Fprintln(out, "\nThe attacks:")
 	attack.List(out)

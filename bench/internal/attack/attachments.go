@@ -13,7 +13,7 @@ import (
 var attachmentAttacks = []Attack{{
 	Name:  "attachments",
 	What:  "300 connections, in no namespace, each announce ten attachments and send nine of 1 MB",
-	Limit: "attachments are taken only for a namespace that is connected",
+	Limit: "attachments are accepted only for a connected namespace",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			return a.connected(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })
@@ -22,7 +22,7 @@ var attachmentAttacks = []Attack{{
 }, {
 	Name:  "attachments-connected",
 	What:  "the same, connected to /",
-	Limit: "`socketio.Limits.AttachmentBytes`, 4 MiB of one packet",
+	Limit: "`socketio.Limits.AttachmentBytes`, 4 MiB per packet",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			return a.entered(func(conn *websocket.Conn) error { return a.withhold(conn, 10) })

@@ -21,7 +21,7 @@ import (
 var chatAttacks = []Attack{{
 	Name:  "tickets",
 	What:  "14 addresses get tickets with an Origin and a Host of 7 KB each, as quickly as they can",
-	Limit: "`-address-rate`, 50 tickets a second of one address; 1,000 unused tickets of one, and some 400 bytes for each",
+	Limit: "`-address-rate`, 50 tickets a second per address; 1,000 unused tickets per address, of about 400 bytes each",
 	run: func(a *attacker) {
 		long := strings.Repeat("a", 7000) + ".example"
 		a.each(14, func(i int) error {
@@ -52,8 +52,8 @@ var chatAttacks = []Attack{{
 	},
 }, {
 	Name:  "histories",
-	What:  "450 clients join a room whose history has 1,000 long messages, want all of it, and read slowly",
-	Limit: "pages of 256 KiB, the next when the one before was taken, encoded once for all who ask",
+	What:  "450 clients join a room whose history has 1,000 long messages, request all of it, and read slowly",
+	Limit: "pages of 256 KiB, each sent when the client has taken the previous one, and encoded once for all clients",
 	run: func(a *attacker) {
 		a.fill(1000, strings.Repeat("語", 2000))
 		token, err := a.Token(a.ctx, "bad")
@@ -78,7 +78,7 @@ var chatAttacks = []Attack{{
 }, {
 	Name:  "comeback",
 	What:  "300 clients join a room of 10,000 messages of 1 KB at once, and read all of them",
-	Limit: "pages of 256 KiB, each encoded once for all who ask; what all rooms remember in memory, 32 MiB",
+	Limit: "pages of 256 KiB, each encoded once for all clients; 32 MiB of memory for the histories of all rooms",
 	Flags: []string{"-keep-messages", "10000", "-address-rate", "1000", "-post-rate", "1000000", "-address-posts", "0", "-sync", "1s"}, // to fill the room in seconds
 	Least: 30 * time.Second,
 	run: func(a *attacker) {
@@ -96,8 +96,8 @@ var chatAttacks = []Attack{{
 	},
 }, {
 	Name:  "answers",
-	What:  "450 clients ask for messages over HTTP, again and again, and never read the answers",
-	Limit: "`-address-rate`, 50 reads a second of one address, one more for each 32 KiB; 8 answers to it under way, of 256 KiB; a minute for each",
+	What:  "450 clients request messages over HTTP, again and again, and never read the responses",
+	Limit: "`-address-rate`, 50 reads a second per address, where a long one counts once more for each 32 KiB; 8 responses of 256 KiB in progress per address; a minute for each",
 	run: func(a *attacker) {
 		a.fill(200, strings.Repeat("語", 2000))
 		token, err := a.Token(a.ctx, "bad")
@@ -122,7 +122,7 @@ var chatAttacks = []Attack{{
 }, {
 	Name:  "posts-long",
 	What:  "100 connections send posts of 1 MB as quickly as they can",
-	Limit: "16 KiB of a post: a longer one is refused unread, and its connection closed if it goes on",
+	Limit: "16 KiB per post: a longer one is refused unread, and its connection is closed if it continues",
 	run: func(a *attacker) {
 		text := fmt.Sprintf(`{"type":"post","id":"a","text":"%s"}`, strings.Repeat("a", 1_000_000))
 		a.chatting(100, func(conn *websocket.Conn, _ int) error {
@@ -132,7 +132,7 @@ var chatAttacks = []Attack{{
 }, {
 	Name:  "posts",
 	What:  "400 connections of one address post to one room as quickly as they can",
-	Limit: "`-post-rate`, 20 a second of one connection; `-address-posts`, 200 of one address",
+	Limit: "`-post-rate`, 20 a second per connection; `-address-posts`, 200 per address",
 	run: func(a *attacker) {
 		a.chatting(400, func(conn *websocket.Conn, i int) error {
 			n := 0

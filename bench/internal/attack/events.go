@@ -11,29 +11,29 @@ import (
 
 var eventAttacks = []Attack{{
 	Name:  "arguments",
-	What:  "20 clients send events with 490,000 arguments, and come back when they are ended",
+	What:  "20 clients send events with 490,000 arguments, and come back when they are closed",
 	Limit: "`socketio.Limits.Arguments`, 256",
 	run: func(a *attacker) {
 		a.floodEvents(20, func(int) string { return `42["message"` + strings.Repeat(",1", 490_000) + "]" })
 	},
 }, {
 	Name:  "events",
-	What:  "300 clients send events that are acknowledged and cost little, as quickly as they can",
-	Limit: "`-address-events`, 50,000 packets a second of one address, one more for each 512 bytes; what is more is read later",
+	What:  "300 clients send cheap events that are acknowledged, as quickly as they can",
+	Limit: "`-address-events`, 50,000 packets a second per address, where a long packet counts once more for each 512 bytes; packets past that are read later",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["round trip"]`, i) })
 	},
 }, {
 	Name:  "events-refused",
-	What:  "300 clients speak in a room that they are not in, as quickly as they can",
-	Limit: "the same, and the application's own 20 events a second of one client: more get an error and 50 ms of pause, and whoever goes on is disconnected",
+	What:  "300 clients send messages to a room that they are not in, as quickly as they can",
+	Limit: "the same, and the application's own limit of 20 events a second per client: further ones get an error and a pause of 50 ms, and clients that go on are disconnected",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["room message",{"room":"x","text":"bad"}]`, i) })
 	},
 }, {
 	Name:  "events-told",
-	What:  "300 clients speak to everybody, as quickly as they can",
-	Limit: "the application's own: 20 events a second of one client, 200 of one address",
+	What:  "300 clients send messages to everyone, as quickly as they can",
+	Limit: "the application's own limits: 20 events a second per client, 200 per address",
 	run: func(a *attacker) {
 		a.floodEvents(300, func(i int) string { return fmt.Sprintf(`42%d["message",{"text":"bad"}]`, i) })
 	},

@@ -15,18 +15,18 @@ const quietMembers = 40 // of "/", in addition to the ten good clients
 
 var namespaceAttacks = []Attack{{
 	Name:  "connects",
-	What:  "one connection comes to / and goes, as quickly as it can; 50 members hear of it",
-	Limit: "`socketio.Limits.Connects`, 5 a second in bursts of 64; the application tells of comings and goings once a second",
+	What:  "one connection joins and leaves the namespace / as quickly as it can; 50 members are told of it",
+	Limit: "`socketio.Limits.Connects`, 5 a second in bursts of 64; the application announces who joined and left once a second",
 	run:   func(a *attacker) { a.comeAndGo(1) },
 }, {
 	Name:  "connects-many",
-	What:  "200 connections do, and those that are ended come back",
-	Limit: "the same, of each connection; the application tells all of them together",
+	What:  "200 connections do the same, and come back when they are closed",
+	Limit: "the same, per connection; the application announces them all together",
 	run:   func(a *attacker) { a.comeAndGo(200) },
 }, {
 	Name:  "connects-new",
-	What:  "50 clients do, each with a new connection for every CONNECT",
-	Limit: "the application tells all of them together",
+	What:  "50 clients do the same, each with a new connection for every CONNECT",
+	Limit: "the application announces them all together",
 	run: func(a *attacker) {
 		a.members(quietMembers)
 		a.each(50, func(int) error {
@@ -36,8 +36,8 @@ var namespaceAttacks = []Attack{{
 	},
 }, {
 	Name:  "namespaces",
-	What:  "20 connections ask for namespaces that do not exist, as quickly as they can",
-	Limit: "`socketio.Limits.Connects` of each, and `-address-events`; only the namespaces that the application made are there",
+	What:  "20 connections send CONNECTs to namespaces that do not exist, as quickly as they can",
+	Limit: "`socketio.Limits.Connects` per connection, and `-address-events`; only the namespaces that the application created exist",
 	run: func(a *attacker) {
 		a.each(20, func(i int) error {
 			return a.connected(func(conn *websocket.Conn) error {

@@ -14,8 +14,8 @@ import (
 
 var recoveryAttacks = []Attack{{
 	Name:  "visits",
-	What:  "50 clients come to /, join ten rooms and lose their connection, again and again, up to 20,000 times in all",
-	Limit: "`socketio.Config.RecoveryBytes`, of all that is remembered",
+	What:  "50 clients connect to /, join ten rooms and lose their connection, again and again, up to 20,000 times in total",
+	Limit: "`socketio.Config.RecoveryBytes`, for everything that is kept for recovery",
 	Flags: []string{"-recovery", "2m"},
 	Least: 20 * time.Second,
 	run: func(a *attacker) {

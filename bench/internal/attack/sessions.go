@@ -17,7 +17,7 @@ import (
 var sessionAttacks = []Attack{{
 	Name:  "sessions",
 	What:  "one address begins sessions by polling, as quickly as it can",
-	Limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+	Limit: "`-address-sockets`, 2,000 connections and sessions per address",
 	run: func(a *attacker) {
 		a.each(50, func(int) error {
 			_, err := a.Begin(a.ctx)
@@ -30,8 +30,8 @@ var sessionAttacks = []Attack{{
 	},
 }, {
 	Name:  "acks",
-	What:  "150 sessions post events that want acknowledgements, 1 MB at a time, and never poll",
-	Limit: "`engineio.Config.MaxQueue`, 1 MiB of one session, then its POSTs wait; `MaxBuffered`, 32 MiB of all, of which one address may hold a quarter",
+	What:  "150 sessions post events that ask for acknowledgements, 1 MB at a time, and never poll",
+	Limit: "`engineio.Config.MaxQueue`, 1 MiB per session, after which its POSTs wait; `MaxBuffered`, 32 MiB in total, of which one address may hold a quarter",
 	run: func(a *attacker) {
 		body := payload(9000, func(i int) string { return fmt.Sprintf(`42%d["round trip","%080d"]`, i, i) })
 		a.each(150, func(int) error {
@@ -49,7 +49,7 @@ var sessionAttacks = []Attack{{
 	},
 }, {
 	Name:  "posts-unfinished",
-	What:  "1,000 sessions each post 0.9 MB of 1 MB, and then nothing",
+	What:  "1,000 sessions each begin a POST of 1 MB, and stop after 0.9 MB",
 	Limit: "`engineio.Config.MaxBuffered`, of which one address may hold a quarter, 8 MiB; 30 s for a body",
 	run: func(a *attacker) {
 		a.each(1000, func(int) error {
@@ -75,7 +75,7 @@ var sessionAttacks = []Attack{{
 }, {
 	Name:  "noops",
 	What:  "60 clients post 499,001 noops, 1 MB at a time",
-	Limit: "`engineio.Config.MaxPackets`, 10,000 of one request",
+	Limit: "`engineio.Config.MaxPackets`, 10,000 per request",
 	run: func(a *attacker) {
 		body := payload(499_001, func(int) string { return "6" })
 		a.each(60, func(int) error {
@@ -88,8 +88,8 @@ var sessionAttacks = []Attack{{
 	},
 }, {
 	Name:  "unread",
-	What:  "200 sessions that never poll and 200 WebSockets that never read, while ten clients talk to all as quickly as they can",
-	Limit: "`engineio.Config.MaxQueue`, `ws.Config.SendBuffer` and `WriteTimeout`; the application's own 20 events a second of one client",
+	What:  "200 sessions that never poll and 200 WebSockets that never read, while ten clients send messages to everyone as quickly as they can",
+	Limit: "`engineio.Config.MaxQueue`, `ws.Config.SendBuffer` and `WriteTimeout`; the application's own limit of 20 events a second per client",
 	run: func(a *attacker) {
 		go a.each(200, func(int) error {
 			path, err := a.Begin(a.ctx)
@@ -120,8 +120,8 @@ var sessionAttacks = []Attack{{
 	},
 }, {
 	Name:  "requests",
-	What:  "300 clients ask for /socket.io/ in ways that are refused, as quickly as they can",
-	Limit: "a refusal costs little; one line of the log a second",
+	What:  "300 clients send requests to /socket.io/ that are refused, as quickly as they can",
+	Limit: "a refusal is cheap; one log line a second",
 	run: func(a *attacker) {
 		a.each(300, func(int) error {
 			_, err := a.Ask(a.ctx, http.MethodGet, visit.PollPath+"&sid=unknown", "", nil)

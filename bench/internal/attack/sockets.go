@@ -11,7 +11,7 @@ import (
 var socketAttacks = []Attack{{
 	Name:  "sockets",
 	What:  "one address opens WebSockets and keeps them, as many as it can",
-	Limit: "`-address-sockets`, 2,000 connections and sessions of one address",
+	Limit: "`-address-sockets`, 2,000 connections and sessions per address",
 	run: func(a *attacker) {
 		a.each(3000, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
@@ -23,14 +23,14 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "replies",
 	What:  "four connections send to /ws as quickly as they can",
-	Limit: "`-message-rate`, 1,000 a second of one connection; ten lines of the log a second",
+	Limit: "`-message-rate`, 1,000 a second per connection; ten log lines a second",
 	run: func(a *attacker) {
 		a.floodSockets(4, "/ws", small)
 	},
 }, {
 	Name:  "broadcast",
-	What:  "one connection sends to /ws/broadcast as quickly as it can, where 50 members read",
-	Limit: "`-message-rate`, 1,000 a second of one connection",
+	What:  "one connection sends to /ws/broadcast, where 50 members read, as quickly as it can",
+	Limit: "`-message-rate`, 1,000 a second per connection",
 	run: func(a *attacker) {
 		go a.each(50, func(int) error {
 			return a.opened("/ws/broadcast", func(conn *websocket.Conn) error { return <-a.listening(conn) })
@@ -40,15 +40,15 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "broadcast-unread",
 	What:  "ten connections send 256 KiB again and again to /ws/broadcast, where 200 members never read",
-	Limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter",
+	Limit: "`ws.Config.SendBuffer`, and `MaxBuffered`, 96 MiB for all connections, of which one address may hold a quarter",
 	run: func(a *attacker) {
 		go a.unread(200, "/ws/broadcast")
 		a.floodSockets(10, "/ws/broadcast", bytes.Repeat(small, 4096))
 	},
 }, {
 	Name:  "broadcast-small",
-	What:  "two connections send 64 bytes as quickly as they can to /ws/broadcast, where 1,000 members never read",
-	Limit: "the same; `-message-rate`, 1,000 a second of one connection",
+	What:  "two connections send 64 bytes to /ws/broadcast, where 1,000 members never read, as quickly as they can",
+	Limit: "the same; `-message-rate`, 1,000 a second per connection",
 	run: func(a *attacker) {
 		go a.unread(1000, "/ws/broadcast")
 		a.floodSockets(2, "/ws/broadcast", small)
@@ -56,7 +56,7 @@ var socketAttacks = []Attack{{
 }, {
 	Name:  "echo-unread",
 	What:  "200 connections send 1 MB again and again to /ws/echo, and never read",
-	Limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter",
+	Limit: "a reply waits for its client; `ws.Config.MaxBuffered`, 96 MiB for all connections, of which one address may hold a quarter",
 	run: func(a *attacker) {
 		a.each(200, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
@@ -70,8 +70,8 @@ var socketAttacks = []Attack{{
 	},
 }, {
 	Name:  "fragments",
-	What:  "400 connections send 1 MB of a message that does not end",
-	Limit: "`ws.Config.MaxBuffered`, 96 MiB of all connections, of which one address may hold a quarter; `MessageTimeout`",
+	What:  "400 connections send 1 MB of a message that never ends",
+	Limit: "`ws.Config.MaxBuffered`, 96 MiB for all connections, of which one address may hold a quarter; `MessageTimeout`",
 	run: func(a *attacker) {
 		a.each(400, func(int) error {
 			return a.opened("/ws/echo", func(conn *websocket.Conn) error {
