@@ -8,7 +8,7 @@ const input = $("#name");
 const button = $("#sign-in-button");
 const note = $("#name-problem");
 
-const about = "Nothing that is marked as sent gets lost here: it is on the server's disk, and whoever was away gets what they missed. " +
+const about = "Once a message is shown as sent, it is not lost: it is on the server's disk, and anyone who was away gets it later. " +
   "Choose a name; there is no password. Four characters next to it distinguish you from others with the same name.";
 
 // nameCard shows and hides the card. signIn(name) is called with the name entered, and says why the server refused it, or "";

@@ -15,7 +15,7 @@ export function textProblem(text) {
     return `A message has at most ${longestText} characters; this one has ${characters(text)}.`;
   }
   if (/[^\P{Cc}\n\r\t]/u.test(text)) {
-    return "This has a control character, which cannot be sent.";
+    return "The message contains a control character, which cannot be sent.";
   }
   return "";
 }

@@ -127,7 +127,7 @@ function showState(name, why, left) {
     forgetPeople();
     for (const one of pending.values()) {
       if (isSending(one) || one.state === "waiting") {
-        setPending(one, "waiting", "waits for the connection");
+        setPending(one, "waiting", "waiting for the connection");
       }
     }
   }
@@ -318,7 +318,7 @@ async function loadOlder() {
       prepend(messages.filter(isMessage));
       allShown = messages.length === 0;
     }
-    note.textContent = allShown ? "This is where it begins." : "";
+    note.textContent = allShown ? "There are no older messages." : "";
     note.hidden = !allShown;
   } catch {
     note.textContent = "Older messages could not be loaded. Scroll up to try again.";
@@ -411,7 +411,7 @@ function sortPending() {
     if (!mine && one.state !== "stored") {
       keep(one);
     } else if (one.state === "kept") {
-      setPending(one, "waiting", "waits for the connection");
+      setPending(one, "waiting", "waiting for the connection");
     }
   }
 }
@@ -422,7 +422,7 @@ function keep(one) {
   line.append(one.by ? person(one.by.name, one.by.mark) : "somebody else", ". ", choice("", () => {
     one.by = me;
     savePending();
-    setPending(one, "waiting", "waits for the connection");
+    setPending(one, "waiting", "waiting for the connection");
     text.focus(); // the button disappears
     sendOn();
   }), " ", choice("Discard", () => {
@@ -488,7 +488,7 @@ composer.addEventListener("submit", (event) => {
     return;
   }
   const one = addPending(newID(), content, me);
-  setPending(one, "waiting", caughtUp ? "waits for those before it" : "waits for the connection");
+  setPending(one, "waiting", caughtUp ? "waiting for earlier messages" : "waiting for the connection");
   sendOn();
   text.value = "";
   written();
@@ -668,6 +668,6 @@ function restore() {
       lastSeq = kept.since;
       firstSeq = kept.since + 1;
     }
-    kept.waiting.forEach(([id, content, by]) => setPending(addPending(id, content, by), "waiting", "waits for the connection"));
+    kept.waiting.forEach(([id, content, by]) => setPending(addPending(id, content, by), "waiting", "waiting for the connection"));
   }
 }

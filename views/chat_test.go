@@ -61,7 +61,7 @@ func TestTwoChatAndTheServerRestarts(t *testing.T) {
 	stop()
 	ana.until(waiting)
 	ana.do(chromedp.SendKeys("#text", "said while nobody listened\r"))
-	ana.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent.includes("waits")`)
+	ana.until(pendingCount + ` === 1 && document.querySelector("#pending .state").textContent.includes("waiting")`)
 	ana.screenshot("chat-waiting")
 	start(t, program, addr)
 	for _, b := range []*browser{ana, bea} {
@@ -144,7 +144,7 @@ func TestReadingBack(t *testing.T) {
 		t.Errorf("it begins with %q", got[0])
 	}
 	evaluate[bool](b, `document.querySelector("#scroller").scrollTop = 0; true`)
-	b.until(`document.querySelector("#older").textContent.includes("begins")`)
+	b.until(`document.querySelector("#older").textContent.includes("no older messages")`)
 
 	// A message that was stored, but not acknowledged before the page was left, is not sent again.
 	evaluate[bool](b, `(() => {

@@ -111,15 +111,15 @@ var headings = map[int]string{
 	http.StatusMethodNotAllowed:    "This address does not accept this method",
 	http.StatusUpgradeRequired:     "This address is for WebSockets",
 	http.StatusTooManyRequests:     "Too many requests",
-	http.StatusInternalServerError: "The server made a mistake",
-	http.StatusServiceUnavailable:  "Not at the moment",
+	http.StatusInternalServerError: "Something went wrong on the server",
+	http.StatusServiceUnavailable:  "Temporarily unavailable",
 }
 
 // explanations are for errors without a message of their own.
 var explanations = map[int]string{
-	http.StatusNotFound:            "No page has this address. It may be mistyped, or the link to it is old.",
+	http.StatusNotFound:            "There is no page at this address. It may be mistyped, or the link may be old.",
 	http.StatusMethodNotAllowed:    "It is for programs; README.md lists the requests it accepts.",
-	http.StatusInternalServerError: "It is in the server's log. Try again; if that does not help, tell whoever runs it.",
+	http.StatusInternalServerError: "The error is in the server's log. Try again; if that does not help, tell the people who run the server.",
 }
 
 // messageOf returns an error's message for clients: the message itself, or its field "message" if it would be sent as JSON.

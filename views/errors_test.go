@@ -20,7 +20,7 @@ func TestErrorPages(t *testing.T) {
 	e := echo.New()
 	e.HTTPErrorHandler = New().OnError(e.DefaultHTTPErrorHandler)
 	e.GET("/chat/:room", func(c echo.Context) error {
-		return echo.NewHTTPError(http.StatusNotFound, "a room's name has 1 to 64 of a–z, 0–9, - and _")
+		return echo.NewHTTPError(http.StatusNotFound, "a room's name has 1 to 64 characters: a–z, 0–9, - and _")
 	})
 	e.GET("/code", func(c echo.Context) error {
 		return echo.NewHTTPError(http.StatusTooManyRequests, map[string]string{"code": "rate_limited", "message": "too <fast>"})
@@ -49,15 +49,15 @@ func TestErrorPages(t *testing.T) {
 		says         []string
 		json         string // for scripts
 	}{
-		{"GET", "/nothing", 404, []string{"There is nothing here", "No page has this address", `href="/chat"`}, `{"message":"Not Found"}`},
-		{"GET", "/chat/Bad%20Room", 404, []string{"No room can have this name", "A room&#39;s name has 1 to 64", `href="/chat/bad-room"`}, `{"message":"a room's name has 1 to 64 of a–z, 0–9, - and _"}`},
+		{"GET", "/nothing", 404, []string{"There is nothing here", "There is no page at this address", `href="/chat"`}, `{"message":"Not Found"}`},
+		{"GET", "/chat/Bad%20Room", 404, []string{"No room can have this name", "A room&#39;s name has 1 to 64", `href="/chat/bad-room"`}, `{"message":"a room's name has 1 to 64 characters: a–z, 0–9, - and _"}`},
 		{"GET", "/chat/%3Cb%3E", 404, []string{"No room can have this name", `href="/chat/b"`}, `{"message":"a room's name`},
 		{"GET", "/chat/%C3%A9", 404, []string{"No room can have this name", `class="button" href="/"`}, `{"message":"a room's name`},
 		{"GET", "/chat/kitchen/sink", 404, []string{"No room can have this name", `href="/chat/kitchen-sink"`}, `{"message":"a room's name`},
 		{"DELETE", "/chat/kitchen", 405, []string{"does not accept this method"}, `{"message":"Method Not Allowed"}`},
 		{"POST", "/code", 405, []string{"does not accept this method"}, `{"message":"Method Not Allowed"}`},
 		{"GET", "/code", 429, []string{"Too many requests", "Too &lt;fast&gt;."}, `"code":"rate_limited"`},
-		{"GET", "/broken", 500, []string{"The server made a mistake", "log"}, `{"message":"Internal Server Error"}`},
+		{"GET", "/broken", 500, []string{"Something went wrong on the server", "log"}, `{"message":"Internal Server Error"}`},
 		{"GET", "/inner", 403, []string{"not allowed from here", "Inner."}, `{"message":"inner"}`},
 	} {
 		res, body := ask(c.method, c.path, fromABrowser)

@@ -111,7 +111,7 @@ func (b *browser) keeps(list, note string, kept, all int) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`document.querySelector(%q).childElementCount === %d`, list, kept))
 	words := evaluate[string](b, fmt.Sprintf(`document.querySelector(%q).textContent`, note))
-	if want := fmt.Sprintf("The last %d are kept; %d before them are gone.", kept, all-kept); strings.ReplaceAll(words, ",", "") != want {
+	if want := fmt.Sprintf("The last %d are kept; %d older ones were removed.", kept, all-kept); strings.ReplaceAll(words, ",", "") != want {
 		b.t.Errorf("%s says %q, want %q", note, words, want)
 	}
 }
@@ -127,7 +127,7 @@ func (b *browser) wireCounted(messages int) {
 	if n := evaluate[int](b, `document.querySelectorAll(".wire-rows > *").length`); n > 200 {
 		b.t.Errorf("the panel has %d rows", n)
 	}
-	b.until(fmt.Sprintf(`document.querySelector(".wire-log .wire-note").textContent.replaceAll(",", "") === "The last 200 are kept; %d before them are gone."`, all-200))
+	b.until(fmt.Sprintf(`document.querySelector(".wire-log .wire-note").textContent.replaceAll(",", "") === "The last 200 are kept; %d older ones were removed."`, all-200))
 }
 
 // With a thousand messages a second and the panel open, the first page still responds to clicks.

@@ -88,6 +88,6 @@ func TestTheFirstPageLeavesAFrozenConnection(t *testing.T) {
 	b.do(chromedp.Click("#websocket-button"))
 	b.until(`late.filter((f) => f).length === 1`)
 	evaluate[bool](b, `late.find((f) => f)(), true`)
-	b.row("nothing was heard for 5 s, though an answer was expected: the page leaves the connection")
+	b.row("nothing was heard for 5 s, although an answer was expected: the page abandons the connection")
 	b.until(connected + " && " + replies + " === 2")
 }

@@ -53,7 +53,7 @@ function show(namespace, title) {
   card.dataset.namespace = namespace;
   card.setAttribute("aria-label", title);
   $("h2").textContent = title;
-  $(".log").setAttribute("aria-label", `What is said in ${title}`);
+  $(".log").setAttribute("aria-label", `Messages in ${title}`);
   document.querySelector("#namespaces").append(card);
 
   const socket = io(namespace, { auth: { name }, transports: ["websocket"] });
@@ -256,7 +256,7 @@ function state(seconds) {
     open: { said: "connected" },
     connecting: { said: "connecting …" },
     waiting: { said: awayWords(), again: "Try now" }, // the reason is shown below: see cause
-    stopped: { said: open > 0 ? "connected in part" : "not connected" },
+    stopped: { said: open > 0 ? "partly connected" : "not connected" },
   }[name] });
 }
 

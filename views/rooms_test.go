@@ -195,7 +195,7 @@ func TestRefusals(t *testing.T) {
 
 			b.do(chromedp.Navigate(server.URL + "/rooms" + query))
 			const state = `document.querySelector("#connection").dataset.state`
-			b.until(state + ` === "stopped" && document.querySelector("#connection").innerText === "connected in part"`)
+			b.until(state + ` === "stopped" && document.querySelector("#connection").innerText === "partly connected"`)
 			b.shows(card("/garden", ".problem"), "The server refused the connection: the garden is closed")
 			b.enter(card("/garden", ".say input"), "hello")
 			b.shows(card("/garden", ".problem"), "the garden is closed")

@@ -390,7 +390,7 @@ func TestAnEndThatIsFinal(t *testing.T) {
 		{1003, "no", "not connected: 1003 unsupported data: no"},
 		{1007, "no", "not connected: 1007 invalid payload data: no"},
 		{1009, "no", "not connected: 1009 message too big: no"},
-		{4000, "enough", "not connected: 4000 code of the application: enough"},
+		{4000, "enough", "not connected: 4000 application code: enough"},
 		{1000, "", ""},
 		{1001, "", ""},
 		{1011, "", ""},
@@ -465,7 +465,7 @@ func TestTheFirstPageStops(t *testing.T) {
 	defer server.Close()
 	defer app.Shutdown(context.Background())
 	b.do(chromedp.Navigate(server.URL))
-	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: 4000 code of the application: enough" && !(` + enabled + `)`)
+	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: 4000 application code: enough" && !(` + enabled + `)`)
 	b.do(chromedp.Click("#connection-now"))
 	b.until(connected + " && " + enabled)
 }

@@ -53,5 +53,5 @@ export function tail({ list, scroller = list, note, most }) {
 
 // goneWords says how many lines are kept, and how many are gone.
 export function goneWords(kept, gone) {
-  return `The last ${kept} are kept; ${gone.toLocaleString()} before them ${gone === 1 ? "is" : "are"} gone.`;
+  return `The last ${kept} are kept; ${gone.toLocaleString()} older ${gone === 1 ? "one was" : "ones were"} removed.`;
 }

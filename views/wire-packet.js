@@ -45,7 +45,7 @@ function takeSocketParts(packet) {
   }
   packet.type = socketTypes[type];
   if (packet.type.startsWith("BINARY_")) {
-    const number = take(/^\d+-/, (raw) => `${parseInt(raw)} attachment${raw === "1-" ? "" : "s"}: as many binary frames follow`);
+    const number = take(/^\d+-/, (raw) => `${parseInt(raw)} attachment${raw === "1-" ? "" : "s"}: that many binary frames follow`);
     packet.attachments = parseInt(number ?? "0");
   }
   packet.namespace = take(/^\/[^,]*,?/, () => "namespace")?.replace(/,$/, "") ?? "/";

@@ -28,7 +28,7 @@ function build(host, opener) {
   const trips = plot();
   const list = frames(trips);
   const failing = failures(schedule);
-  const tools = make("details", "wire-tools", make("summary", "", "Round trips, and what can fail"), trips.element, failing.element);
+  const tools = make("details", "wire-tools", make("summary", "", "Round trips and simulated failures"), trips.element, failing.element);
   const wide = matchMedia("(min-width: 80rem)"); // as in wire.css: wide enough for the panel beside the page
   tools.open = wide.matches;
   wide.addEventListener("change", () => { tools.open = wide.matches; });
@@ -124,7 +124,7 @@ function failures(schedule) {
   const freeze = button("Freeze", () => {
     const any = anyThere();
     (anyFrozen() ? thawAll : freezeAll)();
-    say(anyFrozen() ? frozen : any ? "Thawed: what was held back goes on." : "There is no connection to freeze.");
+    say(anyFrozen() ? frozen : any ? "Thawed: what was held back is now delivered." : "There is no connection to freeze.");
   });
   const slow = button("Read slowly", () => {
     readSlowly(!readsSlowly());
@@ -139,9 +139,9 @@ function failures(schedule) {
     return make("li", "", button, does);
   };
   const list = make("ul", "wire-failures",
-    item(drop, "The page is told that the connection ended with code 1006, as when a network fails. See it wait, and come back."),
-    item(freeze, "Neither side hears the other, and neither is told. See what the page does when an answer stays away."),
-    item(slow, "The page gets one message each half second. The others wait in the browser, which reads on: the server sees nothing of it."));
+    item(drop, "Tells the page that the connection ended with code 1006, as when a network fails. Watch the page wait and reconnect."),
+    item(freeze, "Holds back the messages of both sides, and tells neither. Watch what the page does when an answer does not come."),
+    item(slow, "Gives the page one message every half second. The others wait in the browser, which keeps reading, so the server does not notice."));
   list.setAttribute("role", "list");
 
   function say(words) {

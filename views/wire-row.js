@@ -33,7 +33,7 @@ function head(entry, { answers, took, attachment }) {
   if (entry.sent !== undefined) {
     line.append(direction(entry.sent), make("span", "", entry.kind));
   } else if (entry.kind === "close") {
-    line.append(make("span", "", "end, no close frame"));
+    line.append(make("span", "", "ended without a close frame"));
   }
   if (entry.kind === "text" || entry.kind === "binary") {
     line.append(make("span", "wire-size", size(entry.size)));
@@ -102,7 +102,7 @@ function where({ text, url }) {
 
 function close({ code, reason, dropped }) {
   const words = make("strong", "", closeWords(code, reason));
-  return [make("div", "wire-close", words, dropped ? " (dropped here). " : ". ", closeMeaning(code))];
+  return [make("div", "wire-close", words, dropped ? " (dropped by this panel). " : ". ", closeMeaning(code))];
 }
 
 function text(entry, { packet, offset }) {
@@ -130,7 +130,7 @@ function parts(packet, offset) {
     line.append(make("span", "wire-part", "event ", make("code", "", JSON.stringify(packet.event)), `, ${count} argument${count === 1 ? "" : "s"}`));
   }
   if (offset) {
-    line.append(make("span", "wire-part", "the last argument is this event's number: a client that was away says it, to get what came after"));
+    line.append(make("span", "wire-part", "the last argument is this event's offset: a client that reconnects sends it to get the events it missed"));
   }
   return line;
 }
@@ -148,7 +148,7 @@ function folded(entry, all) {
   const show = () => {
     const open = unfolded.has(entry);
     pre.textContent = open ? all : lines.slice(0, mostLines).join("\n");
-    button.textContent = open ? "Fold" : `${lines.length - mostLines} more lines`;
+    button.textContent = open ? "Show less" : `${lines.length - mostLines} more lines`;
     button.setAttribute("aria-expanded", open);
   };
   button.addEventListener("click", () => {

@@ -22,9 +22,9 @@ function told({ state, wait, attempt, reason, after }) {
     case "waiting":
       return `the page waits ${(wait / 1000).toFixed(1)} s, then makes attempt ${attempt}`;
     case "silent":
-      return `nothing was heard for ${after / 1000} s, though an answer was expected: the page leaves the connection`;
+      return `nothing was heard for ${after / 1000} s, although an answer was expected: the page abandons the connection`;
     case "late":
-      return `no connection after ${after / 1000} s: the page gives up this attempt`;
+      return `no connection after ${after / 1000} s: the page abandons this attempt`;
     case "stopped":
       return `the page does not try again${reason === undefined ? "" : `: ${reason}`}`;
     default:

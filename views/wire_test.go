@@ -197,7 +197,7 @@ func TestTheWireDrops(t *testing.T) {
 		t.Errorf("a socket that is dropped hears %s", got)
 	}
 	b.until(waiting)
-	b.row("end, no close frame", "1006 abnormal closure (dropped here). The connection ended without a close frame")
+	b.row("ended without a close frame", "1006 abnormal closure (dropped by this panel). The connection ended without a close frame")
 	b.row("the page waits 500.0 s, then makes attempt 2")
 	b.until(`/^attempt 2 in 49\d\.\d s$/.test(` + wireState + `)`)
 	first := evaluate[string](b, wireState)
@@ -274,7 +274,7 @@ func TestAFrozenConnectionIsLeft(t *testing.T) {
 	if post["text"] != "are you there" || len(m.posts) > 0 {
 		t.Errorf("the server hears %v", post)
 	}
-	b.row("nothing was heard for 5 s, though an answer was expected: the page leaves the connection")
+	b.row("nothing was heard for 5 s, although an answer was expected: the page abandons the connection")
 	b.row("↑ sent", "never delivered", "are you there")
 	b.row("the page abandons the frozen connection")
 	b.row("↑ sent", "close", "1000 normal closure.")
@@ -397,7 +397,7 @@ func TestTheWireIsBounded(t *testing.T) {
 	if got != "200,3512" { // characters in 4 KiB
 		t.Errorf("it keeps entries, and characters of a text: %s", got)
 	}
-	b.until(`/^The last 200 are kept; 4,\d+ before them are gone\.$/.test(document.querySelector(".wire-log .wire-note").textContent)`)
+	b.until(`/^The last 200 are kept; 4,\d+ older ones were removed\.$/.test(document.querySelector(".wire-log .wire-note").textContent)`)
 	// A frozen connection breaks when it would have to hold back too much.
 	b.press("Clear")
 	b.press("Freeze")
@@ -405,7 +405,7 @@ func TestTheWireIsBounded(t *testing.T) {
 		for (let i = 0; i <= 1000; i++) document.querySelector("#websocket-button").click();
 		return true;
 	})()`)
-	b.row("1006 abnormal closure (dropped here)")
+	b.row("1006 abnormal closure (dropped by this panel)")
 }
 
 // Under load the panel draws at most four times a second, and makes rows only for new entries.
@@ -493,8 +493,8 @@ func TestPacketsPartByPart(t *testing.T) {
 		`42/garden,7["join",{"room":"kitchen"}]`: `4 message|2 EVENT|/garden, namespace|7 id: the sender wants an acknowledgement|["join",{"room":"kitchen"}]|event join`,
 		`43/garden,7[{"ok":true}]`:               `4 message|3 ACK|/garden, namespace|7 id of the event it answers|[{"ok":true}]`,
 		`44{"message":"no"}`:                     `4 message|4 CONNECT_ERROR|{"message":"no"}`,
-		`451-["b",{"_placeholder":true,"num":0}]`:  `4 message|5 BINARY_EVENT|1- 1 attachment: as many binary frames follow|["b",{"_placeholder":true,"num":0}]|event b`,
-		`462-/g,12[{"_placeholder":true,"num":0}]`: `4 message|6 BINARY_ACK|2- 2 attachments: as many binary frames follow|/g, namespace|12 id of the event it answers|[{"_placeholder":true,"num":0}]`,
+		`451-["b",{"_placeholder":true,"num":0}]`:  `4 message|5 BINARY_EVENT|1- 1 attachment: that many binary frames follow|["b",{"_placeholder":true,"num":0}]|event b`,
+		`462-/g,12[{"_placeholder":true,"num":0}]`: `4 message|6 BINARY_ACK|2- 2 attachments: that many binary frames follow|/g, namespace|12 id of the event it answers|[{"_placeholder":true,"num":0}]`,
 		`42[not JSON`:     `4 message|2 EVENT|[not JSON`,
 		`49`:              `undefined`,
 		`4`:               `undefined`,
@@ -729,8 +729,8 @@ func TestCloseCodesInWords(t *testing.T) {
 		closeMeaning(1012), closeMeaning(77),
 		[1001, 1002, 1003, 1005, 1006, 1007, 1009, 1010, 1011, 1014, 1015, 3000, 3003, 3008].every((code) => closeWords(code).length > 8 && !closeWords(code).includes("unknown")),
 	].join("|"))`)
-	want := "1000 normal closure|1008 policy violation: signed out|1013 try again later|3001 code of a library|4001 code of the application: no|77 unknown code|1012 service restart|" +
-		"The server restarts. Connect again after a random wait, so that not all come at once.|It is not in the registry of close codes.|true"
+	want := "1000 normal closure|1008 policy violation: signed out|1013 try again later|3001 library code|4001 application code: no|77 unknown code|1012 service restart|" +
+		"The server is restarting. Connect again after a random wait, so that not all clients connect at once.|It is not in the registry of close codes.|true"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
