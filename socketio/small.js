@@ -220,7 +220,7 @@ class Manager {
   #attach(buffer) {
     const packet = this.#partial;
     if (packet === undefined) {
-      throw new Error("an attachment of nothing");
+      throw new Error("an attachment without a packet");
     }
     packet.buffers.push(buffer);
     if (packet.buffers.length < packet.attachments) {
