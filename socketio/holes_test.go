@@ -370,6 +370,7 @@ func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 	one.io.Emit("first")
 	away.hear("first", &who)
 	away.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
 	refuse := func(is bool) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -385,6 +386,7 @@ func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 		defer m.mu.Unlock()
 		return len(m.entries) == 2
 	})
+	m.settle()
 	if _, is := two.comeBack(who); is.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
 	}
