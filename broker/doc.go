@@ -48,6 +48,11 @@
 // three, but not of all: then the Journal begins anew, with another epoch. Its followers are told where entries may
 // have been lost. While the servers elect another leader, entries wait for it, for fifteen seconds at most.
 //
+// Followers get a topic's entries of each node in the order in which it appended them. The servers do not keep that order:
+// they may store an entry of a connection that is already lost before earlier ones that were lost with the connection and
+// are sent again. Followers do not get those, but are told of a hole, and Append's callers are told of the failure. Nor do
+// followers get an entry a second time if a copy of it arrives when the servers have forgotten its id, after 45 seconds.
+//
 // # Subjects
 //
 // A server that limits what its users may do must allow chat.*, live.>, bus.>, $JS.API.>, $KV.> and _INBOX.>, and
@@ -72,4 +77,5 @@
 // bus.go: the Bus, and receiving. bus_send.go: sending. bus_nodes.go: which nodes are alive. bus_ask.go: questions.
 // once.go: values that can be taken once, for a Journal.
 // journal.go: the stream and its lives. journal_append.go and journal_pipe.go: storing. journal_follow.go: delivery.
+// journal_order.go: entries that are missing or late.
 package broker

@@ -134,6 +134,9 @@ func (f *Follower) deliverLocked(e Entry) {
 	f.cursor = e.Seq
 	if f.whole != nil {
 		f.whole.sure = max(f.whole.sure, e.Seq)
+		if !f.whole.takeLocked(e) {
+			return
+		}
 	}
 	e.Seq = f.log.epochs().seq(e.Seq)
 	f.deliver(e)

@@ -18,9 +18,11 @@ const (
 
 // Append adds an entry to a topic without waiting until it is stored. Entries of one caller keep their order.
 // done, if not nil, is called from another goroutine, which it must not block: with nil when the entry is in the
-// stream, otherwise with an ErrUnavailable; the entry may then be in the stream or not. Append keeps trying
-// for fifteen seconds, under one id, so that the entry is stored at most once. It gives up sooner if a server stopped
-// without answering and a later entry is stored: this one would be out of order. Data must not be changed afterwards.
+// stream and will be delivered, otherwise with an ErrUnavailable; it may then be delivered or not. Append keeps trying
+// for fifteen seconds, under one id, so that the entry is delivered at most once. It gives up sooner if a server stopped
+// without answering and a later entry of the topic is stored: this one would be out of order. After a failure, the results of
+// all entries in flight come together, since only the last of them shows whether the others are in order. Data must not be
+// changed afterwards.
 //
 // With 1024 entries in flight, Append waits up to a second for a place, and then returns ErrUnavailable.
 // Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused.

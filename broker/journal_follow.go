@@ -15,6 +15,10 @@ import (
 type JournalHandler struct {
 	// Deliver is called with each entry, in order, each once. Data is the handler's to keep.
 	Deliver func(seq uint64, data []byte)
+	// Hole, unless it is nil, is called when the stream shows that entries of one node are lost or out of order. Those that
+	// should have come before the entry with this sequence were not delivered, and never will be. That entry comes next,
+	// unless it is out of order itself.
+	Hole func(seq uint64)
 	// Ready is called once, when everything that was there when Follow was called is delivered; from is
 	// Journal.From.
 	Ready func(from uint64)
@@ -45,6 +49,7 @@ type whole struct {
 	heard   uint64 // how often the follower was told about an entry that it lacks
 	from    uint64 // everything after this sequence was delivered since the Reset
 	sure    uint64 // nothing up to this sequence is missing: there is a gap if the stream begins after it
+	orders  orders // of what was delivered since the Reset
 }
 
 // Follow delivers all entries that the topic holds now, from the oldest, and then new entries. It does not
@@ -155,7 +160,7 @@ func (f *Follower) startWhole(ctx context.Context) time.Duration {
 	w := f.whole
 	f.cursor, w.from, w.sure = first-1, first-1, first-1
 	f.want = max(f.want, tail)
-	w.begun, w.fresh, w.readyAt = true, tail > f.cursor, tail
+	w.begun, w.fresh, w.readyAt, w.orders = true, tail > f.cursor, tail, orders{}
 	w.following.h.Reset(w.life.epoch)
 	return 0
 }

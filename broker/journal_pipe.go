@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +24,8 @@ const (
 type pipe struct {
 	journal *Journal
 	js      jetstream.JetStream
-	name    string // prefix of the ids
-	last    uint64 // id; owned by send
+	name    string             // prefix of the ids
+	writers map[string]*writer // by topic, "" for values; owned by send
 
 	inFlight chan struct{}  // holds one element for each entry in queue or acks, or in between
 	open     atomic.Int64   // entries that were sent, or failed to be sent, and are not finished
@@ -52,12 +51,17 @@ type sent struct {
 	ack    jetstream.PubAckFuture
 	err    error
 	stored bool
+	seq    uint64 // of an entry that is stored
+	again  bool   // it was sent again after a failure
 }
+
+func (s *sent) isStored(ack *jetstream.PubAck) { s.stored, s.err, s.seq = true, nil, ack.Sequence }
 
 func (j *Journal) newPipe() (*pipe, error) {
 	p := &pipe{
 		journal:  j,
 		name:     newNode() + "-",
+		writers:  map[string]*writer{},
 		inFlight: make(chan struct{}, journalInFlight),
 		queue:    make(chan appending, journalInFlight),
 		acks:     make(chan sent, journalInFlight),
@@ -127,8 +131,7 @@ func (p *pipe) send() {
 	defer close(p.acks)
 	for a := range p.queue {
 		p.sending.Lock()
-		p.last++
-		header := nats.Header{jetstream.MsgIDHeader: {p.name + strconv.FormatUint(p.last, 36)}}
+		header := nats.Header{jetstream.MsgIDHeader: {p.nextID(a.topic)}}
 		maps.Copy(header, a.m.Header)
 		a.m.Header = header
 		s := sent{appending: a}
@@ -175,7 +178,10 @@ func (p *pipe) address(a *appending, until time.Time) (*nats.Msg, []jetstream.Pu
 	return &m, append(options, jetstream.WithExpectStream(p.journal.stream)), nil
 }
 
-var errLifeEnded = errors.New("the stream was lost")
+var (
+	errLifeEnded = errors.New("the stream was lost")
+	errLate      = errors.New("a later entry was stored first")
+)
 
 // await waits for the result of each entry or value sent, in order.
 func (p *pipe) await() {
@@ -184,8 +190,8 @@ func (p *pipe) await() {
 	for s := range p.acks {
 		for s.err == nil && !s.stored {
 			select {
-			case <-s.ack.Ok():
-				s.stored = true
+			case ack := <-s.ack.Ok():
+				s.isStored(ack)
 			case s.err = <-s.ack.Err():
 			case <-p.trouble:
 				s.err = errTrouble
@@ -222,8 +228,8 @@ func (p *pipe) finish(s *sent) {
 	<-p.inFlight
 }
 
-// repair stores entries that were sent but failed, while nothing else is sent. It gives up an entry if a later one was stored,
-// since it would be out of order.
+// repair stores entries that were sent but failed, while nothing else is sent, and then reports what became of them. It gives up
+// an entry if a later one was stored, since it would be out of order.
 func (p *pipe) repair(first sent) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -238,25 +244,28 @@ func (p *pipe) repair(first sent) {
 			more = false
 		}
 	}
-	for len(all) > 0 {
-		for last := p.settle(all); last >= 0; last-- {
-			p.finish(&all[0])
-			all = all[1:]
+	for rest := all; len(rest) > 0; {
+		rest = rest[p.settle(rest)+1:]
+		if len(rest) == 0 {
+			break
 		}
-		if len(all) == 0 {
-			return
-		}
-		s := &all[0]
-		all = all[1:]
+		s := &rest[0]
+		rest = rest[1:]
 		if p.store(s); s.stored { // now the others may follow
 			p.link = p.journal.reconnections()
-			for i := range all {
-				if !refused(all[i].err) {
-					p.publish(&all[i])
+			for i := range rest {
+				if !refused(rest[i].err) {
+					rest[i].again = true
+					p.publish(&rest[i])
 				}
 			}
 		}
-		p.finish(s)
+	}
+	if p == p.journal.entries {
+		failLate(all)
+	}
+	for i := range all {
+		p.finish(&all[i])
 	}
 }
 
@@ -270,14 +279,14 @@ func (p *pipe) settle(all []sent) (last int) {
 		if s.ack != nil && (s.err == nil || s.err == errTrouble) {
 			s.err = errTrouble
 			select {
-			case <-s.ack.Ok():
-				s.stored, s.err = true, nil
+			case ack := <-s.ack.Ok():
+				s.isStored(ack)
 			case s.err = <-s.ack.Err():
 			case <-late:
 				late = closedTime
 				select { // it may have come at the same moment
-				case <-s.ack.Ok():
-					s.stored, s.err = true, nil
+				case ack := <-s.ack.Ok():
+					s.isStored(ack)
 				default:
 				}
 			case <-ended:
@@ -294,19 +303,22 @@ func (p *pipe) settle(all []sent) (last int) {
 
 // store retries an entry or a value that failed or was not answered, under the same id, so that it is stored only once.
 func (p *pipe) store(s *sent) {
+	s.again = true
 	for time.Now().Before(s.until) && p.journal.ctx.Err() == nil && !refused(s.err) {
 		until := time.Now().Add(pipeAttempt)
 		m, options, err := p.address(&s.appending, until)
 		if err == nil {
 			ctx, cancel := context.WithDeadline(p.journal.ctx, until)
 			err = p.journal.broker.askLeader(ctx, p.stream(s), func(ctx context.Context) error {
-				_, err := p.js.PublishMsg(ctx, m, options...)
+				ack, err := p.js.PublishMsg(ctx, m, options...)
+				if err == nil {
+					s.isStored(ack)
+				}
 				return err
 			})
 			cancel()
 		}
 		if s.err = err; err == nil {
-			s.stored = true
 			return
 		}
 		p.journal.lookSoon()

@@ -51,6 +51,8 @@ type Entry struct {
 	// Skipped reports, to a Follower's deliver, that entries before this one were discarded before they could be
 	// delivered.
 	Skipped bool
+
+	id string // under which it was appended
 }
 
 // Log is a stream of messages by topic, which everybody sees in one order. Its methods may be called from any
@@ -382,7 +384,7 @@ func entry(m *nats.Msg) (e Entry, last uint64, ok bool) {
 		return Entry{}, 0, false
 	}
 	last, _ = strconv.ParseUint(field(jetstream.LastSequenceHeader), 10, 64)
-	return Entry{Topic: topicOf(subject), Seq: seq, Data: m.Data}, last, true
+	return Entry{Topic: topicOf(subject), Seq: seq, Data: m.Data, id: m.Header.Get(jetstream.MsgIDHeader)}, last, true
 }
 
 // topicOf returns the last part of a subject.

@@ -72,8 +72,8 @@ func (n *Nodes) Journal() socketio.Journal {
 // journal adapts a broker.Journal to socketio.Journal.
 type journal struct{ *broker.Journal }
 
-func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
-	return j.Journal.Follow(topic, broker.JournalHandler{Deliver: deliver, Reset: reset, Ready: ready})
+func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	return j.Journal.Follow(topic, broker.JournalHandler{Deliver: deliver, Hole: hole, Reset: reset, Ready: ready})
 }
 
 // saidSubject is the subject on which nodes pass on messages of /ws/broadcast.

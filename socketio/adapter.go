@@ -34,8 +34,9 @@ type Journal interface {
 	// that is still stored, oldest first; then ready; and then deliver with each new event. It makes one call at a time,
 	// and delivers each event once, in order, without a gap after from. When events may have been lost, Follow calls reset
 	// again and starts over with the oldest stored event: with the same sequences if the epoch is the same, otherwise with
-	// new ones.
-	Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error)
+	// new ones. It calls hole with a sequence if events that a node appended before the one at this sequence are lost, or
+	// are stored behind it and not delivered; then it may deliver that event.
+	Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error)
 	// Put stores a value under a key, and replaces any earlier one.
 	Put(key string, value []byte, done func(error)) error
 	// Take returns a key's value, if there is one, and removes it, so that only one caller gets it.

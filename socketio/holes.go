@@ -2,8 +2,8 @@ package socketio
 
 import "time"
 
-// A hole is a point in the journal's order at which an event was sent but not stored in the journal. A client that was
-// away then, on any node, cannot come back to a point before the hole.
+// A hole is a point in the journal's order at which an event was sent but not stored in the journal, or was lost. A client
+// that was away then, on any node, cannot come back to a point before the hole.
 
 // holeWait is the time between two attempts to record a hole in the journal.
 const holeWait = 250 * time.Millisecond
@@ -65,4 +65,13 @@ func (j *journal) noteHole(seq uint64) {
 	j.fresh = false
 	j.sent, j.hole = max(j.sent, seq), max(j.hole, seq)
 	r.last, r.floor = max(r.last, seq), max(r.floor, seq)
+}
+
+// noteMissing is called before the event at a sequence is delivered, if events that belong before it are not.
+func (j *journal) noteMissing(seq uint64) {
+	n := j.namespace
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j.hole = max(j.hole, seq)
+	n.recovery.floor = max(n.recovery.floor, seq)
 }

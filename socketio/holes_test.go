@@ -169,7 +169,7 @@ func (n *meshNode) Append(_ string, data []byte, done func(error)) error {
 	return nil
 }
 
-func (n *meshNode) Follow(_ string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
+func (n *meshNode) Follow(_ string, reset func(epoch string), deliver func(seq uint64, data []byte), _ func(seq uint64), ready func(from uint64)) (stop func(), err error) {
 	n.work <- func() {
 		reset(n.epoch)
 		n.mu.Lock()
@@ -446,12 +446,12 @@ type resetting struct {
 	reset *func(string)
 }
 
-func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), ready func(from uint64)) (stop func(), err error) {
+func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
 	r.mu.Lock()
 	r.nodes = append(r.nodes, r.meshNode)
 	r.mu.Unlock()
 	*r.reset = reset
-	return r.meshNode.Follow(topic, reset, deliver, ready)
+	return r.meshNode.Follow(topic, reset, deliver, hole, ready)
 }
 
 // soonHolds waits for a condition that no event tells of.

@@ -63,7 +63,7 @@ func (n *Namespace) openJournal() {
 }
 
 func (j *journal) follow() {
-	stop, err := j.journal.Follow(j.topic, j.reset, j.deliver, j.isReady)
+	stop, err := j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
 	if err != nil {
 		j.namespace.server.cluster.failed("the journal cannot be read", err)
 		return
@@ -153,7 +153,7 @@ func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err err
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.journal.fresh {
-		n.recovery.floor, n.journal.fresh = seq-1, false
+		n.recovery.floor, n.journal.fresh = max(seq-1, n.journal.hole), false
 	}
 	e.old = seq <= n.journal.sent
 	n.journal.sent = max(n.journal.sent, seq)
