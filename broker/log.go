@@ -36,7 +36,8 @@ type LogConfig struct {
 	MaxAge time.Duration
 	// MaxBytes bounds the disk space of all messages, in bytes. The oldest are dropped first.
 	MaxBytes int64
-	// Duplicates is how long an id is remembered.
+	// Duplicates is how long an id is remembered. It should be much longer than a message can be on its way: a copy that
+	// arrives later, over a connection that was lost, is stored again.
 	Duplicates time.Duration
 	// After is a sequence that a message has in a copy of the stream: messages stored from now on get higher
 	// sequences.
@@ -191,7 +192,8 @@ func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name 
 // Append stores data under the topic, and returns its sequence when it is on disk. The same id again within
 // LogConfig.Duplicates stores nothing: Append returns the first one's sequence, and that it was stored before. Ids are
 // compared across all topics. While the broker is unavailable, Append keeps trying until ctx ends, but it does not wait
-// for a data folder that is full or gone. The error is ErrUnavailable.
+// for a data folder that is full or gone. The error is ErrUnavailable: the message may be stored, or be on its way and be
+// stored later, after messages that were appended later. Append with the same id finds it then.
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
 	if !ValidTopic(topic) {
 		return 0, false, fmt.Errorf("broker: %q is not a topic", topic)
