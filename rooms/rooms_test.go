@@ -112,7 +112,7 @@ func TestAVisitorWhoGoesOn(t *testing.T) {
 		"in many visits": slices.Concat(slices.Repeat([][]string{again}, 40)...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			open(t, func(t *testing.T, g *guests) {
+			bubble(t, func(t *testing.T, g *guests) {
 				ana := g.enter(one, "ana")
 				begin := time.Now()
 				g.call(one, "POST", ana, strings.Join(packets, "\x1e"))
@@ -131,7 +131,7 @@ func TestAVisitorWhoGoesOn(t *testing.T) {
 
 // A visitor who is refused an event now and then stays connected.
 func TestAVisitorWhoIsSometimesTooQuick(t *testing.T) {
-	open(t, func(t *testing.T, g *guests) {
+	bubble(t, func(t *testing.T, g *guests) {
 		ana := g.enter(one, "ana")
 		for range 3 * patienceBurst {
 			time.Sleep(2 * time.Second)

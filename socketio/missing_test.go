@@ -36,7 +36,7 @@ func (m *missing) Follow(topic string, reset func(epoch string), deliver func(se
 }
 
 func (m *mesh) startMissing(t *testing.T, at uint64) (*server, *missing) {
-	n := &missing{meshNode: &meshNode{mesh: m, name: "missing0", listens: map[string]bool{}}, at: at}
+	n := &missing{meshNode: &meshNode{mesh: m, name: "missing0"}, at: at}
 	m.mu.Lock()
 	m.nodes = append(m.nodes, n.meshNode)
 	m.mu.Unlock()
