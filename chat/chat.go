@@ -16,6 +16,7 @@ import (
 
 	"echows/broker"
 	"echows/hub"
+	"echows/internal/seldom"
 	"echows/ws"
 )
 
@@ -112,6 +113,7 @@ type Chat struct {
 	userPosts    *middleware.RateLimiterMemoryStore // by User.ID, of requests
 	addressReads *middleware.RateLimiterMemoryStore // by address, of parts of answers
 	answers      *gate
+	tooManyLines seldom.Lines // of the log: requests past a limit
 
 	tickets  *tickets
 	online   online

@@ -88,11 +88,15 @@ func burst(perSecond rate.Limit, seconds float64) int {
 	return int(max(1, min(float64(perSecond)*seconds, math.MaxInt32)))
 }
 
-// tooMany returns the answer past a limit, and counts it under the limit's name.
+// tooMany returns the answer past a limit, counts it under the limit's name, and logs it, at most once a second.
 func (c *Chat) tooMany(ctx echo.Context, limit, what string) error {
 	c.counts.reached(limit)
+	r := refuse(codeRateLimited, what+"; try again in a second")
+	if leftOut, ok := c.tooManyLines.OK(); ok {
+		c.logRefusal(r, append(append(asker(ctx), "limit", limit), leftOut...)...)
+	}
 	ctx.Response().Header().Set(echo.HeaderRetryAfter, "1")
-	return refuse(codeRateLimited, what+"; try again in a second").http()
+	return r.http()
 }
 
 // gate bounds the requests that pass at a time, in total and from each address. Others wait.

@@ -1,13 +1,18 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/time/rate"
 )
 
@@ -105,4 +110,24 @@ func TestALimiter(t *testing.T) {
 			t.Errorf("without a limit %d at once", got)
 		}
 	})
+}
+
+// Requests past a limit are logged with the first one's id and the limit's name; the rest of a flood is not.
+func TestRequestsPastALimitAreLogged(t *testing.T) {
+	s := openSite(t, t.TempDir(), "", Limits{Connects: .1})
+	var log bytes.Buffer
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	s.tooManyLines.Interval = time.Hour
+	s.echo.GET("/limited", func(ctx echo.Context) error { return ctx.NoContent(http.StatusNoContent) }, func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(ctx echo.Context) error {
+			ctx.Response().Header().Set(echo.HeaderXRequestID, "of-"+ctx.QueryParam("n"))
+			return next(ctx)
+		}
+	}, s.LimitReads())
+	for n := range 20 {
+		s.call("GET", fmt.Sprint("/limited?n=", n), "", nil)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "msg=refused remote=") || !strings.Contains(got, " id=of-1 limit=address_reads code=rate_limited\n") {
+		t.Errorf("the log has %s", got)
+	}
 }
