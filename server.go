@@ -203,7 +203,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		Journal:  s.nodes.Journal(),
 	})
 	e.Logger.SetOutput(io.Discard) // Echo itself logs only that a client has left before it got an error's answer
-	e.Use(web.RequestID, web.Recover, web.BodyInTime, web.AnswerInTime(set.AnswerTime))
+	e.Use(web.RequestID, web.LogRequests, web.Recover, web.BodyInTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -54,6 +55,21 @@ func TestTheLogHasNoTextsAndNoSecrets(t *testing.T) {
 	ana.ask("DELETE", "/session", "", http.StatusNoContent, nil)
 	ana.ask("GET", "/session", "", http.StatusUnauthorized, nil)
 	(&person{t: t, url: p.URL, token: marker}).ask("GET", "/session", "", http.StatusUnauthorized, nil)
+	for body, status := range map[string]int{`{"name":"","` + marker + `":1}`: http.StatusBadRequest, marker: http.StatusUnsupportedMediaType} {
+		kind := "application/json"
+		if status == http.StatusUnsupportedMediaType {
+			kind = "text/plain"
+		}
+		res, err := http.Post(p.URL+"/session?"+marker, kind, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		p.Log.Find(t, fmt.Sprintf("msg=request id=%s remote=127.0.0.1:", res.Header.Get("X-Request-Id")))
+		p.Log.Find(t, fmt.Sprintf("method=POST path=/session status=%d took=", status))
+	}
+	p.Log.Find(t, "method=GET path=/ws/chat/lobby status=101 took=")
+	p.Log.Find(t, "method=GET path=/ws/chat/lobby status=401 took=")
 	p.Log.Find(t, "code=bad_json")
 	p.End()
 	for line := range strings.Lines(p.Log.String()) {
