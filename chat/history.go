@@ -24,7 +24,7 @@ var errOvertaken = &ws.CloseError{Code: ws.CloseTryAgainLater, Reason: "the room
 // sendHistory sends a socket what it missed, page by page, and returns the sequence up to which it has everything.
 // It reads each page after the last one was sent, so that nothing is kept for a client that reads slowly.
 func (r *room) sendHistory(s *ws.Socket, after uint64, hasAfter bool) (upTo uint64, err error) {
-	ctx, counts := s.Context(), r.chat.counts
+	ctx, counts := askedBy(s.Context(), s.ID()), r.chat.counts
 	at, complete, err := r.begin(ctx, after, hasAfter)
 	if err != nil {
 		return 0, err
@@ -305,7 +305,7 @@ func (r *room) admit(s *ws.Socket, upTo uint64) error {
 		if done || err != nil {
 			return err
 		}
-		p, err := r.page(s.Context(), upTo)
+		p, err := r.page(askedBy(s.Context(), s.ID()), upTo)
 		if err != nil {
 			return err
 		}

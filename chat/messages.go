@@ -170,7 +170,8 @@ func (c *Chat) Messages(ctx echo.Context) error {
 	if c.answering.Load() > manyBytes {
 		bytes = shortBytes
 	}
-	messages, err := c.older(ctx.Request().Context(), ctx.Param("room"), before, limit, bytes)
+	asked := askedBy(ctx.Request().Context(), ctx.Response().Header().Get(echo.HeaderXRequestID))
+	messages, err := c.older(asked, ctx.Param("room"), before, limit, bytes)
 	if err != nil {
 		return c.unavailable(ctx, err)
 	}

@@ -65,9 +65,21 @@ func (c *Chat) logRefusal(r *refusal, who ...any) {
 
 // noDatabase logs that a read from the database failed, unless it failed because the client left.
 func (c *Chat) noDatabase(ctx context.Context, room string, err error) {
-	if !errors.Is(ctx.Err(), context.Canceled) {
-		c.log.Warn("older messages cannot be read from the database", "room", room, "error", err)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
 	}
+	log := c.log
+	if id, ok := ctx.Value(askerKey{}).(string); ok { // otherwise the room is being opened
+		log = log.With("id", id)
+	}
+	log.Warn("older messages cannot be read from the database", "room", room, "error", err)
+}
+
+type askerKey struct{}
+
+// askedBy returns a context with the id, for the log, of the request or the socket that messages are read for.
+func askedBy(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, askerKey{}, id)
 }
 
 // asker identifies a request in the log: its address, and the id that the server gave it, if any.

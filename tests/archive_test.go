@@ -261,3 +261,28 @@ func TestOneNodeCopiesAtATime(t *testing.T) {
 	}
 	db.equal(ana, "lobby", 40)
 }
+
+// Who asked for messages that cannot be read from the database is in the log: the request, or the connection.
+func TestReadsWithoutTheDatabaseNameWhoAsked(t *testing.T) {
+	t.Parallel()
+	db := startPostgres(t)
+	p := programtest.Start(t, "-database", db.url, "-post-rate", "100000", "-keep-messages", "10")
+	ana := signIn(t, p.URL, "ana")
+	m, _ := ana.join("lobby", "")
+	for n := range 30 {
+		m.post(fmt.Sprint(n), "hello")
+		m.await("ack")
+	}
+	db.rows(30)
+	db.Stop()
+	res := ana.ask("GET", "/chat/lobby/messages", "", http.StatusOK, nil)
+	const line = `msg="older messages cannot be read from the database" id=`
+	if id := p.Log.Find(t, line); id != res.Header.Get("X-Request-Id") {
+		t.Errorf("the request is logged as %s", id)
+	}
+	m.conn.Close()
+	p.Log.Find(t, `msg="socket closed" id=`)
+	m, _ = ana.join("lobby", "&after=1")
+	socket := regexp.MustCompile(`msg="socket opened" id=(\S+)`).FindAllStringSubmatch(p.Log.String(), -1)
+	p.Log.Find(t, line+socket[1][1]+" ")
+}

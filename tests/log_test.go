@@ -3,6 +3,7 @@ package tests
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -97,6 +98,20 @@ func TestLinesOfAConnectionHaveItsID(t *testing.T) {
 	m.conn.Close()
 	if got := p.Log.Find(t, `msg="socket closed" id=`); got != id {
 		t.Errorf("%s is closed as %s", id, got)
+	}
+}
+
+// What was logged about the request that a connection began with has the id that the connection's first line names.
+func TestAConnectionNamesItsRequest(t *testing.T) {
+	t.Parallel()
+	p := programtest.Start(t, "-log-level", "debug")
+	signIn(t, p.URL, "ana").join("lobby", "")
+	p.Log.Find(t, "status=101")
+	p.Log.Find(t, `msg="socket opened" id=`)
+	opened := regexp.MustCompile(`msg="socket opened" id=\S+ request=(\S+) `).FindStringSubmatch(p.Log.String())
+	upgraded := regexp.MustCompile(`msg=request id=(\S+) remote=\S+ method=GET path=/ws/chat/lobby status=101 `).FindStringSubmatch(p.Log.String())
+	if opened == nil || upgraded == nil || opened[1] != upgraded[1] {
+		t.Errorf("the connection names %v, and the request is %v:\n%s", opened, upgraded, p.Log.String())
 	}
 }
 

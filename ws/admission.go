@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -92,25 +93,28 @@ func AddressOf(c echo.Context) string {
 
 // Admit counts a connection that is not a socket of the App, such as a client that polls, for Config.MaxSockets and
 // MaxAddressSockets, until Dismiss is called with the same address, as AddressOf returns it. Past a limit it returns an
-// error to answer the request with: an *echo.HTTPError with 503 or 429.
-func (a *App) Admit(address string) error {
-	err := a.admitted.take(address)
-	if err != nil {
-		a.logRefusal(address, "", err)
-	}
-	return err
-}
+// error to log, and to answer the request with: an *echo.HTTPError with 503 or 429.
+func (a *App) Admit(address string) error { return a.admitted.take(address) }
 
 // Dismiss undoes Admit.
 func (a *App) Dismiss(address string) { a.admitted.give(address) }
 
 // logRefusal logs why a client was refused, once a second at most.
-func (a *App) logRefusal(remote, path string, why error) {
+func (a *App) logRefusal(c echo.Context, why error) {
 	if he, ok := why.(*echo.HTTPError); ok {
 		if leftOut, ok := a.refusals.OK(); ok {
-			a.log.Warn("connection refused", append([]any{"remote", remote, "path", path, "status", he.Code, "reason", he.Message}, leftOut...)...)
+			a.log.Warn("connection refused", append([]any{requestID("id", c), "remote", c.Request().RemoteAddr, "path", c.Request().URL.Path,
+				"status", he.Code, "reason", he.Message}, leftOut...)...)
 		}
 	}
+}
+
+// requestID returns, for the log, the request's id, or nothing unless the application's middleware sets X-Request-Id.
+func requestID(key string, c echo.Context) slog.Attr {
+	if id := c.Response().Header().Get(echo.HeaderXRequestID); id != "" {
+		return slog.String(key, id)
+	}
+	return slog.Attr{}
 }
 
 // logOverflow logs, once a second at most, that a connection was closed because it needed more memory than

@@ -34,7 +34,7 @@ func (a *App) CheckHandshake(c echo.Context) error {
 	err := a.admitted.check(AddressOf(c))
 	if err != nil {
 		noteRefusal(c, refusedByLimit)
-		a.logRefusal(c.Request().RemoteAddr, c.Request().URL.Path, err)
+		a.logRefusal(c, err)
 	}
 	return err
 }
@@ -52,7 +52,7 @@ func (r *Route) serve(c echo.Context) error {
 	agreed, err := r.judge(c)
 	if err != nil {
 		if wantsUpgrade(c.Request()) {
-			r.app.logRefusal(c.Request().RemoteAddr, c.Request().URL.Path, err)
+			r.app.logRefusal(c, err)
 		}
 		return err
 	}
@@ -74,6 +74,7 @@ func (r *Route) serve(c echo.Context) error {
 	address := AddressOf(c)
 	if err := r.app.Admit(address); err != nil {
 		u.refusal = refusedByLimit
+		r.app.logRefusal(c, err)
 		return err
 	}
 	conn, early, err := hijack(c)
@@ -204,7 +205,7 @@ func (r *Route) accept(c echo.Context, u *upgrade, nc net.Conn, early []byte, ag
 	if per := r.settings.MessageRate; per > 0 {
 		s.rate = rate.NewLimiter(rate.Limit(per), max(int(2*per), 1))
 	}
-	r.app.log.Info("socket opened", "id", s.ID(), "remote", s.RemoteAddr(), "path", s.Path())
+	r.app.log.Info("socket opened", "id", s.ID(), requestID("request", c), "remote", s.RemoteAddr(), "path", s.Path())
 	s.conn.HoldFrames()
 	r.app.engine.Open(&s.conn, nc, early, wire.Server, agreed.deflate, r.config, (*events)(s))
 	if r.app.isClosing() { // Shutdown may have missed it

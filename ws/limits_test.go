@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"echows/ws"
 )
@@ -139,6 +140,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(lockedWriter{&mu, &logged}, nil))
 	app, addr := serve(t, ws.Config{MaxSockets: 5, MaxAddressSockets: 2, Logger: log}, func(e *echo.Echo, app *ws.App) {
 		e.IPExtractor = echo.ExtractIPFromXFFHeader()
+		e.Use(middleware.RequestIDWithConfig(middleware.RequestIDConfig{Generator: func() string { return "of-the-request" }}))
 		app.WS("/echo", echoBack)
 		app.WS("/address", func(s *ws.Socket, c echo.Context) error { return s.SendText(s.RealIP()) })
 	})
@@ -175,7 +177,7 @@ func TestConnectionsAreCounted(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if !strings.Contains(logged.String(), "connection refused") || !strings.Contains(logged.String(), "this address has reached its limit") {
+	if !strings.Contains(logged.String(), `msg="connection refused" id=of-the-request remote=127.0.0.1:`) || !strings.Contains(logged.String(), "this address has reached its limit") {
 		t.Errorf("logged: %s", logged.String())
 	}
 }

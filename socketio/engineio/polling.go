@@ -35,10 +35,8 @@ func (s *Server) openPolling(c echo.Context) error {
 		return s.refuseWith(c, err)
 	}
 	address := ws.AddressOf(c)
-	if err := s.app.Admit(address); err != nil { // the App logs it
-		status, why := describe(err)
-		s.tellRefusal(c, status, why)
-		return err
+	if err := s.app.Admit(address); err != nil {
+		return s.refuseWith(c, err)
 	}
 	session := &Session{realIP: c.RealIP(), poller: &poller{kept: kept, polled: time.Now()}}
 	if err := s.begin(session, address); err != nil {
