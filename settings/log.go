@@ -1,10 +1,12 @@
 package settings
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +18,7 @@ func (set *Settings) Logger(w io.Writer) (logger *slog.Logger, flush func()) {
 		if set.Log == "json" {
 			return slog.NewJSONHandler(w, options)
 		}
-		return slog.NewTextHandler(w, options)
+		return slog.NewTextHandler(stackBelow{w}, options)
 	})
 	return slog.New(h), flush
 }
@@ -47,6 +49,23 @@ func shorten(_ []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(strings.ToValidUTF8(text[:longest], "") + fmt.Sprintf("… (%d bytes)", len(text)))
 	}
 	return a
+}
+
+// stackBelow is the writer of a log in text. It writes a stack, if that is a line's last value, below the line, indented, as
+// people read it, rather than in quotation marks.
+type stackBelow struct{ io.Writer }
+
+func (w stackBelow) Write(line []byte) (int, error) {
+	const begin = " " + stackKey + "="
+	if at := bytes.LastIndex(line, []byte(begin+`"`)); at >= 0 {
+		// An error means that a value before ends like begin: its mark is the closing one, so there is a third.
+		if stack, err := strconv.Unquote(strings.TrimSuffix(string(line[at+len(begin):]), "\n")); err == nil {
+			below := strings.ReplaceAll(strings.TrimSpace(stack), "\n", "\n\t")
+			_, err := fmt.Fprintf(w.Writer, "%s\n\t%s\n", line[:at], below) // one Write
+			return len(line), err
+		}
+	}
+	return w.Writer.Write(line)
 }
 
 // HTTPLog returns what an http.Server logs to: slog.Default(), with messages that do not vary.
