@@ -76,6 +76,8 @@ type Broker struct {
 	up      atomic.Bool  // there is a connection, as far as its callbacks have told
 	largest atomic.Int64 // the largest message that the servers take, in bytes
 	stores  *stores
+	full    atomic.Uint64 // times that listenQueue, or another queue of NATS's messages, was reached
+	crowded atomic.Uint64 // times that journalInFlight was reached
 
 	elections elections
 
@@ -149,7 +151,8 @@ func (b *Broker) open(ctx context.Context) error {
 			b.isUp(conn)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
-			if errors.Is(err, nats.ErrSlowConsumer) {
+			if errors.Is(err, nats.ErrSlowConsumer) { // once, until the queue has room again
+				b.full.Add(1)
 				if b.slowBus(s.Subject) {
 					return
 				}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"echows/internal/metrictest"
 	"echows/internal/natstest"
 )
 
@@ -593,6 +594,9 @@ func TestASlowNode(t *testing.T) {
 	eventually(t, "the rest is handed over", func() bool { s := two.Stats(); return s.Received+s.Dropped == all })
 	if s := two.Stats(); s.Dropped < 900 {
 		t.Errorf("counted %+v", s)
+	}
+	if got := metrictest.Value(t, two.broker.Collector(), "echows_limits_reached_total", "limit", "node_messages"); got < 1 {
+		t.Errorf("the limit was reached %v times", got)
 	}
 }
 

@@ -120,6 +120,7 @@ func (p *pipe) place() error {
 	case p.inFlight <- struct{}{}:
 		return nil
 	case <-late.C:
+		p.journal.broker.crowded.Add(1)
 		return fmt.Errorf("%w: %d entries are waiting to be stored", ErrUnavailable, journalInFlight)
 	case <-p.journal.ctx.Done():
 		return fmt.Errorf("%w: the journal is closed", ErrUnavailable)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"echows/internal/metrictest"
 	"echows/internal/natstest"
 )
 
@@ -522,6 +523,9 @@ func TestAppendIsBounded(t *testing.T) {
 	}
 	if accepted--; !errors.Is(err, ErrUnavailable) || accepted != journalInFlight {
 		t.Fatalf("%d accepted, then %v", accepted, err)
+	}
+	if got := metrictest.Value(t, j.broker.Collector(), "echows_limits_reached_total", "limit", "journal"); got != 1 {
+		t.Errorf("the limit was reached %v times", got)
 	}
 	for range accepted {
 		if err := <-results; !errors.Is(err, ErrUnavailable) {

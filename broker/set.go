@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -49,6 +50,9 @@ type Set struct {
 	seed maphash.Seed
 	keys map[uint64]int64 // when each was added, in seconds; by a hash that nobody outside can aim at
 }
+
+// ErrSetFull is the error if a Set has reached SetConfig.MaxBytes.
+var ErrSetFull = errors.New("broker: the set is full")
 
 // OpenSet creates the bucket, or updates it to cfg, and reads it. A Set of a name may be opened once.
 func (b *Broker) OpenSet(ctx context.Context, cfg SetConfig) (*Set, error) {
@@ -104,11 +108,15 @@ func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." +
 
 // Add adds a key of letters, digits, - and _. When it returns without an error, the key is on disk, and other nodes
 // know it within milliseconds, or within seconds if the message is lost. After an error, ErrUnavailable, the key may or
-// may not be in the set, and can be added again.
+// may not be in the set, and can be added again; if the set is full, it is not, and the error is ErrSetFull, too.
 func (s *Set) Add(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	if _, err := s.bucket.Put(ctx, key, nil); err != nil {
+	_, err := s.bucket.Put(ctx, key, nil)
+	if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.Description == server.ErrMaxBytes.Error() {
+		err = fmt.Errorf("%w: %w", ErrSetFull, err)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: add to the set %s: %w", ErrUnavailable, s.config.Name, err)
 	}
 	s.note(key, time.Now())

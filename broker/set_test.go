@@ -190,7 +190,7 @@ func TestAFullSet(t *testing.T) {
 	for ; err == nil && n < 1000; n++ {
 		err = s.Add(testContext(t), fmt.Sprintf("key-of-26-characters-%05d", n))
 	}
-	if !errors.Is(err, ErrUnavailable) || n < 50 {
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrSetFull) || n < 50 {
 		t.Fatalf("%d keys: %v", n, err)
 	}
 	if !s.Has("key-of-26-characters-00000") {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -15,9 +16,12 @@ const maxBody = 4 << 10 // bytes of a request's body
 
 // readFields reads a request's body strictly, as a JSON object with these fields and no others, each at most
 // once. It returns nil if there is no body. The error is the answer, with an example of what to send.
-func readFields(ctx echo.Context, example string, names ...string) (map[string]any, error) {
+func (c *Chat) readFields(ctx echo.Context, example string, names ...string) (map[string]any, error) {
 	ctx.Request().Body = http.MaxBytesReader(ctx.Response(), ctx.Request().Body, maxBody)
 	data, err := io.ReadAll(ctx.Request().Body)
+	if long := new(http.MaxBytesError); errors.As(err, &long) {
+		c.counts.reached(limitBody)
+	}
 	if err != nil {
 		return nil, echo.NewHTTPError(http.StatusBadRequest, "send "+example+": "+err.Error())
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/websocket"
 	"golang.org/x/time/rate"
 
+	"echows/broker"
 	"echows/hub"
 	"echows/internal/metrictest"
 	"echows/internal/natstest"
@@ -195,6 +196,26 @@ func TestMetricsOfTicketsAndSessions(t *testing.T) {
 	s.tickets.mostOne, s.tickets.most = 1, 0
 	s.call("POST", "/ticket", "", with(s.signIn("dan")))
 	expectMetrics(t, s.Collector(), map[string]float64{"limits_reached_total limit tickets": 2})
+}
+
+// A body that is too long, and a sign-out for which there is no room, reach limits, too.
+func TestMetricsOfBodiesAndSignOuts(t *testing.T) {
+	s := openSite(t, t.TempDir(), "", Limits{})
+	with := map[string]string{"Authorization": "Bearer " + s.signIn("ana")}
+	long := strings.Repeat(" ", maxBody+1)
+	for path, body := range map[string]string{"/session": long + `{"name":"bea"}`, "/ticket": long} {
+		if got := s.call("POST", path, body, with).Code; got != http.StatusBadRequest {
+			t.Errorf("%s: %d", path, got)
+		}
+	}
+	s.call("POST", "/session", "no JSON", nil) // which reaches no limit
+	var err error
+	if s.ended, err = s.broker.OpenSet(t.Context(), broker.SetConfig{Name: "small", MaxAge: time.Hour, MaxBytes: 1 << 10}); err != nil {
+		t.Fatal(err)
+	}
+	for s.call("DELETE", "/session", "", map[string]string{"Authorization": "Bearer " + s.signIn("ana")}).Code == http.StatusNoContent {
+	}
+	expectMetrics(t, s.Collector(), map[string]float64{"limits_reached_total limit body": 2, "limits_reached_total limit ended_sessions": 1})
 }
 
 func TestMetricsOfLimits(t *testing.T) {

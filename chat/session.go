@@ -12,6 +12,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
+
+	"echows/broker"
 )
 
 const (
@@ -65,7 +67,7 @@ func (c *Chat) SignIn(ctx echo.Context) error {
 		return err
 	}
 	const example = `{"name":"ana"}`
-	fields, err := readFields(ctx, example, "name")
+	fields, err := c.readFields(ctx, example, "name")
 	if err != nil {
 		return err
 	}
@@ -108,6 +110,9 @@ func (c *Chat) SignOut(ctx echo.Context) error {
 	}
 	if user, err := c.signedIn(ctx.Request()); err == nil {
 		if err := c.ended.Add(ctx.Request().Context(), user.ID); err != nil {
+			if errors.Is(err, broker.ErrSetFull) {
+				c.counts.reached(limitEnded)
+			}
 			return c.unavailable(ctx, err)
 		}
 		c.counts.sessionsEnded.Add(1)

@@ -31,7 +31,7 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	if err := c.sameOrigin(ctx); err != nil {
 		return err
 	}
-	room, err := roomOf(ctx)
+	room, err := c.roomOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,9 +58,9 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 }
 
 // roomOf returns the room that the body names, or "" if it names none.
-func roomOf(ctx echo.Context) (string, error) {
+func (c *Chat) roomOf(ctx echo.Context) (string, error) {
 	const example = `{"room":"lobby"}, or nothing`
-	fields, err := readFields(ctx, example, "room")
+	fields, err := c.readFields(ctx, example, "room")
 	value, named := fields["room"]
 	if err != nil || !named {
 		return "", err

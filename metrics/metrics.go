@@ -24,10 +24,11 @@ func Handler(all ...prometheus.Collector) http.Handler {
 		build(),
 	)
 	r.MustRegister(all...)
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+	return promhttp.InstrumentMetricHandler(r, promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 }
 
-// maxScrapes is how many scrapes may run at a time; more are answered with 503.
+// maxScrapes is how many scrapes may run at a time; more are answered with 503, and counted in
+// promhttp_metric_handler_requests_total.
 const maxScrapes = 4
 
 // build says which program this is.

@@ -57,6 +57,7 @@ func (s *Server) accept(session *engineio.Session) {
 		alone := len(c.sockets) == 0
 		c.mu.Unlock()
 		if alone {
+			s.counters.reached(limitConnectTime)
 			session.Close()
 		}
 	})
@@ -110,7 +111,10 @@ func (c *conn) begin(p packet) (s *Socket, whole bool, err error) {
 		c.partial = nil
 		return nil, false, err
 	}
-	c.partial.late = time.AfterFunc(partialTime, c.session.Close)
+	c.partial.late = time.AfterFunc(partialTime, func() {
+		c.server.counters.reached(limitPartialTime)
+		c.session.Close()
+	})
 	return nil, false, nil
 }
 

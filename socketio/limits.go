@@ -53,7 +53,7 @@ func setDefault[T comparable](v *T, to T) {
 	}
 }
 
-// limit identifies one of the Limits, to count how often it was reached.
+// limit identifies one of the Limits, or another bound, to count how often it was reached.
 type limit int
 
 const (
@@ -67,6 +67,9 @@ const (
 	limitAddressPartialBytes
 	limitRooms
 	limitAcks
+	limitNamespaceName // maxNamespace
+	limitConnectTime   // Config.ConnectTimeout
+	limitPartialTime   // partialTime
 	limitCount
 )
 
@@ -74,6 +77,7 @@ const (
 var limitNames = [limitCount]string{
 	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes",
 	"partial_bytes", "address_partial_bytes", "rooms", "acks",
+	"namespace_name", "connect_time", "partial_time",
 }
 
 // limitError is the error that ends the connection of a client that exceeded a limit.

@@ -57,6 +57,7 @@ var metrics = append([]metric{
 	labelled("limit", "socketio_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMemory }),
 	labelled("limit", "socketio_address_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoAddressMemory }),
 	labelled("limit", "socketio_packets", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.ManyPackets }),
+	labelled("limit", "socketio_upgrade_time", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.LateUpgrades }),
 	labelled("limit", "socketio_payload", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.TooLong }),
 }, ofLimits()...)
 

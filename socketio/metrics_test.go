@@ -197,6 +197,20 @@ func TestLimitsAreCounted(t *testing.T) {
 		"socketio_packets": {socketio.Config{Engine: engineio.Config{MaxPackets: 2}}, func(s *server) {
 			s.call("POST", s.openCall(), "3\x1e3\x1e3")
 		}},
+		"socketio_namespace_name": {socketio.Config{}, func(s *server) {
+			s.call("POST", s.openCall(), "40/"+strings.Repeat("x", 256)+",")
+		}},
+		"socketio_connect_time": {socketio.Config{}, func(s *server) {
+			s.openCall()
+			time.Sleep(45 * time.Second)
+			synctest.Wait()
+		}},
+		"socketio_partial_time": {socketio.Config{Engine: engineio.Config{PingTimeout: time.Minute}}, func(s *server) {
+			c, _ := s.caller("")
+			c.post(`452-["a"]`)
+			time.Sleep(30 * time.Second)
+			synctest.Wait()
+		}},
 		"socketio_payload": {socketio.Config{Engine: engineio.Config{MaxPayload: 100}}, func(s *server) {
 			s.call("POST", s.openCall(), "4"+long)
 		}},

@@ -41,7 +41,7 @@ var (
 	errType        = errors.New("a packet is of an unknown type")
 	errAttachments = errors.New("a packet does not have the attachments that it needs")
 	errAttached    = &limitError{limitAttachments, "a packet has too many attachments"}
-	errNamespace   = errors.New("a packet's namespace is too long")
+	errNamespace   = &limitError{limitNamespaceName, "a packet's namespace is too long"}
 	errID          = errors.New("a packet's id is too large")
 	errName        = errors.New("an event's name is reserved or missing")
 	errPayload     = errors.New("a packet's payload does not match its type")

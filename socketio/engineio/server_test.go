@@ -513,6 +513,9 @@ func TestAnUpgradeThatFails(t *testing.T) {
 	fail(s, sid)
 	fail(s, sid, "2probe")
 
+	if n := s.engine.Stats().LateUpgrades; n != 2 {
+		t.Errorf("%d upgrades were late", n)
+	}
 	s = start(t, engineio.Config{UpgradeTimeout: time.Hour}) // so that this timeout does not end the upgrades below
 	sid = s.open()
 	for _, words := range [][]string{{"nonsense"}, {"5"}, {"4message"}, {"2probe", "2probe"}, {"2probe", "4message"}} {

@@ -21,6 +21,7 @@ type Stats struct {
 	Slowed        uint64 // packets delayed because of AddressMessageRate
 	NoMore        uint64 // sessions refused because of MaxSessions
 	ManyPackets   uint64 // requests that ended their sessions because of too many packets
+	LateUpgrades  uint64 // WebSockets that were to become a session's and were ended after UpgradeTimeout
 	TooLong       uint64 // messages and requests refused because of MaxPayload
 	Buffered      int64  // bytes that count towards MaxBuffered now
 
@@ -39,6 +40,7 @@ type counters struct {
 	refused                         atomic.Uint64
 	noMore, manyPackets, tooLong    atomic.Uint64
 	noMemory, noAddressMemory       atomic.Uint64
+	lateUpgrades                    atomic.Uint64
 }
 
 // noRoom counts that MaxBuffered, or an address's quarter of it, was reached.
@@ -68,6 +70,7 @@ func (s *Server) Stats() Stats {
 		Slowed:        c.slowed.Load(),
 		NoMore:        c.noMore.Load(),
 		ManyPackets:   c.manyPackets.Load(),
+		LateUpgrades:  c.lateUpgrades.Load(),
 		TooLong:       c.tooLong.Load(),
 		Buffered:      s.buffered.Used(),
 

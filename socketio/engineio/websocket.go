@@ -78,7 +78,10 @@ func (s *Session) upgrade(socket *ws.Socket) {
 	}
 	s.probe = socket
 	probed := false
-	late := time.AfterFunc(s.server.config.UpgradeTimeout, func() { s.giveUp(socket) })
+	late := time.AfterFunc(s.server.config.UpgradeTimeout, func() {
+		s.server.counters.lateUpgrades.Add(1)
+		s.giveUp(socket)
+	})
 	socket.OnClose(func(ws.CloseCode, string) {
 		late.Stop()
 		s.giveUp(socket)
