@@ -213,7 +213,7 @@ func (c *Chat) takeTurn(ctx echo.Context) (t *turn, err error) {
 	case ctx.Request().Context().Err() != nil: // the client has left: it reached no limit
 		return nil, c.unavailable(ctx, err)
 	case errors.Is(err, errAddressBusy):
-		return nil, c.tooMany(ctx, limitAnswers, "too many requests from this address are in progress")
+		return nil, c.tooMany(ctx, limitAddressAnswers, "too many requests from this address are in progress")
 	}
 	c.counts.reached(limitAnswers)
 	return nil, c.unavailable(ctx, errors.New("too many requests are in progress"))

@@ -34,21 +34,22 @@ func TestAnswersUnderWay(t *testing.T) {
 			e.ServeHTTP(w, r)
 			return w.Code, w.Body.String(), time.Since(begin)
 		}
+		reached := func(limit string) uint64 { return c.counts.limits[limit].Load() }
 		leaves := func(address string) {
 			t.Helper()
-			before, said := c.counts.limits[limitAnswers].Load(), log.Len()
-			if _, _, took := ask(address, time.Second); took != time.Second || c.counts.limits[limitAnswers].Load() != before || log.Len() != said {
-				t.Errorf("one that leaves after a second is let go after %v, %d limits are reached, and the log has %s", took, c.counts.limits[limitAnswers].Load()-before, log.String()[said:])
+			before, said := reached(limitAnswers)+reached(limitAddressAnswers), log.Len()
+			if _, _, took := ask(address, time.Second); took != time.Second || reached(limitAnswers)+reached(limitAddressAnswers) != before || log.Len() != said {
+				t.Errorf("one that leaves after a second is let go after %v, and the log has %s", took, log.String()[said:])
 			}
 		}
-		stays := func(address string, status int, begin string, limits uint64) {
+		stays := func(address string, status int, begin, limit string) {
 			t.Helper()
 			got, body, took := ask(address, time.Minute)
 			if got != status || !strings.HasPrefix(body, begin) || took != answerPatience {
 				t.Errorf("after %v: %d %s", took, got, body)
 			}
-			if n := c.counts.limits[limitAnswers].Load(); n != limits {
-				t.Errorf("%d limits are reached, not %d", n, limits)
+			if n := reached(limit); n != 1 {
+				t.Errorf("the limit %s is reached %d times", limit, n)
 			}
 		}
 		for i := range answersAtOnce {
@@ -58,11 +59,11 @@ func TestAnswersUnderWay(t *testing.T) {
 			}
 			if i == addressAnswers-1 {
 				leaves(address)
-				stays(address, 429, `{"code":"rate_limited","message":"`, 1)
+				stays(address, 429, `{"code":"rate_limited","message":"`, limitAddressAnswers)
 			}
 		}
 		leaves("192.0.2.200")
-		stays("192.0.2.200", 503, `{"code":"unavailable","message":"`, 2)
+		stays("192.0.2.200", 503, `{"code":"unavailable","message":"`, limitAnswers)
 	})
 }
 

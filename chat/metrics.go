@@ -21,10 +21,13 @@ const (
 	limitReads        = "address_reads"     // requests of one address that read
 	limitSessions     = "address_sessions"  // sessions that one address begins
 	limitSignOuts     = "address_sign_outs" // sessions that one address ends
-	limitTickets      = "tickets"           // unused ones of one address, or all of one node
-	limitAnswers      = "answers"           // with older messages, in progress
-	limitBody         = "body"              // of a request for a session or a ticket
-	limitEnded        = "ended_sessions"    // endedBytes
+	limitTickets      = "tickets"           // of one node
+
+	limitAddressTickets = "address_tickets" // unused ones of one address
+	limitAnswers        = "answers"         // with older messages, in progress
+	limitAddressAnswers = "address_answers" // the same of one address
+	limitBody           = "body"            // of a request for a session or a ticket
+	limitEnded          = "ended_sessions"  // endedBytes
 )
 
 // counters are what a Chat counts. They need not be fast: each post waits for a disk, and everything else that is counted
@@ -45,8 +48,8 @@ func newCounters() *counters {
 	return &counters{
 		posts: named(postStored, postRepeated, codeBadJSON.name, codeUnknownType.name, codeBadText.name, codeBadID.name,
 			codeRateLimited.name, codeUnavailable.name),
-		limits: named(limitPosts, limitAddressPosts, limitConnects, limitReads, limitSessions, limitSignOuts, limitTickets, limitAnswers,
-			limitBody, limitEnded),
+		limits: named(limitPosts, limitAddressPosts, limitConnects, limitReads, limitSessions, limitSignOuts, limitTickets,
+			limitAddressTickets, limitAnswers, limitAddressAnswers, limitBody, limitEnded),
 		postSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "echows_chat_post_seconds",
 			Help:    "Time from a post to its acknowledgement, if it was stored.",

@@ -195,7 +195,7 @@ func TestMetricsOfTicketsAndSessions(t *testing.T) {
 	s.call("POST", "/ticket", "", with(s.signIn("cem")))
 	s.tickets.mostOne, s.tickets.most = 1, 0
 	s.call("POST", "/ticket", "", with(s.signIn("dan")))
-	expectMetrics(t, s.Collector(), map[string]float64{"limits_reached_total limit tickets": 2})
+	expectMetrics(t, s.Collector(), map[string]float64{"limits_reached_total limit address_tickets": 1, "limits_reached_total limit tickets": 1})
 }
 
 // A body that is too long, and a sign-out for which there is no room, reach limits, too.

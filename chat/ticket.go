@@ -45,7 +45,7 @@ func (c *Chat) Ticket(ctx echo.Context) error {
 	}, time.Now())
 	switch {
 	case errors.Is(err, errAddressFull):
-		return c.tooMany(ctx, limitTickets, err.Error())
+		return c.tooMany(ctx, limitAddressTickets, err.Error())
 	case err != nil:
 		c.counts.reached(limitTickets)
 		return c.unavailable(ctx, err)
