@@ -154,15 +154,15 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp) || r == '\u2800'
 }
 
-// CleanName normalizes a display name (NFC, one space between words, none around it), or says what is wrong
-// with it. A name has 1 to 32 characters, all of them visible. It may contain the joiners that emoji and some
+// CleanName normalizes a display name (NFC, plain forms of letters and digits, one space between words, none around it), or
+// says what is wrong with it. A name has 1 to 32 characters, all of them visible. It may contain the joiners that emoji and some
 // scripts need. It may not contain typographic double quotation marks, because announcements put names between
 // them, or a word that mixes letters of scripts that look alike.
 func CleanName(name string) (string, error) {
 	if !utf8.ValidString(name) {
 		return "", fmt.Errorf("the name is not UTF-8")
 	}
-	clean := norm.NFC.String(strings.Join(strings.Fields(name), " "))
+	clean := norm.NFC.String(strings.Map(plainForm, strings.Join(strings.Fields(name), " ")))
 	runes := []rune(clean)
 	for i, r := range runes {
 		good := unicode.IsPrint(r) && !invisible(r)
@@ -188,6 +188,17 @@ func CleanName(name string) (string, error) {
 		}
 	}
 	return clean, nil
+}
+
+// plainForm returns the letter or digit that r is another form of, such as a fullwidth or a bold one, or r itself: ａｎａ and
+// 𝐚𝐧𝐚 would look like ana. It leaves alone what NFKC changes besides: ½, №, Mª, µs and ㅋㅋ are not what it makes of them.
+func plainForm(r rune) rune {
+	if r > unicode.MaxLatin1 && unicode.In(r, unicode.Lu, unicode.Ll, unicode.Nd) {
+		if plain := []rune(norm.NFKC.String(string(r))); len(plain) == 1 {
+			return plain[0]
+		}
+	}
+	return r
 }
 
 // quotes are the double quotation marks by which a name could seem to end, and those that look like them. The plain

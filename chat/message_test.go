@@ -35,7 +35,7 @@ func FuzzDecodePost(f *testing.F) {
 }
 
 func FuzzCleanName(f *testing.F) {
-	for _, seed := range []string{"ana", " e\u0301va  x ", "👩‍👩‍👧", "❤️", "a\u200db", "\u202ex", "علی\u200cرضا", "\ufe0f", "\xff"} {
+	for _, seed := range []string{"ana", " e\u0301va  x ", "👩‍👩‍👧", "❤️", "a\u200db", "\u202ex", "علی\u200cرضا", "\ufe0f", "\xff", "ａ\u0301", "𝐚ſ\u0307"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -88,7 +88,12 @@ func TestNames(t *testing.T) {
 		"李Lee":                    "李Lee",
 		"abc한글ひらカタ":               "abc한글ひらカタ",
 		"µs":                      "µs", // the sign, not the letter
-		"аna":                     "",   // a Cyrillic а
+		"ａｎａ\u3000２":              "ana 2",
+		"𝐚𝐧𝐚 𝛂𝛃":                  "ana αβ",
+		"ａ\u0301":                 "á",
+		"𝐚на":                     "",
+		"½ № Mª ㅋㅋ ⓐ ｱ ﷲ":         "½ № Mª ㅋㅋ ⓐ ｱ ﷲ",
+		"аna":                     "", // a Cyrillic а
 		"anа2":                    "",
 		"bob οne":                 "", // a Greek ο
 		"x аna":                   "",
