@@ -15,8 +15,8 @@ import (
 
 // routes mounts every URL that the server answers on -addr, except those below /socket.io/, which socketio.New mounts.
 func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error {
-	e.GET("/", pages.Show("index")) // the first lesson's page
-	e.GET("/*", views.Static, gzip) // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
+	e.GET("/", pages.Show("index"), gzip) // the first lesson's page
+	e.GET("/*", views.Static, gzip)       // /local.js, /connection.js, /style.css, /icon.svg and what other pages ask for
 
 	paced := ws.RouteConfig{MessageRate: s.messageRate}
 	s.app.WSWithConfig("/ws", reply, paced)                                    // the first lesson: answers each message
@@ -24,8 +24,8 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	everyone := s.app.WSWithConfig("/ws/broadcast", broadcast(s.nodes), paced) // sends each message to everyone
 
 	c := s.chat                                                                   // lessons 3 to 5
-	e.GET("/chat", pages.Show("chat"))                                            // room lobby
-	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom)                    // any room
+	e.GET("/chat", pages.Show("chat"), gzip)                                      // room lobby
+	e.GET("/chat/:room", pages.Show("chat"), chat.RequireRoom, gzip)              // any room
 	e.POST("/session", c.SignIn, chat.NoStore, c.LimitSessions())                 // a name gets a session
 	e.GET("/session", c.WhoAmI, chat.NoStore, c.LimitReads(), c.RequireSession)   // whose session it is
 	e.DELETE("/session", c.SignOut, chat.NoStore, c.LimitSignOuts())              // ends the session, on all nodes
@@ -34,7 +34,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/chat/:room/messages", c.Messages, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession) // older ones
 	e.POST("/chat/:room/messages", c.Post, chat.NoStore, chat.RequireRoom, c.LimitReads(), c.RequireSession)    // a script's or a backend's
 
-	e.GET("/rooms", pages.Show("rooms"))        // lesson 6; its socket is /socket.io/
+	e.GET("/rooms", pages.Show("rooms"), gzip)  // lesson 6; its socket is /socket.io/
 	s.rooms = rooms.Serve(s.io, "/", "/garden") // two namespaces with events, announcements, counts and rooms
 
 	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive

@@ -105,28 +105,30 @@ func TestPagesAndRefusals(t *testing.T) {
 	}
 }
 
-// A browser that has a file cached does not receive it again; another one receives it compressed.
+// A browser that has a file or a page cached does not receive it again; another one receives it compressed.
 func TestFilesAreKept(t *testing.T) {
 	t.Parallel()
 	p := programtest.Start(t)
-	file := func(header, value string) (*http.Response, int) {
-		res, body := programtest.Request(t, "GET", p.URL+"/chat.js", http.Header{header: {value}})
-		return res, len(body)
-	}
-	plain, size := file("Accept-Encoding", "identity")
-	packed, less := file("Accept-Encoding", "gzip")
-	if plain.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" || less > size/2 {
-		t.Errorf("%d bytes, compressed %d", size, less)
-	}
-	tag := plain.Header.Get("ETag")
-	if tag == "" || tag != packed.Header.Get("ETag") || plain.Header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("headers: %v", plain.Header)
-	}
-	if again, n := file("If-None-Match", tag); again.StatusCode != http.StatusNotModified || n != 0 {
-		t.Errorf("asked again: %d, %d bytes", again.StatusCode, n)
-	}
-	if other, _ := file("If-None-Match", `W/"another"`); other.StatusCode != http.StatusOK {
-		t.Errorf("asked with another: %d", other.StatusCode)
+	for _, path := range []string{"/chat.js", "/", "/chat", "/chat/kitchen", "/rooms"} {
+		file := func(header, value string) (*http.Response, int) {
+			res, body := programtest.Request(t, "GET", p.URL+path, http.Header{header: {value}})
+			return res, len(body)
+		}
+		plain, size := file("Accept-Encoding", "identity")
+		packed, less := file("Accept-Encoding", "gzip")
+		if plain.Header.Get("Content-Encoding") != "" || packed.Header.Get("Content-Encoding") != "gzip" || less > size/2 {
+			t.Errorf("%s: %d bytes, compressed %d", path, size, less)
+		}
+		tag := plain.Header.Get("ETag")
+		if tag == "" || tag != packed.Header.Get("ETag") || plain.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: headers: %v", path, plain.Header)
+		}
+		if again, n := file("If-None-Match", tag); again.StatusCode != http.StatusNotModified || n != 0 {
+			t.Errorf("%s asked again: %d, %d bytes", path, again.StatusCode, n)
+		}
+		if other, _ := file("If-None-Match", `W/"another"`); other.StatusCode != http.StatusOK {
+			t.Errorf("%s asked with another: %d", path, other.StatusCode)
+		}
 	}
 }
 

@@ -29,11 +29,18 @@ func (p *Pages) OnError(otherwise echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 			return
 		}
 		c.Response().Header().Add(echo.HeaderVary, echo.HeaderAccept)
-		if !wantsPage(strings.Join(r.Header.Values(echo.HeaderAccept), ",")) ||
-			p.show(c, statusOf(err), errorPage(err, r.URL.Path)) != nil {
+		if !wantsPage(strings.Join(r.Header.Values(echo.HeaderAccept), ",")) || p.showError(c, err) != nil {
 			otherwise(err, c)
 		}
 	}
+}
+
+func (p *Pages) showError(c echo.Context, why error) error {
+	data, err := p.execute(errorPage(why, c.Request().URL.Path))
+	if err != nil {
+		return err
+	}
+	return c.HTMLBlob(statusOf(why), data)
 }
 
 // wantsPage reports whether a client prefers HTML to JSON, by its Accept header (RFC 9110, section 12.5.1). If it likes both

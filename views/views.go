@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -29,7 +30,7 @@ var tags = sync.OnceValue(func() map[string]string {
 		if data, err = Files.ReadFile(entry.Name()); err != nil {
 			break
 		}
-		tags[entry.Name()] = fmt.Sprintf(`W/"%x"`, sha256.Sum256(data)) // weak, as the response may be compressed
+		tags[entry.Name()] = tagOf(data)
 	}
 	if err != nil { // they are embedded, so this is a mistake in the program
 		panic(err)
@@ -37,17 +38,24 @@ var tags = sync.OnceValue(func() map[string]string {
 	return tags
 })
 
-// Static serves one of Files, for a route that ends with *. A browser keeps the file, but asks each time whether it has
-// changed, so that it notices a new version of the server immediately.
+// tagOf returns the ETag of a file or a page. It is weak, as the response may be compressed.
+func tagOf(data []byte) string { return fmt.Sprintf(`W/"%x"`, sha256.Sum256(data)) }
+
+// kept lets browsers keep an answer, and ask each time whether it has changed, so that they notice a new version of the server
+// immediately.
+func kept(c echo.Context, tag string) {
+	c.Response().Header().Set("ETag", tag)
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-cache")
+}
+
+// Static serves one of Files, for a route that ends with *.
 func Static(c echo.Context) error {
 	name := c.Param("*")
 	tag, ok := tags()[name]
 	if !ok {
 		return echo.ErrNotFound
 	}
-	header := c.Response().Header()
-	header.Set("ETag", tag)
-	header.Set(echo.HeaderCacheControl, "no-cache")
+	kept(c, tag)
 	http.ServeFileFS(c.Response(), c.Request(), Files, name) // handles If-None-Match
 	return nil
 }
@@ -103,17 +111,27 @@ func New() *Pages {
 	return &Pages{template.Must(template.ParseFS(pages, "*.html"))}
 }
 
-// Show answers with the page of a lesson: index, chat or rooms. It panics for any other name.
+// Show answers with the page of a lesson: index, chat or rooms. It panics for any other name. The page is the same for
+// everybody, so it may be compressed.
 func (p *Pages) Show(name string) echo.HandlerFunc {
 	i := slices.IndexFunc(lessons, func(one *page) bool { return one.Name == name })
-	about := lessons[i]
-	return func(c echo.Context) error { return p.show(c, http.StatusOK, about) }
+	data, err := p.execute(lessons[i])
+	if err != nil {
+		panic(err)
+	}
+	tag := tagOf(data)
+	return func(c echo.Context) error {
+		kept(c, tag)
+		c.Response().Header().Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+		http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(data)) // handles If-None-Match
+		return nil
+	}
 }
 
-func (p *Pages) show(c echo.Context, status int, about *page) error {
+func (p *Pages) execute(about *page) ([]byte, error) {
 	var made bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&made, about.Name+".html", about); err != nil {
-		return fmt.Errorf("page %s: %w", about.Name, err)
+		return nil, fmt.Errorf("page %s: %w", about.Name, err)
 	}
-	return c.HTMLBlob(status, made.Bytes())
+	return made.Bytes(), nil
 }
