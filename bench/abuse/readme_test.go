@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
+	"echows/bench/internal/attack"
 	"echows/bench/internal/visit"
 )
 
@@ -43,6 +45,17 @@ func TestUpdate(t *testing.T) {
 	}
 	if _, err := update("no table", nil); err == nil {
 		t.Error("a text without tables is updated")
+	}
+}
+
+// The README at the top says how many attacks there are.
+func TestNumberOfAttacks(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("attacks one server in %d ways", len(attack.All)); !strings.Contains(string(text), want) {
+		t.Errorf("the README does not say %q", want)
 	}
 }
 
