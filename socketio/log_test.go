@@ -66,7 +66,6 @@ func withLog(t testing.TB) (*server, *logged) {
 func TestWhatClientsSayIsNotLogged(t *testing.T) {
 	const marker = "s3cret"
 	s, l := withLog(t)
-	defer s.close()
 	type named struct {
 		Name int8   `json:"name"`
 		Raw  []byte `json:"raw"`
@@ -96,6 +95,7 @@ func TestWhatClientsSayIsNotLogged(t *testing.T) {
 			s.call("POST", sid, "1")
 		}
 	}
+	s.close() // so that all lines are there
 	l.mu.Lock()
 	text := l.lines.String()
 	l.mu.Unlock()
@@ -163,7 +163,6 @@ func TestTheIDOfAPoller(t *testing.T) {
 // No error is logged when a client leaves, whatever the application was doing with it.
 func TestAClientThatLeftIsNoError(t *testing.T) {
 	s, l := withLog(t)
-	defer s.close()
 	var leave func()
 	s.io.OnConnect(func(one *socketio.Socket) error {
 		one.On("long", func(e socketio.Event) error {
@@ -187,6 +186,7 @@ func TestAClientThatLeftIsNoError(t *testing.T) {
 		c.call("GET", c.session, "")
 		c.call("GET", c.session, "")
 	})
+	s.close() // so that all lines are there
 	for _, e := range l.entries(t) {
 		if e["level"] == "WARN" || e["level"] == "ERROR" || e["msg"] == "session ended" && e["level"] != "DEBUG" {
 			t.Errorf("a client that left is logged as %v", e)
