@@ -16,7 +16,7 @@ type trail struct {
 	past  []membership // rooms that it left
 	floor uint64       // its rooms before this offset are forgotten
 
-	unkept bool // after the last event, events without an offset of their own were sent, which are not kept
+	unkept bool // after the last event, there may have been others for it, which are not kept
 	before bool // events were sent to it before offsets restarted in a new epoch
 }
 
@@ -220,6 +220,9 @@ func (r *recovery) removedLocked(s *Socket, lost bool) {
 	}
 	k := r.describeLocked(s)
 	k.sure, k.end, k.at = true, r.last, time.Now()
+	if j := r.namespace.journal; j != nil && j.hole > k.sent { // the connection may have been lost before the hole
+		k.unkept = true
+	}
 	r.kept[k.pid] = k
 	r.order = append(r.order, k)
 	r.namespace.server.kept.used.Add(int64(k.size))

@@ -78,11 +78,12 @@
 //
 // With an Adapter alone, a client must reconnect to its own node. With a Journal it may reconnect to any node, even after
 // its own has died: all nodes then send events in the same order, slightly later, when the journal delivers them. While the
-// journal is unreachable, events are sent at most once, and a client that may have missed one is not recovered. An event that
-// the journal loses, or stores after a later one of its node, as may happen when a NATS server stops, is sent to nobody:
-// that is logged, Socket.Emit returns an error, and a client that was away is not recovered. One case remains: a client
-// reconnects to another node while its own, cut off from all others, still emits to the clients that stayed there. The other
-// nodes cannot tell this case from a node that has died.
+// journal is unreachable, events are sent at most once: a client that stays connected may miss one, and a client that
+// reconnects is not recovered if it may have missed one and has received no event since. An event that the journal loses,
+// or stores after a later one of its node, as may happen when a NATS server stops, is sent to nobody: that is logged,
+// Socket.Emit returns an error, and a client that was away is not recovered. One case remains: a client reconnects to another
+// node while its own, cut off from all others, still emits to the clients that stayed there. The other nodes cannot tell
+// this case from a node that has died.
 //
 // # Files, in reading order
 //
