@@ -1,12 +1,15 @@
 package socketio_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +76,44 @@ func TestEmitWaitsWhereRecoveryIsOn(t *testing.T) {
 	for i := range 3000 {
 		if got := p.read(); !strings.HasPrefix(got, `42["row",`) {
 			t.Fatalf("row %d is %.50s", i, got)
+		}
+	}
+}
+
+// Senders of one client take turns with recovery, too: an event waits until there is room for it, whoever else waits.
+func TestSendersTakeTurns(t *testing.T) {
+	const most, senders, each = 100, 10, 5
+	s := newServer(t, socketio.Config{Recovery: time.Minute, Engine: engineio.Config{MaxQueue: most}})
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer s.close()
+	c, _ := s.caller("")
+	one := s.io.Socket(c.sid)
+	for range senders {
+		all.Go(func() {
+			for range each {
+				if err := one.Emit("row", strings.Repeat("x", most)); err != nil { // fills the queue
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	busy, end := context.WithCancel(t.Context())
+	defer end()
+	all.Go(func() { // holds up senders between their wait and their turn
+		for long := s.io.To(make([]string, 50_000)...).Volatile(); busy.Err() == nil; {
+			long.Emit("to nobody")
+		}
+	})
+	for i := range senders * each {
+		for s.io.Stats().Sent <= uint64(i) && one.Connected() {
+			runtime.Gosched()
+		}
+		s.io.LocalLen() // gets its turn after whoever waits for one
+		if got := c.get(); len(got) != 1 {
+			t.Errorf("%d events waited", len(got))
+			return
 		}
 	}
 }
