@@ -3,9 +3,6 @@ package socketio
 // Kept returns how many bytes recovery keeps.
 func (s *Server) Kept() int64 { return s.kept.used.Load() }
 
-// Partial returns how many bytes of attachments wait for the rest of their packets.
-func (s *Server) Partial() int64 { return s.partial.Used() }
-
 // Users returns the number of sockets of a namespace, including those not yet connected, or -1 without such a namespace.
 func (s *Server) Users(namespace string) int {
 	s.mu.Lock()

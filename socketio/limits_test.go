@@ -65,7 +65,7 @@ func TestAttachmentsOfAllConnections(t *testing.T) {
 	b, _ := s.connect()
 	a.send(`421["begin"]`, twoAttachments)
 	a.attach(60_000)
-	for s.io.Partial() < 40_000 {
+	for s.io.Stats().Partial < 40_000 {
 		runtime.Gosched()
 	}
 	b.send(`421["begin"]`, twoAttachments)
@@ -84,17 +84,17 @@ func TestAttachmentsOfAllConnections(t *testing.T) {
 	for range 3 {
 		a.read()
 	}
-	if waits := s.io.Partial(); waits != 0 {
+	if waits := s.io.Stats().Partial; waits != 0 {
 		t.Errorf("%d bytes wait", waits)
 	}
 	a.send(twoAttachments)
 	a.attach(60_000)
-	for s.io.Partial() < 40_000 {
+	for s.io.Stats().Partial < 40_000 {
 		runtime.Gosched()
 	}
 	a.conn.Close()
 	<-left
-	if waits := s.io.Partial(); waits != 0 {
+	if waits := s.io.Stats().Partial; waits != 0 {
 		t.Errorf("%d bytes wait for one who left", waits)
 	}
 }
@@ -115,7 +115,7 @@ func TestAttachmentsThatDoNotCome(t *testing.T) {
 		if reason := <-reasons; reason != "forced close" || time.Since(begin) != 30*time.Second {
 			t.Errorf("ended with %q after %v", reason, time.Since(begin))
 		}
-		if waits := s.io.Partial(); waits != 0 {
+		if waits := s.io.Stats().Partial; waits != 0 {
 			t.Errorf("%d bytes wait", waits)
 		}
 	})

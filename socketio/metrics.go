@@ -40,6 +40,8 @@ var metrics = append([]metric{
 	labelled("transport", "socketio_websocket", "echows_silent_closed_total", silentHelp, func(n Stats) uint64 { return n.Engine.Silent - n.Engine.SilentPolling }),
 
 	plainly(gauge, "echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", func(n Stats) uint64 { return uint64(n.Engine.Sessions) }),
+	plainly(gauge, "echows_socketio_buffered_bytes", "Bytes of requests, of packets waiting to be polled, and of answers, beyond 16 KiB of each.", func(n Stats) uint64 { return uint64(n.Engine.Buffered) }),
+	plainly(gauge, "echows_socketio_partial_bytes", "Bytes of packets waiting for their attachments, beyond 16 KiB of each.", func(n Stats) uint64 { return uint64(n.Partial) }),
 	plainly(counter, "echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n Stats) uint64 { return n.Engine.Opened }),
 	plainly(counter, "echows_socketio_upgrades_total", "Sessions that upgraded from long-polling to a WebSocket.", func(n Stats) uint64 { return n.Engine.Upgraded }),
 	plainly(counter, "echows_socketio_requests_refused_total", "Requests that no session accepted.", func(n Stats) uint64 { return n.Engine.Refused }),

@@ -115,6 +115,7 @@ func (c *counters) reached(l limit) { c.limits[l].Add(1) }
 type Stats struct {
 	Engine    engineio.Stats
 	Sockets   int    // connected now
+	Partial   int64  // bytes that count toward Limits.PartialBytes now
 	Received  uint64 // events from clients
 	Sent      uint64 // events queued for sending, counted once for each socket
 	Refused   uint64 // CONNECTs refused
@@ -133,6 +134,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Engine:    s.engine.Stats(),
 		Sockets:   int(c.sockets.Load()),
+		Partial:   s.partial.Used(),
 		Received:  c.received.sum(),
 		Sent:      c.sent.sum(),
 		Refused:   c.refused.Load(),

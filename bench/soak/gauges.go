@@ -32,6 +32,8 @@ var quantities = []quantity{
 	{name: "open descriptors", metrics: []string{"process_open_fds"}, slack: 2},
 	{name: "connections", metrics: []string{"echows_connections"}},
 	{name: "bytes that wait", metrics: []string{"echows_buffered_bytes"}},
+	{name: "bytes that wait in polling sessions", metrics: []string{"echows_socketio_buffered_bytes"}},
+	{name: "bytes that wait for attachments", metrics: []string{"echows_socketio_partial_bytes"}},
 	{name: "topics", metrics: []string{"echows_topics"}},
 	{name: "chat rooms", metrics: []string{"echows_chat_rooms"}},
 	{name: "Socket.IO sessions", metrics: []string{"echows_socketio_sessions"}},

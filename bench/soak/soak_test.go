@@ -92,6 +92,8 @@ process_resident_memory_bytes 1.048576e+06
 echows_connections{route="/ws",transport="websocket"} 2
 echows_connections{route="/socket.io/",transport="polling"} 3
 echows_buffered_bytes 0
+echows_socketio_buffered_bytes 0
+echows_socketio_partial_bytes 0
 echows_topics 0
 echows_chat_rooms 0
 echows_socketio_sessions 0
