@@ -28,7 +28,8 @@ const (
 )
 
 // crowd tells a namespace who came, who left, and how many people there are: immediately after a quiet time, and then at
-// most once a second, so that a flood of arrivals causes no more than three events a second for everyone else.
+// most once a second, so that a flood of arrivals causes no more than three events a second for everyone else. Each node has
+// its own crowd, which tells the people of all nodes: arrivals on three nodes cause up to nine events a second.
 type crowd struct {
 	namespace *socketio.Namespace
 
