@@ -54,11 +54,11 @@ var (
 
 	connectionsDesc      = prometheus.NewDesc("echows_connections", "Connections that are open.", []string{"route"}, websocketOnly)
 	connectionsTotalDesc = prometheus.NewDesc("echows_connections_total", "Connections that were opened.", []string{"route"}, websocketOnly)
-	receivedDesc         = prometheus.NewDesc("echows_messages_received_total", "Messages received.", []string{"route"}, nil)
-	sentDesc             = prometheus.NewDesc("echows_messages_sent_total", "Messages sent, or queued to be sent.", []string{"route"}, nil)
-	receivedBytesDesc    = prometheus.NewDesc("echows_received_bytes_total", "Bytes of the messages received, without headers and decompressed.", []string{"route"}, nil)
-	sentBytesDesc        = prometheus.NewDesc("echows_sent_bytes_total", "Bytes of the messages sent, or queued to be sent, before compression.", []string{"route"}, nil)
-	bufferedDesc         = prometheus.NewDesc("echows_buffered_bytes", "Bytes of incomplete messages, and of frames waiting to be sent.", nil, nil)
+	receivedDesc         = prometheus.NewDesc("echows_messages_received_total", "Messages received on WebSockets.", []string{"route"}, nil)
+	sentDesc             = prometheus.NewDesc("echows_messages_sent_total", "Messages sent on WebSockets, or queued to be sent.", []string{"route"}, nil)
+	receivedBytesDesc    = prometheus.NewDesc("echows_received_bytes_total", "Bytes of the messages received on WebSockets, without headers and decompressed.", []string{"route"}, nil)
+	sentBytesDesc        = prometheus.NewDesc("echows_sent_bytes_total", "Bytes of the messages sent on WebSockets, or queued to be sent, before compression.", []string{"route"}, nil)
+	bufferedDesc         = prometheus.NewDesc("echows_buffered_bytes", "Bytes of incomplete messages on WebSockets, and of frames waiting to be sent.", nil, nil)
 	slowDesc             = prometheus.NewDesc("echows_slow_closed_total", "Connections closed because their clients did not read.", nil, websocketOnly)
 	silentDesc           = prometheus.NewDesc("echows_silent_closed_total", "Connections closed because their clients sent nothing, not even pongs.", nil, websocketOnly)
 	closesDesc           = prometheus.NewDesc("echows_closes_total", "WebSockets that ended, by close code.", []string{"code"}, nil)
@@ -78,7 +78,7 @@ func limitDesc(limit string) *prometheus.Desc {
 func newHandling() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "echows_message_handling_seconds",
-		Help:    "Time taken by a message's callback; one message in 64 is measured.",
+		Help:    "Time taken by the callback of a message on a WebSocket; one message in 64 is measured.",
 		Buckets: []float64{.0001, .001, .01, .1, 1, 10},
 	}, []string{"route"})
 }
