@@ -37,7 +37,7 @@ func LogErrors(answer echo.HTTPErrorHandler) echo.HTTPErrorHandler {
 	}
 }
 
-// about returns attributes that identify a request in the log. It uses the route, since the path and query may hold secrets.
+// about returns attributes that identify a request in the log. It has the route instead of the URL, whose query may hold a ticket.
 func about(c echo.Context) []any {
 	r := c.Request()
 	return []any{"id", c.Response().Header().Get(echo.HeaderXRequestID), "remote", r.RemoteAddr, "method", r.Method, "route", c.Path()}
