@@ -48,7 +48,9 @@ func Request(t testing.TB, method, url string, header http.Header) (*http.Respon
 		t.Fatal(err)
 	}
 	req.Header = header
-	res, err := (&http.Client{Timeout: Patience}).Do(req)
+	client := *http.DefaultClient // which a test may have replaced
+	client.Timeout = Patience
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
