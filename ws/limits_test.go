@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -66,15 +67,27 @@ func TestAShortPartOfAMessageHoldsLittleMemory(t *testing.T) {
 func TestManyRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(lines)
-		app := ws.New(echo.New(), ws.Config{MaxSockets: 1, Logger: log.logger()})
+		e := echo.New()
+		app := ws.New(e, ws.Config{MaxSockets: 1, Logger: log.logger()})
+		app.WS("/", func(*ws.Socket, echo.Context) error { return nil })
 		app.Admit("192.0.2.1")
-		for range 3 {
-			if err := app.Admit("192.0.2.2"); err == nil {
-				t.Error("there is room for another")
+		refuse := func() {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			for name, value := range map[string]string{
+				"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+			} {
+				r.Header.Set(name, value)
+			}
+			answer := httptest.NewRecorder()
+			if e.ServeHTTP(answer, r); answer.Code != http.StatusServiceUnavailable {
+				t.Errorf("answered with %d", answer.Code)
 			}
 		}
+		for range 3 {
+			refuse()
+		}
 		time.Sleep(time.Second)
-		app.Admit("192.0.2.2")
+		refuse()
 		if log.count("connection refused") != 2 || log.count("connection refused", `"left out since the last such line"=2`) != 1 {
 			t.Errorf("logged %s", log)
 		}
