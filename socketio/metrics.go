@@ -40,6 +40,8 @@ var metrics = append([]metric{
 	labelled("transport", "socketio_websocket", "echows_silent_closed_total", silentHelp, func(n Stats) uint64 { return n.Engine.Silent - n.Engine.SilentPolling }),
 
 	plainly(gauge, "echows_socketio_sessions", "Engine.IO sessions, by long-polling or WebSocket.", func(n Stats) uint64 { return uint64(n.Engine.Sessions) }),
+	plainly(counter, "echows_socketio_polling_received_bytes_total", "Bytes received from clients that poll: the bodies of their POSTs.", func(n Stats) uint64 { return n.Engine.ReceivedBytes }),
+	plainly(counter, "echows_socketio_polling_sent_bytes_total", "Bytes sent to clients that poll, in the answers to their GETs.", func(n Stats) uint64 { return n.Engine.SentBytes }),
 	plainly(gauge, "echows_socketio_buffered_bytes", "Bytes of requests, of packets waiting to be polled, and of answers, beyond 16 KiB of each.", func(n Stats) uint64 { return uint64(n.Engine.Buffered) }),
 	plainly(gauge, "echows_socketio_partial_bytes", "Bytes of packets waiting for their attachments, beyond 16 KiB of each.", func(n Stats) uint64 { return uint64(n.Partial) }),
 	plainly(counter, "echows_socketio_sessions_total", "Engine.IO sessions that began.", func(n Stats) uint64 { return n.Engine.Opened }),

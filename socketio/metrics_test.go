@@ -68,6 +68,7 @@ func TestMetrics(t *testing.T) {
 	s.expectMetrics(map[string]float64{
 		"connections{" + route: 1, "connections_total{" + route: 1,
 		"socketio_sessions": 2, "socketio_sessions_total": 2, "socketio_sockets": 2, "socketio_events_received_total": 2,
+		"socketio_polling_received_bytes_total": 23, "socketio_polling_sent_bytes_total": 190,
 	})
 	s.io.Emit("to two")
 	s.io.Socket(c.sid).Emit("to one")
@@ -85,6 +86,7 @@ func TestMetrics(t *testing.T) {
 		"connections_total{" + route: 3,
 		"socketio_sessions":          1, "socketio_sessions_total": 4, "socketio_sockets": 1,
 		"socketio_events_received_total": 2, "socketio_events_sent_total": 4,
+		"socketio_polling_received_bytes_total": 96, "socketio_polling_sent_bytes_total": 596,
 		`socketio_recoveries_total{result="hit"}`: 1, `socketio_recoveries_total{result="miss"}`: 1,
 	})
 }

@@ -45,7 +45,9 @@ func (s *Server) openPolling(c echo.Context) error {
 	}
 	session.OnClose(func(string) { s.app.Dismiss(address) })
 	setAnswerHeader(c)
-	return c.Blob(http.StatusOK, contentType, appendPacket(nil, session.handshake()))
+	answer := appendPacket(nil, session.handshake())
+	s.counters.sentBytes.Add(uint64(len(answer)))
+	return c.Blob(http.StatusOK, contentType, answer)
 }
 
 const contentType = "text/plain; charset=UTF-8"
@@ -138,6 +140,7 @@ func (s *Session) write(c echo.Context, a answer) error {
 	for len(body) > 0 {
 		deadline.SetWriteDeadline(time.Now().Add(s.server.config.PollTimeout)) // an error means that there are no deadlines here
 		n, err := res.Write(body[:min(len(body), answerChunk)])
+		s.server.counters.sentBytes.Add(uint64(n))
 		if err != nil {
 			return err
 		}

@@ -94,6 +94,7 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	for {
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
+		s.server.counters.receivedBytes.Add(uint64(n))
 		switch {
 		case err == io.EOF:
 			return body, nil

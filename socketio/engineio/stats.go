@@ -24,6 +24,8 @@ type Stats struct {
 	LateUpgrades  uint64 // WebSockets that were to become a session's and were ended after UpgradeTimeout
 	TooLong       uint64 // messages and requests refused because of MaxPayload
 	Buffered      int64  // bytes that count towards MaxBuffered now
+	ReceivedBytes uint64 // of POSTs' bodies
+	SentBytes     uint64 // of answers to GETs
 
 	// How often a request was refused, a Send waited or a session ended because of MaxBuffered, and because of an address's
 	// quarter of it.
@@ -41,6 +43,7 @@ type counters struct {
 	noMore, manyPackets, tooLong    atomic.Uint64
 	noMemory, noAddressMemory       atomic.Uint64
 	lateUpgrades                    atomic.Uint64
+	receivedBytes, sentBytes        atomic.Uint64
 }
 
 // noRoom counts that MaxBuffered, or an address's quarter of it, was reached.
@@ -73,6 +76,8 @@ func (s *Server) Stats() Stats {
 		LateUpgrades:  c.lateUpgrades.Load(),
 		TooLong:       c.tooLong.Load(),
 		Buffered:      s.buffered.Used(),
+		ReceivedBytes: c.receivedBytes.Load(),
+		SentBytes:     c.sentBytes.Load(),
 
 		NoMemory:        c.noMemory.Load(),
 		NoAddressMemory: c.noAddressMemory.Load(),
