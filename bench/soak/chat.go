@@ -89,7 +89,7 @@ func (k *kind) judge(writers []*people.Writer, readers []*people.Reader, kept ma
 		return len(kept[p.Room]) > 0 && p.Seq < kept[p.Room][0].Seq // is too old to be kept
 	}, func(t time.Time) string { return t.Format(time.TimeOnly) })
 	for _, r := range readers {
-		v.JudgeReader(r, rooms[r.Room], foreign)
+		v.JudgeReader(r, r.Promised(rooms[r.Room]), foreign) // a gap is counted as broken
 		_, messages := r.Counts()
 		k.heard.Add(int64(messages))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,9 @@ type Reader struct {
 	seen       []Message  // in the order in which they came
 	last       uint64
 	incomplete int // histories that were said to have a gap
-	visits     int // connections
+	gaps       []gap
+	inGap      bool // no message has come since the last such history began
+	visits     int  // connections
 }
 
 // Run reads until ctx ends.
@@ -72,6 +75,7 @@ func (r *Reader) hear(f frame) {
 	case "history":
 		if !f.Complete {
 			r.incomplete++
+			r.gaps, r.inGap = append(r.gaps, gap{after: r.last}), true
 		}
 		for _, m := range f.Messages {
 			r.take(m)
@@ -82,8 +86,21 @@ func (r *Reader) hear(f frame) {
 }
 
 func (r *Reader) take(m Message) {
+	if r.inGap {
+		r.gaps[len(r.gaps)-1].before, r.inGap = m.Seq, false
+	}
 	r.seen = append(r.seen, m)
 	r.last = m.Seq
+}
+
+// gap is where the reader was told that messages are missing: between two sequences.
+type gap struct{ after, before uint64 }
+
+// Promised returns the messages of all that the reader was not told are missing. The reader must have ended.
+func (r *Reader) Promised(all Stored) Stored {
+	return slices.DeleteFunc(slices.Clone(all), func(m Message) bool {
+		return slices.ContainsFunc(r.gaps, func(g gap) bool { return m.Seq > g.after && m.Seq < g.before })
+	})
 }
 
 // Reached returns the sequence of the last message that came. Any goroutine may call it.
