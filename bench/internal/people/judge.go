@@ -67,7 +67,7 @@ func (v *Verdict) JudgePosts(writers []*Writer, kept map[string]Stored, excused 
 // JudgeReader compares what one reader saw with what is in its room. Anything else it saw must be foreign; if foreign is
 // nil, nothing is.
 func (v *Verdict) JudgeReader(reader *Reader, messages Stored, foreign func(Message) bool) {
-	v.Incomplete += reader.incomplete
+	v.Incomplete += len(reader.gaps)
 	seen := map[Message]bool{}
 	var last uint64
 	for _, m := range reader.seen {

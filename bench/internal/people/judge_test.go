@@ -1,6 +1,7 @@
 package people
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,5 +42,27 @@ func TestJudge(t *testing.T) {
 		if v.OK() != (c.want.Lost+c.want.Twice+c.want.Order+c.want.Missing+c.want.Different == 0) {
 			t.Errorf("%s: OK is %v", c.name, v.OK())
 		}
+	}
+}
+
+// Only what a reader was told is missing is not promised to it.
+func TestGaps(t *testing.T) {
+	all := make(Stored, 10)
+	for i := range all {
+		all[i].Seq = uint64(i + 1)
+	}
+	r := new(Reader)
+	r.hear(frame{Type: "history", Complete: true, Messages: all[:2]})
+	r.hear(frame{Type: "history"}) // the connection ends before a message comes
+	r.hear(frame{Type: "history", Messages: all[4:5]})
+	r.hear(frame{Type: "message", Message: all[6]}) // nobody says where the one before is
+	r.hear(frame{Type: "history"})
+	if got, want := r.Promised(all), slices.Concat(all[:2], all[4:]); !slices.Equal(got, want) {
+		t.Errorf("promised are %v, want %v", got, want)
+	}
+	var v Verdict
+	v.JudgeReader(r, r.Promised(all[:7]), nil)
+	if v.Missing != 1 || v.Incomplete != 3 {
+		t.Errorf("%d are missing, and %d histories have gaps", v.Missing, v.Incomplete)
 	}
 }

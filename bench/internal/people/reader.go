@@ -20,13 +20,11 @@ type Reader struct {
 	Place int      // of the next one
 	Roams bool
 
-	mu         sync.Mutex // guards the rest
-	seen       []Message  // in the order in which they came
-	last       uint64
-	incomplete int // histories that were said to have a gap
-	gaps       []gap
-	inGap      bool // no message has come since the last such history began
-	visits     int  // connections
+	mu     sync.Mutex // guards the rest
+	seen   []Message  // in the order in which they came
+	last   uint64
+	gaps   []gap // one for each history that was said to have a gap
+	visits int   // connections
 }
 
 // Run reads until ctx ends.
@@ -74,8 +72,7 @@ func (r *Reader) hear(f frame) {
 	switch f.Type {
 	case "history":
 		if !f.Complete {
-			r.incomplete++
-			r.gaps, r.inGap = append(r.gaps, gap{after: r.last}), true
+			r.gaps = append(r.gaps, gap{after: r.last})
 		}
 		for _, m := range f.Messages {
 			r.take(m)
@@ -86,14 +83,14 @@ func (r *Reader) hear(f frame) {
 }
 
 func (r *Reader) take(m Message) {
-	if r.inGap {
-		r.gaps[len(r.gaps)-1].before, r.inGap = m.Seq, false
+	for i := len(r.gaps) - 1; i >= 0 && r.gaps[i].before == 0; i-- {
+		r.gaps[i].before = m.Seq
 	}
 	r.seen = append(r.seen, m)
 	r.last = m.Seq
 }
 
-// gap is where the reader was told that messages are missing: between two sequences.
+// gap is where the reader was told that messages are missing: between two sequences. The second is 0 until a message comes.
 type gap struct{ after, before uint64 }
 
 // Promised returns the messages of all that the reader was not told are missing. The reader must have ended.
