@@ -539,11 +539,18 @@ func TestAppendIsBounded(t *testing.T) {
 	})
 }
 
-func TestAppendWithoutAConnection(t *testing.T) {
+// followProxied opens a journal through a proxy, follows the topic room, and adds its first entry, "0".
+func followProxied(t *testing.T) (proxy, *Journal, *told) {
+	t.Helper()
 	p := startProxy(t, natsURL(t))
 	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
 	w := followJournal(t, j, "room")
 	add(t, j, "room", "0")
+	return p, j, w
+}
+
+func TestAppendWithoutAConnection(t *testing.T) {
+	p, j, w := followProxied(t)
 	p.Cut()
 	eventually(t, "the connection is gone", func() bool { return errors.Is(j.Append("room", []byte("stale"), nil), ErrUnavailable) })
 	p.Mend()
@@ -851,10 +858,7 @@ func heldBy(t *testing.T, j *Journal) map[string]bool {
 
 // Entries on their way when the connection was lost are sent again before any others.
 func TestAReconnectionKeepsTheOrder(t *testing.T) {
-	p := startProxy(t, natsURL(t))
-	j := openJournal(t, openBroker(t, Config{URL: p.url()}), testJournal)
-	w := followJournal(t, j, "room")
-	add(t, j, "room", "0")
+	p, j, w := followProxied(t)
 	p.Freeze()
 	told := make(chan error, 6)
 	for i := range 6 {
