@@ -80,13 +80,21 @@ func TestNoBroadcastIsMissedAfterTheHandshake(t *testing.T) {
 	})
 }
 
-// A socket can be found before its client has the 101. What is then done with it waits for that.
-func TestTheAnswerComesFirst(t *testing.T) {
-	const sendBuffer = 64 << 10
-	large, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, sendBuffer)})
+const sendBuffer = 64 << 10
+
+// sendBufferFull is a message as large as the send buffer.
+func sendBufferFull(t *testing.T) *ws.Prepared {
+	t.Helper()
+	p, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, sendBuffer)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// A socket can be found before its client has the 101. What is then done with it waits for that.
+func TestTheAnswerComesFirst(t *testing.T) {
+	large := sendBufferFull(t)
 	for name, c := range map[string]struct {
 		do   func(s *ws.Socket)
 		want []string
@@ -126,11 +134,7 @@ func TestTheAnswerComesFirst(t *testing.T) {
 
 // The same holds before the socket has joined its route.
 func TestTheAnswerComesFirstBeforeJoining(t *testing.T) {
-	const sendBuffer = 64 << 10
-	large, err := ws.Prepare(ws.Message{Opcode: ws.Binary, Data: make([]byte, sendBuffer)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	large := sendBufferFull(t)
 	for name, c := range map[string]struct {
 		do   func(s *ws.Socket)
 		want []string
@@ -160,7 +164,9 @@ func TestTheAnswerComesFirstBeforeJoining(t *testing.T) {
 			go func() {
 				defer close(opened)
 				defer release()
-				eventually(t, func() bool { return app.Len() == 2 })
+				if !comes(func() bool { return app.Len() == 2 }) {
+					t.Error("the socket does not open")
+				}
 				for s := range app.Sockets() {
 					if !old[s] {
 						c.do(s)
