@@ -11,7 +11,7 @@ const list = $("#messages");
 export let following = true; // the newest message is in view, and stays in view
 let unread = 0; // messages from others
 let place; // {item, share}: the first message in view, and how much of it is above the view; undefined while following
-let line; // the element above the first of them, or undefined
+let line; // the element above the first unread message, or undefined
 let lineTimer;
 let title = "";
 
