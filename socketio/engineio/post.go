@@ -185,6 +185,7 @@ func (s *Session) postHandled(one *posting, mine chan struct{}) {
 	if one.isEarly() {
 		s.parked -= one.size
 	}
+	one.size = 0 // it can no longer be answered early
 	s.hearLocked()
 }
 

@@ -90,7 +90,7 @@ type Conn struct {
 	in         reader
 	readable   func(fd uintptr) bool // tryRead
 	registered bool                  // with the lot
-	deaf       bool                  // a callback failed when the peer had left: the rest is read only for how it did
+	deaf       bool                  // a callback failed when the peer had left: what it still sent is read only to learn how it left
 
 	leaves bool // owned by the sweep: the connection need not be watched any more
 

@@ -66,7 +66,7 @@ func (e *Engine) Slow() uint64 { return e.slow.Load() }
 // Silent returns how many connections were dropped because their peers sent nothing, not even pongs.
 func (e *Engine) Silent() uint64 { return e.silent.Load() }
 
-// Open makes c, which must be zero, a connection over nc, whose first bytes may already have been read into
+// Open makes c, which must be zero but for HoldFrames, a connection over nc, whose first bytes may already have been read into
 // early. Nothing is read, and no callback runs, before Serve; frames can be sent immediately, unless HoldFrames was called.
 func (e *Engine) Open(c *Conn, nc net.Conn, early []byte, side wire.Side, deflate *wire.Deflate, cfg *Config, h Handler) {
 	c.engine, c.config, c.handler = e, cfg, h
