@@ -23,14 +23,15 @@ type result struct {
 	yes         time.Duration // the longest time that a node was ready and acknowledged nothing
 	no          time.Duration // the longest time that a node was not ready and acknowledged posts
 	told        map[string]int
-	homeless    int // posts acknowledged while there was no data folder
+	homeless    int             // posts acknowledged while there was no data folder
+	listed      []time.Duration // as stage.listed
 }
 
 func (r *result) ok() bool { return r.OK() && len(r.other) == 0 }
 
 // judge compares what was acknowledged with what is kept, and both with what readers saw.
 func judge(s *stage, l *load) *result {
-	r := &result{run: s.run, told: map[string]int{}}
+	r := &result{run: s.run, told: map[string]int{}, listed: s.listed}
 	kept, different, err := compare(s, l)
 	if err != nil {
 		r.other = append(r.other, fmt.Sprint("the messages cannot be read: ", err))
@@ -226,6 +227,12 @@ func report(out io.Writer, results []*result, strict bool) bool {
 			r.Missing, r.Different, len(r.other), bounded(r.its, r.run.its, &inTime), bounded(r.others, r.run.others, &inTime),
 			bounded(r.yes, mostReady, &inTime), seconds(r.no), tellings(r.told))
 		ok = ok && r.ok() && (inTime || !strict)
+	}
+	for _, r := range results {
+		if inTime := true; len(r.listed) > 0 {
+			fmt.Fprintf(out, "\n`%s`: people on a killed node were listed as present for %s at most.\n", r.run.name, bounded(slices.Max(r.listed), mostListed, &inTime))
+			ok = ok && (inTime || !strict)
+		}
 	}
 	return ok
 }

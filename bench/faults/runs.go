@@ -68,12 +68,15 @@ func (s *stage) long(d, short time.Duration) time.Duration {
 // killNodes kills one node after the other, each with its clients.
 func killNodes(s *stage) {
 	for place := range s.nodes {
+		killed, at := s.watchPresence(place), time.Time{}
 		s.during([]int{place}, func() {
 			s.end(place, syscall.SIGKILL)
+			at = time.Now()
 			time.Sleep(time.Second)
 		})
 		s.start(place)
 		s.await(place)
+		killed(at)
 		time.Sleep(2 * time.Second)
 	}
 }

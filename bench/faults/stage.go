@@ -32,7 +32,8 @@ type stage struct {
 
 	faults    []fault
 	elections []election
-	removed   span // the time in which there was no data folder
+	removed   span            // the time in which there was no data folder
+	listed    []time.Duration // how long people on killed nodes were still in lists of who is there
 
 	mu    sync.Mutex
 	wrong []string // what should never happen; guarded by mu
