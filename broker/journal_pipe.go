@@ -333,7 +333,7 @@ func (p *pipe) store(s *sent) {
 // stream returns the stream that stores s.
 func (p *pipe) stream(s *sent) string {
 	if s.topic == "" {
-		return "KV_" + p.journal.sessions.config.Bucket
+		return bucketStream(p.journal.sessions.config.Bucket)
 	}
 	return p.journal.stream
 }

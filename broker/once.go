@@ -102,7 +102,7 @@ func (o *Once) Take(ctx context.Context, key string, accept func(value []byte) b
 	name := o.config.Bucket
 	taken := false
 	err := o.again(ctx, func(bucket jetstream.KeyValue) error {
-		found, err := o.broker.leaderGet(ctx, "KV_"+name, map[string]any{"last_by_subj": "$KV." + name + "." + key})
+		found, err := o.broker.leaderGet(ctx, bucketStream(name), map[string]any{"last_by_subj": "$KV." + name + "." + key})
 		if err != nil || found == nil || !accept(found.Data) {
 			return err
 		}

@@ -104,6 +104,9 @@ func (s *Set) open(ctx context.Context) error {
 	return nil
 }
 
+// bucketStream returns the name of the stream behind a bucket.
+func bucketStream(bucket string) string { return "KV_" + bucket }
+
 func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." + key }
 
 // Add adds a key of letters, digits, - and _. When it returns without an error, the key is on disk, and other nodes
@@ -112,7 +115,7 @@ func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." +
 func (s *Set) Add(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
-	_, err := s.bucket.Put(ctx, key, nil)
+	err := s.put(ctx, key)
 	if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.Description == server.ErrMaxBytes.Error() {
 		err = fmt.Errorf("%w: %w", ErrSetFull, err)
 	}
@@ -121,6 +124,20 @@ func (s *Set) Add(ctx context.Context, key string) error {
 	}
 	s.note(key, time.Now())
 	return nil
+}
+
+// put stores a key, and tries again while nobody answers: until the servers have told each other where the bucket's leader
+// is, a key reaches only the nodes that listen, which do not answer.
+func (s *Set) put(ctx context.Context, key string) error {
+	for limit := againTime; ; limit *= 2 {
+		try, cancel := context.WithTimeout(ctx, limit)
+		_, err := s.bucket.Put(try, key, nil)
+		again := err != nil && try.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !again {
+			return err
+		}
+	}
 }
 
 // Has reports whether a key is in the set, as far as this node knows. It does not wait.
@@ -179,7 +196,7 @@ func (s *Set) compareSoon() {
 func (s *Set) fill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	end, err := s.broker.leaderGet(ctx, "KV_"+s.config.Name, map[string]any{"last_by_subj": s.subject(">")})
+	end, err := s.broker.leaderGet(ctx, bucketStream(s.config.Name), map[string]any{"last_by_subj": s.subject(">")})
 	if err == nil && end != nil && end.Seq < s.reached.Load() { // it is another bucket
 		s.reached.Store(0)
 	}
@@ -206,7 +223,7 @@ func (s *Set) read(ctx context.Context) error {
 	}
 	defer inbox.Unsubscribe()
 	ask := fmt.Appendf(nil, `{"seq":%d,"next_by_subj":%q,"batch":%d}`, s.reached.Load()+1, s.subject(">"), setBatch)
-	if err := conn.PublishRequest("$JS.API.DIRECT.GET.KV_"+s.config.Name, inbox.Subject, ask); err != nil {
+	if err := conn.PublishRequest("$JS.API.DIRECT.GET."+bucketStream(s.config.Name), inbox.Subject, ask); err != nil {
 		return err
 	}
 	for {

@@ -248,6 +248,36 @@ func TestWhichKeysEnd(t *testing.T) {
 	}
 }
 
+// A key that nobody stores, because the bucket has no leader for a moment, is sent again. That nodes listen to it hides the lack
+// of a leader from its sender.
+func TestAKeyThatNobodyStores(t *testing.T) {
+	b := openBroker(t, Config{})
+	s := openSet(t, b, nil)
+	addTo(t, s, "before")
+	stream, err := b.js.Stream(testContext(t), "KV_test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, err := b.conn.SubscribeSync(s.subject("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.js.DeleteStream(testContext(t), "KV_test"); err != nil {
+		t.Fatal(err)
+	}
+	added := make(chan error, 1)
+	go func() { added <- s.Add(testContext(t), "a") }()
+	if _, err := heard.NextMsgWithContext(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.CreateStream(testContext(t), stream.CachedInfo().Config); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-added; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestASetOfACluster(t *testing.T) {
 	c := startCluster(t)
 	one, two := openSet(t, openBroker(t, Config{URL: c.url(0)}), nil), openSet(t, openBroker(t, Config{URL: c.url(1)}), nil)
