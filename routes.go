@@ -40,7 +40,7 @@ func routes(e *echo.Echo, s *server, pages *views.Pages, withMetrics bool) error
 	e.GET("/healthz", echo.WrapHandler(web.Live()))        // the process is alive
 	e.GET("/readyz", echo.WrapHandler(web.Ready(s.Ready))) // it has what it needs
 	if withMetrics {
-		e.GET("/metrics", echo.WrapHandler(s.metrics)) // numbers for Prometheus
+		e.GET("/metrics", echo.WrapHandler(s.metrics())) // numbers for Prometheus
 	}
 
 	return s.nodes.Hear(everyone) // what clients of other nodes send to /ws/broadcast
@@ -57,6 +57,6 @@ func innerRoutes(s *server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", web.Live())
 	mux.Handle("GET /readyz", web.Ready(s.Ready))
-	mux.Handle("GET /metrics", s.metrics)
+	mux.Handle("GET /metrics", s.metrics())
 	return mux
 }

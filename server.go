@@ -30,6 +30,7 @@ import (
 	"echows/hub"
 	"echows/metrics"
 	"echows/nodes"
+	"echows/rooms"
 	"echows/settings"
 	"echows/socketio"
 	"echows/socketio/engineio"
@@ -96,18 +97,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 
 // server is the running program: its pieces, in the order they start.
 type server struct {
-	broker  *broker.Broker
-	app     *ws.App
-	hub     *hub.Hub
-	nodes   *nodes.Nodes // nil on one machine
-	chat    *chat.Chat
-	io      *socketio.Server
-	rooms   func()     // ends what the rooms of io have under way
-	conns   *web.Conns // to public
-	metrics http.Handler
-	public  *web.Server // -addr
-	inner   *web.Server // -metrics-addr; nil without
-	secure  bool        // serves https: and wss:
+	broker *broker.Broker
+	app    *ws.App
+	hub    *hub.Hub
+	nodes  *nodes.Nodes // nil on one machine
+	chat   *chat.Chat
+	io     *socketio.Server
+	rooms  *rooms.Served
+	conns  *web.Conns  // to public
+	bodies web.Bodies  // of requests to public
+	public *web.Server // -addr
+	inner  *web.Server // -metrics-addr; nil without
+	secure bool        // serves https: and wss:
 
 	messageRate float64 // a second, of one connection to the first lesson's routes; 0 for no limit
 
@@ -203,7 +204,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 		Journal:  s.nodes.Journal(),
 	})
 	e.Logger.SetOutput(io.Discard) // Echo itself logs only that a client has left before it got an error's answer
-	e.Use(web.RequestID, web.LogRequests, web.Recover, web.BodyInTime, web.AnswerInTime(set.AnswerTime))
+	e.Use(web.RequestID, web.LogRequests, web.Recover, s.bodies.InTime, web.AnswerInTime(set.AnswerTime))
 	e.Use(middleware.SecureWithConfig(middleware.SecureConfig{
 		ContentTypeNosniff:    "nosniff",
 		ContentSecurityPolicy: views.Policy,
@@ -211,7 +212,6 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 	}), web.StaySecure(s.app))
 	all, ofAddress := set.HTTPLimits()
 	s.conns = web.NewConns(web.ConnLimits{Most: all, MostAddress: ofAddress, Proxies: set.Proxies})
-	s.metrics = metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector(), s.conns.Collector())
 	pages := views.New()
 	e.HTTPErrorHandler = web.LogErrors(pages.OnError(e.DefaultHTTPErrorHandler))
 	if err := routes(e, s, pages, set.MetricsAddr == ""); err != nil {
@@ -251,6 +251,12 @@ func (s *server) serve(at *web.Server) {
 			s.failed <- err
 		}
 	})
+}
+
+// metrics serves the metrics of all pieces. It may be called once, when all have started.
+func (s *server) metrics() http.Handler {
+	return metrics.Handler(s.app.Collector(), s.hub.Collector(), s.chat.Collector(), s.broker.Collector(), s.io.Collector(),
+		s.rooms.Collector(), s.conns.Collector(), s.bodies.Collector())
 }
 
 func compression(on bool) ws.Compression {
@@ -306,7 +312,7 @@ func (s *server) Close() {
 		s.io.Close() // first, so that waiting GETs are answered, and clients told
 	}
 	if s.rooms != nil {
-		s.rooms()
+		s.rooms.End()
 	}
 	if s.app != nil {
 		sockets := make(chan error, 1)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"echows/internal/reached"
 )
 
 // stores counts the results of Log.Append, which waits for a disk: counting costs nothing compared to that.
@@ -33,14 +35,12 @@ var (
 	descLag        = prometheus.NewDesc("echows_broker_lag_messages", "Messages that are stored but not yet delivered to this node's rooms.", nil, nil)
 	descReconnects = prometheus.NewDesc("echows_broker_reconnects_total", "Times that the connection to NATS was lost and established again.", nil, nil)
 	descStored     = prometheus.NewDesc("echows_broker_stored_total", "Messages that were stored.", nil, nil)
-	descFull       = limitDesc("node_messages")
-	descCrowded    = limitDesc("journal")
 	descFailed     = prometheus.NewDesc("echows_broker_store_failures_total", "Messages that could not be stored.", nil, nil)
 )
 
-// limitDesc describes one of the limits that all packages count under one name.
-func limitDesc(limit string) *prometheus.Desc {
-	return prometheus.NewDesc("echows_limits_reached_total", "Times that a limit refused or slowed a client.", nil, prometheus.Labels{"limit": limit})
+// limits returns how often each limit was reached.
+func (b *Broker) limits() reached.Limits {
+	return reached.Limits{"node_messages": &b.full, "journal": &b.crowded}
 }
 
 // Collector returns the Broker's metrics. A scrape asks no server: it reports what this process knows, which is at most
@@ -50,9 +50,10 @@ func (b *Broker) Collector() prometheus.Collector { return collector{b} }
 type collector struct{ broker *Broker }
 
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descLag, descReconnects, descStored, descFailed, descFull, descCrowded, c.broker.stores.seconds.Desc()} {
+	for _, d := range []*prometheus.Desc{descUp, descLag, descReconnects, descStored, descFailed, c.broker.stores.seconds.Desc()} {
 		descs <- d
 	}
+	c.broker.limits().Describe(descs)
 }
 
 func (c collector) Collect(metrics chan<- prometheus.Metric) {
@@ -71,9 +72,8 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(descReconnects, counter, float64(b.conn.Stats().Reconnects))
 	metrics <- prometheus.MustNewConstMetric(descStored, counter, float64(b.stores.stored.Load()))
 	metrics <- prometheus.MustNewConstMetric(descFailed, counter, float64(b.stores.failed.Load()))
-	metrics <- prometheus.MustNewConstMetric(descFull, counter, float64(b.full.Load()))
-	metrics <- prometheus.MustNewConstMetric(descCrowded, counter, float64(b.crowded.Load()))
 	metrics <- b.stores.seconds
+	b.limits().Collect(metrics)
 }
 
 // takes reports whether messages can be stored, as far as that is known without asking. Ready asks.

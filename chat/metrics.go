@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"echows/internal/reached"
 )
 
 // Results of a post, besides the codes of refusals.
@@ -33,8 +35,8 @@ const (
 // counters are what a Chat counts. They need not be fast: each post waits for a disk, and everything else that is counted
 // is rarer or as slow.
 type counters struct {
-	posts       map[string]*atomic.Uint64 // by result; the map does not change, nor does the next one
-	limits      map[string]*atomic.Uint64 // by name
+	posts       map[string]*atomic.Uint64 // by result; the map does not change
+	limits      reached.Limits
 	postSeconds prometheus.Histogram
 
 	histories            atomic.Uint64
@@ -111,15 +113,6 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// descLimits has the descriptions of one metric, which other packages have, too, by the limit's name.
-var descLimits = func() map[string]*prometheus.Desc {
-	all := map[string]*prometheus.Desc{}
-	for name := range newCounters().limits {
-		all[name] = prometheus.NewDesc("echows_limits_reached_total", "Times that a limit refused or slowed a client.", nil, prometheus.Labels{"limit": name})
-	}
-	return all
-}()
-
 // Collector returns a collector of the Chat's metrics. It may be used until Close.
 func (c *Chat) Collector() prometheus.Collector { return collector{c} }
 
@@ -130,9 +123,7 @@ func (c collector) Describe(descs chan<- *prometheus.Desc) {
 		descBehind, descGaps, descMissing, descCopied, descArchive, c.chat.counts.postSeconds.Desc()} {
 		descs <- d
 	}
-	for _, d := range descLimits {
-		descs <- d
-	}
+	c.chat.counts.limits.Describe(descs)
 }
 
 func (c collector) Collect(metrics chan<- prometheus.Metric) {
@@ -158,9 +149,7 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	count(descSessions, &n.sessionsBegun, "begun")
 	count(descSessions, &n.sessionsEnded, "ended")
 	count(descSessions, &n.sessionsRefused, "refused")
-	for name, limit := range n.limits {
-		count(descLimits[name], limit)
-	}
+	n.limits.Collect(metrics)
 	archived := c.chat.Archive()
 	if c.chat.archive == nil || archived.Known { // a zero that only means "not known yet" would make known gaps look new
 		gauge(descBehind, archived.Behind.Seconds())

@@ -1,7 +1,8 @@
 // Package rooms is the third lesson: the server's side of the page /rooms, with events, announcements, a count of
 // visitors, namespaces and rooms. Read it to learn package socketio.
 //
-// rooms.go: the events that visitors send. crowd.go: announcements of who came and who left.
+// rooms.go: the events that visitors send. crowd.go: announcements of who came and who left. metrics.go: limits that were
+// reached.
 package rooms
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -62,19 +64,27 @@ var (
 var visitorName = socketio.NewKey[string]("name")
 
 // Serve serves the namespaces with the given names, such as "/". Visitors of one namespace do not hear visitors of another.
-// After io has ended, call end: it waits, for a few seconds at most, until all announcements have ended.
-func Serve(io *socketio.Server, namespaces ...string) (end func()) {
-	limits := newLimits()
-	var crowds []*crowd
+// After io has ended, call End.
+func Serve(io *socketio.Server, namespaces ...string) *Served {
+	s := &Served{limits: newLimits()}
 	for _, name := range namespaces {
-		crowd := visitors(io.Of(name), limits)
+		crowd := visitors(io.Of(name), s.limits)
 		io.OnNodes(crowd.recount) // people are counted over all nodes
-		crowds = append(crowds, crowd)
+		s.crowds = append(s.crowds, crowd)
 	}
-	return func() {
-		for _, c := range crowds {
-			c.end()
-		}
+	return s
+}
+
+// Served is the namespaces that are being served.
+type Served struct {
+	limits *limits
+	crowds []*crowd
+}
+
+// End waits, for a few seconds at most, until all announcements have ended.
+func (s *Served) End() {
+	for _, c := range s.crowds {
+		c.end()
 	}
 }
 
@@ -82,10 +92,13 @@ func Serve(io *socketio.Server, namespaces ...string) (end func()) {
 type limits struct {
 	networks *middleware.RateLimiterMemoryStore // events of all visitors of a network
 	patience *middleware.RateLimiterMemoryStore // refused events of a connection, which may leave a namespace and come back
+
+	// How often each was reached, and the limit of one visitor.
+	ofVisitor, ofNetwork, rooms atomic.Uint64
 }
 
-func newLimits() limits {
-	return limits{
+func newLimits() *limits {
+	return &limits{
 		networks: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: ofAddress, Burst: 2 * ofAddress}),
 		patience: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: patienceRate, Burst: patienceBurst}),
 	}
@@ -98,7 +111,7 @@ func allows(limit *middleware.RateLimiterMemoryStore, of string) bool {
 }
 
 // visitors serves one namespace.
-func visitors(n *socketio.Namespace, shared limits) *crowd {
+func visitors(n *socketio.Namespace, shared *limits) *crowd {
 	c := &crowd{namespace: n}
 	n.Use(func(s *socketio.Socket) error { // before it is connected
 		var who struct{ Name string }
@@ -138,7 +151,7 @@ type visitor struct {
 	connection, network string
 
 	events *rate.Limiter
-	shared limits
+	shared *limits
 }
 
 // rooms returns the rooms that the visitor is in. A socket that came back is already in its rooms.
@@ -172,7 +185,15 @@ func (v *visitor) limited(f func(asked) error) func(socketio.Event) error {
 
 // mayGoOn reports whether the visitor may send another event, within its own limit and its network's.
 func (v *visitor) mayGoOn() bool {
-	return v.events.Allow() && allows(v.shared.networks, v.network)
+	switch {
+	case !v.events.Allow():
+		v.shared.ofVisitor.Add(1)
+		return false
+	case !allows(v.shared.networks, v.network):
+		v.shared.ofNetwork.Add(1)
+		return false
+	}
+	return true
 }
 
 // refuse acknowledges an event past the limits, and keeps the next ones waiting, or ends the connection of a visitor who goes on.
@@ -207,6 +228,7 @@ func (v *visitor) join(a asked) error {
 	case !broker.ValidTopic(a.Room):
 		return errors.New("a room's name has 1 to 64 characters: a–z, 0–9, - and _")
 	case len(v.rooms()) >= mostRooms && !v.socket.In(a.Room):
+		v.shared.rooms.Add(1)
 		return fmt.Errorf("you can be in at most %d rooms", mostRooms)
 	}
 	return v.socket.Join(a.Room)

@@ -14,14 +14,26 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/reached"
 	"echows/socketio"
 	"echows/ws"
 )
 
 // guests are visitors who poll without a network, so that tests can use a fake clock.
 type guests struct {
-	t    *testing.T
-	echo *echo.Echo
+	t      *testing.T
+	echo   *echo.Echo
+	served *Served
+}
+
+// expectReached checks how often each limit was reached.
+func (g *guests) expectReached(want map[string]int) {
+	g.t.Helper()
+	for name, n := range g.served.Collector().(reached.Limits) {
+		if got := int(n.Load()); got != want[name] {
+			g.t.Errorf("%s was reached %d times, not %d", name, got, want[name])
+		}
+	}
 }
 
 // bubble serves one namespace in a synctest bubble.
@@ -32,8 +44,7 @@ func bubble(t *testing.T, f func(t *testing.T, g *guests)) {
 		defer app.Shutdown(context.Background())
 		io := socketio.New(app, socketio.Config{Logger: quiet})
 		defer io.Close()
-		Serve(io, "/")
-		f(t, &guests{t, e})
+		f(t, &guests{t, e, Serve(io, "/")})
 	})
 }
 
@@ -100,6 +111,21 @@ func TestAVisitorWhoSendsTooMuch(t *testing.T) {
 		if took := time.Since(begin); took != 30*time.Second/20 {
 			t.Errorf("100 events took %v", took)
 		}
+		g.expectReached(map[string]int{"visitor_events": 30})
+	})
+}
+
+// A visitor can be in ten rooms, as often as it asks for one of them.
+func TestAVisitorOfManyRooms(t *testing.T) {
+	bubble(t, func(t *testing.T, g *guests) {
+		ana := g.enter(one, "ana")
+		for i := range mostRooms {
+			g.ask(one, ana, fmt.Sprintf(`["join",{"room":"room-%d"}]`, i))
+		}
+		if got := g.ask(one, ana, `["join",{"room":"room-0"}]`, `["join",{"room":"one-more"}]`); count(got, `"ok":true`) != 1 || count(got, "at most 10 rooms") != 1 {
+			t.Errorf("heard %s", got)
+		}
+		g.expectReached(map[string]int{"visitor_rooms": 1})
 	})
 }
 
@@ -182,5 +208,6 @@ func TestAnAddressThatSendsTooMuch(t *testing.T) {
 		if got := g.ask(other, bea, `["leave",{"room":"x"}]`); count(got, `{"ok":true}`) != 1 {
 			t.Errorf("bea is answered %s", got)
 		}
+		g.expectReached(map[string]int{"address_visitor_events": refused})
 	})
 }

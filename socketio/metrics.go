@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"echows/internal/reached"
 )
 
 // Collector returns a collector of the Server's metrics for Prometheus, which reads Stats at each scrape. No label tells
@@ -24,8 +26,6 @@ const (
 	gauge   = prometheus.GaugeValue
 	counter = prometheus.CounterValue
 
-	limitName    = "echows_limits_reached_total"
-	limitHelp    = "Times that a limit refused or slowed a client."
 	recoveryHelp = "Sockets that asked to be recovered, by whether they were."
 	silentHelp   = "Connections closed because their clients sent nothing, not even pongs."
 )
@@ -56,19 +56,19 @@ var metrics = append([]metric{
 	labelled("result", "miss", "echows_socketio_recoveries_total", recoveryHelp, func(n Stats) uint64 { return n.Lost }),
 	plainly(counter, "echows_socketio_cluster_failures_total", "Messages that did not reach the other nodes, or arrived from them damaged.", func(n Stats) uint64 { return n.Failed }),
 
-	labelled("limit", "address_events", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.Slowed }),
-	labelled("limit", "socketio_sessions", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMore }),
-	labelled("limit", "socketio_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoMemory }),
-	labelled("limit", "socketio_address_buffered", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.NoAddressMemory }),
-	labelled("limit", "socketio_packets", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.ManyPackets }),
-	labelled("limit", "socketio_upgrade_time", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.LateUpgrades }),
-	labelled("limit", "socketio_payload", limitName, limitHelp, func(n Stats) uint64 { return n.Engine.TooLong }),
+	labelled("limit", "address_events", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.Slowed }),
+	labelled("limit", "socketio_sessions", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.NoMore }),
+	labelled("limit", "socketio_buffered", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.NoMemory }),
+	labelled("limit", "socketio_address_buffered", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.NoAddressMemory }),
+	labelled("limit", "socketio_packets", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.ManyPackets }),
+	labelled("limit", "socketio_upgrade_time", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.LateUpgrades }),
+	labelled("limit", "socketio_payload", reached.Name, reached.Help, func(n Stats) uint64 { return n.Engine.TooLong }),
 }, ofLimits()...)
 
 // ofLimits returns the metrics of Limits.
 func ofLimits() (all []metric) {
 	for l, name := range limitNames {
-		all = append(all, labelled("limit", "socketio_"+name, limitName, limitHelp, func(n Stats) uint64 { return n.reached[l] }))
+		all = append(all, labelled("limit", "socketio_"+name, reached.Name, reached.Help, func(n Stats) uint64 { return n.reached[l] }))
 	}
 	return all
 }
@@ -86,10 +86,11 @@ func routed(transport string, kind prometheus.ValueType, name, help string, valu
 	return metric{prometheus.NewDesc(name, help, []string{"route"}, prometheus.Labels{"transport": transport}), kind, true, value}
 }
 
-func (collector) Describe(to chan<- *prometheus.Desc) {
+func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range metrics {
 		to <- m.desc
 	}
+	c.server.engine.Handling().Describe(to)
 }
 
 func (c collector) Collect(to chan<- prometheus.Metric) {
@@ -101,6 +102,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.value(now)), labels...)
 	}
+	c.server.engine.Handling().Collect(to)
 }
 
 // tally is a counter for many connections at the same time. It has parts, so that connections seldom contend for one cache

@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"echows/internal/reached"
 	"echows/settings"
 )
 
@@ -98,6 +99,45 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 		ask("/large") // and stops reading
 		if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.AnswerTime {
 			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+// A body that is not all there after half a minute is an error to its reader, and counts once.
+func TestABodyHasHalfAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := echo.New()
+		var bodies Bodies
+		e.Use(bodies.InTime)
+		read := make(chan error, 1)
+		e.POST("/", func(c echo.Context) error {
+			_, err := io.ReadAll(c.Request().Body)
+			c.Request().Body.Read(make([]byte, 1))
+			read <- err
+			return err
+		})
+		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		server := &http.Server{Handler: e}
+		defer server.Close()
+		go server.Serve(l)
+		post := func(rest string, pause time.Duration) error {
+			conn := l.dial()
+			defer conn.Close()
+			go io.Copy(io.Discard, conn)
+			fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\na")
+			time.Sleep(pause)
+			fmt.Fprint(conn, rest)
+			return <-read
+		}
+		if err := post("na", settings.BodyTime-1); err != nil {
+			t.Error(err)
+		}
+		begin := time.Now()
+		if err := post("", 0); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != settings.BodyTime {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+		if n := bodies.Collector().(reached.Limits)["body_time"].Load(); n != 1 {
+			t.Errorf("%d bodies were counted as late", n)
 		}
 	})
 }

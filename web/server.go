@@ -27,7 +27,7 @@ type Config struct {
 	// (AnswerInTime).
 	WriteTimeout time.Duration
 	// ReadTimeout is how long a request may take to arrive, including its body; 0 to limit only its header, if the handler
-	// has its own limit (BodyInTime).
+	// has its own limit (Bodies.InTime).
 	ReadTimeout time.Duration
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"echows/internal/reached"
 )
 
 // metrics is what an App counts besides what its routes, its connections and its limits count.
@@ -64,16 +66,12 @@ var (
 	closesDesc           = prometheus.NewDesc("echows_closes_total", "WebSockets that ended, by close code.", []string{"code"}, nil)
 	refusedDesc          = prometheus.NewDesc("echows_upgrades_refused_total", "Requests to a WebSocket route that were answered over HTTP instead of upgraded.", []string{"reason"}, nil)
 
-	socketsLimitDesc        = limitDesc("sockets")
-	addressSocketsLimitDesc = limitDesc("address_sockets")
-	messageRateLimitDesc    = limitDesc("message_rate")
-	bufferedLimitDesc       = limitDesc("buffered")
-	addressBufferedDesc     = limitDesc("address_buffered")
+	socketsLimitDesc        = reached.Desc("sockets")
+	addressSocketsLimitDesc = reached.Desc("address_sockets")
+	messageRateLimitDesc    = reached.Desc("message_rate")
+	bufferedLimitDesc       = reached.Desc("buffered")
+	addressBufferedDesc     = reached.Desc("address_buffered")
 )
-
-func limitDesc(limit string) *prometheus.Desc {
-	return prometheus.NewDesc("echows_limits_reached_total", "Times that a limit refused or slowed a client.", nil, prometheus.Labels{"limit": limit})
-}
 
 func newHandling() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -162,7 +163,9 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 		if before != nil {
 			<-before
 		}
+		begin := time.Now()
 		ok = s.receiveAll(body)
+		s.server.handling.Observe(time.Since(begin).Seconds())
 	}()
 	select {
 	case ok := <-result:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"echows/internal/seldom"
 	"echows/internal/share"
@@ -27,6 +28,7 @@ type Server struct {
 	alarms   alarms // pings, and ends
 
 	counters counters
+	handling prometheus.Histogram
 	refusals seldom.Lines // limits log lines about refused requests
 	ends     seldom.Lines // limits log lines about ends
 
@@ -40,7 +42,7 @@ type Server struct {
 // before then either, so all that onSession sends must fit into Config.MaxQueue.
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
-	s := &Server{app: app, config: cfg, onSession: onSession, sessions: map[string]*Session{}}
+	s := &Server{app: app, config: cfg, onSession: onSession, handling: newHandling(), sessions: map[string]*Session{}}
 	s.buffered, s.paces.perSecond = share.New(cfg.MaxBuffered), cfg.AddressMessageRate
 	s.ends.First, s.ends.Interval = 100, time.Second/5
 	path = strings.TrimSuffix(path, "/")

@@ -3,6 +3,8 @@ package engineio
 import (
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"echows/internal/share"
 )
 
@@ -83,3 +85,15 @@ func (s *Server) Stats() Stats {
 		NoAddressMemory: c.noAddressMemory.Load(),
 	}
 }
+
+func newHandling() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "echows_socketio_polling_handling_seconds",
+		Help:    "Time taken by the callbacks for the packets of one POST.",
+		Buckets: []float64{.0001, .001, .01, .1, 1, 10},
+	})
+}
+
+// Handling returns a histogram of the time that callbacks take for the packets of one POST. Package ws measures those for
+// messages on WebSockets.
+func (s *Server) Handling() prometheus.Collector { return s.handling }
