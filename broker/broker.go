@@ -78,6 +78,7 @@ type Broker struct {
 	stores  *stores
 	full    atomic.Uint64 // times that listenQueue, or another queue of NATS's messages, was reached
 	crowded atomic.Uint64 // times that journalInFlight was reached
+	unread  atomic.Uint64 // times that an append waited until this node had read more
 
 	elections elections
 

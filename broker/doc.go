@@ -73,7 +73,8 @@
 // embedded.go: the server inside the process. folder.go: what can go wrong with its folder. log.go: appending.
 // stream.go: how a Log's stream is made; epochs.go: its sequences; guard.go: noticing losses. read.go: reading.
 // leaders.go: who is asked again when a stream gets another leader.
-// follow.go: live delivery. copy.go: all of a stream, for an archive. set.go: keys. listen.go: plain messages.
+// follow.go: live delivery; unread.go: what waits for it. copy.go: all of a stream, for an archive. set.go: keys.
+// listen.go: plain messages.
 // bus.go: the Bus, and receiving. bus_send.go: sending. bus_nodes.go: which nodes are alive. bus_ask.go: questions.
 // once.go: values that can be taken once, for a Journal.
 // journal.go: the stream and its lives. journal_append.go and journal_pipe.go: storing. journal_follow.go: delivery.

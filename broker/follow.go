@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,9 +34,10 @@ type Follower struct {
 	mu      sync.Mutex
 	cursor  uint64 // NATS' sequence of the last entry that was delivered, or skipped because it is no longer held
 	want    uint64 // the highest sequence known to exist
-	missing int    // about how many entries up to there are not delivered
 	filling bool   // a goroutine reads the stream, or Start has not been called
 	ended   bool
+
+	missing atomic.Int64 // about how many entries up to want are not delivered; changed with mu held
 }
 
 // Follow prepares to deliver the entries after tail, the topic's last sequence, which it returns. Start begins
@@ -162,7 +164,7 @@ func (f *Follower) rewind(to uint64) {
 func (f *Follower) fillLocked(to uint64) {
 	if to > f.want {
 		f.want = to
-		f.missing++
+		f.missing.Add(1)
 	}
 	if f.whole != nil {
 		f.whole.heard++
@@ -186,7 +188,8 @@ func (f *Follower) fill() {
 			f.whole.readyLocked(cursor)
 		}
 		if f.ended || ctx.Err() != nil || cursor >= want && (f.whole == nil || f.whole.begun) {
-			f.filling, f.missing = false, 0
+			f.filling = false
+			f.missing.Store(0)
 			f.mu.Unlock()
 			return
 		}
@@ -209,7 +212,7 @@ func (f *Follower) fillOnce(ctx context.Context, cursor, want uint64) time.Durat
 		return retryWait
 	}
 	f.mu.Lock()
-	f.missing = left
+	f.missing.Store(int64(left))
 	for _, e := range entries {
 		if !f.ended && e.Seq > f.cursor {
 			f.deliverLocked(e)

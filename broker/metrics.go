@@ -40,7 +40,7 @@ var (
 
 // limits returns how often each limit was reached.
 func (b *Broker) limits() reached.Limits {
-	return reached.Limits{"node_messages": &b.full, "journal": &b.crowded}
+	return reached.Limits{"node_messages": &b.full, "journal": &b.crowded, "unread": &b.unread}
 }
 
 // Collector returns the Broker's metrics. A scrape asks no server: it reports what this process knows, which is at most
@@ -111,5 +111,5 @@ func (f *Follower) lag() int {
 	if f.ended || f.want <= f.cursor {
 		return 0
 	}
-	return max(f.missing, 1)
+	return max(int(f.missing.Load()), 1)
 }
