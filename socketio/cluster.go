@@ -3,6 +3,7 @@ package socketio
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,7 +22,12 @@ type cluster struct {
 	again chan struct{} // holds a value when refresh should save all sockets now
 	end   chan struct{}
 	ended sync.WaitGroup // run and refresh
-	once  sync.Once
+	quit  sync.Once
+
+	last map[string]uint64 // of each node's messages, the last Once; the adapter's goroutine's
+
+	publishing sync.Mutex // held while one message is published to several subjects
+	once       uint64     // the last of them
 
 	mu      sync.Mutex
 	wanted  map[string]bool // changes not yet made: subjects to listen to (true) or to stop listening to
@@ -29,7 +35,8 @@ type cluster struct {
 }
 
 func newCluster(s *Server, a Adapter) *cluster {
-	return &cluster{server: s, adapter: a, node: a.Node(), soon: make(chan struct{}, 1), again: make(chan struct{}, 1), end: make(chan struct{}), wanted: map[string]bool{}}
+	return &cluster{server: s, adapter: a, node: a.Node(), soon: make(chan struct{}, 1), again: make(chan struct{}, 1), end: make(chan struct{}),
+		last: map[string]uint64{}, wanted: map[string]bool{}}
 }
 
 // serve starts the goroutines and begins to receive.
@@ -93,7 +100,7 @@ func (c *cluster) refreshSoon() {
 
 // close ends the goroutines and waits for them.
 func (c *cluster) close() {
-	c.once.Do(func() { close(c.end) })
+	c.quit.Do(func() { close(c.end) })
 	c.ended.Wait()
 }
 
@@ -114,8 +121,10 @@ func (c *cluster) tell(subject string, m message) {
 	if err == nil {
 		err = c.adapter.Publish(subject, data)
 	}
-	c.failed("an event was not sent to other nodes", err)
+	c.failed(notSent, err)
 }
+
+const notSent = "an event was not sent to other nodes"
 
 // want records whether to listen to a subject, and wakes run.
 func (c *cluster) want(subject string, listen bool) {
@@ -163,6 +172,9 @@ func hash(name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// mostSubjects is how many rooms an event may be for if it is to reach only nodes with members of one of them.
+const mostSubjects = 16
+
 // publishLocked sends an event to the other nodes.
 func (n *Namespace) publishLocked(e emission) {
 	c := n.server.cluster
@@ -170,16 +182,49 @@ func (n *Namespace) publishLocked(e emission) {
 		return
 	}
 	m := e.message(n)
-	if len(e.rooms) != 1 || e.hole { // all nodes must know about a hole
+	if len(e.rooms) == 0 || len(e.rooms) > mostSubjects || e.hole { // all nodes must know about a hole
 		c.tell(n.subject(), m)
 		return
 	}
-	room := e.rooms[0]
-	if node := c.nodeOf(room); node != "" { // a socket's own room
-		c.tell(nodeSubject(node), m)
-		m.Skip = node
+	var subjects []string
+	for _, room := range e.rooms {
+		if node := c.nodeOf(room); node != "" { // a socket's own room
+			subjects = append(subjects, nodeSubject(node))
+		}
+		subjects = append(subjects, n.roomSubject(room))
 	}
-	c.tell(n.roomSubject(room), m)
+	c.tellOnce(subjects, m)
+}
+
+// tellOnce sends a message to the nodes that listen to any of the subjects. Each handles it once.
+func (c *cluster) tellOnce(subjects []string, m message) {
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	if len(subjects) == 1 {
+		c.tell(subjects[0], m)
+		return
+	}
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	c.once++
+	m.Once = c.once
+	data, err := m.encode()
+	for i := 0; i < len(subjects) && err == nil; i++ {
+		err = c.adapter.Publish(subjects[i], data)
+	}
+	c.failed(notSent, err)
+}
+
+// isRepeat reports whether a message was received from its node before, on another subject.
+func (c *cluster) isRepeat(node string, m message) bool {
+	if m.Once == 0 {
+		return false
+	}
+	if m.Once <= c.last[node] {
+		return true
+	}
+	c.last[node] = m.Once
+	return false
 }
 
 func (e emission) message(n *Namespace) message {
@@ -199,14 +244,14 @@ func (c *cluster) nodeOf(id string) string {
 }
 
 // hear handles a message from another node.
-func (c *cluster) hear(_, subject string, data []byte) {
+func (c *cluster) hear(node, subject string, data []byte) {
 	m, err := decodeMessage(data)
 	if err != nil {
 		c.failed("another node sent an invalid message", err)
 		return
 	}
 	n := c.server.lookup(m.Namespace)
-	if n == nil || m.Skip == c.node {
+	if n == nil || c.isRepeat(node, m) {
 		return
 	}
 	switch m.Kind {
@@ -242,6 +287,8 @@ func (n *Namespace) notifyAll(watching []*Socket, m message) {
 
 // tellChange calls the OnNodes functions. The adapter calls it when a node came or left.
 func (c *cluster) tellChange() {
+	nodes := c.adapter.Nodes()
+	maps.DeleteFunc(c.last, func(node string, _ uint64) bool { return !slices.Contains(nodes, node) })
 	c.mu.Lock()
 	changed := slices.Clone(c.changed)
 	c.mu.Unlock()

@@ -255,6 +255,15 @@ func TestNodesAreToldWhatIsForThem(t *testing.T) {
 		expect("x, which is left", toX, 0, 0, 0)
 		one.Join("x")
 		expect("x again", toX, 0, 1, 0)
+		expect("x or y", func(e socketio.Emitter) { e.To("x", "y").Emit("a") }, 0, 1, 0)
+		expect("one of y or z", func(e socketio.Emitter) { e.To("y", "z").Emit("a") }, 0, 0, 0)
+		expect("x or one", func(e socketio.Emitter) { e.To("x", callers[2].sid).Emit("a") }, 0, 1, 1)
+		many := []string{"x"}
+		for i := range 16 {
+			many = append(many, fmt.Sprint("room ", i))
+		}
+		expect("any of 16 rooms", func(e socketio.Emitter) { e.To(many[:16]...).Emit("a") }, 0, 1, 0)
+		expect("any of 17 rooms", func(e socketio.Emitter) { e.To(many...).Emit("a") }, 0, 1, 1)
 		servers[2].io.Socket(callers[2].sid).Disconnect(false)
 		expect("all, where one has nobody", func(e socketio.Emitter) { e.Emit("a") }, 0, 1, 0)
 		servers[0].io.Of("/other")
@@ -442,6 +451,38 @@ func TestNonsenseFromOtherNodes(t *testing.T) {
 		}
 		if failed, want := servers[1].io.Stats().Failed, 2*uint64(len(nonsense)-1); failed != want { // {} is empty but valid
 			t.Errorf("%d are counted, want %d", failed, want)
+		}
+	})
+}
+
+// An event for several rooms is published to each of them. A node with members of some of them sends it once, whatever it hears
+// in between.
+func TestAnEventForSeveralRoomsIsSentOnce(t *testing.T) {
+	inCluster(t, socketio.Config{}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
+		const events = 1000
+		other, there := servers[0].io.Of("/other"), servers[2].io.Of("/other")
+		there.OnConnect(func(s *socketio.Socket) error { return s.Join("x") })
+		elsewhere := &caller{server: servers[2], session: servers[2].openCall()}
+		elsewhere.post("40/other,")
+		elsewhere.get()
+		for i, rooms := range [][]string{{"x", "y", "z"}, {"x", "y"}, {"z"}} {
+			servers[i].io.Socket(callers[i].sid).Join(rooms...)
+		}
+		synctest.Wait()
+		var emitting sync.WaitGroup
+		for _, from := range []socketio.Emitter{servers[0].io.Emitter, other.Emitter} {
+			emitting.Go(func() {
+				for range events {
+					from.To("x", "y", "z").Emit("a")
+				}
+			})
+		}
+		emitting.Wait()
+		synctest.Wait()
+		for i, c := range append(callers, elsewhere) {
+			if got := c.get(); len(got) != events {
+				t.Errorf("%d got %d events, not %d", i, len(got), events)
+			}
 		}
 	})
 }

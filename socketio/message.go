@@ -14,7 +14,7 @@ type message struct {
 	Namespace string   `json:"ns"`
 	Rooms     []string `json:"rooms,omitempty"` // empty means all sockets
 	Except    []string `json:"except,omitempty"`
-	Skip      string   `json:"skip,omitempty"` // a node that receives it on another subject
+	Once      uint64   `json:"once,omitempty"` // if it is published to several subjects: rises with each such message of a node
 	Volatile  bool     `json:"volatile,omitempty"`
 	Hole      bool     `json:"hole,omitempty"` // an event that the journal does not have
 	To        []string `json:"to,omitempty"`   // rooms to join or leave
