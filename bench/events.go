@@ -118,6 +118,14 @@ func eventBroadcast(p *process, length time.Duration) result {
 	return stream(p, length, clients, frame(text, one), 64, func(c *client) (int, error) { return 1, c.event(one, recovery) })
 }
 
+// steadyEvents is like eventBroadcast with as many events a second for one node as for two, so that both have the same to do.
+func steadyEvents(p *process, length time.Duration) result {
+	one := eventPacket("broadcast", said)
+	clients := enter(p, audience, 8<<10)
+	defer p.apart()()
+	return streamAt(p, length, clients, frame(text, one), 64, 200, func(c *client) (int, error) { return 1, c.event(one, false) })
+}
+
 // eventMemory measures the memory of an idle client. In the end each must still be connected.
 func eventMemory(p *process) result {
 	const connections = 10_000 // files open at once, here and in the server: ulimit -n

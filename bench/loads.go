@@ -42,6 +42,9 @@ var titles = map[string]string{
 
 	"events-broadcast-two": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, up to 64 in flight",
 
+	"events-steady":     "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets; the server has a processor of its own",
+	"events-steady-two": "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, which have a processor of their own",
+
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
 
@@ -82,6 +85,9 @@ var loads = map[string]func(*process, time.Duration) result{
 	"recovery-broadcast": eventBroadcast,
 
 	"events-broadcast-two": eventBroadcast,
+
+	"events-steady":     steadyEvents,
+	"events-steady-two": steadyEvents,
 
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },
@@ -329,6 +335,11 @@ func broadcast(p *process, length time.Duration, window int64) result {
 // stream makes the first client send one to all, at most window messages ahead of what they received.
 // receive returns how many arrived.
 func stream(p *process, length time.Duration, clients []*client, one []byte, window int64, receive func(*client) (int, error)) result {
+	return streamAt(p, length, clients, one, window, 0, receive)
+}
+
+// streamAt is stream with a limit of messages a second; 0 for none.
+func streamAt(p *process, length time.Duration, clients []*client, one []byte, window int64, rate int, receive func(*client) (int, error)) result {
 	members := int64(len(clients))
 	var deliveries atomic.Int64
 	var stop atomic.Bool
@@ -355,7 +366,11 @@ func stream(p *process, length time.Duration, clients []*client, one []byte, win
 		})
 	}
 	all.Go(func() {
+		begin := time.Now()
 		for sent := int64(0); !stop.Load(); sent++ {
+			if rate > 0 {
+				time.Sleep(time.Until(begin.Add(time.Duration(sent) * time.Second / time.Duration(rate))))
+			}
 			for sent-deliveries.Load()/members >= window && !stop.Load() {
 				select {
 				case <-complete:

@@ -47,13 +47,16 @@ const (
 	sortTLS      = "memory-tls"
 	sortEvents   = "events"
 	sortRecovery = "recovery"
-	sortTwo      = "events-broadcast-two"
+	sortTwo      = "-two"
 	sortChat     = "chat"
 	sortNodes    = "nodes"
 )
 
 func sort(load string) string {
-	for _, s := range []string{sortDeflate, sortTLS, sortTwo, sortEvents, sortRecovery, sortChat, sortNodes} {
+	if strings.Contains(load, sortTwo) {
+		return sortTwo
+	}
+	for _, s := range []string{sortDeflate, sortTLS, sortEvents, sortRecovery, sortChat, sortNodes} {
 		if strings.HasPrefix(load, s) {
 			return s
 		}
