@@ -18,11 +18,16 @@ type writer struct {
 	last uint64 // number
 }
 
-// nextID returns the id for the next entry of a topic, or for the next value if the topic is empty. Only send calls it.
-func (p *pipe) nextID(topic string) string {
+// nextID returns the id for the next entry of a topic, or for the next value if the topic is empty. Only send calls it. While no
+// entry is on its way, alone is true: a new writer, of which followers know nothing, can then begin at any time.
+func (p *pipe) nextID(topic string, alone bool) string {
+	if alone && len(p.writers) >= maxWriters { // names of topics that may be used no more
+		clear(p.writers)
+	}
 	w := p.writers[topic]
 	if w == nil {
-		w = &writer{name: p.name + strconv.Itoa(len(p.writers)) + "."}
+		w = &writer{name: p.name + strconv.Itoa(p.named) + "."}
+		p.named++
 		p.writers[topic] = w
 	}
 	w.last++
@@ -37,7 +42,7 @@ func parseID(id string) (writer string, number uint64, ok bool) {
 }
 
 // maxWriters is how many writers a follower remembers. A node has a new one after each start. With more, the follower
-// forgets the one whose last entry is the oldest.
+// forgets the one whose last entry is the oldest. A pipe remembers as many, and forgets all.
 const maxWriters = 1024
 
 // latest is the last entry of a writer that was delivered.

@@ -233,6 +233,39 @@ func TestOrdersAreBounded(t *testing.T) {
 	}
 }
 
+// A pipe forgets writers of topics that may be used no more, and gives no name twice: followers would take the new writer's
+// entries for late ones of the old one.
+func TestWritersAreBounded(t *testing.T) {
+	p := &pipe{writers: map[string]*writer{}}
+	ids := map[string]bool{}
+	next := func(topic string, alone bool) (writer string, number uint64) {
+		id := p.nextID(topic, alone)
+		if ids[id] {
+			t.Fatalf("%q is given twice", id)
+		}
+		ids[id] = true
+		writer, number, _ = parseID(id)
+		return writer, number
+	}
+	first, _ := next("room", true)
+	for i := range 3 * maxWriters {
+		next("topic-"+strconv.Itoa(i), true)
+	}
+	if len(p.writers) > maxWriters {
+		t.Errorf("%d writers are remembered", len(p.writers))
+	}
+	second, number := next("room", true)
+	if second == first || number != 1 {
+		t.Errorf("after %q comes %q, number %d", first, second, number)
+	}
+	for i := range 2 * maxWriters { // while an entry is on its way, none is forgotten
+		next("topic-"+strconv.Itoa(i), false)
+	}
+	if third, number := next("room", false); third != second || number != 2 {
+		t.Errorf("%q goes on as %q, number %d", second, third, number)
+	}
+}
+
 func TestFailLate(t *testing.T) {
 	again := func(topic string, seq uint64) sent {
 		return sent{appending: appending{topic: topic}, stored: true, seq: seq, again: true}

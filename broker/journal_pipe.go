@@ -26,6 +26,7 @@ type pipe struct {
 	js      jetstream.JetStream
 	name    string             // prefix of the ids
 	writers map[string]*writer // by topic, "" for values; owned by send
+	named   int                // writers so far; owned by send
 
 	inFlight chan struct{}  // holds one element for each entry in queue or acks, or in between
 	open     atomic.Int64   // entries that were sent, or failed to be sent, and are not finished
@@ -132,13 +133,14 @@ func (p *pipe) send() {
 	defer close(p.acks)
 	for a := range p.queue {
 		p.sending.Lock()
-		header := nats.Header{jetstream.MsgIDHeader: {p.nextID(a.topic)}}
+		alone := p.open.Add(1) == 1
+		if alone {
+			p.link = p.journal.reconnections()
+		}
+		header := nats.Header{jetstream.MsgIDHeader: {p.nextID(a.topic, alone)}}
 		maps.Copy(header, a.m.Header)
 		a.m.Header = header
 		s := sent{appending: a}
-		if p.open.Add(1) == 1 {
-			p.link = p.journal.reconnections()
-		}
 		p.publish(&s)
 		p.acks <- s // does not block: it has as many places as inFlight
 		p.sending.Unlock()
@@ -271,7 +273,8 @@ func (p *pipe) repair(first sent) {
 }
 
 // settle waits for answers, and returns the index of the last entry that was stored, or -1. Anything sent now would be stored
-// after the entries still on their way, so it waits for all answers, as long as nats.go does, or until the Journal is closed.
+// after the entries still on their way, so it waits for all answers, as long as nats.go does, or until shortly after the Journal
+// was closed.
 func (p *pipe) settle(all []sent) (last int) {
 	last = -1
 	late, ended := time.After(pipeSettle), p.journal.ctx.Done()
@@ -291,7 +294,7 @@ func (p *pipe) settle(all []sent) (last int) {
 				default:
 				}
 			case <-ended:
-				ended, late = nil, closedTime
+				ended, late = nil, time.After(drainTime)
 			}
 		}
 		s.ack = nil
