@@ -32,6 +32,7 @@ func (j *journal) tellHoles() {
 			}
 		}
 		if failed == nil && j.toldHoles(before) {
+			j.namespace.server.drop(j.namespace) // which may have waited for this
 			return
 		}
 		select {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -413,6 +414,31 @@ func (m *mesh) length() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.entries)
+}
+
+// A namespace that a pattern created ends when nobody uses it, but not before the journal knows of a hole in it: somebody who was
+// there on another node would come back to a point before the hole.
+func TestANamespaceWithAHoleEndsLater(t *testing.T) {
+	m := newMesh(t)
+	s, node := m.start(t)
+	made := make(chan *socketio.Namespace, 1)
+	s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(one *socketio.Socket) error {
+		made <- one.Namespace()
+		return nil
+	})
+	p := s.dial()
+	p.send("40/user-1,")
+	p.read()
+	n := <-made
+	m.settle()
+	node.set(false, true)
+	before := m.length()
+	n.Emit("lost")
+	p.send("41/user-1,")
+	soonHolds(t, "nobody is there", func() bool { return s.io.Users("/user-1") <= 0 })
+	node.set(false, false)
+	soonHolds(t, "the journal knows of the hole", func() bool { return m.length() > before })
+	soonHolds(t, "the namespace has ended", func() bool { return s.io.Users("/user-1") == -1 })
 }
 
 // When offsets restart, the records of sockets are lost as well, and are stored again.

@@ -170,11 +170,11 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 	return rooms, true
 }
 
-// mayComeBack reports whether recovery keeps any socket.
-func (n *Namespace) mayComeBack() bool {
+// isNeeded reports whether recovery keeps any socket, or the journal has yet to learn of a hole.
+func (n *Namespace) isNeeded() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.recovery != nil && len(n.recovery.kept) > 0
+	return n.recovery != nil && len(n.recovery.kept) > 0 || n.journal != nil && n.journal.telling
 }
 
 // stop ends recovery and the journal.

@@ -279,11 +279,11 @@ func (s *Server) release(n *Namespace) {
 	s.drop(n)
 }
 
-// drop ends a namespace that a pattern created, if nobody uses it or may come back to it.
+// drop ends a namespace that a pattern created, if nobody uses or needs it.
 func (s *Server) drop(n *Namespace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n.users == 0 && !n.permanent && !n.mayComeBack() && s.namespaces[n.name] == n {
+	if n.users == 0 && !n.permanent && !n.isNeeded() && s.namespaces[n.name] == n {
 		delete(s.namespaces, n.name)
 		n.stop()
 	}
