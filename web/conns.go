@@ -21,11 +21,12 @@ type ConnLimits struct {
 
 // Conns limits the connections of a Server that have not been upgraded to WebSockets. When a limit is reached, it closes the
 // connection that has been idle longest to make room for a new one; if none is idle, it closes the new one. It counts both
-// cases. Its methods may be called from any goroutine.
+// cases, each by itself. Its methods may be called from any goroutine.
 type Conns struct {
 	limits      ConnLimits
-	full        atomic.Uint64 // connections closed because of limits.Most
-	addressFull atomic.Uint64 // connections closed because of limits.MostAddress
+	full        atomic.Uint64 // new connections closed because of limits.Most
+	addressFull atomic.Uint64 // new connections closed because of limits.MostAddress
+	idleClosed  atomic.Uint64 // idle connections closed because of either
 
 	mu        sync.Mutex // guards the rest; not held while a connection is closed
 	open      map[net.Conn]*openConn
@@ -98,20 +99,19 @@ func (c *Conns) add(conn net.Conn) {
 // makeRoomLocked returns the connection to close so that conn is within the limits: an older one, which it stops counting,
 // conn itself, or nil if there is room.
 func (c *Conns) makeRoomLocked(conn net.Conn, addr netip.Addr, group *connGroup) net.Conn {
-	crowded := &c.all
+	crowded, refused := &c.all, &c.full
 	switch {
 	case group.conns >= c.limits.MostAddress && !c.isProxy(addr):
-		crowded = group
-		c.addressFull.Add(1)
-	case c.all.conns >= c.limits.Most:
-		c.full.Add(1)
-	default:
+		crowded, refused = group, &c.addressFull
+	case c.all.conns < c.limits.Most:
 		return nil
 	}
 	first := crowded.idle.Front()
 	if first == nil {
+		refused.Add(1)
 		return conn
 	}
+	c.idleClosed.Add(1)
 	oldest := first.Value.(net.Conn)
 	c.removeLocked(oldest)
 	return oldest

@@ -82,11 +82,13 @@ func (b *bounded) await(want http.ConnState) {
 	}
 }
 
-// counted checks how often the limit in total and the limit per address were reached.
-func (b *bounded) counted(full, addressFull uint64) {
+// counted checks how often a new connection was closed because of the limit in total and of the limit per address, and an
+// idle one because of either.
+func (b *bounded) counted(full, addressFull, idle uint64) {
 	b.t.Helper()
-	if got, gotAddress := b.conns.full.Load(), b.conns.addressFull.Load(); got != full || gotAddress != addressFull {
-		b.t.Errorf("the limits were reached %d and %d times, want %d and %d", got, gotAddress, full, addressFull)
+	got, want := [3]uint64{b.conns.full.Load(), b.conns.addressFull.Load(), b.conns.idleClosed.Load()}, [3]uint64{full, addressFull, idle}
+	if got != want {
+		b.t.Errorf("counted are %v, want %v", got, want)
 	}
 }
 
@@ -169,7 +171,7 @@ func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 	if !second.isClosed() {
 		t.Error("the connection that is idle longest stays")
 	}
-	b.counted(0, 1)
+	b.counted(0, 0, 1)
 	for i, c := range []*client{foreign, first, third, fourth} {
 		if !c.gets("/", http.StatusOK) {
 			t.Errorf("connection %d was closed", i)
@@ -186,14 +188,14 @@ func TestBusyConnectionsStay(t *testing.T) {
 	if !b.dial(one).isClosed() {
 		t.Error("a third connection of an address is taken")
 	}
-	b.counted(0, 1)
+	b.counted(0, 1, 0)
 	busy = append(busy, b.busy(another)) // it is still served
 	idle := b.idle(another)
 	newcomer := b.idle("127.0.0.3")
 	if !idle.isClosed() {
 		t.Error("an idle connection makes no room for another address")
 	}
-	b.counted(1, 1)
+	b.counted(0, 1, 1)
 	close(b.release)
 	for i, c := range busy {
 		if res, err := http.ReadResponse(c.in, nil); err != nil || res.StatusCode != http.StatusOK {
@@ -213,15 +215,15 @@ func TestAFullServerRefuses(t *testing.T) {
 	if !b.dial("127.0.0.3").isClosed() {
 		t.Error("a third connection is taken")
 	}
-	b.counted(1, 0)
+	b.counted(1, 0, 0)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(b.conns.Collector())
 	families, err := registry.Gather()
-	if err != nil || len(families) != 1 || families[0].GetName() != "echows_limits_reached_total" || len(families[0].Metric) != 2 {
+	if err != nil || len(families) != 1 || families[0].GetName() != "echows_limits_reached_total" || len(families[0].Metric) != 3 {
 		t.Fatalf("it is counted that %v, %v", families, err)
 	}
 	for _, m := range families[0].Metric {
-		want := map[string]float64{"http_connections": 1, "address_http_connections": 0}
+		want := map[string]float64{"http_connections": 1, "address_http_connections": 0, "idle_http_connections": 0}
 		if limit := m.Label[0].GetValue(); m.Counter.GetValue() != want[limit] {
 			t.Errorf("%s is %v", limit, m.Counter.GetValue())
 		}
@@ -243,7 +245,7 @@ func TestRoomIsGivenBack(t *testing.T) {
 		c.Close()
 		b.await(http.StateClosed)
 	}
-	b.counted(0, 0)
+	b.counted(0, 0, 0)
 }
 
 func TestProxiesHaveManyConnections(t *testing.T) {
@@ -251,16 +253,16 @@ func TestProxiesHaveManyConnections(t *testing.T) {
 	first := b.idle(one)
 	b.idle(one)
 	b.idle(one)
-	b.counted(0, 0)
+	b.counted(0, 0, 0)
 	b.idle(another)
 	if !first.isClosed() {
 		t.Error("in all there are more than there may be")
 	}
-	b.counted(1, 0)
+	b.counted(0, 0, 1)
 	b.busy(one) // closes the proxy's oldest; the next one closes its own address's, which is not a proxy
 	b.busy(another)
 	close(b.release)
-	b.counted(2, 1)
+	b.counted(0, 0, 3)
 }
 
 // TLS connections are closed without waiting for the client, and HTTP/2 connections, too, are idle between requests.
@@ -301,7 +303,7 @@ func TestSecureConnectionsMakeRoom(t *testing.T) {
 		get()
 		get()
 	}
-	b.counted(0, 6)
+	b.counted(0, 1, 5)
 }
 
 func TestAddressOf(t *testing.T) {

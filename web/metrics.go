@@ -8,7 +8,7 @@ import (
 
 // Collector returns a collector, for a prometheus.Registry, that counts how often each limit was reached.
 func (c *Conns) Collector() prometheus.Collector {
-	return reached.Limits{"http_connections": &c.full, "address_http_connections": &c.addressFull}
+	return reached.Limits{"http_connections": &c.full, "address_http_connections": &c.addressFull, "idle_http_connections": &c.idleClosed}
 }
 
 // Collector returns a collector, for a prometheus.Registry, that counts bodies that were late.
