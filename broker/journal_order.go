@@ -90,8 +90,8 @@ func (w *whole) takeLocked(e Entry) bool {
 	return inOrder
 }
 
-// failLate fails entries that were sent again and stored after a later entry of their topic: followers do not deliver them. It
-// also fails those that may be: it is not known whether a later one was stored. all is in the order of Append.
+// failLate fails entries that were sent again and stored after a later entry of their topic, which followers do not deliver,
+// and entries of which that is not known. all is in the order of Append.
 func failLate(all []sent) {
 	lowest := map[string]uint64{} // sequence of the later entries, by topic; 0 if one is not known
 	for i := len(all) - 1; i >= 0; i-- {

@@ -155,7 +155,7 @@ func leads(stream string, cluster *jetstream.ClusterInfo) error {
 	return nil
 }
 
-// fromLeader says why it was not the leader who told of a stream's cluster, or returns nil.
+// fromLeader returns an error unless a stream's leader sent what is known of its cluster.
 func fromLeader(stream string, cluster *jetstream.ClusterInfo) error {
 	switch {
 	case cluster == nil: // a server without others

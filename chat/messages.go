@@ -138,9 +138,9 @@ const mostOlder = 200
 // Messages answers GET /chat/:room/messages?before=SEQ&limit=50: older messages, newest last. It needs RequireRoom
 // and RequireSession before it.
 //
-// Clients may read an answer slowly, within the server's time limit. So an answer holds one of the 64 turns only while its
-// messages are read and encoded. While it is written, it still counts towards the eight of its address, and its bytes count:
-// past 16 MiB in total, answers have only the newest messages that fit into 8 KiB.
+// Clients may read an answer slowly, within the server's time limit. So an answer holds a turn (answersAtOnce) only while its
+// messages are read and encoded. While it is written, it still counts for its address (addressAnswers), and its bytes count:
+// past manyBytes in total, answers have only the newest messages that fit into shortBytes.
 func (c *Chat) Messages(ctx echo.Context) error {
 	before, limit := uint64(1<<53), newest
 	if text := ctx.QueryParam("before"); text != "" {

@@ -20,8 +20,9 @@ var (
 	errAddressBuffered = errors.New("the sessions of this address have reached their limit of buffered bytes")
 )
 
-// noRoom returns the error for a full budget.
-func noRoom(why share.Refusal) error {
+// noRoom counts that a budget is full, and returns the error that says which.
+func (s *Server) noRoom(why share.Refusal) error {
+	s.counters.noRoom(why)
 	if why == share.Address {
 		return errAddressBuffered
 	}
@@ -86,8 +87,7 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 	if req.ContentLength >= 0 {
 		most = int(min(req.ContentLength, int64(most)))
 		if why := held.ask(most); why != share.None { // before reading any of it
-			s.server.counters.noRoom(why)
-			return nil, noRoom(why)
+			return nil, s.server.noRoom(why)
 		}
 	}
 	most++ // room to read the EOF
@@ -104,8 +104,7 @@ func (s *Session) readBody(c echo.Context, held *holding) ([]byte, error) {
 		case len(body) == cap(body):
 			size := min(2*cap(body), most)
 			if why := held.grow(size); why != share.None {
-				s.server.counters.noRoom(why)
-				return nil, noRoom(why)
+				return nil, s.server.noRoom(why)
 			}
 			body = append(make([]byte, 0, size), body...)
 		}
