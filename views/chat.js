@@ -45,6 +45,7 @@ let begun = false; // the first page of this connection's history has arrived
 let caughtUp = false; // so has the last page
 let takesTyping; // whether the server accepts typing notices; undefined until known
 let typedAt = 0;
+let naming; // the promise of the last signIn
 const pending = new Map(); // id → {text, by, item, state}: messages not known to be stored, and who wrote them
 const pace = new Pace();
 let retry; // timer, after the server refused a post for now; other posts queue behind it
@@ -572,40 +573,45 @@ function problem(message) {
 
 const card = nameCard({
   room,
-  signIn: async (name) => {
-    const renames = me !== undefined && isSame(writerOf(await session()), writer); // and has not been signed out, or replaced
-    const response = await request("/session", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ name }),
-    });
-    const answer = await response.json();
-    if (!response.ok) {
-      return answer.message;
-    }
-    if (!renames && await session() === undefined) {
-      return "This browser does not keep cookies for this page. The chat needs one to know who you are.";
-    }
-    if (!renames) {
-      me = undefined;
-      forgetDrafts();
-    }
-    showMe(answer, renames);
-    card.hide();
-    text.focus();
-    connection.again();
-    return "";
-  },
+  signIn: (name) => (naming = signIn(name)),
   onShow: () => { composer.hidden = true; },
   onHide: () => { composer.hidden = me === undefined; },
 });
 
-// whoAmI asks the server, and lets me write.
+async function signIn(name) {
+  const renames = me !== undefined && isSame(writerOf(await session()), writer); // and has not been signed out, or replaced
+  const response = await request("/session", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name }),
+  });
+  const answer = await response.json();
+  if (!response.ok) {
+    return answer.message;
+  }
+  if (!renames && await session() === undefined) {
+    return "This browser does not keep cookies for this page. The chat needs one to know who you are.";
+  }
+  if (!renames) {
+    me = undefined;
+    forgetDrafts();
+  }
+  showMe(answer, renames);
+  card.hide();
+  text.focus();
+  connection.again();
+  return "";
+}
+
+// whoAmI asks the server, and lets me write. The answer may already have the name that I am just changing to, which would look like
+// somebody else's: only signIn knows better, and comes first.
 async function whoAmI(signal) {
   const answer = await session({ signal });
   if (answer === undefined) {
     throw new Error("signed out meanwhile");
   }
+  await Promise.allSettled([naming]);
+  signal.throwIfAborted(); // signIn has connected again, or took too long
   showMe(answer);
 }
 

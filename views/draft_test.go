@@ -176,6 +176,76 @@ func TestDraftsOfSomebodyWhoChangesTheName(t *testing.T) {
 	has(b, "")
 }
 
+// holdName holds the answer to a new name, which sets heldName, until the page has handled the next answer about who is signed in.
+// That answer is from before the new name if old. names are those that the page shows as its reader's from then on.
+const holdName = `((old) => {
+	const real = fetch;
+	let before, go;
+	window.heldName = false;
+	window.names = [];
+	const me = document.querySelector("#me");
+	new MutationObserver(() => names.push(me.textContent)).observe(me, { childList: true });
+	window.fetch = async (path, options) => {
+		const response = await real(path, options);
+		if (path !== "/session") {
+			return response;
+		}
+		if (options?.method === "POST") {
+			await new Promise((resolve) => {
+				go = resolve;
+				heldName = true;
+			});
+			return response;
+		}
+		const { ok, status } = response;
+		let answer = await response.json();
+		before ??= answer; // to signIn, which asks first
+		if (go !== undefined) {
+			answer = old ? before : answer;
+			setTimeout(go); // after what the page does with this answer
+			go = undefined;
+		}
+		return { ok, status, json: async () => answer };
+	};
+	return true;
+})`
+
+// A page that reconnects while its writer changes the name keeps the draft, under the new name, or under the old one if the server
+// refuses the new one.
+func TestADraftWhileTheNameChanges(t *testing.T) {
+	b := open(t, "/session")
+	f := newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	m.history()
+	b.until(connected)
+	b.do(chromedp.SendKeys("#text", "half a thought"))
+	for _, c := range []struct {
+		refused, old bool
+		want         string
+	}{{true, false, "ana"}, {false, false, "anna"}, {false, true, "annie"}} {
+		f.broken.Store(c.refused)
+		evaluate[bool](b, fmt.Sprintf(`%s(%t)`, holdName, c.old))
+		b.do(chromedp.Click("#rename"), chromedp.SetValue("#name", strings.Replace(c.want, "ana", "bo", 1)), chromedp.Focus("#name"), chromedp.KeyEvent("\r"))
+		b.until(`heldName`)
+		m.socket.Close(ws.CloseServiceRestart, "")
+		b.until(fmt.Sprintf(`document.querySelector("#me").textContent === %q && !document.querySelector("#sign-in-button").disabled`, c.want))
+		if got := evaluate[string](b, `text.value`); got != "half a thought" {
+			t.Errorf("%s has %q to send", c.want, got)
+		}
+		m = f.next()
+		m.history()
+		b.until(connected)
+		if got := evaluate[string](b, `names.join()`); strings.ReplaceAll(strings.ReplaceAll(got, c.want, ""), ",", "") != "" {
+			t.Errorf("the reader is shown as %s", got)
+		}
+		b.do(chromedp.Reload())
+		m = f.next()
+		m.history()
+		b.until(connected + ` && document.querySelector("#composer").checkVisibility() && text.value === "half a thought"`)
+	}
+}
+
 // Whoever signs in again under the same name, and so with another mark, continues to write; another person begins anew.
 func TestADraftAfterSigningInAgain(t *testing.T) {
 	b := open(t, "/ticket", "/session")
