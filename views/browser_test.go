@@ -1,14 +1,17 @@
 package views_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,6 +92,25 @@ func open(t *testing.T, expected ...string) *browser {
 		t.Fatal(err)
 	}
 	return &browser{t, ctx}
+}
+
+// unhurried serves connection.js with the longest patience for each attempt to connect. On a busy machine a page would otherwise
+// leave the connection that the test takes for the page's only one. With hurried the script is as the program serves it.
+func unhurried(t *testing.T, e *echo.Echo, hurried *atomic.Bool) {
+	t.Helper()
+	const own, longest = "attemptTime = 4_000;", "attemptTime = longestDelay;"
+	script, err := views.Files.ReadFile("connection.js")
+	if err != nil || !bytes.Contains(script, []byte(own)) {
+		t.Fatalf("connection.js, %v, does not have %q", err, own)
+	}
+	patient := bytes.Replace(script, []byte(own), []byte(longest), 1)
+	e.GET("/connection.js", func(c echo.Context) error {
+		served := patient
+		if hurried.Load() {
+			served = script
+		}
+		return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", served)
+	})
 }
 
 // beside runs a test in parallel with others, since it mostly waits: for a page to try again, for a state to appear. Subtests

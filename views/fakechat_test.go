@@ -23,12 +23,12 @@ import (
 type fakeChat struct {
 	t       *testing.T
 	url     string
-	tickets atomic.Int32     // requested
 	over    atomic.Bool      // the session is over
 	broken  atomic.Bool      // a proxy answers requests for a new session
 	failing atomic.Bool      // a proxy answers requests about the session
 	bare    atomic.Bool      // the browser keeps no cookies, so a session is over at once
 	old     atomic.Bool      // it does not know marks
+	hurried atomic.Bool      // attempts to connect take no longer than the page itself allows
 	name    atomic.Value     // who is signed in, a string
 	joined  chan *fakeMember // each connection of the page
 }
@@ -52,6 +52,7 @@ func newFakeChat(t *testing.T) *fakeChat {
 	app := ws.New(e, ws.Config{})
 	pages := views.New()
 	e.GET("/chat/:room", pages.Show("chat"))
+	unhurried(t, e, &f.hurried)
 	e.StaticFS("/", views.Files)
 	e.GET("/session", func(c echo.Context) error {
 		if f.failing.Load() {
@@ -78,7 +79,6 @@ func newFakeChat(t *testing.T) *fakeChat {
 		return c.JSON(http.StatusOK, map[string]string{"name": asked.Name, "mark": "k3f7"})
 	})
 	e.POST("/ticket", func(c echo.Context) error {
-		f.tickets.Add(1)
 		if f.over.Load() {
 			return echo.ErrUnauthorized
 		}

@@ -1,10 +1,8 @@
 package views_test
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/labstack/echo/v4"
 
-	"echows/views"
 	"echows/ws"
 )
 
@@ -235,6 +232,7 @@ const standStill = `(() => {
 func TestHowLongAComebackTakes(t *testing.T) {
 	b := open(t)
 	f := newFakeChat(t)
+	f.hurried.Store(true)
 	rooms := 0
 	post := func(m *fakeMember) {
 		b.do(chromedp.SendKeys("#text", "into the void\r"))
@@ -275,30 +273,54 @@ func TestHowLongAComebackTakes(t *testing.T) {
 }
 
 // catchTimers puts functions that have to wait for that many milliseconds, up to half a minute (chromedp has longer ones),
-// into late, where a test can call them.
+// into late, where a test can call them. Their ms tells how long that is.
 func (b *browser) catchTimers(atLeast int) {
 	b.t.Helper()
 	evaluate[bool](b, fmt.Sprintf(`(() => {
 		window.late = [];
 		const real = { setTimeout, clearTimeout };
-		window.setTimeout = (f, ms, ...rest) => (ms >= %d && ms <= 30000 ? -late.push(() => f(...rest)) : real.setTimeout.call(window, f, ms, ...rest));
+		window.setTimeout = (f, ms, ...rest) => (ms >= %d && ms <= 30000 ? -late.push(Object.assign(() => f(...rest), { ms })) : real.setTimeout.call(window, f, ms, ...rest));
 		window.clearTimeout = (id) => (id < 0 ? delete late[-id - 1] : real.clearTimeout.call(window, id));
 		return true;
 	})()`, atLeast))
 }
 
+// stopClock stops the page's clock. Only later moves it.
+func (b *browser) stopClock() {
+	b.t.Helper()
+	evaluate[bool](b, `(() => { const now = Date.now(); Date.now = () => now; return true; })()`)
+}
+
+// countAttempts counts the attempts to connect from now on. attempts is their number: the server cannot tell, since a page that waits
+// for its ticket requests more of them.
+func (b *browser) countAttempts() {
+	b.t.Helper()
+	evaluate[bool](b, `(window.attempts = 0, addEventListener("echows:state", ({ detail }) => { attempts += detail.state === "connecting"; }), true)`)
+}
+
+// attempted checks how many attempts to connect there were.
+func (b *browser) attempted(want int, when string) {
+	b.t.Helper()
+	if got := evaluate[int](b, `attempts`); got != want {
+		b.t.Errorf("%s, it has made %d attempts to connect, want %d", when, got, want)
+	}
+}
+
 // With nothing sent, the page has doubts when the browser is online again, and when the tab is shown after a while.
 func TestDoubt(t *testing.T) {
-	b, f, m := openChat(t, line(1, "ana", "q2xa", "hello"))
+	b, f := open(t), newFakeChat(t)
+	b.do(chromedp.Navigate(f.url))
+	m := f.next()
+	b.until(connected)
+	b.catchTimers(5_000)
+	b.stopClock()
+	b.countAttempts()
+	m.history(line(1, "ana", "q2xa", "hello"))
 	b.said(1)
 	b.hidden(true)
-	if !evaluate[bool](b, `(() => {
-		Object.defineProperty(document, "hidden", { configurable: true, get: () => false });
-		document.dispatchEvent(new Event("visibilitychange"));
-		return `+connected+`;
-	})()`) {
-		t.Error("it doubts, though something was heard a moment ago")
-	}
+	b.later(20 * time.Second)
+	b.hidden(false)
+	b.attempted(0, "though something was heard a moment ago")
 	online := func() { evaluate[bool](b, `dispatchEvent(new Event("online"))`) }
 	online()
 	again := f.next()
@@ -309,13 +331,18 @@ func TestDoubt(t *testing.T) {
 	b.until(connected)
 
 	// Once in half a minute, whatever happens, and only if nothing was heard in the meantime.
-	b.catchTimers(10_000)
+	const doubts = `late.filter((f) => f?.ms === 20_000)` // the rest of the half minute
+	b.later(10 * time.Second)
 	online()
-	b.until(`late.length === 1`)
+	if n := evaluate[int](b, doubts+`.length`); n != 1 {
+		t.Fatalf("%d timers, want 1", n)
+	}
+	b.later(time.Second)
 	again.message(line(2, "ana", "q2xa", "still here"))
 	b.said(2)
 	b.later(40 * time.Second)
-	evaluate[bool](b, `late[0](), true`)
+	evaluate[bool](b, doubts+`[0](), true`)
+	b.attempted(1, "after a doubt that was answered")
 	b.later(40 * time.Second)
 	b.hidden(true)
 	b.hidden(false)
@@ -324,13 +351,11 @@ func TestDoubt(t *testing.T) {
 	b.until(connected)
 	b.hidden(true)
 	b.hidden(false)
-	if n := evaluate[int](b, `late.length`); n != 1 {
+	if n := evaluate[int](b, `late.filter((f) => f?.ms > 5_000).length`); n != 0 {
 		t.Errorf("a connection that was just made is in doubt: %d timers", n)
 	}
+	b.attempted(2, "after two doubts")
 	third.history()
-	if got := f.tickets.Load(); got != 3 {
-		t.Errorf("%d tickets", got)
-	}
 
 	// A post in flight is itself the question, and any message counts as an answer.
 	b.do(chromedp.SendKeys("#text", "are you there\r"))
@@ -344,9 +369,7 @@ func TestDoubt(t *testing.T) {
 	third.message(said{Seq: 3, ID: fmt.Sprint(post["id"]), From: "ana", Mark: "k3f7", Text: "are you there", At: time.Now()})
 	b.said(3)
 	b.until(pendingCount + " === 0")
-	if len(f.joined) > 0 {
-		t.Error("it left a connection that lives")
-	}
+	b.attempted(2, "on a connection that lives")
 }
 
 // Any message proves that the server is alive, even when an answer takes long.
@@ -377,6 +400,9 @@ func TestAnEndThatIsFinal(t *testing.T) {
 	b := open(t, "/ticket")
 	f := newFakeChat(t)
 	b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(f.url))
+	m := f.next()
+	b.until(connected)
+	b.countAttempts()
 	evaluate[bool](b, `Math.random = () => 0, true`) // no waits
 	const text = `document.querySelector("#connection-state").textContent`
 	for i, c := range []struct {
@@ -397,27 +423,26 @@ func TestAnEndThatIsFinal(t *testing.T) {
 		{1012, "", ""},
 		{1013, "", ""},
 	} {
-		m := f.next()
 		m.history()
 		b.until(connected)
+		b.attempted(i, fmt.Sprintf("before %d", c.code))
 		m.socket.Close(c.code, c.reason)
 		if c.want == "" {
-			continue // the next round waits for it
+			m = f.next()
+			continue
 		}
 		b.until(`document.querySelector("#connection").dataset.state === "stopped" && ` + text + fmt.Sprintf(" === %q", c.want))
 		if i == 1 {
 			b.fits("with a long reason")
 			b.screenshot("chat-390-stopped")
 		}
-		if got := f.tickets.Load(); int(got) != i+1 {
-			t.Errorf("after %d: %d tickets", c.code, got)
-		}
+		b.attempted(i, fmt.Sprintf("after %d", c.code))
 		if label := evaluate[string](b, `document.querySelector("#connection-now").innerText`); !strings.Contains(label, "Connect again") {
 			t.Errorf("the button says %q", label)
 		}
 		b.do(chromedp.Click("#connection-now"))
+		m = f.next()
 	}
-	m := f.next()
 	m.history()
 	b.until(connected + ` && document.querySelector("#connection-now").hidden`)
 
@@ -449,22 +474,15 @@ func TestTheWayBack(t *testing.T) {
 // The first lesson's page shows the reason, too.
 func TestTheFirstPageStops(t *testing.T) {
 	b := open(t)
-	e := echo.New()
-	app := ws.New(e, ws.Config{})
-	pages := views.New()
-	e.GET("/", pages.Show("index"))
-	e.StaticFS("/", views.Files)
 	var connections atomic.Int32
-	app.WS("/ws", func(s *ws.Socket, c echo.Context) error {
-		if connections.Add(1) > 1 {
-			return nil
-		}
-		return &ws.CloseError{Code: 4000, Reason: "enough"}
-	})
-	server := httptest.NewServer(e)
-	defer server.Close()
-	defer app.Shutdown(context.Background())
-	b.do(chromedp.Navigate(server.URL))
+	b.do(chromedp.Navigate(servePages(t, func(_ *echo.Echo, app *ws.App) {
+		app.WS("/ws", func(*ws.Socket, echo.Context) error {
+			if connections.Add(1) > 1 {
+				return nil
+			}
+			return &ws.CloseError{Code: 4000, Reason: "enough"}
+		})
+	})))
 	b.until(`document.querySelector("#connection-state").textContent === "the server ended the connection: 4000 application code: enough" && !(` + enabled + `)`)
 	b.do(chromedp.Click("#connection-now"))
 	b.until(connected + " && " + enabled)

@@ -28,6 +28,7 @@ func servePages(t *testing.T, add func(*echo.Echo, *ws.App)) string {
 	pages := views.New()
 	e.GET("/", pages.Show("index"))
 	e.GET("/rooms", pages.Show("rooms"))
+	unhurried(t, e, new(atomic.Bool))
 	e.GET("/*", views.Static)
 	add(e, app)
 	server := httptest.NewServer(e)
