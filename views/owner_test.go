@@ -40,6 +40,7 @@ func TestWhatWaitsHasAWriter(t *testing.T) {
 	}
 
 	m = signIn("bo")
+	b.catchTimers(5_000) // answers do not come
 	b.until(notes + ` === ` + fmt.Sprintf("%q", kept+"|"+kept+"|"+kept))
 	b.screenshot("chat-kept")
 	press(2, "Discard")

@@ -45,10 +45,10 @@ func (b *browser) hidden(is bool) {
 	})()`, is))
 }
 
-// later moves the page's clock forward.
+// later moves the page's clocks forward.
 func (b *browser) later(d time.Duration) {
 	b.t.Helper()
-	evaluate[bool](b, fmt.Sprintf(`(() => { const now = Date.now; Date.now = () => now() + %d; return true; })()`, d.Milliseconds()))
+	evaluate[bool](b, fmt.Sprintf(`[Date, performance].forEach((clock) => { const now = clock.now.bind(clock); clock.now = () => now() + %d; }), true`, d.Milliseconds()))
 }
 
 // fits checks that nothing is wider than the screen, or below its end, where focusing it would scroll the page.
@@ -76,6 +76,7 @@ func TestALivelyRoom(t *testing.T) {
 	m.history(livelyRoom...)
 	m.say(fivePeople)
 	b.said(11)
+	b.catchTimers(4_000)
 
 	// Two people of the same name stay apart.
 	got := evaluate[string](b, `JSON.stringify([...document.querySelectorAll("#messages > li")].map((li) => li.className))`)
@@ -113,10 +114,11 @@ func TestALivelyRoom(t *testing.T) {
 	b.until(title + ` === "(2) #kitchen · echows" && ` + newLine + `.parentElement.dataset.seq === "12"`)
 	b.until(typingLine + ` === "Jonas c4ub is typing"`)
 	b.hidden(false)
-	m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
+	m.say(`{"type":"typing","from":"Béa","mark":"m5tz"}`)
+	b.until(typingLine + ` === "Jonas c4ub and Béa m5tz are typing" && ` + newLine + ` !== null && ` + title + ` === "#kitchen · echows"`)
 	b.fits("on a wide screen")
-	b.until(newLine + ` === null && ` + title + ` === "#kitchen · echows"`) // it was seen
-	b.until(typingLine + ` === ""`)
+	b.due(4_000)
+	b.until(newLine + ` === null && ` + typingLine + ` === ""`) // the line was seen
 
 	// On a narrow window it covers them.
 	b.do(chromedp.EmulateViewport(390, 844))
@@ -168,6 +170,7 @@ func TestPeopleAreNoMarkup(t *testing.T) {
 	f.old.Store(true)
 	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(f.url))
 	m := f.next()
+	b.catchTimers(4_000)
 	m.history(line(1, "<b>x</b>", "<i>y</i>", "hello"), line(2, "ana", "", "without marks nobody is me"))
 	m.say(`{"type":"typing","from":"<b>x</b>","mark":"<i>y</i>"}`)
 	m.say(`{"type":"presence","count":3}`)
@@ -196,6 +199,7 @@ func TestTelling(t *testing.T) {
 	b, _, m := openChat(t)
 	m.say(`{"type":"presence","count":1,"people":[{"name":"ana","mark":"k3f7"}]}`)
 	b.until(here(1))
+	b.stopClock() // typing may take long
 	b.do(chromedp.SendKeys("#text", "  "))
 	b.later(4 * time.Second)
 	b.do(chromedp.SendKeys("#text", "hello"))
@@ -230,6 +234,7 @@ func TestTelling(t *testing.T) {
 func TestAHistoryInPages(t *testing.T) {
 	b, f, m := openChat(t, line(1, "ana", "q2xa", "one"), line(2, "ana", "q2xa", "two"))
 	b.said(2)
+	b.catchTimers(5_000) // the answer may take long
 	b.do(chromedp.SendKeys("#text", "waits\r"))
 	first := m.heard()
 	m.socket.Close(ws.CloseServiceRestart, "")
@@ -287,8 +292,10 @@ func TestARefusalOfNothingInParticular(t *testing.T) {
 	b.until(connected)
 	b.do(chromedp.SendKeys("#text", "one\r"), chromedp.SendKeys("#text", "two\r"))
 	one, two := m.heard(), m.heard()
+	b.catchTimers(1_000)
 	m.say(`{"type":"error","code":"rate_limited","message":"too many messages"}`)
 	b.until(`[...document.querySelectorAll("#pending .state")].every((p) => p.textContent === "too many messages (trying again)")`)
+	b.due(1_000)
 	if again := m.heard(); again["id"] != one["id"] {
 		t.Errorf("it sends %v", again)
 	}

@@ -105,6 +105,7 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 	m.history(writtenRoom()...)
 	m.say(fivePeople)
 	b.said(14)
+	b.catchTimers(4_000)
 	m.say(`{"type":"typing","from":"Jonas","mark":"c4ub"}`)
 	b.until(typingLine + ` !== ""`)
 	b.do(chromedp.SendKeys("#text", "My "))
@@ -146,6 +147,7 @@ func scenes(t *testing.T, b *browser, show func(name string)) {
 		m.message(said{Seq: 31 + i, ID: fmt.Sprint("unseen-", i), From: tenPeople[i].name, Mark: tenPeople[i].mark, Text: "Said while nobody looked", At: at(22, 9, 30)})
 	}
 	b.said(33)
+	b.catchTimers(4_000)
 	b.hidden(false)
 	for _, one := range tenPeople[4:7] {
 		m.say(fmt.Sprintf(`{"type":"typing","from":%q,"mark":%q}`, one.name, one.mark))

@@ -285,10 +285,16 @@ func (b *browser) catchTimers(atLeast int) {
 	})()`, atLeast))
 }
 
-// stopClock stops the page's clock. Only later moves it.
+// due calls the functions in late that had to wait for exactly that many milliseconds.
+func (b *browser) due(ms int) {
+	b.t.Helper()
+	evaluate[bool](b, fmt.Sprintf(`(late.forEach((f) => f.ms === %d && f()), true)`, ms))
+}
+
+// stopClock stops the page's clocks. Only later moves them.
 func (b *browser) stopClock() {
 	b.t.Helper()
-	evaluate[bool](b, `(() => { const now = Date.now(); Date.now = () => now; return true; })()`)
+	evaluate[bool](b, `[Date, performance].forEach((clock) => { const now = clock.now(); clock.now = () => now; }), true`)
 }
 
 // countAttempts counts the attempts to connect from now on. attempts is their number: the server cannot tell, since a page that waits
