@@ -168,8 +168,53 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
+// forgiving is a listener whose connections have no deadlines for writing before expire is called, and only ones that are
+// over after that. So no write fails before the test has seen what it waits for.
+type forgiving struct {
+	net.Listener
+	conns chan *forgivingConn
+}
+
+func (l forgiving) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	f := &forgivingConn{Conn: c}
+	l.conns <- f
+	return f, nil
+}
+
+type forgivingConn struct {
+	net.Conn
+
+	mu      sync.Mutex
+	limited bool // the Conn has set a deadline
+	expired bool
+}
+
+func (c *forgivingConn) SetWriteDeadline(d time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limited = !d.IsZero(); c.limited && !c.expired {
+		d = time.Time{}
+	} else if c.limited {
+		d = time.Unix(1, 0)
+	}
+	return c.Conn.SetWriteDeadline(d)
+}
+
+// expire ends the time of the write under way, if that has a deadline, and of all later ones.
+func (c *forgivingConn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expired = true; c.limited {
+		c.Conn.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
 // A peer that does not read fills the connection; Close comes back at once, and the socket ends
-// within its time.
+// when the write under way has had its time.
 func TestCloseBehindAStuckWrite(t *testing.T) {
 	stuck := make(chan *ws.Socket, 1)
 	const senders = 8
@@ -187,11 +232,17 @@ func TestCloseBehindAStuckWrite(t *testing.T) {
 		}
 		return nil
 	})
-	_, addr := serve(t, ws.Config{WriteTimeout: 2 * time.Second, CloseTimeout: 100 * time.Millisecond}, func(e *echo.Echo, app *ws.App) { app.WS("/", handler) })
+	conns := make(chan *forgivingConn, 1)
+	_, addr := serveOn(t, ws.Config{WriteTimeout: 2 * time.Second, CloseTimeout: 100 * time.Millisecond},
+		func(l net.Listener) net.Listener { return forgiving{l, conns} }, func(e *echo.Echo, app *ws.App) { app.WS("/", handler) })
 	dial(t, addr, "/")
-	s := wait(t, stuck)
+	s, conn := wait(t, stuck), wait(t, conns)
 	eventually(t, func() bool { return s.Stuck() })
 	s.Close(ws.CloseGoingAway, "enough")
+	if n := len(ended); n > 0 {
+		t.Error("Close does not wait for the write under way")
+	}
+	conn.expire()
 	if got := wait(t, ended); got != (ending{ws.CloseGoingAway, "enough"}) {
 		t.Errorf("got %v", got)
 	}

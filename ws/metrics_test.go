@@ -56,11 +56,8 @@ func expectMetrics(t testing.TB, app *ws.App, want map[string]float64) {
 		}
 		return false
 	}
-	for end := time.Now().Add(10 * time.Second); differs(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s is %v, want %v", name, got, want[name])
-		}
-		<-time.After(time.Millisecond)
+	if !comes(func() bool { return !differs() }) {
+		t.Fatalf("%s is %v, want %v", name, got, want[name])
 	}
 }
 
