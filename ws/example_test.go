@@ -352,7 +352,7 @@ func ExampleApp_Shutdown() {
 	}
 
 	// A program does this after signal.NotifyContext's context is over.
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := app.Shutdown(ctx); err != nil {
 		fmt.Println("some sockets did not end in time:", err)
@@ -371,7 +371,7 @@ func ExampleApp_Shutdown() {
 func ExampleSocket_SendContext() {
 	url, end := demo(func(app *ws.App) {
 		app.WS("/", func(s *ws.Socket, c echo.Context) error {
-			ctx, cancel := context.WithTimeout(s.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
 			defer cancel()
 			if err := s.SendContext(ctx, ws.Message{Opcode: ws.Text, Data: []byte("in time")}); err != nil {
 				return err

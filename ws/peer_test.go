@@ -34,6 +34,12 @@ func serveOn(t testing.TB, cfg ws.Config, wrap func(net.Listener) net.Listener, 
 	if cfg.PingInterval == 0 {
 		cfg.PingInterval = time.Hour // no pings among what a test expects
 	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = patience // a busy machine's peer may read, and answer a close frame, late
+	}
+	if cfg.CloseTimeout == 0 {
+		cfg.CloseTimeout = patience
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
