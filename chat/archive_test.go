@@ -142,6 +142,9 @@ func (n *copyNode) says(part string) {
 	comesTrue(n.t, part, func() (string, bool) { log := n.log.String(); return log, strings.Contains(log, part) })
 }
 
+// shortly is how long readiness may take to change in a test. It takes five seconds on a machine that is not busy.
+const shortly = 20 * time.Second
+
 // ready waits until the archive is ready, or says this; and fails when that takes longer than it may.
 func (n *copyNode) ready(part string, within time.Duration) {
 	n.t.Helper()
@@ -174,13 +177,13 @@ func TestMessagesDiscardedBeforeTheyAreCopiedAreAGap(t *testing.T) {
 	n.post("quiet", 1)
 	db.await(rowCount, 1)
 	network.Cut()
-	n.ready("it cannot be reached", 5*time.Second)
+	n.ready("it cannot be reached", shortly)
 	n.post("busy", 2000)
 	network.Mend()
 	db.await(rowCount, 401)
 	db.await(`SELECT count(*) FROM gaps WHERE first = 2 AND last = 1601`, 1)
 	n.says(`"messages at most"=1600 from=2 to=1601 gaps=1`)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	comesTrue(t, "stats", func() (string, bool) {
 		s := n.archive.stats()
 		return fmt.Sprint(s), s.Gaps == 1 && s.Missing == 1600 && s.Behind == 0
@@ -218,7 +221,7 @@ func TestMessagesDiscardedBeforeTheyAreCopiedAreAGap(t *testing.T) {
 	}
 	network.Mend()
 	db.await(`SELECT count(*) FROM gaps WHERE first = 3002 AND last = 3006`, 1)
-	n.ready("", 20*time.Second)
+	n.ready("", patience)
 }
 
 // openStream is the stream as an operator has it.
@@ -269,7 +272,7 @@ func TestMissingRowsAreFilledIn(t *testing.T) {
 	n.says(`rows were deleted, or a backup of it was restored, and the stream no longer has them" "messages at most"=13 from=11 to=100 gaps=2`)
 	db.await(`SELECT count(*) FROM gaps WHERE (first, last) IN ((11, 12), (90, 100))`, 2)
 	db.await(gapCount, 2)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	n.stop()
 
 	// It is known over restarts.
@@ -353,7 +356,7 @@ func TestForeignEntriesAreNoGap(t *testing.T) {
 		}
 	}
 	db.await(`SELECT count(*) FROM not_ours`, 3)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	n.post("lobby", 2)
 	db.await(rowCount, 4)
 	if _, _, err := n.entries.Append(testContext(t), "lobby", "the last", []byte("junk")); err != nil {
@@ -408,7 +411,7 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 		t.Errorf("the stream goes on with %d", seq)
 	}
 	db.await(rowCount, 31)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	older, err := n.archive.older(testContext(t), "lobby", 1<<53, 50)
 	if err != nil || len(older) != 31 || older[0].ID != "lobby1" {
 		t.Errorf("%d older ones: %v", len(older), err)
@@ -422,7 +425,7 @@ func TestALostStreamWithACompleteTable(t *testing.T) {
 	}
 	n.stop()
 	n = startNode(t, other, pgtest.URL(address, "postgres"), 1000)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	if strings.Contains(n.log.String(), "the stream has not") {
 		t.Errorf("it is said again:\n%s", n.log)
 	}
@@ -436,10 +439,10 @@ func TestATableOfAnotherChat(t *testing.T) {
 	network := proxytest.Start(t, address)
 	network.Cut()
 	n := startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
-	n.ready("it cannot be reached", 5*time.Second)
+	n.ready("it cannot be reached", shortly)
 	n.post("lobby", 3)
 	network.Mend()
-	n.ready("it belongs to another chat", 5*time.Second)
+	n.ready("it belongs to another chat", shortly)
 	n.says("reason=\"it belongs to another chat")
 	if said := strings.Count(n.log.String(), "reason="); said != 2 {
 		t.Errorf("%d reasons are said:\n%s", said, n.log)
@@ -464,7 +467,7 @@ func TestAStreamThatEndsBeforeTheTable(t *testing.T) {
 	network.Cut()
 	n := startNode(t, nats, pgtest.URL(network.Addr(), "postgres"), 1000)
 	network.Mend()
-	n.ready("it has sequences that the stream is going to use for other messages", 5*time.Second)
+	n.ready("it has sequences that the stream is going to use for other messages", shortly)
 }
 
 func TestDatabaseFailuresAreExplained(t *testing.T) {
@@ -496,15 +499,15 @@ func TestDatabaseFailuresAreExplained(t *testing.T) {
 		}
 		one.post("lobby", 1)
 		rows++
-		one.ready(wrong.what, 5*time.Second)
-		two.ready(wrong.what, 5*time.Second)
+		one.ready(wrong.what, shortly)
+		two.ready(wrong.what, shortly)
 		one.says(wrong.what)
 		on.exec(wrong.mended)
 		if chat == nil {
 			chat = openAdmin(t, address, "chat")
 		}
-		one.ready("", 5*time.Second)
-		two.ready("", 5*time.Second)
+		one.ready("", shortly)
+		two.ready("", shortly)
 		chat.await(rowCount, rows)
 	}
 	for _, n := range []*copyNode{one, two} {
@@ -552,18 +555,18 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 			switch {
 			case fault.says == "":
 			case fault.database:
-				first.ready(fault.says, 5*time.Second)
+				first.ready(fault.says, shortly)
 			default: // readiness leaves it to the broker's, while the copy is not late
 				first.says(fault.says)
 			}
 			chat.await(rowCount, 2)
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > patience/2 {
 				t.Errorf("it took %v", took)
 			}
-			second.ready("", 5*time.Second)
+			second.ready("", shortly)
 			database.Mend()
 			streams.Mend()
-			first.ready("", 15*time.Second)
+			first.ready("", patience)
 		})
 	}
 }
@@ -581,16 +584,16 @@ func TestALateCopyIsReported(t *testing.T) {
 	holder := openAdmin(t, address, "postgres") // as another node that copies
 	holder.exec(fmt.Sprintf("SELECT pg_advisory_lock(%d)", archiveLock))
 	n = startNode(t, nats, pgtest.URL(address, "postgres"), 1000)
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	n.posted = 1
 	n.post("lobby", 1)
-	n.ready("messages have been waiting to be copied", 20*time.Second)
+	n.ready("messages have been waiting to be copied", patience)
 	n.says("the copy is behind")
 	if behind := n.archive.stats().Behind; behind < archiveLate {
 		t.Errorf("it is behind by %v", behind)
 	}
 	holder.exec(fmt.Sprintf("SELECT pg_advisory_unlock(%d)", archiveLock))
-	n.ready("", 5*time.Second)
+	n.ready("", shortly)
 	db.await(rowCount, 2)
 }
 

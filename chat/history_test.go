@@ -437,7 +437,7 @@ func TestOpeningWhileOthersPost(t *testing.T) {
 	c, _ := openChat(t, t.TempDir(), Config{})
 	seqs := slices.Concat(store(t, c, "red", 1, short), store(t, c, "blue", 1, short), store(t, c, "red", 1, short))
 	r := enterRoom(t, c, "red", seqs[2])
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	// What opening does that saw the stream up to the other room's message, when the last was stored meanwhile.
 	b, err := r.readNewest(ctx, seqs[1], seqs[0])

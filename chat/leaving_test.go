@@ -46,7 +46,7 @@ func TestWhoeverLeavesBeforeTheHistory(t *testing.T) {
 		if code != ws.CloseAbnormal {
 			t.Errorf("it ends with %d", code)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("it does not end")
 	}
 }

@@ -114,7 +114,7 @@ func TestALimiter(t *testing.T) {
 
 // Requests past a limit are logged with the first one's id and the limit's name; the rest of a flood is not.
 func TestRequestsPastALimitAreLogged(t *testing.T) {
-	s := openSite(t, t.TempDir(), "", Limits{Connects: .1})
+	s := openSite(t, t.TempDir(), "", Limits{Connects: rate.Every(time.Hour)})
 	var log bytes.Buffer
 	s.log = slog.New(slog.NewTextHandler(&log, nil))
 	s.tooManyLines.Interval = time.Hour

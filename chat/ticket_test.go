@@ -35,6 +35,20 @@ func eventually(t testing.TB, what string, is func() bool) {
 	comesTrue(t, what, func() (string, bool) { return "not within " + patience.String(), is() })
 }
 
+// soon fails the test if something takes too long. A busy machine may hold it up, so it is tried five times.
+func soon(t testing.TB, most time.Duration, something func()) {
+	t.Helper()
+	var took []time.Duration
+	for range 5 {
+		start := time.Now()
+		something()
+		if took = append(took, time.Since(start)); took[len(took)-1] <= most {
+			return
+		}
+	}
+	t.Errorf("it takes %v, want %v at most", took, most)
+}
+
 // site is a Chat behind an Echo of its own, without what limits requests by rate.
 type site struct {
 	*Chat
@@ -321,10 +335,11 @@ func TestATicketOfAnotherNode(t *testing.T) {
 	}
 	lost := one.ticket(token, "")
 	one.end()
-	start := time.Now()
-	if got := two.knock("lobby", lost, nil); got != 401 || time.Since(start) > redeemTime/2 {
-		t.Errorf("when its node has ended: %d after %v", got, time.Since(start))
-	}
+	soon(t, redeemTime/2, func() {
+		if got := two.knock("lobby", lost, nil); got != 401 {
+			t.Errorf("when its node has ended: %d", got)
+		}
+	})
 }
 
 // The answer to a redemption is lost: the same question gets it again, another redemption does not.
@@ -355,10 +370,11 @@ func TestATicketWithoutABroker(t *testing.T) {
 	token := one.signIn("ana")
 	mine := one.ticket(token, "")
 	natstest.Stop(nats)
-	start := time.Now()
-	if got := two.knock("lobby", mine, nil); got != http.StatusServiceUnavailable || time.Since(start) > redeemTime+time.Second {
-		t.Errorf("%d after %v", got, time.Since(start))
-	}
+	soon(t, redeemTime+time.Second, func() {
+		if got := two.knock("lobby", mine, nil); got != http.StatusServiceUnavailable {
+			t.Errorf("got %d", got)
+		}
+	})
 	if got := one.knock("lobby", mine, nil); got != http.StatusInternalServerError {
 		t.Errorf("at its own node: %d", got)
 	}
