@@ -326,7 +326,7 @@ func TestAskNodeOfAKilledNode(t *testing.T) {
 func TestAskNodeWhileCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
-	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
+	one, two := openPeer(t, url), openPeer(t, p.url())
 	two.knows(t, one)
 	asked, result := make(chan struct{}), make(chan error)
 	one.answers(func([]byte, func([]byte)) { close(asked) })
@@ -379,7 +379,7 @@ func TestAskDoesNotWaitForALeavingNode(t *testing.T) {
 func TestAskDoesNotWaitForADeadNode(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
-	one, two := openPeerTimes(t, url, testBeat, time.Second), openPeer(t, p.url())
+	one, two := openPeer(t, url), openPeer(t, p.url())
 	one.knows(t, two)
 	result := ask(t, one, two)
 	p.Cut()
@@ -392,7 +392,7 @@ func TestAskDoesNotWaitForADeadNode(t *testing.T) {
 func TestAskWhileCutOff(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
-	one, two := openPeer(t, url), openPeerTimes(t, p.url(), testBeat, time.Second)
+	one, two := openPeer(t, url), openPeer(t, p.url())
 	two.knows(t, one)
 	result := ask(t, two, one)
 	p.Cut()
@@ -494,7 +494,7 @@ func TestAnAnswerTooLate(t *testing.T) {
 func TestANodeThatComesBack(t *testing.T) {
 	url := natsURL(t)
 	p := startProxy(t, url)
-	one, two := openPeerTimes(t, url, testBeat, time.Second), openPeerTimes(t, p.url(), testBeat, time.Second)
+	one, two := openPeer(t, url), openPeer(t, p.url())
 	listen(t, two, "a")
 	one.knows(t, two)
 	id := two.Node()
@@ -560,7 +560,7 @@ func TestPublishNeverWaits(t *testing.T) {
 	if !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
-	if time.Since(start) > writeTime/2 { // a connection alone waits longer than that
+	if time.Since(start) >= writeTime { // a connection alone waits that long for each write
 		t.Errorf("it took %v", time.Since(start))
 	}
 	p.Mend()

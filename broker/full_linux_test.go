@@ -98,23 +98,29 @@ func TestADiskThatFillsUpHeals(t *testing.T) {
 			for round := range 2 {
 				fill(t, filler, c.left)
 				var err error
-				start := time.Now()
 				for i := 0; err == nil; i++ {
-					start = time.Now()
-					err = post(fmt.Sprint("full-", round, "-", i), 20*time.Second)
+					err = post(fmt.Sprint("full-", round, "-", i), patience)
 				}
-				if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "the disk of the data folder is full") || time.Since(start) >= attemptTime {
-					t.Errorf("after %v: %v", time.Since(start), err)
+				if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "the disk of the data folder is full") {
+					t.Errorf("got %v", err)
 				}
-				for range 20 { // without flapping
+				const refused = 20
+				slow := 0
+				for range refused { // without flapping
 					if err := b.Ready(context.Background()); err == nil || !strings.Contains(err.Error(), "the disk of the data folder is full") {
 						t.Errorf("ready on a full disk: %v", err)
 					}
 					start := time.Now()
-					if err := post("refused", 20*time.Second); err == nil || time.Since(start) > time.Second {
-						t.Errorf("a post on a full disk takes %v: %v", time.Since(start), err)
+					if err := post("refused", patience); err == nil {
+						t.Error("a post on a full disk is stored")
+					}
+					if time.Since(start) > time.Second {
+						slow++
 					}
 					pause(t.Context(), 50*time.Millisecond)
+				}
+				if slow > refused/2 { // a busy machine may hold up some
+					t.Errorf("on a full disk %d posts of %d take more than a second", slow, refused)
 				}
 				if err := os.Remove(filler); err != nil {
 					t.Fatal(err)

@@ -159,26 +159,24 @@ func TestAStreamWithoutALeaderIsUnavailable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return 7, c.cluster } })
-			l.asking.Lock()
-			l.asked = asked{} // or the answer of the case before would count
-			l.asking.Unlock()
-			start := time.Now()
-			err := l.broker.Ready(testContext(t))
-			_, last, stateErr := l.State(testContext(t))
-			if c.want == "" {
-				if err != nil || stateErr != nil || last != 7 {
-					t.Errorf("ready: %v, state: %d, %v", err, last, stateErr)
+			soon(t, 3*time.Second, func() {
+				l.asking.Lock()
+				l.asked = asked{} // or an answer before would count
+				l.asking.Unlock()
+				err := l.broker.Ready(testContext(t))
+				_, last, stateErr := l.State(testContext(t))
+				if c.want == "" {
+					if err != nil || stateErr != nil || last != 7 {
+						t.Errorf("ready: %v, state: %d, %v", err, last, stateErr)
+					}
+					return
 				}
-				return
-			}
-			for _, err := range []error{err, stateErr} {
-				if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("got %v", err)
+				for _, err := range []error{err, stateErr} {
+					if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), c.want) {
+						t.Errorf("got %v", err)
+					}
 				}
-			}
-			if took := time.Since(start); took > 3*time.Second {
-				t.Errorf("it takes %v", took)
-			}
+			})
 		})
 	}
 }
@@ -217,19 +215,17 @@ func TestReadinessAsksAgain(t *testing.T) {
 func TestReadinessAskedByMany(t *testing.T) {
 	f, l := newFake(t)
 	f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return 0, &jetstream.ClusterInfo{} } })
-	start := time.Now()
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			if err := l.broker.Ready(testContext(t)); err == nil || !strings.Contains(err.Error(), "has no leader") {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-	all.Wait()
-	if took := time.Since(start); took > 3*readyTime {
-		t.Errorf("it takes %v", took)
-	}
+	soon(t, 3*readyTime, func() {
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if err := l.broker.Ready(testContext(t)); err == nil || !strings.Contains(err.Error(), "has no leader") {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		all.Wait()
+	})
 }
 
 // A leader that was deposed, and does not know it, makes no follower pass over what it has not.
@@ -359,50 +355,52 @@ func TestAStreamThatRefusesIsNotReady(t *testing.T) {
 func TestALostConnectionEndsItsRequests(t *testing.T) {
 	f, l := newFake(t)
 	came := make(chan struct{}, 10)
-	silent := true
+	attempts := 0
 	_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		came <- struct{}{}
-		if !silent {
-			m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
+		if attempts++; attempts%2 == 1 { // the first of each append is not answered
+			came <- struct{}{}
+			return
 		}
-		silent = false
+		m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
 	})
 	if err != nil || f.conn.Flush() != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		<-came
-		l.broker.newLink()
-	}()
-	start := time.Now()
-	if _, _, err := l.Append(testContext(t), "lobby", "a", nil); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(start); took >= attemptTime {
-		t.Errorf("it takes %v", took)
-	}
+	soon(t, attemptTime, func() {
+		reset := make(chan struct{})
+		go func() {
+			defer close(reset)
+			<-came
+			l.broker.newLink()
+		}()
+		if _, _, err := l.Append(testContext(t), "lobby", "a", nil); err != nil {
+			t.Error(err)
+		}
+		<-reset
+	})
 }
 
 // A server that does not answer an append holds it up less, once that is known.
 func TestAnAppendThatFailedTriesMoreOften(t *testing.T) {
 	f, l := newFake(t)
-	attempts := 0
+	attempts := make(chan time.Time, 100)
 	_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
-		if attempts++; attempts == 4 {
+		if attempts <- time.Now(); len(attempts) == 4 {
 			m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
 		}
 	})
 	if err != nil || f.conn.Flush() != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
 	if _, _, err := l.Append(testContext(t), "lobby", "a", nil); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
-	if took := time.Since(start); took > 2*attemptTime {
-		t.Errorf("it takes %v", took)
+	<-attempts
+	second := <-attempts
+	third := <-attempts
+	fourth := <-attempts
+	if pause := min(third.Sub(second), fourth.Sub(third)); pause >= attemptTime { // a busy machine may hold up one of them
+		t.Errorf("the pauses are %v at least", pause)
 	}
 }
 
@@ -442,23 +440,24 @@ func TestAnAppendGoesOnAfterAReconnection(t *testing.T) {
 	p := startProxy(t, startNATS(t, t.TempDir(), -1).ClientURL())
 	b := openBroker(t, Config{URL: p.url()})
 	l := openLog(t, b, chatLog)
-	p.Freeze()
-	sent := b.conn.Stats().OutMsgs
-	appended := make(chan error)
-	start := time.Now()
-	go func() {
-		_, _, err := l.Append(testContext(t), "lobby", "a", nil)
-		appended <- err
-	}()
-	eventually(t, "the append is sent", func() bool { return b.conn.Stats().OutMsgs > sent })
-	p.Cut()
-	p.Mend()
-	if err := <-appended; err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(start); took >= attemptTime {
-		t.Errorf("it takes %v", took)
-	}
+	n := 0
+	soon(t, attemptTime, func() {
+		n++
+		eventually(t, "a connection", b.conn.IsConnected)
+		p.Freeze()
+		sent := b.conn.Stats().OutMsgs
+		appended := make(chan error)
+		go func() {
+			_, _, err := l.Append(testContext(t), "lobby", fmt.Sprint(n), nil)
+			appended <- err
+		}()
+		eventually(t, "the append is sent", func() bool { return b.conn.Stats().OutMsgs > sent })
+		p.Cut()
+		p.Mend()
+		if err := <-appended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A node that finds another server within a moment is ready.
@@ -467,21 +466,28 @@ func TestReadinessWaitsForTheConnection(t *testing.T) {
 	p := startProxy(t, s.ClientURL())
 	b := openBroker(t, Config{URL: p.url()})
 	openLog(t, b, chatLog)
-	p.Cut()
-	eventually(t, "the connection is lost", func() bool { return !b.conn.IsConnected() })
-	time.AfterFunc(readyTime/4, p.Mend)
-	if err := b.Ready(context.Background()); err != nil {
-		t.Errorf("not ready: %v", err)
+	lose := func() {
+		p.Cut()
+		eventually(t, "the connection is lost", func() bool { return !b.conn.IsConnected() })
 	}
-	p.Cut()
-	eventually(t, "the connection is lost", func() bool { return !b.conn.IsConnected() })
-	start := time.Now()
-	if err := b.Ready(context.Background()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no connection to NATS") {
-		t.Errorf("ready: %v", err)
+	for tries := 5; ; tries-- { // a busy machine may find the server too late, but not each time
+		lose()
+		time.AfterFunc(readyTime/4, p.Mend)
+		err := b.Ready(context.Background())
+		eventually(t, "a connection", b.conn.IsConnected)
+		if err == nil {
+			break
+		}
+		if tries == 1 {
+			t.Fatalf("not ready: %v", err)
+		}
 	}
-	if took := time.Since(start); took > 2*readyTime {
-		t.Errorf("it takes %v", took)
-	}
+	lose()
+	soon(t, 2*readyTime, func() {
+		if err := b.Ready(context.Background()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no connection to NATS") {
+			t.Errorf("ready: %v", err)
+		}
+	})
 	p.Mend()
 }
 

@@ -25,6 +25,9 @@ func startProxied(t *testing.T) (c *cluster, proxies []proxy) {
 	return c, proxies
 }
 
+// slack is how many times as long as promised something may take on a busy machine. The promise itself is bench/faults' to keep.
+const slack = 4
+
 func urls(proxies []proxy) string {
 	var all []string
 	for _, p := range proxies {
@@ -66,7 +69,7 @@ func TestAConnectionLeavesASilentServer(t *testing.T) {
 		}
 		if i == 0 {
 			t.Logf("the first append took %v", time.Since(start))
-			if took := time.Since(start); took > 8*time.Second {
+			if took := time.Since(start); took > slack*8*time.Second {
 				t.Errorf("the first append took %v", took)
 			}
 		}
@@ -115,7 +118,7 @@ func TestReadinessFollowsTheCluster(t *testing.T) {
 	lost := time.Now()
 	var err error
 	eventually(t, "the lost quorum shows", func() bool { err = b.Ready(context.Background()); return err != nil })
-	if took := time.Since(lost); took > 5*time.Second {
+	if took := time.Since(lost); took > slack*5*time.Second {
 		t.Errorf("it takes %v until readiness shows the lost quorum", took)
 	}
 	if !errors.Is(err, ErrUnavailable) {
@@ -130,7 +133,7 @@ func TestReadinessFollowsTheCluster(t *testing.T) {
 	})
 	back := time.Now()
 	eventually(t, "it is ready again", func() bool { return b.Ready(context.Background()) == nil })
-	if took := time.Since(back); took > 5*time.Second {
+	if took := time.Since(back); took > slack*5*time.Second {
 		t.Errorf("it takes %v until readiness shows the quorum", took)
 	}
 }
