@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // serveXNet serves the thirty lines, and returns the address and the room.
 func serveXNet(t *testing.T) (address string, r *room) {

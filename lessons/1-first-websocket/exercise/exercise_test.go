@@ -42,7 +42,7 @@ func (c *caller) wants(want string) {
 		if got != want {
 			c.t.Fatalf("got %s, want %s", got, want)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(10 * time.Second):
 		c.t.Fatalf("there is no answer, want %s", want)
 	}
 }

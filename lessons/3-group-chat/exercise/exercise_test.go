@@ -47,7 +47,7 @@ func (m *member) hears(want string) {
 		if got != want {
 			m.t.Fatalf("heard %.40q, want %.40q", got, want)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(10 * time.Second):
 		m.t.Fatalf("heard nothing, want %.40q", want)
 	}
 }

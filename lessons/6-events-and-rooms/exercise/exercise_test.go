@@ -49,7 +49,7 @@ func (p *pupil) next() string {
 	select {
 	case packet := <-p.came:
 		return packet
-	case <-time.After(2 * time.Second):
+	case <-time.After(10 * time.Second):
 		p.t.Fatal("no packet comes")
 		return ""
 	}

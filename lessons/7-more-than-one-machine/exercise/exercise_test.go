@@ -48,7 +48,7 @@ func gone(t *testing.T) string {
 
 func wants(t *testing.T, nodes []string, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if got := Ready(ctx, nodes); !slices.Equal(got, want) {
 		t.Errorf("of %v these are said to be ready: %v, want %v", nodes, got, want)

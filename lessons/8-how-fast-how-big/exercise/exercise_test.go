@@ -40,7 +40,7 @@ func wants(t *testing.T, came <-chan string, want string) {
 		if got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatalf("nothing comes, want %s", want)
 	}
 }
