@@ -27,7 +27,7 @@ const (
 	writeTime   = 5 * time.Second        // for a write to a server: a frozen one would block everything
 	pingTime    = time.Second            // between two pings to the server
 	pings       = 3                      // that may go unanswered: the connection leaves a silent server after 3 to 4 s, before an election can end
-	inProcess   = 30 * time.Second       // for a write to the embedded server, and between two pings: no network can lose it
+	inProcess   = 30 * time.Second       // for a connection or a write to the embedded server, and between two pings: no network can lose it
 	lastTime    = 300 * time.Millisecond // for the last look at the stream
 	reconnect   = 250 * time.Millisecond // between two attempts to reach a cluster
 )
@@ -168,7 +168,7 @@ func (b *Broker) open(ctx context.Context) error {
 			return err
 		}
 		options = append(options, nats.InProcessServer(b.server),
-			nats.PingInterval(inProcess), nats.FlusherTimeout(inProcess))
+			nats.Timeout(inProcess), nats.PingInterval(inProcess), nats.FlusherTimeout(inProcess))
 	}
 	if err := b.connect(ctx, append(options, b.config.access()...)); err != nil {
 		return err
