@@ -353,30 +353,27 @@ func TestAStreamThatRefusesIsNotReady(t *testing.T) {
 
 // A request over a lost connection is repeated before it times out.
 func TestALostConnectionEndsItsRequests(t *testing.T) {
-	f, l := newFake(t)
-	came := make(chan struct{}, 10)
-	attempts := 0
-	_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
-		if attempts++; attempts%2 == 1 { // the first of each append is not answered
-			came <- struct{}{}
-			return
-		}
-		m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
-	})
-	if err != nil || f.conn.Flush() != nil {
-		t.Fatal(err)
-	}
 	soon(t, attemptTime, func() {
-		reset := make(chan struct{})
+		f, l := newFake(t)
+		came := make(chan struct{}, 10)
+		_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
+			if came <- struct{}{}; len(came) > 1 { // the first is not answered
+				m.Respond([]byte(`{"stream":"CHAT","seq":7}`))
+			}
+		})
+		if err != nil || f.conn.Flush() != nil {
+			t.Fatal(err)
+		}
+		appended := make(chan error)
 		go func() {
-			defer close(reset)
-			<-came
-			l.broker.newLink()
+			_, _, err := l.Append(testContext(t), "lobby", "a", nil)
+			appended <- err
 		}()
-		if _, _, err := l.Append(testContext(t), "lobby", "a", nil); err != nil {
+		eventually(t, "an attempt", func() bool { return len(came) > 0 })
+		l.broker.newLink()
+		if err := <-appended; err != nil {
 			t.Error(err)
 		}
-		<-reset
 	})
 }
 
