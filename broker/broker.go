@@ -21,7 +21,7 @@ var ErrUnavailable = errors.New("broker: not available")
 
 const (
 	connectTime = 2 * time.Second        // for a connection to one server
-	embedTime   = 5 * time.Second        // for the embedded server to start
+	embedTime   = 30 * time.Second       // for the embedded server to start
 	requestTime = 5 * time.Second        // for one request, if its context has no earlier end
 	drainTime   = time.Second            // for operations in progress when Close is called
 	writeTime   = 5 * time.Second        // for a write to a server: a frozen one would block everything
