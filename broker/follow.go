@@ -313,20 +313,43 @@ func (l *Log) compareTails() {
 		if last != l.compared || all {
 			l.compared, l.rounds = last, 0
 		}
-		if ok && l.rounds < compareRounds && l.compareAll() == nil {
+		if l.tellTails() && ok && l.rounds < compareRounds && l.compareAll() == nil {
 			l.rounds++
+			l.tellTails()
 		}
 	}
 }
 
-// compareAll compares the tails of all followers. There is no need to while the stream does not grow.
-func (l *Log) compareAll() error {
+// tail is the last entry that a follower's topic has.
+type tail struct {
+	of  *Follower
+	seq uint64
+}
+
+// compareAll asks for the tails of all followers. There is no need to while the stream does not grow.
+func (l *Log) compareAll() (err error) {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
-		if err := l.compareSome(some); err != nil {
+		if l.tails, err = l.appendTails(l.tails, some); err != nil {
+			l.tails = nil
 			return err // the next tick is soon enough
 		}
 	}
+	l.tailsWait = l.live.arrived()
 	return nil
+}
+
+// tellTails tells followers of the tails, and reports true, when everything has been handled that the Listener had
+// received when they were asked for. A follower that was told earlier would read the stream for entries that only wait
+// for it, and may find that a topic with many messages no longer holds them.
+func (l *Log) tellTails() bool {
+	if l.live.handled.Load() < l.tailsWait {
+		return false
+	}
+	for _, t := range l.tails {
+		t.of.exists(t.seq)
+	}
+	l.tails = nil
+	return true
 }
 
 func (l *Log) allFollowers() []*Follower {
@@ -390,17 +413,18 @@ func (l *Log) lostEnd(ctx context.Context, info *jetstream.StreamInfo, highest u
 	}
 }
 
-func (l *Log) compareSome(followers []*Follower) error {
+// appendTails asks for the tails of some followers.
+func (l *Log) appendTails(tails []tail, followers []*Follower) ([]tail, error) {
 	byTopic := make(map[string]*Follower, len(followers))
 	subjects := make([]string, len(followers))
 	for i, f := range followers {
 		byTopic[f.topic], subjects[i] = f, l.subject(f.topic)
 	}
-	tails, _, err := l.batch(l.ctx, get{Last: subjects})
-	for _, e := range tails {
+	entries, _, err := l.batch(l.ctx, get{Last: subjects})
+	for _, e := range entries {
 		if f := byTopic[e.Topic]; f != nil {
-			f.exists(e.Seq)
+			tails = append(tails, tail{f, e.Seq})
 		}
 	}
-	return err
+	return tails, err
 }

@@ -249,7 +249,11 @@ func (l *life) first(ctx context.Context) (uint64, error) {
 // compareAll tells followers about entries that they should have received.
 func (l *life) compareAll() {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
-		if err := l.compareSome(some); err != nil {
+		tails, err := l.appendTails(nil, some)
+		for _, t := range tails {
+			t.of.exists(t.seq)
+		}
+		if err != nil {
 			return // the next look will try again
 		}
 	}

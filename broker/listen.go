@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 )
@@ -85,10 +86,11 @@ func droppedOf(sub *nats.Subscription) uint64 {
 // Listener hands messages of many subjects to one function, one at a time. It takes one goroutine for all
 // subjects, and a kilobyte for each.
 type Listener struct {
-	subs  *subscriptions
-	end   chan struct{}
-	done  chan struct{}
-	close sync.Once
+	subs    *subscriptions
+	handled atomic.Uint64 // messages
+	end     chan struct{}
+	done    chan struct{}
+	close   sync.Once
 }
 
 // listen makes a Listener that calls handle, which must not wait for anything that waits for the Listener.
@@ -113,6 +115,7 @@ func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 			select {
 			case m := <-l.subs.queue:
 				handle(m)
+				l.handled.Add(1)
 			case <-l.end:
 				return
 			}
@@ -120,6 +123,9 @@ func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 	}()
 	return l
 }
+
+// arrived returns how many messages have been received, but may not count the one that is being handled.
+func (l *Listener) arrived() uint64 { return l.handled.Load() + uint64(len(l.subs.queue)) }
 
 // Add begins listening to a subject. When it returns without an error, the server has heard of it.
 func (l *Listener) Add(ctx context.Context, subject string) error {

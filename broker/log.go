@@ -78,6 +78,8 @@ type Log struct {
 	resume     time.Time // when appends may go on after a loss: until then some nodes may not know of the new epoch
 	compared   uint64    // NATS' last sequence when tails were compared
 	rounds     int       // how often they were compared since the stream had it
+	tails      []tail    // of which followers have yet to be told
+	tailsWait  uint64    // messages that live must have handled before
 
 	refuses atomic.Bool // appends, while the stream is behind
 	answers atomic.Bool // the stream answered when tails were compared last

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	unreadQueue = listenQueue / 8       // live messages that may wait before appends do
+	unreadQueue = listenQueue / 16      // live messages that may wait before appends do
 	unreadShare = 4                     // a follower may miss one in so many of the messages that the stream keeps of its topic
 	unreadWait  = 10 * time.Millisecond // between two checks
 )

@@ -82,3 +82,45 @@ func TestAFloodWaitsForTheReader(t *testing.T) {
 		})
 	}
 }
+
+// A follower whose topic's tail is compared while live messages wait for it takes them, and does not look for them in the stream,
+// which no longer holds them.
+func TestWhatWaitsIsNotReadFromTheStream(t *testing.T) {
+	b := openBroker(t, Config{Compare: time.Hour})
+	few := chatLog
+	few.PerTopic = 100
+	l := openLog(t, b, few)
+	comparisons, err := b.conn.SubscribeSync("$JS.API.DIRECT.GET." + l.stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, all := make(chan struct{}), make(chan struct{})
+	var skipped atomic.Uint64
+	f, _, err := l.Follow(testContext(t), "room", func(e Entry) {
+		<-read
+		if e.Skipped {
+			skipped.Add(1)
+		}
+		if string(e.Data) == "last" {
+			close(all)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	f.Start()
+	for i := range unreadQueue - 10 {
+		appendTo(t, l, "room", fmt.Sprint(i))
+	}
+	appendTo(t, l, "room", "last")
+	l.compareSoon()
+	if _, err := comparisons.NextMsgWithContext(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	close(read)
+	<-all
+	if skipped.Load() > 0 {
+		t.Error("messages that waited are taken for lost")
+	}
+}
