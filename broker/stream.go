@@ -153,7 +153,7 @@ func (l *Log) adopt(ctx context.Context, c jetstream.StreamConfig) {
 	}
 	l.twice.Store(0)
 	l.resume = time.Now().Add(2 * l.broker.config.Compare)
-	l.rounds = 0
+	l.rounds, l.tails = 0, nil
 	for _, f := range l.allFollowers() {
 		f.rewind(newest.From - 1)
 	}
