@@ -103,6 +103,31 @@ func TestAnAnswerHasAMinute(t *testing.T) {
 	})
 }
 
+// A body that no handler reads is not waited for.
+func TestABodyThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := echo.New()
+		e.Use(new(Bodies).InTime)
+		e.POST("/", func(c echo.Context) error { return c.NoContent(http.StatusForbidden) })
+		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		server := &http.Server{Handler: e}
+		defer server.Close()
+		go server.Serve(l)
+		for _, header := range []string{"Content-Length: 10000000", "Content-Length: 3\r\nExpect: 100-continue"} {
+			conn := l.dial()
+			begin := time.Now()
+			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", header)
+			answer := make([]byte, 100)
+			n, err := conn.Read(answer)
+			if took := time.Since(begin); took > 0 || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 403 ") {
+				t.Errorf("%q: after %v: %q, %v", header, took, answer[:n], err)
+			}
+			conn.Close()
+		}
+		time.Sleep(time.Minute) // net/http gives a client half a second to read the answer
+	})
+}
+
 // A body that is not all there after half a minute is an error to its reader, and counts once.
 func TestABodyHasHalfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
