@@ -11,7 +11,8 @@ type Adapter interface {
 	Nodes() []string
 	// Serve begins to receive. message is called with data that other nodes publish to subjects that this node listens to,
 	// one call at a time, in the order in which each node published it. asked is called with data from Ask on other nodes;
-	// it calls answer once, perhaps after it has returned. changed is called after the result of Nodes has changed.
+	// it calls answer once, perhaps after it has returned. changed is called after the result of Nodes has changed, but
+	// not during a call of message.
 	Serve(message func(node, subject string, data []byte), asked func(node string, data []byte, answer func([]byte)), changed func())
 	// Publish sends data to the other nodes that listen to the subject, at most once to each.
 	Publish(subject string, data []byte) error

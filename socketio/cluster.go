@@ -172,8 +172,12 @@ func hash(name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// mostSubjects is how many rooms an event may be for if it is to reach only nodes with members of one of them.
-const mostSubjects = 16
+// An event for several rooms reaches only nodes with members of one of them, by a copy for each room, unless there are more
+// rooms or all copies have more bytes.
+const (
+	mostSubjects = 16
+	mostCopied   = 256 << 10
+)
 
 // publishLocked sends an event to the other nodes.
 func (n *Namespace) publishLocked(e emission) {
@@ -193,17 +197,20 @@ func (n *Namespace) publishLocked(e emission) {
 		}
 		subjects = append(subjects, n.roomSubject(room))
 	}
-	c.tellOnce(subjects, m)
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	switch {
+	case len(subjects) == 1:
+		c.tell(subjects[0], m)
+	case len(subjects)*m.size() > mostCopied:
+		c.tell(n.subject(), m)
+	default:
+		c.tellOnce(subjects, m)
+	}
 }
 
 // tellOnce sends a message to the nodes that listen to any of the subjects. Each handles it once.
 func (c *cluster) tellOnce(subjects []string, m message) {
-	slices.Sort(subjects)
-	subjects = slices.Compact(subjects)
-	if len(subjects) == 1 {
-		c.tell(subjects[0], m)
-		return
-	}
 	c.publishing.Lock()
 	defer c.publishing.Unlock()
 	c.once++

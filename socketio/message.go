@@ -47,6 +47,15 @@ var errMessage = errors.New("a message from another node is damaged")
 
 func (m message) audience() audience { return audience{m.Rooms, m.Except} }
 
+// size returns about how many bytes encode returns, besides the fields.
+func (m message) size() int {
+	n := len(m.payload)
+	for _, a := range m.attachments {
+		n += len(a)
+	}
+	return n
+}
+
 // encode encodes the length of the fields, the fields as JSON, the payload, and the attachments.
 func (m message) encode() ([]byte, error) {
 	for _, a := range m.attachments {
