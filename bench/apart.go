@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// apart lets the nodes run on the first processor only, and the rest, with this program, on the others, until together is
-// called: nodes that share processors with each other and with all clients slow each other down, as those on machines of
+// apart lets the nodes run on the first processor only, and the rest, with this program, on the others; together frees this
+// program. Nodes that share processors with each other and with all clients slow each other down, as those on machines of
 // their own do not.
 func (p *process) apart() (together func()) {
 	var all, first, others unix.CPUSet

@@ -18,8 +18,8 @@ type shown struct {
 }
 
 // watchPresence lets a guest join a room on one node, and somebody else on another, who is told who is there. Call killed
-// when the node has been killed; it returns after the guest is no longer listed.
-func (s *stage) watchPresence(place int) (killed func(at time.Time)) {
+// as soon as the node has been killed, and then await, which returns when the guest is no longer listed.
+func (s *stage) watchPresence(place int) (killed, await func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	join := func(node int, name string, told func([]client.Person)) *client.Chat {
 		return client.JoinChat(ctx, s.nodes[node].url, "who-is-there", client.ChatConfig{Name: name, OnPeople: told})
@@ -28,15 +28,20 @@ func (s *stage) watchPresence(place int) (killed func(at time.Time)) {
 	watcher := join((place+1)%size, "watcher", func(people []client.Person) { told <- shown{len(people), time.Now()} })
 	guest := join(place, "guest", nil)
 	both := s.awaitShown(told, 2)
-	return func(at time.Time) {
+	var at time.Time
+	killed = func() {
+		at = time.Now()
 		guest.Close() // it must not come back
 		<-guest.Done()
+	}
+	await = func() {
 		if one := s.awaitShown(told, 1); !both.at.IsZero() && !one.at.IsZero() {
 			s.listed = append(s.listed, one.at.Sub(at))
 		}
 		cancel()
 		<-watcher.Done()
 	}
+	return killed, await
 }
 
 // awaitShown waits until somebody is told that so many people are there.

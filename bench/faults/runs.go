@@ -68,15 +68,15 @@ func (s *stage) long(d, short time.Duration) time.Duration {
 // killNodes kills one node after the other, each with its clients.
 func killNodes(s *stage) {
 	for place := range s.nodes {
-		killed, at := s.watchPresence(place), time.Time{}
+		killed, awaitGone := s.watchPresence(place)
 		s.during([]int{place}, func() {
 			s.end(place, syscall.SIGKILL)
-			at = time.Now()
+			killed()
 			time.Sleep(time.Second)
 		})
 		s.start(place)
 		s.await(place)
-		killed(at)
+		awaitGone()
 		time.Sleep(2 * time.Second)
 	}
 }
