@@ -88,6 +88,8 @@ func (f *Follower) Start() {
 	f.filling = false
 	if f.want > f.cursor {
 		f.fillLocked(f.want)
+	} else {
+		f.missing.Store(0) // what was heard of is not after the tail
 	}
 }
 
@@ -330,12 +332,11 @@ type tail struct {
 func (l *Log) compareAll() (err error) {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		if l.tails, err = l.appendTails(l.tails, some); err != nil {
-			l.tails = nil
-			return err // the next tick is soon enough
+			break // the next tick is soon enough for the others
 		}
 	}
 	l.tailsWait = l.live.arrived()
-	return nil
+	return err
 }
 
 // tellTails tells followers of the tails, and reports true, when everything has been handled that the Listener had

@@ -18,8 +18,8 @@ type writer struct {
 	last uint64 // number
 }
 
-// nextID returns the id for the next entry of a topic, or for the next value if the topic is empty. Only send calls it. While no
-// entry is on its way, alone is true: a new writer, of which followers know nothing, can then begin at any time.
+// nextID returns the id for the next entry of a topic, or for the next value if the topic is empty. Only send calls it. alone is
+// true while no other entry is unfinished: then a new writer, of which followers know nothing, may go on for an old one.
 func (p *pipe) nextID(topic string, alone bool) string {
 	if alone && len(p.writers) >= maxWriters { // names of topics that may be used no more
 		clear(p.writers)

@@ -282,19 +282,22 @@ func (p *pipe) settle(all []sent) (last int) {
 		s := &all[i]
 		if s.ack != nil && (s.err == nil || s.err == errTrouble) {
 			s.err = errTrouble
-			select {
-			case ack := <-s.ack.Ok():
-				s.isStored(ack)
-			case s.err = <-s.ack.Err():
-			case <-late:
-				late = closedTime
-				select { // it may have come at the same moment
+			for again := true; again; {
+				again = false
+				select {
 				case ack := <-s.ack.Ok():
 					s.isStored(ack)
-				default:
+				case s.err = <-s.ack.Err():
+				case <-late:
+					late = closedTime
+					select { // it may have come at the same moment
+					case ack := <-s.ack.Ok():
+						s.isStored(ack)
+					default:
+					}
+				case <-ended:
+					ended, late, again = nil, time.After(drainTime), true
 				}
-			case <-ended:
-				ended, late = nil, time.After(drainTime)
 			}
 		}
 		s.ack = nil

@@ -124,7 +124,7 @@ func (b *Broker) newListener(handle func(*nats.Msg)) *Listener {
 	return l
 }
 
-// arrived returns how many messages have been received, but may not count the one that is being handled.
+// arrived returns how many messages have been received at least: those that are handled in the meantime may not be counted.
 func (l *Listener) arrived() uint64 { return l.handled.Load() + uint64(len(l.subs.queue)) }
 
 // Add begins listening to a subject. When it returns without an error, the server has heard of it.

@@ -194,7 +194,7 @@ func (l *Log) liveSubject(topic string) string { return "live." + l.config.Name 
 // Append stores data under the topic, and returns its sequence when it is on disk. The same id again within
 // LogConfig.Duplicates stores nothing: Append returns the first one's sequence, and that it was stored before. Ids are
 // compared across all topics. While the broker is unavailable, Append keeps trying until ctx ends, but it does not wait
-// for a data folder that is full or gone. While this node is far behind with reading, Append waits. The error is
+// for a data folder that is full or gone. While this node is far behind with reading, Append first waits up to 2 s. The error is
 // ErrUnavailable: the message may be stored, or be on its way and be stored later, after messages that were appended
 // later. Append with the same id finds it then.
 func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
@@ -214,11 +214,9 @@ func (l *Log) Append(ctx context.Context, topic, id string, data []byte) (seq ui
 
 // append is Append with a valid topic.
 func (l *Log) append(ctx context.Context, topic, id string, data []byte) (seq uint64, before bool, err error) {
+	l.awaitReading(ctx, topic)
 	storing := storingWait
 	for limit := attemptTime; ; limit = againTime {
-		if err = l.awaitReading(ctx, topic); err != nil {
-			break
-		}
 		if l.refuses.Load() {
 			return 0, false, l.errLost()
 		}

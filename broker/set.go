@@ -111,7 +111,7 @@ func (s *Set) subject(key string) string { return "$KV." + s.config.Name + "." +
 
 // Add adds a key of letters, digits, - and _. When it returns without an error, the key is on disk, and other nodes
 // know it within milliseconds, or within seconds if the message is lost. After an error, ErrUnavailable, the key may or
-// may not be in the set, and can be added again; if the set is full, it is not, and the error is ErrSetFull, too.
+// may not be in the set, and can be added again; if the set is full, the error is ErrSetFull, too.
 func (s *Set) Add(ctx context.Context, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()

@@ -2,44 +2,43 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
 const (
 	unreadQueue = listenQueue / 16      // live messages that may wait before appends do
 	unreadShare = 4                     // a follower may miss one in so many of the messages that the stream keeps of its topic
-	unreadWait  = 10 * time.Millisecond // between two checks
+	unreadTime  = 2 * time.Second       // for the follower to catch up; then a message is stored all the same
+	unreadWait  = 20 * time.Millisecond // between two checks
 )
 
-// awaitReading waits while this node is far behind with reading what is stored: otherwise a flood of messages would
-// overflow the Listener's queue, and the stream would discard messages of a topic before they are delivered here. A node
-// does not wait for other nodes.
-func (l *Log) awaitReading(ctx context.Context, topic string) error {
+// awaitReading waits, for unreadTime at most, while this node is far behind with reading what is stored: otherwise a flood of
+// messages would overflow the Listener's queue, and the stream would discard messages of a topic before they are delivered
+// here. A node does not wait for other nodes, nor for topics that it does not follow.
+func (l *Log) awaitReading(ctx context.Context, topic string) {
 	if !l.isBehind(topic) {
-		return nil
+		return
 	}
 	l.broker.unread.Add(1)
+	late := time.After(unreadTime)
 	tick := time.NewTicker(unreadWait)
 	defer tick.Stop()
-	for l.isBehind(topic) {
+	for l.isBehind(topic) && !l.refuses.Load() && l.broker.folderFailure() == nil {
 		select {
 		case <-tick.C:
+		case <-late:
+			return
 		case <-ctx.Done():
-			return fmt.Errorf("this node has not yet read what was stored before: %w", ctx.Err())
+			return
 		case <-l.broker.ctx.Done():
-			return l.broker.ctx.Err()
+			return
 		}
 	}
-	return nil
 }
 
 func (l *Log) isBehind(topic string) bool {
-	if len(l.live.subs.queue) > unreadQueue {
-		return true
-	}
 	l.mu.Lock()
 	f := l.followers[topic]
 	l.mu.Unlock()
-	return f != nil && f.missing.Load() > int64(l.config.PerTopic/unreadShare)
+	return f != nil && (len(l.live.subs.queue) > unreadQueue || f.missing.Load() > int64(max(1, l.config.PerTopic/unreadShare)))
 }

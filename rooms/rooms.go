@@ -93,7 +93,7 @@ type limits struct {
 	networks *middleware.RateLimiterMemoryStore // events of all visitors of a network
 	patience *middleware.RateLimiterMemoryStore // refused events of a connection, which may leave a namespace and come back
 
-	// How often each was reached, and the limit of one visitor.
+	// How often visitors reached their own limit of events, their network's, and the limit of rooms.
 	ofVisitor, ofNetwork, rooms atomic.Uint64
 }
 

@@ -1,6 +1,6 @@
 // A draft survives a reload: this tab keeps it, per room, until it is sent or its writer is signed out. A writer who changes the
 // name is a new person to the server, but keeps the drafts. Whoever signs in after a writer does not get them, with one exception: on a
-// page left open, the text in sight stays for whoever signs in under the same name, as a writer whose session is over does.
+// page left open, the text in sight stays for whoever signs in under the same name, so that a writer whose session has ended can go on.
 
 import { browser, tab } from "/storage.js";
 
