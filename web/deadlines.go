@@ -25,7 +25,8 @@ func (b *Bodies) InTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if r := c.Request(); r.ContentLength != 0 {
 			http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(settings.BodyTime)) // if the connection supports deadlines
-			own := r.WithContext(r.Context())                                                           // net/http looks at its own request's Body when a handler has not read it
+			// Not r itself: net/http looks at its Body's type when a handler has not read it.
+			own := r.WithContext(r.Context())
 			own.Body = &timedBody{r.Body, b}
 			c.SetRequest(own)
 		}
