@@ -246,7 +246,7 @@ func (l *life) first(ctx context.Context) (uint64, error) {
 	return 0, err
 }
 
-// compareAll tells followers about entries that they should have received.
+// compareAll tells followers about entries that they should have received: at once, since confirm relies on it.
 func (l *life) compareAll() {
 	for some := range slices.Chunk(l.allFollowers(), compareSize) {
 		tails, err := l.appendTails(nil, some)

@@ -273,32 +273,17 @@ func (p *pipe) repair(first sent) {
 }
 
 // settle waits for answers, and returns the index of the last entry that was stored, or -1. Anything sent now would be stored
-// after the entries still on their way, so it waits for all answers, as long as nats.go does, or until shortly after the Journal
-// was closed.
+// after the entries still on their way, so it waits for all answers, as long as nats.go does, or until drainTime after the
+// Journal was closed.
 func (p *pipe) settle(all []sent) (last int) {
+	late, cancel := context.WithTimeout(context.Background(), pipeSettle)
+	defer cancel()
+	defer context.AfterFunc(p.journal.ctx, func() { time.AfterFunc(drainTime, cancel) })()
 	last = -1
-	late, ended := time.After(pipeSettle), p.journal.ctx.Done()
 	for i := range all {
 		s := &all[i]
 		if s.ack != nil && (s.err == nil || s.err == errTrouble) {
-			s.err = errTrouble
-			for again := true; again; {
-				again = false
-				select {
-				case ack := <-s.ack.Ok():
-					s.isStored(ack)
-				case s.err = <-s.ack.Err():
-				case <-late:
-					late = closedTime
-					select { // it may have come at the same moment
-					case ack := <-s.ack.Ok():
-						s.isStored(ack)
-					default:
-					}
-				case <-ended:
-					ended, late, again = nil, time.After(drainTime), true
-				}
-			}
+			s.answered(late)
 		}
 		s.ack = nil
 		if s.stored {
@@ -306,6 +291,22 @@ func (p *pipe) settle(all []sent) (last int) {
 		}
 	}
 	return last
+}
+
+// answered waits until an entry is answered, or it is too late.
+func (s *sent) answered(late context.Context) {
+	s.err = errTrouble
+	select {
+	case ack := <-s.ack.Ok():
+		s.isStored(ack)
+	case s.err = <-s.ack.Err():
+	case <-late.Done():
+		select { // it may have come at the same moment
+		case ack := <-s.ack.Ok():
+			s.isStored(ack)
+		default:
+		}
+	}
 }
 
 // store retries an entry or a value that failed or was not answered, under the same id, so that it is stored only once.
