@@ -202,7 +202,7 @@ func (n *Namespace) publishLocked(e emission) {
 	switch {
 	case len(subjects) == 1:
 		c.tell(subjects[0], m)
-	case len(subjects)*m.size() > mostCopied:
+	case len(e.rooms) > 1 && len(subjects)*m.size() > mostCopied:
 		c.tell(n.subject(), m)
 	default:
 		c.tellOnce(subjects, m)

@@ -263,6 +263,7 @@ func TestNodesAreToldWhatIsForThem(t *testing.T) {
 			many = append(many, fmt.Sprint("room ", i))
 		}
 		expect("any of 16 rooms", func(e socketio.Emitter) { e.To(many[:16]...).Emit("a") }, 0, 1, 0)
+		expect("one, and long", func(e socketio.Emitter) { e.To(callers[2].sid).Emit("a", strings.Repeat("a", 200_000)) }, 0, 0, 1)
 		expect("x or y, and long", func(e socketio.Emitter) { e.To("x", "y").Emit("a", strings.Repeat("a", 200_000)) }, 0, 1, 1)
 		expect("any of 17 rooms", func(e socketio.Emitter) { e.To(many...).Emit("a") }, 0, 1, 1)
 		servers[2].io.Socket(callers[2].sid).Disconnect(false)
