@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"echows/internal/natstest"
+	"echows/internal/timetest"
 )
 
 // fakeStream answers what a stream is asked as a test wants it, where no JetStream is.
@@ -159,7 +160,7 @@ func TestAStreamWithoutALeaderIsUnavailable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return 7, c.cluster } })
-			soon(t, 3*time.Second, func() {
+			timetest.Soon(t, 3*time.Second, func() {
 				l.asking.Lock()
 				l.asked = asked{} // or an answer before would count
 				l.asking.Unlock()
@@ -215,7 +216,7 @@ func TestReadinessAsksAgain(t *testing.T) {
 func TestReadinessAskedByMany(t *testing.T) {
 	f, l := newFake(t)
 	f.set(func() { f.state = func() (uint64, *jetstream.ClusterInfo) { return 0, &jetstream.ClusterInfo{} } })
-	soon(t, 3*readyTime, func() {
+	timetest.Soon(t, 3*readyTime, func() {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -353,7 +354,7 @@ func TestAStreamThatRefusesIsNotReady(t *testing.T) {
 
 // A request over a lost connection is repeated before it times out.
 func TestALostConnectionEndsItsRequests(t *testing.T) {
-	soon(t, attemptTime, func() {
+	timetest.Soon(t, attemptTime, func() {
 		f, l := newFake(t)
 		came := make(chan struct{}, 10)
 		_, err := f.conn.Subscribe("chat.lobby", func(m *nats.Msg) {
@@ -438,7 +439,7 @@ func TestAnAppendGoesOnAfterAReconnection(t *testing.T) {
 	b := openBroker(t, Config{URL: p.url()})
 	l := openLog(t, b, chatLog)
 	n := 0
-	soon(t, attemptTime, func() {
+	timetest.Soon(t, attemptTime, func() {
 		n++
 		eventually(t, "a connection", b.conn.IsConnected)
 		p.Freeze()
@@ -480,7 +481,7 @@ func TestReadinessWaitsForTheConnection(t *testing.T) {
 		}
 	}
 	lose()
-	soon(t, 2*readyTime, func() {
+	timetest.Soon(t, 2*readyTime, func() {
 		if err := b.Ready(context.Background()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no connection to NATS") {
 			t.Errorf("ready: %v", err)
 		}

@@ -20,14 +20,13 @@ func (l *Log) awaitReading(ctx context.Context, topic string) {
 		return
 	}
 	l.broker.unread.Add(1)
-	late := time.After(unreadTime)
+	ctx, cancel := context.WithTimeout(ctx, unreadTime)
+	defer cancel()
 	tick := time.NewTicker(unreadWait)
 	defer tick.Stop()
 	for l.isBehind(topic) && !l.refuses.Load() && l.broker.folderFailure() == nil {
 		select {
 		case <-tick.C:
-		case <-late:
-			return
 		case <-ctx.Done():
 			return
 		case <-l.broker.ctx.Done():

@@ -133,17 +133,24 @@ func TestPeopleAreNamed(t *testing.T) {
 	one.sees(1, "bea")
 }
 
-func TestPresenceOfTwoNodes(t *testing.T) {
-	url := natstest.Start(t)
+// listenToAsks returns a connection to NATS, and what nodes ask each other for over there.
+func listenToAsks(t *testing.T, url string) (*nats.Conn, *nats.Subscription) {
+	t.Helper()
 	conn, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(conn.Close)
 	asks, err := conn.SubscribeSync("bus.chat.m.ask.>")
 	if err != nil || conn.Flush() != nil {
 		t.Fatal(err)
 	}
+	return conn, asks
+}
+
+func TestPresenceOfTwoNodes(t *testing.T) {
+	url := natstest.Start(t)
+	conn, asks := listenToAsks(t, url)
 	one, two := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
 	ana, bea := one.signIn("ana"), two.signIn("bea")
 	here, there := one.enter(ana, "lobby"), two.enter(bea, "lobby")
@@ -249,15 +256,7 @@ func TestNumbersOfNews(t *testing.T) {
 func TestAQuietRoomCostsNothing(t *testing.T) {
 	url := natstest.Start(t)
 	one, two := openSite(t, t.TempDir(), url, Limits{}), openSite(t, t.TempDir(), url, Limits{})
-	conn, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	asks, err := conn.SubscribeSync("bus.chat.m.ask.>")
-	if err != nil || conn.Flush() != nil {
-		t.Fatal(err)
-	}
+	conn, asks := listenToAsks(t, url)
 	eventually(t, "they know each other", func() bool { return one.presence.knows(two.node) != nil && two.presence.knows(one.node) != nil })
 	const rooms = 10_000
 	before, began := one.presence.knows(two.node), time.Now()

@@ -21,6 +21,7 @@ import (
 	"echows/broker"
 	"echows/hub"
 	"echows/internal/natstest"
+	"echows/internal/timetest"
 	"echows/ws"
 )
 
@@ -33,20 +34,6 @@ const patience = time.Minute
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	comesTrue(t, what, func() (string, bool) { return "not within " + patience.String(), is() })
-}
-
-// soon fails the test if something takes too long. A busy machine may hold it up, so it is tried five times.
-func soon(t testing.TB, most time.Duration, something func()) {
-	t.Helper()
-	var took []time.Duration
-	for range 5 {
-		start := time.Now()
-		something()
-		if took = append(took, time.Since(start)); took[len(took)-1] <= most {
-			return
-		}
-	}
-	t.Errorf("it takes %v, want %v at most", took, most)
 }
 
 // site is a Chat behind an Echo of its own, without what limits requests by rate.
@@ -335,7 +322,7 @@ func TestATicketOfAnotherNode(t *testing.T) {
 	}
 	lost := one.ticket(token, "")
 	one.end()
-	soon(t, redeemTime/2, func() {
+	timetest.Soon(t, redeemTime/2, func() {
 		if got := two.knock("lobby", lost, nil); got != 401 {
 			t.Errorf("when its node has ended: %d", got)
 		}
@@ -370,7 +357,7 @@ func TestATicketWithoutABroker(t *testing.T) {
 	token := one.signIn("ana")
 	mine := one.ticket(token, "")
 	natstest.Stop(nats)
-	soon(t, redeemTime+time.Second, func() {
+	timetest.Soon(t, redeemTime+time.Second, func() {
 		if got := two.knock("lobby", mine, nil); got != http.StatusServiceUnavailable {
 			t.Errorf("got %d", got)
 		}
