@@ -86,17 +86,17 @@ func ExampleConn_Now() {
 	})
 	defer end()
 
-	states := make(chan client.State)
+	states := make(chan client.State, 10)
 	conn := client.Connect(context.Background(), client.URL(url), client.Config{
 		OnState: func(state client.State, wait time.Duration, err error) {
+			fmt.Println(state)
 			if state == client.StateWaiting {
-				fmt.Println("waits for a minute or more:", wait >= time.Minute)
+				fmt.Println("for a minute or more:", wait >= time.Minute)
 			}
 			states <- state
 		},
 	})
 	for state := range states {
-		fmt.Println(state)
 		if state == client.StateWaiting {
 			conn.Now() // the network is back, say
 		}
@@ -110,8 +110,8 @@ func ExampleConn_Now() {
 	<-conn.Done()
 	// Output:
 	// connecting
-	// waits for a minute or more: true
 	// waiting
+	// for a minute or more: true
 	// connecting
 	// open
 	// closed
