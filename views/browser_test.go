@@ -50,7 +50,12 @@ func open(t *testing.T, expected ...string) *browser {
 		t.Skip("no chromium on this machine: apt-get install chromium")
 	}
 	beside(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	temp, err := os.MkdirTemp("", "echows-chromium-") // Chromium, when it is killed, leaves folders there; t.TempDir's path is too long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(temp) }) // after Chromium's end
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Env("TMPDIR="+temp),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(900, 760),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(patience))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -32,12 +33,16 @@ func NewChromium() (*Chromium, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	temp, err := os.MkdirTemp("", "echows-chromium-") // for what Chromium leaves
+	if err != nil {
+		return nil, err
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Env("TMPDIR="+temp),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(900, 760),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, end := chromedp.NewContext(allocator)
-	c := &Chromium{ctx, []context.CancelFunc{end, cancel}, make(map[string]*Tab)}
+	c := &Chromium{ctx, []context.CancelFunc{end, cancel, func() { os.RemoveAll(temp) }}, make(map[string]*Tab)}
 	if err := chromedp.Do(ctx); err != nil { // starts it
 		c.Close()
 		return nil, err
