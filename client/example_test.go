@@ -86,7 +86,7 @@ func ExampleConn_Now() {
 	})
 	defer end()
 
-	states := make(chan client.State, 10)
+	states := make(chan client.State)
 	conn := client.Connect(context.Background(), client.URL(url), client.Config{
 		OnState: func(state client.State, wait time.Duration, err error) {
 			fmt.Println(state)

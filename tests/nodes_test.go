@@ -67,16 +67,17 @@ func (g *guest) await(part string) string {
 	}
 }
 
-// tellRoom says something in the kitchen until another guest hears it, whose node may hear of the room a moment after she has
+// tellRoom says something in the kitchen until another guest hears it: her node may listen to the room a moment after she has
 // joined. What is said to everyone arrives in any case, and later.
 func (g *guest) tellRoom(other *guest, name string) {
 	g.t.Helper()
 	deadline, again := time.After(programtest.Patience), time.NewTicker(100*time.Millisecond) // within a visitor's limit
 	defer again.Stop()
+	want := fmt.Sprintf(`42["room message",{"from":%q,"room":"kitchen","text":"to some"}]`, name)
 	for {
 		g.send(`42["room message",{"room":"kitchen","text":"to some"}]`)
 		g.send(`42["message",{"text":"to everyone"}]`)
-		if got := other.await(fmt.Sprintf(`"from":%q`, name)); strings.Contains(got, `"room":"kitchen","text":"to some"`) {
+		if other.await(fmt.Sprintf(`"from":%q`, name)) == want {
 			return
 		}
 		select {

@@ -50,7 +50,7 @@ func open(t *testing.T, expected ...string) *browser {
 		t.Skip("no chromium on this machine: apt-get install chromium")
 	}
 	beside(t)
-	temp, err := os.MkdirTemp("", "echows-chromium-") // Chromium, when it is killed, leaves folders there; t.TempDir's path is too long
+	temp, err := os.MkdirTemp("", "echows-chromium-") // for what Chromium leaves when it is killed; a path of t.TempDir is too long for its socket
 	if err != nil {
 		t.Fatal(err)
 	}
