@@ -420,6 +420,36 @@ func TestAnEpochThatWasOverwritten(t *testing.T) {
 	eventually(t, "the other node knows it, too", func() bool { return len(late.epochs()) == 2 })
 }
 
+// A tail that a follower has yet to be told, when the stream loses its end, is of what it has lost.
+func TestATailThatIsLost(t *testing.T) {
+	b := openBroker(t, Config{URL: startNATS(t, t.TempDir(), -1).ClientURL(), Compare: time.Hour})
+	l := openLog(t, b, chatLog)
+	last := appendTo(t, l, "lobby", "first")
+	f, _, err := l.Follow(testContext(t), "lobby", func(Entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Stop()
+	f.Start()
+	info, err := l.info(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := info.State.LastSeq
+	c, err := l.writeEpochs(testContext(t), info.Config, l.epochs().begin(end, max(epochStart(), last+1), true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.tails = []tail{{f, end + 1}}
+	l.adopt(testContext(t), c)
+	l.tellTails()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.want > end {
+		t.Errorf("the follower looks for %d in a stream that ends with %d", f.want, end)
+	}
+}
+
 func TestTheNewestEpochCounts(t *testing.T) {
 	old, long := epochs{{From: 1}}, epochs{{From: 1}, {From: 11, Add: 1000}}
 	again := epochs{{From: 1}, {From: 9, Add: 2000}}
