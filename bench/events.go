@@ -118,12 +118,13 @@ func eventBroadcast(p *process, length time.Duration) result {
 	return stream(p, length, clients, frame(text, one), 64, func(c *client) (int, error) { return 1, c.event(one, recovery) })
 }
 
-// steadyEvents is like eventBroadcast with as many events a second for one node as for two, so that both have the same to do.
-func steadyEvents(p *process, length time.Duration) result {
+// eventsApart is like eventBroadcast with a processor for the nodes alone, and with at most rate events a second, unless that
+// is 0. So two nodes have the same to do as one, and the same to do it with.
+func eventsApart(p *process, length time.Duration, rate int) result {
 	one := eventPacket("broadcast", said)
 	clients := enter(p, audience, 8<<10)
 	defer p.apart()()
-	return streamAt(p, length, clients, frame(text, one), 64, 200, func(c *client) (int, error) { return 1, c.event(one, false) })
+	return streamAt(p, length, clients, frame(text, one), 64, rate, func(c *client) (int, error) { return 1, c.event(one, false) })
 }
 
 // eventMemory measures the memory of an idle client. In the end each must still be connected.

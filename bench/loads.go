@@ -42,8 +42,12 @@ var titles = map[string]string{
 
 	"events-broadcast-two": "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, up to 64 in flight",
 
-	"events-steady":     "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets; the server has a processor of its own",
-	"events-steady-two": "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, which have a processor of their own",
+	"events-apart-200":      "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets; the server has a processor of its own",
+	"events-apart-200-two":  "200 events a second with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, which have a processor of their own",
+	"events-apart-1000":     "1,000 events a second with 128 bytes of text to 1,000 Socket.IO sockets; the server has a processor of its own",
+	"events-apart-1000-two": "1,000 events a second with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, which have a processor of their own",
+	"events-apart":          "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets, up to 64 in flight; the server has a processor of its own",
+	"events-apart-two":      "A stream of events with 128 bytes of text to 1,000 Socket.IO sockets of two nodes, which have a processor of their own, up to 64 in flight",
 
 	"chat-100":  "Posts to a room of 100 members: one at a time, and 50 at once",
 	"chat-1000": "Posts to a room of 1,000 members, one at a time",
@@ -86,8 +90,12 @@ var loads = map[string]func(*process, time.Duration) result{
 
 	"events-broadcast-two": eventBroadcast,
 
-	"events-steady":     steadyEvents,
-	"events-steady-two": steadyEvents,
+	"events-apart-200":      func(p *process, d time.Duration) result { return eventsApart(p, d, 200) },
+	"events-apart-200-two":  func(p *process, d time.Duration) result { return eventsApart(p, d, 200) },
+	"events-apart-1000":     func(p *process, d time.Duration) result { return eventsApart(p, d, 1000) },
+	"events-apart-1000-two": func(p *process, d time.Duration) result { return eventsApart(p, d, 1000) },
+	"events-apart":          func(p *process, d time.Duration) result { return eventsApart(p, d, 0) },
+	"events-apart-two":      func(p *process, d time.Duration) result { return eventsApart(p, d, 0) },
 
 	"chat-100":  func(p *process, d time.Duration) result { return posts(p, d, 100, 50) },
 	"chat-1000": func(p *process, d time.Duration) result { return posts(p, d, 1000, 0) },

@@ -30,7 +30,8 @@ func main() {
 	}
 	loadNames := flag.String("loads", "small,pipelined,large,large20,broadcast10,broadcast,"+
 		"memory,memory-ping,memory-tls,memory-tls-ping,deflate,deflate-broadcast,"+
-		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,events-steady,events-steady-two,"+
+		"events,events16,events-broadcast,events-memory,recovery,recovery16,recovery-broadcast,events-broadcast-two,"+
+		"events-apart-200,events-apart-200-two,events-apart-1000,events-apart-1000-two,events-apart,events-apart-two,"+
 		"chat-100,chat-1000,nodes-100,nodes-idle,nodes-quiet", "`loads` to run")
 	serverNames := flag.String("servers", strings.Join(names(), ","), "`servers` to run")
 	rounds := flag.Int("rounds", 3, "`number` of rounds; the median counts")
@@ -105,7 +106,7 @@ func table(load string, by map[string][]result) {
 	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(median(by[a]).cost, median(by[b]).cost) })
 	unit := "server CPU per message"
 	switch {
-	case strings.Contains(load, "broadcast"), strings.Contains(load, "steady"):
+	case strings.Contains(load, "broadcast"), strings.Contains(load, "apart"):
 		unit = "server CPU per delivery"
 	case sort(load) == sortEvents, sort(load) == sortRecovery:
 		unit = "server CPU per event"
