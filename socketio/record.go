@@ -41,6 +41,10 @@ func (r record) kept(pid string) *kept {
 	return k
 }
 
+// key returns the journal's key for the record of the socket with a pid. It depends on the namespace: a pid from one
+// namespace must not let its client into another.
+func (j *journal) key(pid string) string { return hash(j.topic + "," + pid) }
+
 // save stores a socket's record in the journal, so that its client can come back after this node has died. It waits up to
 // saveTime until the journal has the record, so that the record is at least as new as anything the client is told later.
 func (s *Socket) save() error {
@@ -82,7 +86,7 @@ func (s *Socket) saveAnd(done func(error)) error {
 	rec.Values = values
 	data, err := json.Marshal(rec)
 	if err == nil {
-		err = n.journal.journal.Put(hash(s.pid), data, done)
+		err = n.journal.journal.Put(n.journal.key(s.pid), data, done)
 	}
 	n.server.cluster.failed("a socket was not stored", err)
 	return err
@@ -98,7 +102,8 @@ func (s *Socket) waitForSaves() {
 func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	s.namespace.server.cluster.failed("a socket was not removed", s.namespace.journal.journal.Remove(hash(s.pid), nil))
+	j := s.namespace.journal
+	s.namespace.server.cluster.failed("a socket was not removed", j.journal.Remove(j.key(s.pid), nil))
 }
 
 // refresh saves all sockets again before their records expire in the journal.
@@ -132,7 +137,7 @@ func (j *journal) find(pid string) *kept {
 	c.failed("not all nodes reported whether they know a client that came back", err)
 	ctx, cancel = context.WithTimeout(context.Background(), saveTime)
 	defer cancel()
-	data, ok, err := j.journal.Take(ctx, hash(pid)) // Take, so that nobody else can use the record
+	data, ok, err := j.journal.Take(ctx, j.key(pid)) // Take, so that nobody else can use the record
 	c.failed("the journal did not report whether it knows a client that came back", err)
 	mu.Lock()
 	defer mu.Unlock()
@@ -165,7 +170,7 @@ func (n *Namespace) giveUp(pid string, give func(*record)) {
 	r := was.record(was.epoch)
 	r.Floor = max(r.Floor, floor)
 	r.Values = encodeValues(was.values)
-	err := n.journal.journal.Remove(hash(pid), func(err error) {
+	err := n.journal.journal.Remove(n.journal.key(pid), func(err error) {
 		if err != nil { // the client is not recovered
 			give(nil)
 			return
