@@ -22,10 +22,10 @@ func TestTheOfficialClient(t *testing.T) {
 		features     []string
 		cases        int // for each transport
 	}{
-		{"3.0", "socket.io-client-3", 0, nil, 7},
-		{"4.0", "socket.io-client-4", 0, nil, 7},
-		{"4.8", "socket.io-client", 0, []string{"timeout"}, 8},
-		{"4.8 with recovery", "socket.io-client", 2 * time.Minute, []string{"timeout", "recovery"}, 9},
+		{"3.0", "socket.io-client-3", 0, nil, 8},
+		{"4.0", "socket.io-client-4", 0, nil, 8},
+		{"4.8", "socket.io-client", 0, []string{"timeout"}, 9},
+		{"4.8 with recovery", "socket.io-client", 2 * time.Minute, []string{"timeout", "recovery"}, 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := start(t, socketio.Config{Recovery: c.recovery})
@@ -149,6 +149,13 @@ func serveOfficial(io *socketio.Server) {
 	})
 	io.Of("/admin").OnConnect(func(s *socketio.Socket) error {
 		s.On("tell all", func(e socketio.Event) error { return s.Namespace().Emit("to all") })
+		return nil
+	})
+	io.Of("/banned").OnConnect(func(s *socketio.Socket) error {
+		for _, text := range []string{"you", "know", "why"} {
+			s.Emit("banned", text)
+		}
+		s.Disconnect(true)
 		return nil
 	})
 	io.Of("/crowd").OnConnect(func(s *socketio.Socket) error {

@@ -45,18 +45,13 @@ func (s *Session) endLocked(reason string, why error) {
 	s.server.alarms.stop(s)
 	s.wakeLocked()
 	s.logEnd(reason, why)
-	if s.poller != nil && s.probe != nil {
-		s.probe.Close(closeCode(reason), reason)
-		s.probe = nil
-	}
 	if s.socket != nil {
 		s.socket.Close(closeCode(reason), reason)
 	}
 	if s.transport == polling {
 		s.lingerLocked(reason)
 	} else {
-		s.dropQueueLocked()
-		s.server.remove(s)
+		s.dropLocked()
 	}
 	callbacks := s.onClose
 	s.onClose = nil
@@ -114,17 +109,18 @@ func (s *Session) guard(f func()) {
 	f()
 }
 
-// lingerLocked lets the client fetch the queue, and a last packet that marks the end, with its waiting GET or, after Close or
-// a close by the client, with its next one.
+// lingerLocked lets the client fetch the queue, and then a last packet that marks the end, with its waiting GET or, after Close
+// or a close by the client, with its next ones.
 func (s *Session) lingerLocked(reason string) {
 	last := packet{kind: packetClose}
 	if reason == TransportClose { // it ended the session itself
 		last.kind = packetNoop
+		s.endProbeLocked()
 	}
 	s.queue = append(s.queue, last)
 	if s.pending != nil {
 		s.answerLocked()
-		s.server.remove(s)
+		s.dropLocked()
 		return
 	}
 	if reason == ForcedClose || reason == TransportClose {
@@ -132,11 +128,25 @@ func (s *Session) lingerLocked(reason string) {
 		s.server.alarms.set(s, lingerTime)
 		return
 	}
-	s.dropQueueLocked()
-	s.server.remove(s)
+	s.dropLocked()
 }
 
-// drop discards the packets that a client has not fetched.
+// takeLastLocked takes from the queue of a session that has ended: first its messages, then the packet that marks the end. A
+// client that received both at once would handle the end first. After the latter, nothing remains of the session.
+func (s *Session) takeLastLocked() ([]packet, holding) {
+	packets, held := s.takeLocked()
+	last := len(packets) - 1
+	if last > 0 {
+		s.queue, packets = packets[last:], packets[:last]
+		s.due = thisMoment().add(lingerTime)
+		s.server.alarms.set(s, lingerTime)
+	} else {
+		s.dropLocked()
+	}
+	return packets, held
+}
+
+// drop discards the packets that a client has not fetched, and the session.
 func (s *Session) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,5 +156,15 @@ func (s *Session) drop() {
 func (s *Session) dropLocked() {
 	s.server.alarms.stop(s)
 	s.dropQueueLocked()
+	s.endProbeLocked()
 	s.server.remove(s)
+}
+
+// endProbeLocked ends the upgrade of a session that has ended, if there is one. Until then, the client may still complete it,
+// and gets the last messages on the WebSocket.
+func (s *Session) endProbeLocked() {
+	if s.poller != nil && s.probe != nil {
+		s.probe.Close(closeCode(s.reason), s.reason)
+		s.probe = nil
+	}
 }

@@ -59,9 +59,7 @@ func (s *Session) poll(c echo.Context) error {
 	s.mu.Lock()
 	switch {
 	case s.ended && s.hasLastLocked():
-		packets, held := s.takeLocked()
-		s.server.alarms.stop(s)
-		s.server.remove(s)
+		packets, held := s.takeLastLocked()
 		s.mu.Unlock()
 		return s.write(c, answer{body: encodePayload(packets), held: held})
 	case s.ended || s.transport != polling:

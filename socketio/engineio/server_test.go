@@ -396,7 +396,8 @@ func TestTheServerSaysGoodbye(t *testing.T) {
 	one.Send(ws.Message{Opcode: ws.Text, Data: []byte("last words")})
 	one.Close()
 	s.expectEnd(engineio.ForcedClose)
-	s.expectPoll(sid, 200, "4last words\x1e1")
+	s.expectPoll(sid, 200, "4last words")
+	s.expectPoll(sid, 200, "1")
 	s.expectPoll(sid, 400, "")
 	if err := one.Send(ws.Message{Opcode: ws.Text}); !errors.Is(err, engineio.ErrClosed) {
 		t.Errorf("send: %v", err)
@@ -619,4 +620,40 @@ func TestAbandonedSessionsAreCollected(t *testing.T) {
 		}
 		s.engine.Close()
 	})
+}
+
+// A client whose session ends while it upgrades gets the last messages, by polling or on the WebSocket.
+func TestGoodbyeDuringAnUpgrade(t *testing.T) {
+	for _, byPolling := range []bool{true, false} {
+		s := start(t, engineio.Config{})
+		sid := s.open()
+		one := s.sessions[sid]
+		conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
+		websocket.Message.Send(conn, "2probe")
+		expect(t, conn, "3probe")
+		one.Send(ws.Message{Opcode: ws.Text, Data: []byte("last words")})
+		one.Close()
+		s.expectEnd(engineio.ForcedClose)
+		if byPolling {
+			s.expectPoll(sid, 200, "4last words")
+		}
+		websocket.Message.Send(conn, "5")
+		if !byPolling {
+			expect(t, conn, "4last words")
+		}
+		expectClosed(t, conn)
+		s.expectPoll(sid, 400, "")
+	}
+}
+
+// The upgrade of a session that has ended does not go on for ever.
+func TestGoodbyeEndsAnUpgrade(t *testing.T) {
+	s := start(t, engineio.Config{})
+	sid := s.open()
+	conn := s.dial("EIO=4&transport=websocket&sid=" + sid)
+	websocket.Message.Send(conn, "2probe")
+	expect(t, conn, "3probe")
+	s.sessions[sid].Close()
+	s.expectPoll(sid, 200, "1")
+	expectClosed(t, conn)
 }

@@ -133,6 +133,13 @@ func (s *Session) goOver(socket *ws.Socket) error {
 		s.mu.Unlock()
 		return errGivenUp
 	}
+	if s.ended {
+		s.probe = nil
+		packets, held := s.takeLastLocked()
+		s.dropLocked()
+		s.mu.Unlock()
+		return s.sayLast(socket, packets, held)
+	}
 	s.server.counters.upgraded.Add(1)
 	s.server.counters.polling.Add(-1)
 	s.probe, s.socket, s.transport = nil, socket, flushing
@@ -152,6 +159,20 @@ func (s *Session) goOver(socket *ws.Socket) error {
 	if handled != nil {
 		<-handled // callbacks may already send on the socket
 	}
+	return nil
+}
+
+// sayLast sends the last messages of a session that ended during its upgrade, and closes the socket.
+func (s *Session) sayLast(socket *ws.Socket, packets []packet, held holding) error {
+	defer held.release()
+	for _, p := range packets {
+		if _, is := p.message(); is {
+			if err := socket.Send(p.wire()); err != nil {
+				return err
+			}
+		}
+	}
+	socket.Close(closeCode(s.reason), s.reason)
 	return nil
 }
 

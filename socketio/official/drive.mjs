@@ -91,6 +91,17 @@ const cases = {
     [a, b, c].forEach((socket) => socket.disconnect());
   },
 
+  async "hears everything that was said before it was disconnected"(options) {
+    for (let i = 0; i < 5; i += 1) {
+      const socket = open("/banned", options);
+      const heard = [];
+      socket.on("banned", (text) => heard.push(text));
+      const [reason] = await once(socket, "disconnect");
+      assert.deepEqual([...heard, reason], ["you", "know", "why", "io server disconnect"]);
+      socket.io.reconnection(false);
+    }
+  },
+
   async "keeps order while it upgrades"(options) {
     const socket = open("/", options);
     const got = [];
