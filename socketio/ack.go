@@ -142,18 +142,26 @@ func (a Answer) Arg(i int) Arg { return argOf(a.Args, i) }
 
 // MissingError says that not all clients acknowledged an event.
 type MissingError struct {
-	Missing int   // number of sockets that did not
-	Cause   error // ctx.Err(), the error from asking other nodes, or both joined
+	Missing int   // number of sockets that did not, on the nodes that answered
+	Cause   error // why, never nil: it wraps ctx.Err(), ErrClosed for clients that left, the errors of other nodes, or several
 }
 
 func (e *MissingError) Error() string {
+	if e.Missing == 0 {
+		return fmt.Sprintf("socketio: acknowledgements may be missing: %v", e.Cause)
+	}
 	return fmt.Sprintf("socketio: %d acknowledgements are missing: %v", e.Missing, e.Cause)
 }
 func (e *MissingError) Unwrap() error { return e.Cause }
 
+var (
+	errAckBytes = errors.New("socketio: the acknowledgements are too long (Limits.AckBytes)")
+	errSkipped  = errors.New("socketio: a volatile event was not sent, because the client's queue is not empty")
+)
+
 // EmitWithAck sends the event and waits until each socket that received it has acknowledged it or ended, or until ctx ends,
 // or, if ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements received, and a *MissingError if some
-// are missing. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
+// are missing, or may be missing because a node died. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	n := e.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -167,32 +175,34 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 		notify: func(s *Socket) { s.notify(event, args) },
 	}
 	if e.local || n.server.cluster == nil {
-		answers, missing := n.emitWithAck(ctx, here)
-		return answers, missingError(missing, nil, ctx)
+		answers, missing, err := n.emitWithAck(ctx, here)
+		return answers, missingError(missing, err)
 	}
 	var answers []Answer
-	missing := 0
+	var missing int
+	var failed error
 	var both sync.WaitGroup
-	both.Go(func() { answers, missing = n.emitWithAck(ctx, here) })
+	both.Go(func() { answers, missing, failed = n.emitWithAck(ctx, here) })
 	there, missingThere, err := n.askForAcks(ctx, e, p, attachments)
 	both.Wait()
-	return append(answers, there...), missingError(missing+missingThere, err, ctx)
+	return append(answers, there...), missingError(missing+missingThere, errors.Join(addCause(addCause(nil, failed), err)...))
 }
 
-func missingError(missing int, err error, ctx context.Context) error {
+func missingError(missing int, err error) error {
 	if missing == 0 && err == nil {
 		return nil
 	}
-	return &MissingError{missing, errors.Join(err, ctx.Err())}
+	return &MissingError{missing, err}
 }
 
-// emitWithAck sends an event to this node's sockets and collects their answers until ctx ends.
-func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answer, missing int) {
-	g := &gathering{done: make(chan struct{})}
+// emitWithAck sends an event to this node's sockets and collects their answers until ctx ends. The error says why answers
+// are missing, or why the event could not be sent.
+func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answer, missing int, err error) {
+	g := &gathering{done: make(chan struct{}), room: n.server.config.Limits.AckBytes}
 	e.packet.id, e.packet.hasID = n.lastAck.Add(1), true
 	f, err := encodeFrame(e.packet, e.attachments)
-	if err != nil { // never: the packet was encoded from values, so it is text
-		return nil, 0
+	if err != nil {
+		return nil, 0, err
 	}
 	var asked []*Socket
 	n.mu.Lock()
@@ -206,7 +216,7 @@ func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answ
 			s.conn.session.Offer(f)
 		} else if !s.conn.session.TrySend(f) {
 			if s.expectNoMore(e.packet.id) {
-				g.take(s, nil, ErrClosed)
+				g.take(s, nil, errSkipped)
 			}
 			return
 		}
@@ -227,7 +237,11 @@ func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answ
 	for _, s := range asked {
 		s.expectNoMore(e.packet.id)
 	}
-	return g.result()
+	answers, missing, err = g.result(ctx)
+	if errors.Is(err, errAckBytes) {
+		n.server.counters.reached(limitAckBytes)
+	}
+	return answers, missing, err
 }
 
 // gathering collects acknowledgements.
@@ -238,7 +252,9 @@ type gathering struct {
 	sealed   bool // no more sockets will be asked
 	expected int
 	heard    int
+	room     int // bytes that further answers may have
 	answers  []Answer
+	causes   []error // why others are missing, each once
 }
 
 func (g *gathering) expect() {
@@ -260,9 +276,36 @@ func (g *gathering) take(s *Socket, args []Arg, err error) {
 	defer g.mu.Unlock()
 	g.heard++
 	if err == nil {
+		if g.room -= sizeOf(args); g.room < 0 {
+			err = errAckBytes
+		}
+	}
+	if err == nil {
 		g.answers = append(g.answers, Answer{s.id, args})
 	}
+	g.causes = addCause(g.causes, err)
 	g.lookLocked()
+}
+
+// addCause adds err to causes, unless it is nil or has the text of one of them.
+func addCause(causes []error, err error) []error {
+	if err == nil || slices.ContainsFunc(causes, func(cause error) bool { return cause.Error() == err.Error() }) {
+		return causes
+	}
+	return append(causes, err)
+}
+
+// sizeOf returns how many bytes the arguments of one packet have, with their attachments.
+func sizeOf(args []Arg) (n int) {
+	for i, arg := range args {
+		n += len(arg.raw)
+		if i == 0 { // all share them
+			for _, a := range arg.attachments {
+				n += len(a)
+			}
+		}
+	}
+	return n
 }
 
 func (g *gathering) lookLocked() {
@@ -271,8 +314,13 @@ func (g *gathering) lookLocked() {
 	}
 }
 
-func (g *gathering) result() (answers []Answer, missing int) {
+// result returns the answers, how many are missing, and why.
+func (g *gathering) result(ctx context.Context) (answers []Answer, missing int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.answers), g.expected - len(g.answers)
+	err = errors.Join(g.causes...)
+	if g.heard < g.expected {
+		err = errors.Join(err, ctx.Err())
+	}
+	return slices.Clone(g.answers), g.expected - len(g.answers), err
 }

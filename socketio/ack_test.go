@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -215,4 +216,49 @@ func TestManyAreAsked(t *testing.T) {
 			t.Errorf("%v, %v", answers, err)
 		}
 	})
+}
+
+// Long acknowledgements count as missing once they fill the room for them; short ones after them do, too.
+func TestLongAcknowledgements(t *testing.T) {
+	s := newServer(t, socketio.Config{Limits: socketio.Limits{AckBytes: 1000}})
+	defer s.close()
+	var all []*caller
+	for range 3 {
+		c, _ := s.caller("")
+		all = append(all, c)
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		var missing *socketio.MissingError
+		answers, err := s.io.EmitWithAck(t.Context(), "ask")
+		if len(answers) != 1 || answers[0].Socket != all[0].sid || !errors.As(err, &missing) || missing.Missing != 2 || !strings.Contains(err.Error(), "AckBytes") {
+			t.Errorf("%d answers, %v", len(answers), err)
+		}
+	}()
+	for i, answer := range [][]string{{`431["` + strings.Repeat("x", 900) + `"]`}, {`461-1[{"_placeholder":true,"num":0}]`, "b" + strings.Repeat("AQID", 25)}, {`431[]`}} {
+		all[i].get()
+		all[i].post(answer...)
+	}
+	<-done
+	if n := s.metrics()[`limits_reached_total{limit="socketio_ack_bytes"}`]; n != 1 {
+		t.Errorf("the metrics are %v", s.metrics())
+	}
+}
+
+// A client that leaves is the cause of a missing acknowledgement.
+func TestAnAcknowledgementOfAClientThatLeft(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	c, _ := s.caller("")
+	done := make(chan error)
+	go func() {
+		_, err := s.io.EmitWithAck(t.Context(), "ask")
+		done <- err
+	}()
+	c.get()
+	c.lose()
+	if err := <-done; !errors.Is(err, socketio.ErrClosed) || errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
 }

@@ -3,6 +3,10 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,11 +43,11 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 		c.server.running.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(m.Wait)*time.Millisecond)
 			defer cancel()
-			answers, missing := n.emitWithAck(ctx, emission{
+			answers, missing, err := n.emitWithAck(ctx, emission{
 				audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile,
 				notify: func(s *Socket) { n.notifyAll([]*Socket{s}, m) },
 			})
-			reply(acknowledged{wireAnswers(answers), missing})
+			reply(acknowledgedBy(answers, missing, err))
 		})
 	case askSession:
 		n.giveUp(strings.Join(m.To, ""), func(r *record) {
@@ -61,11 +65,17 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 // ask asks the other nodes, and calls each with each decoded answer. It skips the empty answers of nodes without the
 // namespace.
 func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error {
+	return askNodes(ctx, c, m, func(string) {}, each)
+}
+
+// askNodes is like ask, and calls answered with the name of each node that has answered, even if the answer is empty.
+func askNodes[T any](ctx context.Context, c *cluster, m message, answered func(node string), each func(T)) error {
 	data, err := m.encode()
 	if err != nil {
 		return err
 	}
-	return c.adapter.Ask(ctx, data, func(_ string, answer []byte) {
+	return c.adapter.Ask(ctx, data, func(node string, answer []byte) {
+		answered(node)
 		if len(answer) == 0 {
 			return
 		}
@@ -82,6 +92,32 @@ func ask[T any](ctx context.Context, c *cluster, m message, each func(T)) error 
 type acknowledged struct {
 	Answers []wireAnswer `json:"answers"`
 	Missing int          `json:"missing"`
+	Late    bool         `json:"late,omitempty"`  // some are missing because the time is over
+	Left    bool         `json:"left,omitempty"`  // some, because clients left
+	Cause   string       `json:"cause,omitempty"` // of all that are missing
+}
+
+func acknowledgedBy(answers []Answer, missing int, err error) acknowledged {
+	a := acknowledged{Answers: wireAnswers(answers), Missing: missing}
+	if err != nil {
+		a.Late, a.Left, a.Cause = errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed), err.Error()
+	}
+	return a
+}
+
+// err returns the error that acknowledgedBy encoded, as far as errors.Is can tell.
+func (a acknowledged) err() error {
+	switch {
+	case a.Late && a.Left:
+		return errors.Join(ErrClosed, context.DeadlineExceeded)
+	case a.Late:
+		return context.DeadlineExceeded
+	case a.Left:
+		return ErrClosed
+	case a.Cause != "":
+		return errors.New(a.Cause)
+	}
+	return nil
 }
 
 // wireAnswer is an Answer, encoded for another node.
@@ -119,11 +155,21 @@ func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachm
 		Kind: askAcks, Namespace: n.name, Rooms: e.audience.rooms, Except: e.audience.except, Volatile: e.volatile,
 		Wait: wait.Milliseconds(), payload: p.data, attachments: attachments,
 	}
-	err = ask(ctx, n.server.cluster, m, func(a acknowledged) {
+	c := n.server.cluster
+	silent := map[string]bool{}
+	for _, node := range c.adapter.Nodes() {
+		silent[node] = true
+	}
+	var causes []error
+	err = askNodes(ctx, c, m, func(node string) { delete(silent, node) }, func(a acknowledged) {
 		missing += a.Missing
+		causes = addCause(causes, a.err())
 		for _, one := range a.Answers {
 			answers = append(answers, one.answer())
 		}
 	})
-	return answers, missing, err
+	if err == nil && len(silent) > 0 {
+		err = fmt.Errorf("socketio: nodes died before they answered: %s", strings.Join(slices.Sorted(maps.Keys(silent)), ", "))
+	}
+	return answers, missing, errors.Join(addCause(causes, err)...)
 }

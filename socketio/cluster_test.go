@@ -38,6 +38,7 @@ type node struct {
 	fails  error         // Publish returns it
 	blocks chan struct{} // Publish waits for it
 	silent bool          // does not answer
+	dies   bool          // dies before it answers
 }
 
 // subjects are those that a node listens to.
@@ -103,13 +104,17 @@ func (n *node) Ask(ctx context.Context, data []byte, each func(string, []byte)) 
 		data []byte
 	}
 	others := n.others()
-	replies := make(chan reply, len(others))
+	replies, dead := make(chan reply, len(others)), 0
 	for _, other := range others {
-		if !other.silent {
+		switch {
+		case other.dies: // after it was asked: nobody waits for it
+			other.asked(n.name, data, func([]byte) {})
+			dead++
+		case !other.silent:
 			other.asked(n.name, data, func(answer []byte) { replies <- reply{other.name, answer} })
 		}
 	}
-	for range others {
+	for range len(others) - dead {
 		select {
 		case r := <-replies:
 			each(r.node, r.data)
@@ -368,9 +373,30 @@ func TestAllNodesAreAsked(t *testing.T) {
 		if len(r.answers) != 1 || !errors.As(r.err, &missing) || missing.Missing != 1 || !errors.Is(r.err, context.DeadlineExceeded) || time.Since(begin) != 10*time.Second {
 			t.Errorf("%v, %v after %v", r.answers, r.err, time.Since(begin))
 		}
+		callers[1].get()
+		// A client of another node leaves.
+		nodes[2].silent = false
+		done = ask(servers[0].io.Except(callers[0].sid, callers[2].sid))
+		callers[1].get()
+		callers[1].lose()
+		r = <-done
+		if len(r.answers) != 0 || !errors.As(r.err, &missing) || missing.Missing != 1 || !errors.Is(r.err, socketio.ErrClosed) || errors.Is(r.err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v", r.answers, r.err)
+		}
+		// A client of another node is late.
+		if _, err := servers[0].io.To(callers[2].sid).EmitWithAck(t.Context(), "ask"); !errors.As(err, &missing) || missing.Missing != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		// A node dies.
+		nodes[2].dies = true
+		_, err := servers[0].io.To(callers[2].sid).EmitWithAck(t.Context(), "ask")
+		if !errors.As(err, &missing) || !strings.Contains(err.Error(), nodes[2].name) {
+			t.Error(err)
+		}
+		nodes[2].silent, nodes[2].dies = true, false
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if n, err := servers[0].io.Len(ctx); n != 2 || err == nil {
+		if n, err := servers[0].io.Len(ctx); n != 1 || err == nil {
 			t.Errorf("%d, %v", n, err)
 		}
 		if rooms, err := servers[0].io.Rooms(ctx); rooms == nil || err == nil {

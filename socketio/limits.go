@@ -32,6 +32,9 @@ type Limits struct {
 	// Acks is how many acknowledgements one socket's client may owe; 1000 by default. Beyond that, Socket.EmitWithAck fails,
 	// and Emitter.EmitWithAck skips the socket and counts its answer as missing.
 	Acks int
+	// AckBytes is how many bytes the acknowledgements of one Emitter.EmitWithAck may have, in total on each node; 8 MiB by
+	// default. Further ones count as missing.
+	AckBytes int
 }
 
 func (l *Limits) setDefaults() {
@@ -45,6 +48,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.PartialBytes, 64<<20)
 	setDefault(&l.Rooms, 1000)
 	setDefault(&l.Acks, 1000)
+	setDefault(&l.AckBytes, 8<<20)
 }
 
 func setDefault[T comparable](v *T, to T) {
@@ -67,6 +71,7 @@ const (
 	limitAddressPartialBytes
 	limitRooms
 	limitAcks
+	limitAckBytes
 	limitNamespaceName // maxNamespace
 	limitConnectTime   // Config.ConnectTimeout
 	limitPartialTime   // partialTime
@@ -76,7 +81,7 @@ const (
 // limitNames are the names of the limits in the metrics.
 var limitNames = [limitCount]string{
 	"namespaces", "connects", "auth", "arguments", "attachments", "attachment_bytes",
-	"partial_bytes", "address_partial_bytes", "rooms", "acks",
+	"partial_bytes", "address_partial_bytes", "rooms", "acks", "ack_bytes",
 	"namespace_name", "connect_time", "partial_time",
 }
 

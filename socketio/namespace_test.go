@@ -236,3 +236,21 @@ func TestNamespacesOfAPatternWaitForRecovery(t *testing.T) {
 		}
 	})
 }
+
+// What is not UTF-8 text ends the connection that sends it, and leaves nothing behind.
+func TestWhatIsNotText(t *testing.T) {
+	for _, packet := range []string{"40/room-\xff,", "42[\"say\",\"\xff\"]"} {
+		s := newServer(t, socketio.Config{})
+		s.io.OfMatch(regexp.MustCompile(`/room-.+`))
+		sid := s.openCall()
+		s.call("POST", sid, "40")
+		s.call("POST", sid, packet)
+		s.close()
+		if n := s.io.Stats().Sockets; n != 0 {
+			t.Errorf("%q: %d sockets are counted", packet, n)
+		}
+		if got := s.call("GET", sid, ""); strings.HasPrefix(got, "4") {
+			t.Errorf("%q: the connection still answers %q", packet, got)
+		}
+	}
+}

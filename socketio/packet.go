@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // kind is a packet's type, as the protocol numbers it.
@@ -168,5 +169,5 @@ func (k kind) binary() kind {
 
 // validNamespace reports whether s can be a namespace's name.
 func validNamespace(s string) bool {
-	return strings.HasPrefix(s, "/") && len(s) <= maxNamespace && !strings.ContainsAny(s, ",?")
+	return strings.HasPrefix(s, "/") && len(s) <= maxNamespace && !strings.ContainsAny(s, ",?") && utf8.ValidString(s)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"iter"
+	"unicode/utf8"
 
 	"echows/ws"
 )
@@ -34,6 +35,7 @@ type packet struct {
 var (
 	errEmptyPacket = errors.New("a packet is empty")
 	errPacketType  = errors.New("a packet is of an unknown type")
+	errNotUTF8     = errors.New("a request is not UTF-8 text")
 	errBase64      = errors.New("a binary packet is not base64")
 	errManyPackets = errors.New("a request carries too many packets")
 	errIdlePackets = errors.New("a request carries too many meaningless packets")
@@ -66,6 +68,10 @@ const maxIdle = 10
 // after the previous one has been handled. It stops after the first error.
 func decodePayload(body []byte, most int) iter.Seq2[packet, error] {
 	return func(yield func(packet, error) bool) {
+		if !utf8.Valid(body) {
+			yield(packet{}, errNotUTF8)
+			return
+		}
 		if bytes.Count(body, []byte{separator}) >= most {
 			yield(packet{}, errManyPackets)
 			return
