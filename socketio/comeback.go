@@ -22,9 +22,8 @@ type trail struct {
 
 // memory is the part of a socket that exists only with recovery.
 type memory struct {
-	pid    string       // a secret that the client sends to come back
-	back   *kept        // the earlier socket, until this one is in its namespace
-	rejoin []membership // the rooms of the earlier socket, until then
+	pid  string // a secret that the client sends to come back
+	back *kept  // the earlier socket, until this one is in its namespace
 
 	saving   sync.Mutex // held while writing the socket's record to the journal
 	emitting sync.Mutex // held by Emit; taken before all other locks
@@ -66,14 +65,15 @@ type kept struct {
 	end   uint64    // the offset of the last event when it ended
 	at    time.Time // when it ended
 	size  int
-	times int // number of times it came back
+	times int  // number of times it came back
+	holds bool // its rooms are counted in recovery.away
 
 	offset string // of the last event that the client says it received
 	got    uint64 // offset, parsed
 }
 
 // identify gives s the identity of its client's earlier socket, if that socket is kept, or is still connected because the
-// server has not yet noticed the loss of its connection. beginLocked finds the events that it missed.
+// server has not yet noticed the loss of its connection. add finds the events that it missed.
 func (r *recovery) identify(s *Socket) bool {
 	var said struct{ PID, Offset string }
 	if s.Auth(&said) != nil || said.PID == "" {
@@ -88,7 +88,9 @@ func (r *recovery) identify(s *Socket) bool {
 	if was != nil {
 		n.mu.Lock()
 		was.offset = said.Offset
-		_, ok = r.missedLocked(was) // again in beginLocked, as Use functions may take long
+		if _, ok = r.missedLocked(was); !ok { // again in add, as Use functions may take long
+			r.letGoLocked(was)
+		}
 		n.mu.Unlock()
 	}
 	if !ok {
@@ -99,8 +101,8 @@ func (r *recovery) identify(s *Socket) bool {
 	return true
 }
 
-// take returns the kept socket with a pid on this node, or nil, and forgets it. If the socket is still connected, take
-// ends it first.
+// take returns the kept socket with a pid on this node, or nil, and forgets it, but not its rooms (letGoLocked). If the socket
+// is still connected, take ends it first.
 func (r *recovery) take(pid string) *kept {
 	n := r.namespace
 	n.mu.Lock()
@@ -115,42 +117,44 @@ func (r *recovery) take(pid string) *kept {
 	defer n.mu.Unlock()
 	was := r.kept[pid]
 	if was != nil {
-		r.dropLocked(was)
+		r.takeLocked(was)
 	}
 	return was
 }
 
-// beginLocked begins the trail of a socket and returns the events that it missed. If it cannot get all of them, it becomes a
-// new socket.
-func (r *recovery) beginLocked(s *Socket) (missed []*remembered) {
-	was := s.back
+// stayAway lets go of the earlier socket, if this one was to be it and was refused.
+func (s *Socket) stayAway() {
+	if s.memory == nil || s.back == nil {
+		return
+	}
+	s.namespace.mu.Lock()
+	defer s.namespace.mu.Unlock()
+	s.namespace.recovery.letGoLocked(s.back)
 	s.back = nil
-	ok := false
-	if was != nil {
-		missed, ok = r.missedLocked(was)
-	}
-	if was != nil && !ok {
-		r.namespace.server.counters.lost.Add(1)
-		s.id, s.recovered, missed = r.namespace.server.newID(), false, nil
-	}
-	if s.recovered {
+}
+
+// beginLocked begins the trail of a new socket, or continues that of the earlier one.
+func (r *recovery) beginLocked(s *Socket, missed []*remembered) {
+	if was := s.back; was != nil {
 		r.namespace.server.counters.recovered.Add(1)
 		s.trail, s.times = was.trail, was.times+1
 		s.trail.sent = was.got
 		if len(missed) > 0 {
 			s.trail.sent = missed[len(missed)-1].offset
 		}
-		s.rejoin = was.rooms
 	} else {
 		s.pid = rand.Text()
 		s.trail = trail{start: r.last, sent: r.last}
 	}
 	r.live[s.pid] = s
-	return missed
 }
 
-// missedLocked returns the events that a socket missed. It reports whether they are complete, and not too many to send.
+// missedLocked returns the events that a socket missed. It reports whether they are complete, and not too many to send, and
+// whether no other connection came back to the socket, as two at once may with a Journal.
 func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
+	if r.live[was.pid] != nil || r.kept[was.pid] != nil {
+		return nil, false
+	}
 	r.forgetLocked()
 	from, ok := r.fromLocked(was)
 	if !ok || was.epoch != r.epoch || from < was.trail.floor || from < r.floor {
@@ -225,6 +229,7 @@ func (r *recovery) removedLocked(s *Socket, lost bool) {
 	}
 	r.kept[k.pid] = k
 	r.order = append(r.order, k)
+	r.holdLocked(k)
 	r.namespace.server.kept.used.Add(int64(k.size))
 	r.forgetLocked()
 }
@@ -247,7 +252,37 @@ func (r *recovery) describeLocked(s *Socket) *kept {
 // dropLocked forgets a kept socket.
 func (r *recovery) dropLocked(k *kept) {
 	if r.kept[k.pid] == k {
-		delete(r.kept, k.pid)
-		r.namespace.server.kept.give(k.size)
+		r.takeLocked(k)
+		r.letGoLocked(k)
+	}
+}
+
+// takeLocked forgets a kept socket, but not its rooms.
+func (r *recovery) takeLocked(k *kept) {
+	delete(r.kept, k.pid)
+	r.namespace.server.kept.give(k.size)
+}
+
+// holdLocked makes this node receive the events for a socket's rooms until letGoLocked. With a Journal, it receives all.
+func (r *recovery) holdLocked(k *kept) {
+	if r.namespace.server.cluster == nil || r.namespace.journal != nil {
+		return
+	}
+	k.holds = true
+	for _, m := range k.rooms {
+		r.away[m.Room]++
+	}
+}
+
+func (r *recovery) letGoLocked(k *kept) {
+	if !k.holds {
+		return
+	}
+	k.holds = false
+	for _, m := range k.rooms {
+		if r.away[m.Room]--; r.away[m.Room] == 0 {
+			delete(r.away, m.Room)
+			r.namespace.unlistenRoomLocked(m.Room)
+		}
 	}
 }

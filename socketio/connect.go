@@ -22,7 +22,9 @@ var (
 	errTooManyConnects  = &Refusal{Message: "Too many connects; wait a moment"}
 	errTooManySpaces    = &Refusal{Message: "Too many namespaces"}
 	errLongAuth         = &Refusal{Message: "The payload of CONNECT is too long"}
+	errDisconnected     = &Refusal{Message: "Disconnected by the server"}
 	errEnded            = errors.New("the connection has ended")
+	errTooLate          = errors.New("the socket can no longer be recovered")
 )
 
 // connect answers a CONNECT with CONNECT or CONNECT_ERROR.
@@ -47,7 +49,13 @@ func (c *conn) connect(p packet) error {
 		}
 	}()
 	use, onConnect := n.handlers()
-	if err := c.admit(s, use); err != nil {
+	err := c.admit(s, use, true)
+	if errors.Is(err, errTooLate) { // the Use functions have seen a recovered socket, or none has seen this one
+		s.refused()
+		s = n.newSocket(c, auth)
+		err = c.admit(s, use, false)
+	}
+	if err != nil {
 		return c.refuse(p.namespace, err)
 	}
 	admitted = true
@@ -80,15 +88,17 @@ func (c *conn) judgeConnect(p packet) error {
 	return why
 }
 
-// admit calls the Use functions with a new socket, and adds it to its namespace.
-func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
+// admit calls the Use functions with a new socket, and adds it to its namespace. If mayComeBack is true, the socket may be one
+// that comes back; then admit returns errTooLate if another connection came back to it in the meantime, or if what it missed
+// was forgotten.
+func (c *conn) admit(s *Socket, use []func(*Socket) error, mayComeBack bool) error {
 	n := s.namespace
 	if n.journal != nil {
 		if err := n.journal.wait(noContext); err != nil {
 			return err
 		}
 	}
-	comesBack := n.recovery != nil && n.recovery.identify(s)
+	comesBack := mayComeBack && n.recovery != nil && n.recovery.identify(s)
 	if !comesBack || !c.server.config.RecoverySkipsUse {
 		for _, f := range use {
 			if err := f(s); err != nil {
@@ -98,14 +108,14 @@ func (c *conn) admit(s *Socket, use []func(*Socket) error) error {
 	}
 	c.mu.Lock() // held until the socket is in c.sockets, so that end finds it
 	defer c.mu.Unlock()
-	if c.ended || !s.state.CompareAndSwap(judged, connected) {
+	if c.ended {
 		return errEnded
 	}
-	if !n.add(s) {
-		return errEnded
+	err := n.add(s)
+	if err == nil {
+		c.addLocked(s)
 	}
-	c.addLocked(s)
-	return nil
+	return err
 }
 
 // welcomeLocked answers a CONNECT, and then sends the events that a recovered socket missed.

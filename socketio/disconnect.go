@@ -49,15 +49,12 @@ func (s *Socket) Disconnect(all bool) {
 // end removes the socket from its namespace, its rooms and its connection, and calls the OnDisconnect functions. It reports
 // whether the socket was connected.
 func (s *Socket) end(reason string) bool {
-	if s.state.Swap(ended) != connected { // if the Use functions are running, admit sees the state
+	if s.state.Swap(ended) != connected { // if the Use functions are running, add sees the state
 		return false
 	}
 	n := s.namespace
 	lost := slices.Contains(lostReasons, reason)
-	rooms, was := n.remove(s, lost)
-	if !was { // add sees the state
-		return false
-	}
+	rooms := n.remove(s, lost)
 	if n.journal != nil && !lost {
 		s.unsave()
 	}
@@ -79,6 +76,7 @@ func (s *Socket) end(reason string) bool {
 // refused ends a socket that was never connected. No OnDisconnect function is called.
 func (s *Socket) refused() {
 	s.state.Store(ended)
+	s.stayAway()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endLocked("refused", nil)

@@ -85,7 +85,6 @@ func (j *journal) close() {
 	j.closed = true
 	stop := j.stop
 	j.mu.Unlock()
-	j.namespace.unlistenLocked(j.namespace.subject())
 	if stop != nil {
 		stop()
 	}

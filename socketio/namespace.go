@@ -117,17 +117,24 @@ func (n *Namespace) localRooms() map[string]int {
 	return all
 }
 
-// add adds s to the namespace, unless s has ended by now, and sends the answer to its CONNECT before anything else can be
-// sent to it. It reports whether it added s.
-func (n *Namespace) add(s *Socket) bool {
+// add connects s to the namespace, and sends the answer to its CONNECT before anything else can be sent to it. The error is
+// errDisconnected if the application has ended s by now, or errTooLate.
+func (n *Namespace) add(s *Socket) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if s.state.Load() != connected {
-		return false
-	}
 	var missed []*remembered
+	if s.memory != nil && s.back != nil {
+		var ok bool
+		if missed, ok = n.recovery.missedLocked(s.back); !ok {
+			n.server.counters.lost.Add(1)
+			return errTooLate
+		}
+	}
+	if !s.state.CompareAndSwap(connecting, connected) {
+		return errDisconnected
+	}
 	if n.recovery != nil {
-		missed = n.recovery.beginLocked(s)
+		n.recovery.beginLocked(s, missed)
 	}
 	n.sockets[s.id] = s
 	s.place = int32(len(n.everyone))
@@ -138,18 +145,14 @@ func (n *Namespace) add(s *Socket) bool {
 		n.listenLocked(n.subject())
 	}
 	n.welcomeLocked(s, missed)
-	n.rejoinLocked(s)
-	return true
+	n.enterLocked(s)
+	return nil
 }
 
-// remove removes s from the namespace and its rooms. It returns the rooms, and reports whether s was in the namespace. lost
-// means that its client may come back.
-func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
+// remove removes s from the namespace and its rooms, which it returns. lost means that its client may come back.
+func (n *Namespace) remove(s *Socket, lost bool) (rooms []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !s.present {
-		return nil, false
-	}
 	if n.recovery != nil {
 		n.recovery.removedLocked(s, lost)
 	}
@@ -164,10 +167,10 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string, was bool) {
 	for name := range s.rooms {
 		n.leaveLocked(s, name)
 	}
-	if len(n.everyone) == 0 && n.journal == nil {
+	if len(n.everyone) == 0 && n.recovery == nil { // sockets that come back want what they miss
 		n.unlistenLocked(n.subject())
 	}
-	return rooms, true
+	return rooms
 }
 
 // isNeeded reports whether recovery keeps any socket, or the journal has yet to learn of a hole.
@@ -182,6 +185,7 @@ func (n *Namespace) stop() {
 	n.mu.Lock()
 	if n.recovery != nil {
 		n.recovery.stopLocked()
+		n.unlistenLocked(n.subject())
 	}
 	n.mu.Unlock()
 	if n.journal != nil {

@@ -24,6 +24,7 @@ type recovery struct {
 	live   map[string]*Socket // connected sockets by pid, which their clients send to come back
 	kept   map[string]*kept   // also by pid
 	order  []*kept            // oldest first; some may have come back
+	away   map[string]int     // how many kept sockets, and sockets about to come back, are in each room; empty with a Journal
 	timer  *time.Timer
 	ended  bool
 }
@@ -41,7 +42,7 @@ func newRecovery(n *Namespace) *recovery {
 	cfg := &n.server.config
 	maxMissed := cfg.Engine.MaxQueue
 	setDefault(&maxMissed, 1<<20)
-	return &recovery{namespace: n, time: cfg.Recovery, maxMissed: maxMissed, live: map[string]*Socket{}, kept: map[string]*kept{}}
+	return &recovery{namespace: n, time: cfg.Recovery, maxMissed: maxMissed, live: map[string]*Socket{}, kept: map[string]*kept{}, away: map[string]int{}}
 }
 
 // offsetLocked returns the offset of the last event, or 0 if recovery is off.
@@ -220,8 +221,7 @@ func (r *recovery) stopLocked() {
 		r.namespace.server.kept.give(e.size)
 	}
 	for _, k := range r.kept {
-		r.namespace.server.kept.give(k.size)
+		r.dropLocked(k)
 	}
 	r.events, r.order = nil, nil
-	clear(r.kept)
 }

@@ -16,8 +16,8 @@ type place struct {
 }
 
 // Join makes the socket a member of the rooms. A socket is always a member of its own room, whose name is the socket's id.
-// With a Journal, Join waits until the journal has a record of the rooms, for up to two seconds. The error is ErrClosed if
-// the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
+// A Use function may call it, too: the socket is a member once it is connected. With a Journal, Join waits until the journal
+// has a record of the rooms, for up to two seconds. The error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
 // the socket has joined the rooms.
 func (s *Socket) Join(rooms ...string) error {
 	if err := s.join(rooms); err != nil {
@@ -33,7 +33,8 @@ func (s *Socket) join(rooms []string) error {
 }
 
 func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
-	if !s.present {
+	connecting := s.state.Load() == connecting
+	if !s.present && !connecting {
 		return ErrClosed
 	}
 	for _, name := range rooms {
@@ -44,14 +45,18 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 			n.server.counters.reached(limitRooms)
 			return fmt.Errorf("socketio: a socket can be in at most %d rooms", most)
 		}
+		if s.rooms == nil {
+			s.rooms = map[string]place{}
+		}
+		if connecting {
+			s.rooms[name] = place{} // for enterLocked
+			continue
+		}
 		r := n.rooms[name]
 		if r == nil {
 			r = &room{}
 			n.rooms[name] = r
 			n.listenLocked(n.roomSubject(name))
-		}
-		if s.rooms == nil {
-			s.rooms = map[string]place{}
 		}
 		s.rooms[name] = place{len(r.members), n.offsetLocked()}
 		r.members = append(r.members, s)
@@ -59,19 +64,25 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 	return nil
 }
 
-// rejoinLocked adds a recovered socket to its rooms, with the offsets at which it first joined them.
-func (n *Namespace) rejoinLocked(s *Socket) {
-	if s.memory == nil {
-		return
-	}
-	for _, m := range s.rejoin {
-		if n.joinLocked(s, []string{m.Room}) == nil {
-			p := s.rooms[m.Room]
-			p.since = m.Since
-			s.rooms[m.Room] = p
+// enterLocked adds a socket to the rooms that it joined in Use functions and, if it is recovered, to its earlier rooms, with
+// the offsets at which it first joined them.
+func (n *Namespace) enterLocked(s *Socket) {
+	early := s.rooms
+	s.rooms = nil
+	if s.memory != nil && s.back != nil {
+		for _, m := range s.back.rooms {
+			if n.joinLocked(s, []string{m.Room}) == nil {
+				p := s.rooms[m.Room]
+				p.since = m.Since
+				s.rooms[m.Room] = p
+			}
 		}
+		n.recovery.letGoLocked(s.back)
+		s.back = nil
 	}
-	s.rejoin = nil
+	for name := range early {
+		n.joinLocked(s, []string{name}) // fails if it has too many rooms with the earlier ones
+	}
 }
 
 // Leave removes the socket from the rooms. A socket cannot leave its own room. With a Journal, Leave waits like Join.
@@ -85,6 +96,9 @@ func (s *Socket) leave(rooms []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !s.present {
+		for _, name := range rooms {
+			delete(s.rooms, name) // a Use function joined it
+		}
 		return
 	}
 	for _, name := range rooms {
@@ -110,6 +124,13 @@ func (n *Namespace) leaveLocked(s *Socket, name string) {
 	delete(s.rooms, name)
 	if last == 0 {
 		delete(n.rooms, name)
+		n.unlistenRoomLocked(name)
+	}
+}
+
+// unlistenRoomLocked stops listening to a room's events, unless it has members, or members who may come back.
+func (n *Namespace) unlistenRoomLocked(name string) {
+	if n.rooms[name] == nil && (n.recovery == nil || n.recovery.away[name] == 0) {
 		n.unlistenLocked(n.roomSubject(name))
 	}
 }

@@ -64,7 +64,7 @@ type ending struct {
 
 // The states of a Socket.
 const (
-	judged int32 = iota // new
+	connecting int32 = iota // new
 	connected
 	ended
 )
