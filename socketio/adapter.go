@@ -1,6 +1,9 @@
 package socketio
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Adapter connects the nodes of a cluster; broker.Bus implements it. Its methods may be called from any goroutine. Except
 // for Ask, they must not block.
@@ -25,11 +28,15 @@ type Adapter interface {
 	Unlisten(subject string)
 }
 
+// ErrTooLarge means that an event is larger than what the Journal stores. It was not sent.
+var ErrTooLarge = errors.New("socketio: the event is too large for the journal")
+
 // Journal stores, for Config.Recovery, events in one order for all nodes, and the sockets that may come back. Package nodes
 // adapts broker.Journal to it.
 type Journal interface {
 	// Append adds an event to a topic. All nodes receive it through Follow. If Append returns nil and done is not nil, done
-	// is called with the result.
+	// is called with the result. The error wraps ErrTooLarge if the event is too large to be stored; after other errors,
+	// the event is sent without being stored.
 	Append(topic string, data []byte, done func(error)) error
 	// Follow calls reset with the epoch, which names this life of the journal; then deliver with each event of the topic
 	// that is still stored, oldest first; then ready; and then deliver with each new event. It makes one call at a time,

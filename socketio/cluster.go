@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -106,7 +107,7 @@ func (c *cluster) close() {
 
 // failed counts and logs an error, if there is one.
 func (c *cluster) failed(what string, err error) {
-	if err == nil {
+	if err == nil || c == nil {
 		return
 	}
 	c.server.counters.failed.Add(1)
@@ -186,7 +187,7 @@ func (n *Namespace) publishLocked(e emission) {
 		return
 	}
 	m := e.message(n)
-	if len(e.rooms) == 0 || len(e.rooms) > mostSubjects || e.hole { // all nodes must know about a hole
+	if len(e.rooms) == 0 || len(e.rooms) > mostSubjects || e.hole || n.joined.any(e.rooms) { // all nodes must know about a hole
 		c.tell(n.subject(), m)
 		return
 	}
@@ -207,6 +208,49 @@ func (n *Namespace) publishLocked(e emission) {
 	default:
 		c.tellOnce(subjects, m)
 	}
+}
+
+// joined are rooms that sockets of other nodes were told to join a moment ago. A node that has just got its first member in
+// a room may not listen to the room yet, so events for these rooms go to all nodes.
+type joined struct {
+	rooms map[string]bool // nil means all
+	until time.Time
+}
+
+const (
+	joinTime   = 5 * time.Second // for a node to listen to a room
+	mostJoined = 1000            // rooms; beyond that, events for all rooms go to all nodes
+)
+
+// noteJoin records that sockets of other nodes are about to be told to join rooms.
+func (n *Namespace) noteJoin(rooms []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j, now := &n.joined, time.Now()
+	if now.After(j.until) {
+		j.rooms = map[string]bool{}
+	}
+	j.until = now.Add(joinTime)
+	for _, room := range rooms {
+		if j.rooms != nil {
+			j.rooms[room] = true
+		}
+	}
+	if len(j.rooms) > mostJoined {
+		j.rooms = nil
+	}
+}
+
+// any reports whether any of the rooms is one of these. The caller holds the namespace's lock.
+func (j *joined) any(rooms []string) bool {
+	if j.until.IsZero() {
+		return false
+	}
+	if time.Now().After(j.until) {
+		*j = joined{}
+		return false
+	}
+	return j.rooms == nil || slices.ContainsFunc(rooms, func(room string) bool { return j.rooms[room] })
 }
 
 // tellOnce sends a message to the nodes that listen to any of the subjects. Each handles it once.
@@ -241,7 +285,10 @@ func (e emission) message(n *Namespace) message {
 	}
 }
 
-// nodeOf returns the name of the other node that a socket with that id is connected to, or "".
+// isMoved reports whether a socket has come back from another node: its id begins with that node's name.
+func (c *cluster) isMoved(s *Socket) bool { return c != nil && !strings.HasPrefix(s.id, c.node) }
+
+// nodeOf returns the name of the other node that a socket with that id was first connected to, or "".
 func (c *cluster) nodeOf(id string) string {
 	const nodeLen, idLen = 8, 24
 	if len(id) != idLen || id[:nodeLen] == c.node || !slices.Contains(c.adapter.Nodes(), id[:nodeLen]) {

@@ -535,3 +535,40 @@ func TestTheRoomOfASocketOnAnotherNode(t *testing.T) {
 		}
 	})
 }
+
+// DisconnectSockets(true) ends connections to other nodes, too.
+func TestDisconnectAllOnOtherNodes(t *testing.T) {
+	inCluster(t, socketio.Config{}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
+		servers[0].io.To(callers[1].sid).DisconnectSockets(true)
+		synctest.Wait()
+		for _, want := range []string{"41", "1"} {
+			if got := callers[1].get(); !slices.Equal(got, []string{want}) {
+				t.Errorf("got %v, want %s", got, want)
+			}
+		}
+	})
+}
+
+// Volatile and OnAnyOutgoing hold for events that other nodes want acknowledged.
+func TestAcknowledgementsOnOtherNodes(t *testing.T) {
+	inCluster(t, socketio.Config{AckTimeout: time.Second}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
+		servers[1].io.Emit("waits")
+		callers[0].got()
+		synctest.Wait()
+		servers[0].io.To(callers[1].sid).Volatile().EmitWithAck(t.Context(), "volatile")
+		if got := callers[1].got(); !slices.Equal(got, []string{`42["waits"]`}) {
+			t.Errorf("got %v", got)
+		}
+		seen := make(chan string, 1)
+		servers[1].io.Socket(callers[1].sid).OnAnyOutgoing(func(event string, args []any) { seen <- fmt.Sprint(event, len(args)) })
+		servers[0].io.To(callers[1].sid).EmitWithAck(t.Context(), "ask", 1)
+		select {
+		case got := <-seen:
+			if got != "ask1" {
+				t.Errorf("saw %s", got)
+			}
+		default:
+			t.Error("saw nothing")
+		}
+	})
+}

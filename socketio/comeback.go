@@ -155,6 +155,9 @@ func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
 	if r.live[was.pid] != nil || r.kept[was.pid] != nil {
 		return nil, false
 	}
+	if j := r.namespace.journal; j != nil && j.behind {
+		return nil, false
+	}
 	r.forgetLocked()
 	from, ok := r.fromLocked(was)
 	if !ok || was.epoch != r.epoch || from < was.trail.floor || from < r.floor {

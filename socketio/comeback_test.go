@@ -160,3 +160,33 @@ func TestRoomsInUse(t *testing.T) {
 		t.Errorf("%d sockets are in the room", n)
 	}
 }
+
+// A client that comes back before the server noticed its loss has one connection.
+func TestTheOldConnectionEnds(t *testing.T) {
+	s := newServer(t, socketio.Config{Recovery: time.Minute})
+	defer s.close()
+	c, _ := s.caller("")
+	c.back("")
+	c.call("GET", c.session, "") // the last packet
+	if n := s.io.Sessions(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// What a client missed may be forgotten while the Use functions run.
+func TestTooLateAfterUse(t *testing.T) {
+	s := newServer(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: 5000})
+	defer s.close()
+	s.io.Use(func(one *socketio.Socket) error {
+		for range 20 {
+			s.io.Emit("event", strings.Repeat("x", 950))
+		}
+		return nil
+	})
+	c, _ := s.caller("")
+	c.lose()
+	c.back("")
+	if n := s.io.Stats(); n.Lost != 1 || n.Recovered != 0 {
+		t.Errorf("%+v", n)
+	}
+}

@@ -29,8 +29,14 @@ func (s *Socket) OnDisconnect(f func(reason string)) {
 }
 
 // Disconnect ends the socket and tells the client. The official client does not reconnect by itself. If all is true,
-// Disconnect also ends the client's sockets in other namespaces and closes the connection.
+// Disconnect also ends the client's sockets in other namespaces and closes the connection. With a Journal, it waits for up to
+// two seconds until the events that this node emitted before were sent.
 func (s *Socket) Disconnect(all bool) {
+	s.namespace.journal.waitForOwn()
+	s.disconnect(all)
+}
+
+func (s *Socket) disconnect(all bool) {
 	sockets := []*Socket{s}
 	if all {
 		sockets = append(sockets, slices.DeleteFunc(s.conn.all(), func(other *Socket) bool { return other == s })...)

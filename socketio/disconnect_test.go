@@ -414,3 +414,34 @@ func TestOnDisconnectComesAfterOnConnect(t *testing.T) {
 		}
 	})
 }
+
+// A client can come back after any end that it did not ask for.
+func TestWhoMayComeBack(t *testing.T) {
+	for name, end := range map[string]func(*server, *caller){
+		"ping timeout":    func(s *server, c *caller) { <-s.io.Socket(c.sid).Context().Done() },
+		"transport error": func(s *server, c *caller) { ctx := s.io.Socket(c.sid).Context(); c.breakOff(); <-ctx.Done() },
+		"forced close":    func(s *server, c *caller) { ctx := s.io.Socket(c.sid).Context(); c.post(`42["fail"]`); <-ctx.Done() },
+		"transport close": func(s *server, c *caller) { c.lose() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, socketio.Config{Recovery: time.Hour})
+				defer s.close()
+				reasons := disconnects(s.io.Namespace)
+				s.io.OnConnect(func(one *socketio.Socket) error {
+					one.On("fail", func(socketio.Event) error { return errors.New("bug") })
+					return nil
+				})
+				c, _ := s.caller("")
+				end(s, c)
+				if got := <-reasons; got != name {
+					t.Errorf("ended with %q", got)
+				}
+				s.io.Emit("missed")
+				if again, missed := c.back(""); again.sid != c.sid || len(missed) != 1 {
+					t.Errorf("was %s and is %s; missed %v", c.sid, again.sid, missed)
+				}
+			})
+		})
+	}
+}

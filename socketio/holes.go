@@ -63,8 +63,8 @@ func (j *journal) noteHole(seq uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.recovery
-	j.fresh = false
-	j.sent, j.hole = max(j.sent, seq), max(j.hole, seq)
+	j.arrivedLocked(seq)
+	j.hole = max(j.hole, seq)
 	r.last, r.floor = max(r.last, seq), max(r.floor, seq)
 }
 

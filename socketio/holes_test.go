@@ -516,3 +516,32 @@ func soonHolds(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// A node without members of a room hears of a hole in it: its clients may come here.
+func TestAHoleInARoomIsForAllNodes(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	visitor, _ := two.comeBack(comingBack{}) // was there once
+	visitor.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 0 })
+	here, h := one.comeBack(comingBack{})
+	away, who := one.comeBack(comingBack{})
+	one.io.Socket(h.SID).Join("room")
+	one.io.Socket(who.SID).Join("room")
+	one.io.Emit("before")
+	away.hear("before", &who)
+	here.hear("before", &comingBack{})
+	away.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	node.set(false, true)
+	one.io.To("room").Emit("not kept")
+	here.hear("not kept", &comingBack{})
+	m.settle()
+	m.mu.Lock()
+	m.nodes = m.nodes[1:] // the node dies
+	m.mu.Unlock()
+	if _, is := two.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}

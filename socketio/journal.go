@@ -3,7 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
-	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,8 +11,9 @@ import (
 // journal is a namespace's part of the Config.Journal. It lets a socket come back to any node.
 //
 // A node appends an event to the journal, which delivers it to all nodes, this one included, in the same order and with a
-// sequence, which is its offset. The nodes send the event only then, so all nodes keep the same events. While the journal
-// cannot be reached, an event is sent immediately and at most once, as without recovery, and a client that may have missed
+// sequence, which is its offset. The nodes send the event only then, so all nodes keep the same events. What changes the
+// members of rooms comes after the events that were emitted before: SocketsJoin, SocketsLeave and DisconnectSockets take their
+// places in the journal, and Join, Leave and Disconnect wait for this node's earlier events. While the journal cannot be reached, an event is sent immediately and at most once, as without recovery, and a client that may have missed
 // it is not recovered.
 //
 // The state of a socket stays on its node; when its client comes back to another node, that node asks for it. In case the
@@ -32,31 +33,40 @@ type journal struct {
 
 	// Guarded by the namespace.
 	caughtUp bool
-	fresh    bool   // the next event is the oldest that the journal has stored
-	sent     uint64 // sequence of the last event sent in this epoch
-	hole     uint64 // sequence of the last hole in this epoch
-	holes    uint64 // number of holes made by this node
-	telling  bool   // tellHoles is running
-	token    uint64 // of this node's last event with a waiting caller
-	waiting  map[uint64]chan error
+	fresh    bool                  // the next entry is the oldest that the journal has stored
+	behind   bool                  // after a reset, entries that were delivered before are delivered again
+	sent     uint64                // sequence of the last event sent in this epoch
+	hole     uint64                // sequence of the last hole in this epoch
+	holes    uint64                // number of holes made by this node
+	telling  bool                  // tellHoles is running
+	token    uint64                // of this node's last entry
+	pending  map[uint64]chan error // this node's entries that were not delivered yet, by token; with their callers, if these wait
+	waiters  []waiter
+}
+
+// waiter waits for something that deliver, appended or reset brings about.
+type waiter struct {
+	over func() bool   // called with the namespace locked
+	done chan struct{} // closed once over returns true
 }
 
 const (
 	readyTime   = 5 * time.Second // for reading the journal when a socket connects
 	ownTime     = 10 * time.Second
 	saveTime    = 2 * time.Second
+	followWait  = 250 * time.Millisecond  // between two attempts to follow the journal
 	sessionTime = 1500 * time.Millisecond // for other nodes to answer whether they have a socket
 )
 
 var (
 	errNotReady = &Refusal{Message: "The server is not ready; try again soon"}
-	errNotKept  = errors.New("socketio: the journal did not store the event in time")
+	errNotKept  = errors.New("socketio: the journal did not store the event or change in time")
 	errNotSaved = errors.New("socketio: the journal did not store the socket in time; it may not come back on another node")
 )
 
 // openJournal begins to follow the namespace's topic.
 func (n *Namespace) openJournal() {
-	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), waiting: map[uint64]chan error{}}
+	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), pending: map[uint64]chan error{}}
 	n.journal = j
 	n.listenLocked(n.subject())   // even without sockets, for events that are not in the journal
 	n.server.running.Go(j.follow) // may wait for the network
@@ -64,9 +74,14 @@ func (n *Namespace) openJournal() {
 
 func (j *journal) follow() {
 	stop, err := j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
-	if err != nil {
+	for err != nil { // perhaps an earlier namespace of this name has not stopped yet
 		j.namespace.server.cluster.failed("the journal cannot be read", err)
-		return
+		select {
+		case <-time.After(followWait):
+		case <-j.end:
+			return
+		}
+		stop, err = j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
 	}
 	j.mu.Lock()
 	closed := j.closed
@@ -104,8 +119,20 @@ func (j *journal) reset(epoch string) {
 		n.server.cluster.refreshSoon()
 	}
 	r.resetLocked(epoch)
-	r.last = j.sent
-	j.fresh = true
+	j.fresh, j.behind = true, j.sent > 0
+	clear(j.pending) // some may never be delivered
+	j.wakeLocked()
+}
+
+// arrivedLocked records that an entry has arrived, and reports whether it had arrived before the last reset.
+func (j *journal) arrivedLocked(seq uint64) (old bool) {
+	if j.fresh {
+		j.namespace.recovery.floor, j.fresh = max(seq-1, j.hole), false
+	}
+	j.behind = j.behind && seq < j.sent
+	old = seq <= j.sent
+	j.sent = max(j.sent, seq)
+	return old
 }
 
 // isReady is called when all events that the journal has after an offset were delivered.
@@ -125,22 +152,40 @@ func (j *journal) isReady(from uint64) {
 func (j *journal) deliver(seq uint64, data []byte) {
 	n := j.namespace
 	m, err := decodeMessage(data)
-	if err == nil && m.Kind != tellEmit && m.Kind != tellHole {
-		err = errMessage
-	}
 	if err != nil {
 		n.server.cluster.failed("the journal has an invalid entry", err)
 		return
 	}
-	if m.Kind == tellHole {
-		n.journal.noteHole(seq)
-		return
+	switch m.Kind {
+	case tellHole:
+		j.noteHole(seq)
+	case tellEmit:
+		watching, err := n.emitKept(m, seq)
+		n.server.cluster.failed("an event from the journal was lost", err)
+		if len(watching) > 0 {
+			n.notifyAll(watching, m)
+		}
+	case tellJoin, tellLeave, tellDisconnect:
+		j.change(m, seq)
+	default:
+		n.server.cluster.failed("the journal has an invalid entry", errMessage)
 	}
-	watching, err := n.emitKept(m, seq)
-	n.server.cluster.failed("an event from the journal was lost", err)
-	if len(watching) > 0 {
-		n.notifyAll(watching, m)
+}
+
+// change applies a change from the journal to this node's sockets, unless it was applied before.
+func (j *journal) change(m message, seq uint64) {
+	n := j.namespace
+	n.mu.Lock()
+	old := j.arrivedLocked(seq)
+	n.recovery.last = max(n.recovery.last, seq)
+	n.mu.Unlock()
+	var err error
+	if !old {
+		err = n.apply(m)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j.settleLocked(m, err)
 }
 
 // emitKept sends an event from the journal to this node's sockets.
@@ -151,53 +196,98 @@ func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.journal.fresh {
-		n.recovery.floor, n.journal.fresh = max(seq-1, n.journal.hole), false
-	}
-	e.old = seq <= n.journal.sent
-	n.journal.sent = max(n.journal.sent, seq)
+	e.old = n.journal.arrivedLocked(seq)
 	err = n.emitLocked(e)
-	if m.Node == n.server.cluster.node {
-		n.journal.settleLocked(m.Token, nil)
-	}
+	n.journal.settleLocked(m, nil)
 	return watching, err
 }
 
-// settleLocked passes the result of an event to the caller that waits for it, if any.
-func (j *journal) settleLocked(token uint64, err error) {
-	if came := j.waiting[token]; came != nil {
-		came <- err
-		delete(j.waiting, token)
+// settleLocked passes the result of an entry to the caller that waits for it, if this node appended it.
+func (j *journal) settleLocked(m message, err error) {
+	if m.Node != j.namespace.server.cluster.node {
+		return
 	}
+	if came := j.pending[m.Token]; came != nil {
+		came <- err
+	}
+	delete(j.pending, m.Token)
+	j.wakeLocked()
 }
 
-// append appends an event to the journal. came, unless it is nil, must have room for one error: it receives nil when the
-// event was sent, or the reason why it was not.
-func (j *journal) append(e emission, came chan error) error {
-	n := j.namespace
-	m := e.message(n)
-	if came != nil {
-		n.mu.Lock()
-		j.token++
-		m.Token, m.Node = j.token, n.server.cluster.node
-		j.waiting[m.Token] = came
-		n.mu.Unlock()
+func (j *journal) wakeLocked() {
+	j.waiters = slices.DeleteFunc(j.waiters, func(w waiter) bool {
+		if !w.over() {
+			return false
+		}
+		close(w.done)
+		return true
+	})
+}
+
+// waitForOwn waits until this node's events and changes so far were delivered, or for saveTime. What comes next must not
+// overtake them. Functions that the journal calls must not call it.
+func (j *journal) waitForOwn() {
+	if j == nil {
+		return
 	}
+	n := j.namespace
+	n.mu.Lock()
+	last := j.token
+	over := func() bool {
+		for token := range j.pending {
+			if token <= last {
+				return false
+			}
+		}
+		return true
+	}
+	if over() {
+		n.mu.Unlock()
+		return
+	}
+	w := waiter{over, make(chan struct{})}
+	j.waiters = append(j.waiters, w)
+	n.mu.Unlock()
+	timer := time.NewTimer(saveTime)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+		return
+	case <-timer.C:
+	case <-j.end:
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j.waiters = slices.DeleteFunc(j.waiters, func(one waiter) bool { return one.done == w.done })
+}
+
+// append appends an event or a change to the journal. came, unless it is nil, must have room for one error: it receives nil
+// when the event was sent or the change made, or the reason why not.
+func (j *journal) append(m message, came chan error) error {
+	n := j.namespace
+	n.mu.Lock()
+	j.token++
+	m.Token, m.Node = j.token, n.server.cluster.node
+	j.pending[m.Token] = came
+	n.mu.Unlock()
 	data, err := m.encode()
 	if err == nil {
-		err = j.journal.Append(j.topic, data, func(err error) { j.appended(m.Token, err) })
+		err = j.journal.Append(j.topic, data, func(err error) { j.appended(m, err) })
 	}
 	if err != nil {
-		n.server.cluster.failed("an event was not stored for clients that come back", err)
-		j.forget(came)
+		n.server.cluster.failed("an entry was not stored in the journal", err)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(j.pending, m.Token)
+		j.wakeLocked()
 	}
 	return err
 }
 
-// appended is called with the result of appending an event. A lost event may have been sent to nobody, so it counts as a
+// appended is called with the result of appending an entry. A lost event may have been sent to nobody, so it counts as a
 // hole: a client that was away then is not recovered.
-func (j *journal) appended(token uint64, err error) {
-	j.namespace.server.cluster.failed("an event was lost", err)
+func (j *journal) appended(m message, err error) {
+	j.namespace.server.cluster.failed("an event or a change was lost", err)
 	if err == nil {
 		return
 	}
@@ -206,7 +296,7 @@ func (j *journal) appended(token uint64, err error) {
 	if !j.isClosed() {
 		j.tellHoleLocked()
 	}
-	j.settleLocked(token, err)
+	j.settleLocked(m, err)
 }
 
 func (j *journal) isClosed() bool {
@@ -215,19 +305,13 @@ func (j *journal) isClosed() bool {
 	return j.closed
 }
 
-// forget ends the wait for an event.
-func (j *journal) forget(came chan error) {
-	j.namespace.mu.Lock()
-	defer j.namespace.mu.Unlock()
-	maps.DeleteFunc(j.waiting, func(_ uint64, one chan error) bool { return one == came })
-}
-
 // emitThroughJournal sends an event through the journal, or immediately if the journal cannot be reached.
 func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err error) {
-	if err := n.journal.append(e, nil); err != nil {
+	err = n.journal.append(e.message(n), nil)
+	if err != nil && !errors.Is(err, ErrTooLarge) {
 		return n.emitUnkept(e)
 	}
-	return nil, nil
+	return nil, err
 }
 
 // emitUnkept sends an event that the journal did not accept. It is not known which clients received it, so no socket can
@@ -247,8 +331,11 @@ func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 func (s *Socket) emitThroughJournal(e emission) error {
 	n := s.namespace
 	came := make(chan error, 1)
-	err := n.journal.append(e, came)
-	if err != nil {
+	err := n.journal.append(e.message(n), came)
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return err
+	case err != nil:
 		_, err = n.emitUnkept(e)
 		return err
 	}
@@ -258,16 +345,35 @@ func (s *Socket) emitThroughJournal(e emission) error {
 	case err := <-came:
 		return err
 	case <-s.Context().Done():
-		err = ErrClosed
+		return ErrClosed
 	case <-timer.C:
-		err = errNotKept
+		return errNotKept
 	}
-	n.journal.forget(came)
-	return err
 }
 
-// resetLocked forgets all events and kept sockets, and restarts the offsets of connected sockets in an epoch.
+// changeThroughJournal makes a change on all nodes, after the events emitted before. It waits until this node has made it,
+// or for saveTime. ok is false if the journal cannot be reached.
+func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
+	came := make(chan error, 1)
+	if n.journal.append(m, came) != nil {
+		return false, nil
+	}
+	timer := time.NewTimer(saveTime)
+	defer timer.Stop()
+	select {
+	case err = <-came:
+	case <-timer.C:
+		err = errNotKept
+	case <-n.journal.end:
+		err = ErrClosed
+	}
+	return true, err
+}
+
+// resetLocked forgets all events and kept sockets. In a new epoch, the offsets of connected sockets restart; in the same one,
+// these sockets may have missed something since the last event.
 func (r *recovery) resetLocked(epoch string) {
+	same := r.epoch == epoch
 	all := &r.namespace.server.kept
 	for _, e := range r.events {
 		all.give(e.size)
@@ -275,9 +381,13 @@ func (r *recovery) resetLocked(epoch string) {
 	for _, k := range r.kept {
 		all.give(k.size)
 	}
-	r.epoch, r.last, r.floor, r.events, r.order = epoch, 0, 0, nil, nil
+	r.epoch, r.last, r.floor, r.events, r.order = epoch, r.namespace.journal.sent, 0, nil, nil
 	clear(r.kept)
 	for _, s := range r.live {
+		if same {
+			s.trail.unkept = true
+			continue
+		}
 		s.trail = trail{before: s.trail.before || s.trail.sent != s.trail.start}
 		for name, p := range s.rooms {
 			p.since = 0

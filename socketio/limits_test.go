@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"runtime"
 	"strings"
@@ -237,4 +238,39 @@ func TestTooManyAttachmentsToSend(t *testing.T) {
 	if reason := <-left; reason != "forced close" {
 		t.Errorf("ended with %q", reason)
 	}
+}
+
+// What the limit refused does not count.
+func TestPartialBytesAreGivenBack(t *testing.T) {
+	s := newServer(t, socketio.Config{Limits: socketio.Limits{PartialBytes: 64 << 10}})
+	defer s.close()
+	left := disconnects(s.io.Namespace)
+	var callers []*caller
+	for i := range 5 {
+		here := *s
+		here.address = fmt.Sprintf("192.0.2.%d:1", i)
+		c, _ := here.caller("")
+		callers = append(callers, c)
+		c.post(`452-["a"]`, "b"+strings.Repeat("AAAA", 31<<10/3))
+	}
+	<-left
+	for _, c := range callers[:4] {
+		c.post("1")
+		<-left
+	}
+	if n := s.io.Stats().Partial; n != 0 {
+		t.Errorf("%d bytes wait", n)
+	}
+}
+
+// A packet that is refused before its attachments come ends its connection.
+func TestALongPacketThatWaits(t *testing.T) {
+	s := newServer(t, socketio.Config{Limits: socketio.Limits{PartialBytes: 4}})
+	left := disconnects(s.io.Namespace)
+	c, _ := s.caller("")
+	c.post(`451-["` + strings.Repeat("x", 20<<10) + `",{"_placeholder":true,"num":0}]`)
+	if reason := <-left; reason != "forced close" {
+		t.Errorf("ended with %q", reason)
+	}
+	s.close()
 }

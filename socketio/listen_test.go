@@ -217,3 +217,18 @@ func TestOutgoingEventsAreSeen(t *testing.T) {
 		}
 	}
 }
+
+// A binary argument stays binary when it is forwarded inside something else.
+func TestForwardingABinaryArgument(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.On("a", func(e socketio.Event) error { return e.Ack(map[string]any{"data": e.Arg(0)}) })
+		return nil
+	})
+	c, _ := s.caller("")
+	c.post(`451-7["a",{"_placeholder":true,"num":0}]`, "bAQID")
+	if got := c.get(); !slices.Equal(got, []string{`461-7[{"data":{"_placeholder":true,"num":0}}]`, "bAQID"}) {
+		t.Errorf("got %v", got)
+	}
+}

@@ -268,3 +268,21 @@ func TestLimitsAreCounted(t *testing.T) {
 }
 
 func limited(l socketio.Limits) socketio.Config { return socketio.Config{Limits: l} }
+
+func TestMetricsOfEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, socketio.Config{})
+		defer s.close()
+		c, _ := s.caller("")
+		s.io.Socket(c.sid).Disconnect(false)
+		s.openCall()
+		time.Sleep(2 * time.Minute)
+		got := s.metrics()
+		if got["socketio_disconnects_total"] != 1 {
+			t.Errorf("%v", got)
+		}
+		if got[`silent_closed_total{transport="socketio_websocket"}`] != 0 || got[`silent_closed_total{transport="polling"}`] == 0 {
+			t.Error("silence is miscounted")
+		}
+	})
+}

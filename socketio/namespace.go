@@ -36,6 +36,7 @@ type Namespace struct {
 	placed   ws.Log    // frames emitted to many sockets
 	recovery *recovery // nil if recovery is off
 	journal  *journal  // static; nil if sockets can come back only to their own node
+	joined   joined    // rooms that sockets of other nodes were told to join
 }
 
 // functions are the functions that an application has registered. Each list is replaced, never modified.
@@ -144,6 +145,9 @@ func (n *Namespace) add(s *Socket) error {
 	if len(n.everyone) == 1 {
 		n.listenLocked(n.subject())
 	}
+	if n.server.cluster.isMoved(s) {
+		n.listenLocked(n.roomSubject(s.id))
+	}
 	n.welcomeLocked(s, missed)
 	n.enterLocked(s)
 	return nil
@@ -166,6 +170,9 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string) {
 	rooms = s.roomsLocked()
 	for name := range s.rooms {
 		n.leaveLocked(s, name)
+	}
+	if n.server.cluster.isMoved(s) {
+		n.unlistenRoomLocked(s.id)
 	}
 	if len(n.everyone) == 0 && n.recovery == nil { // sockets that come back want what they miss
 		n.unlistenLocked(n.subject())

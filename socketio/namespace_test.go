@@ -254,3 +254,26 @@ func TestWhatIsNotText(t *testing.T) {
 		}
 	}
 }
+
+// Of has no payload to ask a function of OfFunc with.
+func TestOfDoesNotAskFunctions(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	s.io.OfFunc(func(name string, auth json.RawMessage) bool {
+		t.Errorf("called with %s and %s", name, auth)
+		return true
+	})
+	s.io.Of("/a")
+}
+
+// A pattern does not make an invalid name valid.
+func TestPatternsDoNotMatchInvalidNames(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	s.io.OfMatch(regexp.MustCompile(`/.*`))
+	c, _ := s.caller("")
+	c.post("40/a?b,")
+	if got := c.get(); got[0] != `44/a?b,{"message":"Invalid namespace"}` {
+		t.Errorf("got %v", got)
+	}
+}

@@ -469,3 +469,21 @@ func TestAnOffsetThatItWasNotTold(t *testing.T) {
 		}
 	}
 }
+
+// The names of rooms count toward RecoveryBytes.
+func TestNamesOfRoomsCount(t *testing.T) {
+	s := newServer(t, socketio.Config{Recovery: time.Minute})
+	defer s.close()
+	long := strings.Repeat("x", 10_000)
+	s.io.To(long).Emit("a")
+	if n := s.io.Kept(); n < 10_000 {
+		t.Errorf("an event's rooms: %d", n)
+	}
+	before := s.io.Kept()
+	c, _ := s.caller("")
+	s.io.Socket(c.sid).Join(long)
+	c.lose()
+	if n := s.io.Kept() - before; n < 10_000 {
+		t.Errorf("a socket's rooms: %d", n)
+	}
+}

@@ -16,10 +16,11 @@ type place struct {
 }
 
 // Join makes the socket a member of the rooms. A socket is always a member of its own room, whose name is the socket's id.
-// A Use function may call it, too: the socket is a member once it is connected. With a Journal, Join waits until the journal
-// has a record of the rooms, for up to two seconds. The error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
+// A Use function may call it, too: the socket is a member once it is connected. With a Journal, Join waits until the events that
+// this node emitted before were sent, and until the journal has a record of the rooms, each for up to two seconds. The error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
 // the socket has joined the rooms.
 func (s *Socket) Join(rooms ...string) error {
+	s.namespace.journal.waitForOwn()
 	if err := s.join(rooms); err != nil {
 		return err
 	}
@@ -87,6 +88,7 @@ func (n *Namespace) enterLocked(s *Socket) {
 
 // Leave removes the socket from the rooms. A socket cannot leave its own room. With a Journal, Leave waits like Join.
 func (s *Socket) Leave(rooms ...string) {
+	s.namespace.journal.waitForOwn()
 	s.leave(rooms)
 	s.save() // logs most errors
 }

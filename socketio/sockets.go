@@ -81,19 +81,23 @@ func (n *Namespace) localInfos(to audience) []SocketInfo {
 }
 
 // SocketsJoin makes the sockets that the Emitter stands for join the rooms: sockets of this node immediately, those of
-// other nodes soon after. The error means that a socket of this node is in too many rooms.
+// other nodes soon after, but before they receive what this node emits next. The error means that a socket of this node is in
+// too many rooms or, with a Journal, that the change was not stored within two seconds. SocketsLeave and DisconnectSockets
+// work alike, but only log that.
 func (e Emitter) SocketsJoin(rooms ...string) error {
 	return e.do(message{Kind: tellJoin, To: rooms})
 }
 
 // SocketsLeave makes the sockets that the Emitter stands for leave the rooms.
 func (e Emitter) SocketsLeave(rooms ...string) {
-	e.do(message{Kind: tellLeave, To: rooms})
+	e.namespace.server.cluster.failed(notChanged, e.do(message{Kind: tellLeave, To: rooms}))
 }
+
+const notChanged = "sockets may not have left a room, or not have been disconnected"
 
 // DisconnectSockets calls Socket.Disconnect(all) on the sockets that the Emitter stands for.
 func (e Emitter) DisconnectSockets(all bool) {
-	e.do(message{Kind: tellDisconnect, All: all})
+	e.namespace.server.cluster.failed(notChanged, e.do(message{Kind: tellDisconnect, All: all}))
 }
 
 // do applies a message to this node's sockets, and sends it to the other nodes.
@@ -103,28 +107,44 @@ func (e Emitter) do(m message) error {
 		return nil
 	}
 	m.Namespace, m.Rooms, m.Except = n.name, e.audience.rooms, e.audience.except
-	if !e.isLocal() {
-		n.server.cluster.tell(n.subject(), m)
+	if e.isLocal() {
+		n.journal.waitForOwn()
+		return n.apply(m)
 	}
+	if n.journal != nil {
+		if ok, err := n.changeThroughJournal(m); ok {
+			return err
+		}
+	}
+	if m.Kind == tellJoin {
+		n.noteJoin(m.To)
+	}
+	n.server.cluster.tell(n.subject(), m)
 	return n.apply(m)
 }
 
-// apply applies a message to this node's sockets.
+// apply applies a message to this node's sockets. It does not wait: the adapter or the journal may have called it.
 func (n *Namespace) apply(m message) error {
 	var failed error
-	for _, s := range n.localSockets(m.audience()) {
+	sockets := n.localSockets(m.audience())
+	for _, s := range sockets {
 		switch m.Kind {
 		case tellJoin:
 			if err := s.join(m.To); !errors.Is(err, ErrClosed) {
 				failed = errors.Join(failed, err)
 			}
-			s.saveAnd(nil)
 		case tellLeave:
 			s.leave(m.To)
-			s.saveAnd(nil)
 		case tellDisconnect:
-			s.Disconnect(m.All)
+			s.disconnect(m.All)
 		}
+	}
+	if n.journal != nil && m.Kind != tellDisconnect && len(sockets) > 0 {
+		n.server.running.Go(func() {
+			for _, s := range sockets {
+				s.saveAnd(nil)
+			}
+		})
 	}
 	return failed
 }
