@@ -16,8 +16,13 @@ type firstTopic struct {
 }
 
 func (f *firstTopic) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
-	if f.topic == "" {
+	f.mu.Lock()
+	first := f.topic == ""
+	if first {
 		f.topic = topic
+	}
+	f.mu.Unlock()
+	if first {
 		return f.meshNode.Follow(topic, reset, deliver, hole, ready)
 	}
 	f.work <- func() { reset(f.epoch); ready(0) }
@@ -34,12 +39,7 @@ func TestAPidIsForItsNamespace(t *testing.T) {
 	s.io.OnConnect(func(one *socketio.Socket) error { return one.Join("operators") })
 	s.io.Of("/admin").Use(func(*socketio.Socket) error { return errors.New("forbidden") })
 	p, who := s.comeBack(comingBack{})
-	m.settle()
-	m.mu.Lock()
-	if len(m.values) != 1 {
-		t.Fatalf("%d records are kept", len(m.values))
-	}
-	m.mu.Unlock()
+	soonHolds(t, "its record is stored", func() bool { return m.has("operators") })
 	p.send(`40/admin,{"pid":"` + who.PID + `"}`)
 	p.expect(`44/admin,{"message":"forbidden"}`)
 }

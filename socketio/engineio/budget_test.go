@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -303,4 +304,60 @@ func TestEndsGiveBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that reads an answer slowly, but in time, counts as polling.
+func TestASlowReaderIsInTime(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 100_000, PollTimeout: 5 * time.Second}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		one := s.only()
+		one.Send(text(strings.Repeat("x", 640<<10)))
+		client, end := net.Pipe()
+		defer client.Close()
+		server := &http.Server{Handler: s.echo}
+		listener := single{make(chan net.Conn, 1), make(chan struct{})}
+		listener.conns <- end
+		go server.Serve(listener)
+		defer server.Close()
+		near := &pipe{Conn: client, wait: 4 * time.Second, each: 64 << 10} // 40 s in total
+		go fmt.Fprintf(client, "GET /engine.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: a\r\n\r\n", sid)
+		time.Sleep(time.Second)
+		one.Send(text(strings.Repeat("x", 200_000))) // fills the queue
+		go one.Send(text("waits"))
+		res, err := http.ReadResponse(bufio.NewReader(near), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, res.Body); err != nil || n != 640<<10+1 {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		if len(s.ended) > 0 {
+			t.Errorf("it ended with %s", <-s.ended)
+		}
+		one.Close()
+	})
+}
+
+// An answer that comes at the moment at which its GET is given up is given back.
+func TestAnAnswerThatComesTooLate(t *testing.T) {
+	bubble(t, engineio.Config{MaxBuffered: 1 << 30}, func(t *testing.T, s *server) {
+		f := prepare(t, text(strings.Repeat("x", 50_000)))
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			sid := s.openCall(t.Context())
+			go s.call(ctx, "GET", "&sid="+sid, "")
+			synctest.Wait()
+			s.mu.Lock()
+			one := s.sessions[sid]
+			s.mu.Unlock()
+			go cancel()
+			one.Offer(f)
+			synctest.Wait()
+			one.Close()
+		}
+		time.Sleep(6 * time.Second)
+		if n := s.engine.Stats().Buffered; n != 0 {
+			t.Errorf("%d bytes are held", n)
+		}
+	})
 }

@@ -2,8 +2,11 @@ package engineio_test
 
 import (
 	"errors"
+	"io"
 	"net/http/httptest"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,4 +95,46 @@ func TestAProbeAtTheEnd(t *testing.T) {
 	s.only().Close()
 	expectClosed(t, conn)
 	s.expectEnd(engineio.ForcedClose)
+}
+
+// Messages after the end are not handled, even of one request.
+func TestNoMessagesAfterTheEnd(t *testing.T) {
+	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+		var calls atomic.Int32
+		s.onMessage = func(one *engineio.Session, m ws.Message) error { calls.Add(1); one.Close(); return nil }
+		s.call(t.Context(), "POST", "&sid="+s.openCall(t.Context()), "4a\x1e4b")
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d messages were handled", n)
+		}
+	})
+}
+
+// What is offered after the end is neither sent nor kept.
+func TestOfferAfterTheEnd(t *testing.T) {
+	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		s.only().Close()
+		s.only().Offer(prepare(t, text(strings.Repeat("x", 50_000))))
+		if got := s.call(t.Context(), "GET", "&sid="+sid, ""); got != "1" {
+			t.Errorf("GET: %.20q", got)
+		}
+		s.only().Offer(prepare(t, text(strings.Repeat("x", 50_000))))
+		if n := s.engine.Stats().Buffered; n != 0 {
+			t.Errorf("%d bytes are held", n)
+		}
+	})
+}
+
+// A POST whose session ends before it is complete is refused.
+func TestAPOSTThatEndsTooLate(t *testing.T) {
+	s := start(t, engineio.Config{})
+	sid := s.open()
+	in, status := s.postUnfinished(sid)
+	io.WriteString(in, "4a")
+	eventually(t, func() bool { return s.engine.Stats().ReceivedBytes > 0 })
+	s.only().Close()
+	in.Close()
+	if got := <-status; got != 400 {
+		t.Errorf("POST: %d", got)
+	}
 }

@@ -114,3 +114,14 @@ func TestAnAddressSleepsSeldom(t *testing.T) {
 		}
 	})
 }
+
+// A packet that is longer than the burst waits for the whole burst, not for ever.
+func TestAPacketLongerThanTheBurst(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 1}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		begin := time.Now()
+		if got := s.call(t.Context(), "POST", "&sid="+sid, "4"+strings.Repeat("x", 5000)); got != "ok" || time.Since(begin) > 10*time.Second {
+			t.Errorf("%q after %v", got, time.Since(begin))
+		}
+	})
+}

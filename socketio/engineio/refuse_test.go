@@ -3,6 +3,7 @@ package engineio_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -157,4 +158,13 @@ func TestManyEnds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Allow is asked about WebSockets, too.
+func TestAllowIsAskedAboutWebSockets(t *testing.T) {
+	s := start(t, engineio.Config{Allow: func(*http.Request) error { return io.EOF }})
+	if conn, err := websocket.Dial("ws"+strings.TrimPrefix(s.url, "http")+"?EIO=4&transport=websocket", "", s.base()); err == nil {
+		conn.Close()
+		t.Error("let in")
+	}
 }

@@ -657,3 +657,68 @@ func TestGoodbyeEndsAnUpgrade(t *testing.T) {
 	s.expectPoll(sid, 200, "1")
 	expectClosed(t, conn)
 }
+
+// A GET that waits when the upgrade is complete is answered, and does not end the session.
+func TestAGETThatWaitsAtTheUpgrade(t *testing.T) {
+	bubble(t, engineio.Config{}, func(t *testing.T, s *server) {
+		sid := s.openCall(t.Context())
+		conn := s.probe(t, sid)
+		got := make(chan string, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		go func() { got <- s.call(ctx, "GET", "&sid="+sid, "") }()
+		synctest.Wait()
+		websocket.Message.Send(conn, "5")
+		synctest.Wait()
+		if len(got) != 1 {
+			t.Error("the GET waits")
+		}
+		websocket.Message.Send(conn, "4still here")
+		expect(t, conn, "4still here")
+	})
+}
+
+// probe begins an upgrade.
+func (s *server) probe(t *testing.T, sid string) *websocket.Conn {
+	_, conn := s.pipes("&sid=" + sid)
+	websocket.Message.Send(conn, "2probe")
+	expect(t, conn, "3probe")
+	return conn
+}
+
+// An upgrade that succeeds, or whose WebSocket ends, is never late.
+func TestUpgradesThatAreNotLate(t *testing.T) {
+	bubble(t, engineio.Config{UpgradeTimeout: time.Second}, func(t *testing.T, s *server) {
+		conn := s.probe(t, s.openCall(t.Context()))
+		websocket.Message.Send(conn, "5")
+		given := s.probe(t, s.openCall(t.Context()))
+		given.Close()
+		time.Sleep(2 * time.Second)
+		if n := s.engine.Stats(); n.LateUpgrades != 0 || n.Upgraded != 1 {
+			t.Errorf("%+v", n)
+		}
+		websocket.Message.Send(conn, "4still here")
+		expect(t, conn, "4still here")
+	})
+}
+
+// One POST is answered early even if it is as long as MaxPayload.
+func TestALongPOSTIsAnsweredEarly(t *testing.T) {
+	bubble(t, engineio.Config{MaxQueue: 1000, MaxPayload: 10_000}, func(t *testing.T, s *server) {
+		s.onMessage = func(one *engineio.Session, m ws.Message) error {
+			for range 3 {
+				if err := one.Send(text(strings.Repeat("x", 900))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		sid := s.openCall(t.Context())
+		if got := s.call(t.Context(), "POST", "&sid="+sid, "4"+strings.Repeat("x", 9000)); got != "ok" {
+			t.Errorf("POST: %q", got)
+		}
+		if synctest.Wait(); len(s.ended) > 0 {
+			t.Errorf("it ended with %s", <-s.ended)
+		}
+	})
+}

@@ -114,3 +114,13 @@ func TestShutdownIsSpread(t *testing.T) {
 		s.app.Shutdown(t.Context())
 	})
 }
+
+// After Shutdown, WebSockets are refused like polling.
+func TestNoWebSocketsAfterShutdown(t *testing.T) {
+	s := start(t, engineio.Config{})
+	s.engine.Shutdown(t.Context())
+	expectClosed(t, s.dial("EIO=4&transport=websocket"))
+	if len(s.sessions) != 0 {
+		t.Error("a session began")
+	}
+}
