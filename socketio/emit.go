@@ -15,8 +15,8 @@ import (
 // blocking, use To(id).Emit. The error is ErrClosed, or says what is wrong with the arguments.
 func (s *Socket) Emit(event string, args ...any) error {
 	if s.namespace.recovery == nil && s.namespace.watched.Load() == 0 {
-		if reserved[event] {
-			return errReserved(event)
+		if err := checkName(event); err != nil {
+			return err
 		}
 		return s.write(packet{kind: kindEvent, namespace: s.namespace.name}, event, args)
 	}
@@ -271,8 +271,8 @@ func (s *Socket) sent(p packet, err error) error {
 
 // newEvent makes an event's packet and its attachments.
 func newEvent(n *Namespace, event string, args []any) (packet, [][]byte, error) {
-	if reserved[event] {
-		return packet{}, nil, errReserved(event)
+	if err := checkName(event); err != nil {
+		return packet{}, nil, err
 	}
 	data, attachments, err := appendArgs(nil, event, args)
 	if most := n.server.config.Limits.Attachments; err == nil && len(attachments) > most {
@@ -281,8 +281,15 @@ func newEvent(n *Namespace, event string, args []any) (packet, [][]byte, error) 
 	return packet{kind: kindEvent, namespace: n.name, data: data}, attachments, err
 }
 
-func errReserved(event string) error {
-	return fmt.Errorf("socketio: %q is a reserved event name", event)
+// checkName reports why an event cannot have a name.
+func checkName(event string) error {
+	switch {
+	case event == "":
+		return errors.New("socketio: an event needs a name")
+	case reserved[event]:
+		return fmt.Errorf("socketio: %q is a reserved event name", event)
+	}
+	return nil
 }
 
 func errBinaryValues(n, most int) error {

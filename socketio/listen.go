@@ -53,7 +53,7 @@ func (s *Socket) rareLocked() *rareListeners {
 // On adds a listener for events with that name, and returns a function that removes it. The listeners of an event are
 // called in the order in which they were added. If one returns an error, the remaining ones are not called: after an
 // ErrArguments or a *Refusal, the client receives an event "error"; ErrClosed is ignored; any other error closes the
-// connection.
+// connection. On panics if no client can send an event of that name, such as "disconnect" (see OnDisconnect).
 func (s *Socket) On(event string, f func(Event) error) (off func()) {
 	return s.listen(&listener{event: event, f: f})
 }
@@ -64,6 +64,9 @@ func (s *Socket) Once(event string, f func(Event) error) (off func()) {
 }
 
 func (s *Socket) listen(l *listener) (off func()) {
+	if reserved[l.event] {
+		panic(fmt.Sprintf("socketio: no client can send the event %q; for the end of a socket, use OnDisconnect", l.event))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners.named = append(slices.Clip(s.listeners.named), l)
@@ -92,7 +95,7 @@ func (s *Socket) Off(events ...string) {
 	})
 }
 
-// OnAny adds a listener that is called with every event, before the listeners of its name. It returns a function that removes
+// OnAny adds a listener that is called with every event, before the Use functions and the listeners of its name. It returns a function that removes
 // the listener.
 func (s *Socket) OnAny(f func(Event) error) (off func()) {
 	s.mu.Lock()
@@ -228,15 +231,15 @@ func (l *listeners) name(arg Arg) (name string, err error) {
 	return name, err
 }
 
-// call calls the Use functions with an event, and then its listeners.
+// call calls the OnAny functions with an event, then the Use functions, and then its listeners.
 func (s *Socket) call(l listeners, e Event) error {
-	for _, f := range l.use {
-		if err := f(e); err != nil {
+	for _, one := range l.any {
+		if err := one.f(e); err != nil {
 			return err
 		}
 	}
-	for _, one := range l.any {
-		if err := one.f(e); err != nil {
+	for _, f := range l.use {
+		if err := f(e); err != nil {
 			return err
 		}
 	}

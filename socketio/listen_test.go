@@ -2,8 +2,10 @@ package socketio_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"echows/socketio"
+
+	"github.com/labstack/echo/v4"
 )
 
 func TestHandlersThatFail(t *testing.T) {
@@ -122,6 +126,7 @@ func TestListenersComeAndGo(t *testing.T) {
 func TestUseOfEvents(t *testing.T) {
 	s := newServer(t, socketio.Config{})
 	defer s.close()
+	var any []string
 	s.io.OnConnect(func(one *socketio.Socket) error {
 		one.Use(func(e socketio.Event) error {
 			switch e.Name {
@@ -139,10 +144,13 @@ func TestUseOfEvents(t *testing.T) {
 			return nil
 		})
 		one.OnAny(func(e socketio.Event) error {
-			if e.Name != "passes" {
-				t.Errorf("%s got to a listener", e.Name)
-			}
-			return e.Ack()
+			any = append(any, e.Name)
+			return nil
+		})
+		one.On("passes", func(e socketio.Event) error { return e.Ack() })
+		one.OnUnhandled(func(e socketio.Event) error {
+			t.Errorf("%s got to a listener", e.Name)
+			return nil
 		})
 		return nil
 	})
@@ -155,6 +163,98 @@ func TestUseOfEvents(t *testing.T) {
 	c.post(`42["fails"]`)
 	if reason := <-reasons; reason != "forced close" {
 		t.Errorf("ended with %q", reason)
+	}
+	if !slices.Equal(any, []string{"refused", "passes", "fails"}) { // as in the reference, before Use
+		t.Errorf("OnAny saw %v", any)
+	}
+}
+
+// On says at once that it would wait for ever.
+func TestListeningToAReservedName(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	c, _ := s.caller("")
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "OnDisconnect") {
+			t.Error(text)
+		}
+	}()
+	s.io.Socket(c.sid).On("disconnect", func(socketio.Event) error { return nil })
+}
+
+// An event has a name.
+func TestEventsWithoutAName(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	c, _ := s.caller("")
+	if s.io.Emit("", "sneaky") == nil || s.io.Socket(c.sid).Emit("", "sneaky") == nil {
+		t.Error("sent")
+	}
+}
+
+type blob []byte
+
+// Bytes are sent as such in maps, slices and pointers of any type, but not in structs.
+func TestBytesInValues(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	c, _ := s.caller("")
+	b, text, number := []byte{1, 2, 3}, "x", 7
+	for _, one := range []struct {
+		value any
+		want  string
+		bytes int
+	}{
+		{echo.Map{"b": b}, `{"b":{"_placeholder":true,"num":0}}`, 1},
+		{map[string][]byte{"b": b}, `{"b":{"_placeholder":true,"num":0}}`, 1},
+		{[][]byte{b, b}, `[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, 2},
+		{[]map[string]any{{"b": b}, nil}, `[{"b":{"_placeholder":true,"num":0}},null]`, 1},
+		{&b, `{"_placeholder":true,"num":0}`, 1},
+		{map[string]any{"a": []echo.Map{{"b": &b}}}, `{"a":[{"b":{"_placeholder":true,"num":0}}]}`, 1},
+		{blob(b), `{"_placeholder":true,"num":0}`, 1},
+		{struct{ B []byte }{b}, `{"B":"AQID"}`, 0},
+		{map[string]any{"a": json.RawMessage(`[1]`), "n": (*[]byte)(nil), "t": &text, "i": []int{number}}, `{"a":[1],"i":[7],"n":null,"t":"x"}`, 0},
+		{map[int][]byte{1: b}, `{"1":"AQID"}`, 0},
+		{net.IPv4(1, 2, 3, 4), `"1.2.3.4"`, 0},
+		{[]any{nil, true}, `[null,true]`, 0},
+	} {
+		if err := s.io.Emit("a", one.value); err != nil {
+			t.Error(err)
+		}
+		want := []string{`42["a",` + one.want + `]`}
+		if one.bytes > 0 {
+			want = []string{fmt.Sprintf(`45%d-["a",%s]`, one.bytes, one.want)}
+		}
+		for range one.bytes {
+			want = append(want, "bAQID")
+		}
+		if got := c.get(); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+// Bytes that a client sent stay bytes without types, so that they can be sent on.
+func TestBytesWithoutTypes(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		socketio.On(one, "map", func(e socketio.Event, m map[string]any) error { return e.Ack(m) })
+		socketio.On(one, "list", func(e socketio.Event, l []any) error { return e.Ack(l) })
+		socketio.On(one, "any", func(e socketio.Event, v any) error { return e.Ack(v) })
+		return nil
+	})
+	c, _ := s.caller("")
+	const bytes = `{"_placeholder":true,"num":0}`
+	for event, value := range map[string]string{"map": `{"a":[{"b":` + bytes + `}]}`, "list": `["x",` + bytes + `]`, "any": bytes} {
+		c.post(`451-1["`+event+`",`+value+`]`, "bAQID")
+		if got := c.get(); !slices.Equal(got, []string{`461-1[` + value + `]`, "bAQID"}) {
+			t.Errorf("%s: got %v", event, got)
+		}
+	}
+	c.post(`451-1["map",`+bytes+`]`, "bAQID")
+	if got := c.get(); len(got) != 1 || !strings.Contains(got[0], `must be an object`) {
+		t.Errorf("got %v", got)
 	}
 }
 
