@@ -429,7 +429,9 @@ var (
 	textEncoder = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-func encodesItself(t reflect.Type) bool { return t.Implements(jsonEncoder) || t.Implements(textEncoder) }
+func encodesItself(t reflect.Type) bool {
+	return t.Implements(jsonEncoder) || t.Implements(textEncoder)
+}
 
 func mayHoldBytes(t reflect.Type) bool {
 	switch t.Kind() {

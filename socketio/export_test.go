@@ -19,3 +19,10 @@ func KeptEvents(n *Namespace) int {
 	defer n.mu.Unlock()
 	return len(n.recovery.events)
 }
+
+// Held returns how many events wait for earlier ones.
+func Held(n *Namespace) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.journal.held.events)
+}

@@ -42,6 +42,7 @@ type journal struct {
 	token    uint64                // of this node's last entry
 	pending  map[uint64]chan error // this node's entries that were not delivered yet, by token; with their callers, if these wait
 	waiters  []waiter
+	held     held
 }
 
 // waiter waits for something that deliver, appended or reset brings about.
@@ -222,6 +223,7 @@ func (j *journal) wakeLocked() {
 		close(w.done)
 		return true
 	})
+	j.releaseLocked()
 }
 
 // waitForOwn waits until this node's events and changes so far were delivered, or for saveTime. What comes next must not
@@ -239,7 +241,7 @@ func (j *journal) waitForOwn() {
 				return false
 			}
 		}
-		return true
+		return len(j.held.events) == 0
 	}
 	if over() {
 		n.mu.Unlock()
@@ -307,11 +309,29 @@ func (j *journal) isClosed() bool {
 
 // emitThroughJournal sends an event through the journal, or immediately if the journal cannot be reached.
 func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err error) {
-	err = n.journal.append(e.message(n), nil)
-	if err != nil && !errors.Is(err, ErrTooLarge) {
-		return n.emitUnkept(e)
+	return n.journal.emit(e, nil)
+}
+
+// emit appends an event or, if the journal refuses it, sends it at once. It may have to wait for others (hold). came is as for
+// append.
+func (j *journal) emit(e emission, came chan error) (watching []*Socket, err error) {
+	n := j.namespace
+	if waits, err := j.hold(e, came, false); waits {
+		return nil, err
 	}
-	return nil, err
+	err = j.append(e.message(n), came)
+	if err == nil || errors.Is(err, ErrTooLarge) {
+		return nil, err
+	}
+	if waits, err := j.hold(e, came, true); waits {
+		return nil, err
+	}
+	watching, err = n.emitUnkept(e)
+	if came != nil {
+		came <- err
+		return nil, nil
+	}
+	return watching, err
 }
 
 // emitUnkept sends an event that the journal did not accept. It is not known which clients received it, so no socket can
@@ -331,12 +351,7 @@ func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 func (s *Socket) emitThroughJournal(e emission) error {
 	n := s.namespace
 	came := make(chan error, 1)
-	err := n.journal.append(e.message(n), came)
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		return err
-	case err != nil:
-		_, err = n.emitUnkept(e)
+	if _, err := n.journal.emit(e, came); err != nil {
 		return err
 	}
 	timer := time.NewTimer(ownTime)
@@ -354,8 +369,12 @@ func (s *Socket) emitThroughJournal(e emission) error {
 // changeThroughJournal makes a change on all nodes, after the events emitted before. It waits until this node has made it,
 // or for saveTime. ok is false if the journal cannot be reached.
 func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
+	if n.journal.holds() {
+		n.journal.waitForOwn()
+	}
 	came := make(chan error, 1)
 	if n.journal.append(m, came) != nil {
+		n.journal.waitForOwn()
 		return false, nil
 	}
 	timer := time.NewTimer(saveTime)

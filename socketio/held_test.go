@@ -1,0 +1,130 @@
+package socketio_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"echows/socketio"
+)
+
+// slow is a journal that can accept events without storing them yet, or refuse them.
+type slow struct {
+	*meshNode
+
+	mu      sync.Mutex
+	delays  bool
+	refuses bool
+	late    []func(stored bool)
+}
+
+func (s *slow) Append(topic string, data []byte, done func(error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.refuses:
+		return errCut
+	case s.delays:
+		s.late = append(s.late, func(stored bool) {
+			if stored {
+				s.meshNode.Append(topic, data, done)
+				return
+			}
+			done(errCut)
+		})
+		return nil
+	}
+	return s.meshNode.Append(topic, data, done)
+}
+
+func (s *slow) set(delays, refuses bool) (late []func(stored bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delays, s.refuses = delays, refuses
+	late, s.late = s.late, nil
+	return late
+}
+
+// Events that the journal refuses do not overtake earlier ones that are on their way to it, no matter what becomes of those.
+func TestRefusedEventsKeepTheOrder(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		m := newMesh(t)
+		n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
+		m.nodes = append(m.nodes, n.meshNode)
+		one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+		two, _ := m.start(t)
+		here, is := one.comeBack(comingBack{})
+		there, _ := two.comeBack(comingBack{})
+		m.settle()
+		n.set(true, false)
+		one.io.Emit("1, on its way")
+		late := n.set(false, true)
+		one.io.Emit("2")
+		own := make(chan error, 1)
+		go func() { own <- one.io.Socket(is.SID).Emit("3") }()
+		soonHolds(t, "both are held", func() bool { return socketio.Held(one.io.Namespace) == 2 })
+		n.set(false, !stored)
+		if stored {
+			one.io.Emit("4") // waits behind them, though the journal would accept it
+		}
+		for _, f := range late {
+			f(stored)
+		}
+		if err := <-own; err != nil {
+			t.Error(err)
+		}
+		if !stored {
+			one.io.Emit("4")
+		}
+		want, wantThere := []string{"1", "2", "3", "4"}, []string{"1", "2", "4"}
+		if !stored {
+			want, wantThere = want[1:], wantThere[1:]
+		}
+		for _, want := range want {
+			if got := here.read(); !strings.HasPrefix(got, `42["`+want) {
+				t.Errorf("stored %v: got %s, want %s", stored, got, want)
+			}
+		}
+		for _, want := range wantThere {
+			if got := there.read(); !strings.HasPrefix(got, `42["`+want) {
+				t.Errorf("stored %v: the other node's got %s, want %s", stored, got, want)
+			}
+		}
+		soonHolds(t, "nothing is held", func() bool { return socketio.Held(one.io.Namespace) == 0 })
+	}
+}
+
+// What is held is bounded. What is too much is lost, which is a hole; a change waits for a while.
+func TestTooManyRefusedEvents(t *testing.T) {
+	m := newMesh(t)
+	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
+	m.nodes = append(m.nodes, n.meshNode)
+	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	here, is := one.comeBack(comingBack{})
+	away, who := one.comeBack(comingBack{})
+	one.io.Emit("first")
+	here.hear("first", &is)
+	away.hear("first", &who)
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("on its way")
+	late := n.set(false, true)
+	long := strings.Repeat("x", 1<<20)
+	for i := range 5 {
+		if err := one.io.Emit("long", long); (err == nil) != (i < 3) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	away.conn.Close()
+	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	n.set(false, false)
+	late[0](true)
+	here.hear("on its way", &is)
+	for range 3 {
+		here.hear("long", &is)
+	}
+	if _, again := one.comeBack(who); again.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
