@@ -172,7 +172,7 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 	if set.NATS.URL != "" { // a cluster, where other nodes may be
 		s.nodes, err = nodes.Open(ctx, s.broker, nodes.Config{
 			Recovery: set.Recovery,
-			MaxEvent: settings.MaxPayload,
+			MaxEvent: settings.MaxEvent,
 			MaxBytes: settings.JournalBytes,
 		})
 		if err != nil {

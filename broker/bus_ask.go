@@ -24,6 +24,8 @@ type answer struct {
 	node string
 	data []byte
 	gone bool // the node died instead
+
+	failed string // why the node's answer could not be sent
 }
 
 // settleLocked notes a node's answer, unless there is one already.
@@ -47,7 +49,7 @@ func (u *Unanswered) Error() string {
 func (u *Unanswered) Unwrap() error { return u.cause }
 
 // Ask sends data to all other nodes that are alive and calls each with every answer, one at a time, until
-// all have answered. If ctx ends first, or after 30 s if it has no deadline, the error is an *Unanswered. Ask
+// all have answered. If one's answer could not be sent, such as one that is too large, the error says so. If ctx ends first, or after 30 s if it has no deadline, the error is an *Unanswered. Ask
 // does not wait for nodes that die in the meantime. It must not be called from a function given to Serve.
 func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answer []byte)) error {
 	if _, ok := ctx.Deadline(); !ok {
@@ -60,9 +62,14 @@ func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answe
 	if err := b.post(outgoing{subject: b.prefix + busAll, data: b.mark([]byte{kindAsk}, number(id), data), counted: true}); err != nil {
 		return err
 	}
+	var failed error
 	for range cap(a.answers) {
 		select {
 		case w := <-a.answers:
+			if w.failed != "" { // the others' answers count
+				failed = errors.Join(failed, w.err())
+				continue
+			}
 			if err := b.take(w, each); err != nil {
 				return err
 			}
@@ -72,11 +79,17 @@ func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answe
 			return fmt.Errorf("%w: the bus is closed", ErrUnavailable)
 		}
 	}
-	return nil
+	return failed
+}
+
+func (w answer) err() error {
+	return fmt.Errorf("broker: node %s could not send its answer: %s", w.node, w.failed)
 }
 
 func (b *Bus) take(w answer, each func(node string, answer []byte)) error {
 	switch {
+	case w.failed != "":
+		return w.err()
 	case !w.gone:
 		each(w.node, w.data)
 	case !b.broker.up.Load(): // we may be the ones cut off
@@ -131,6 +144,8 @@ func (b *Bus) AskNode(ctx context.Context, node string, data []byte) ([]byte, er
 	select {
 	case w := <-a.answers:
 		switch {
+		case w.failed != "":
+			return nil, w.err()
 		case !w.gone:
 			return w.data, nil
 		case !b.broker.up.Load(): // we may be the ones cut off
@@ -195,16 +210,21 @@ func (b *Bus) answerTo(node string, question [8]byte, data []byte) {
 		err := b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindAnswer}, question[:], answer), counted: true})
 		if err != nil {
 			b.broker.log.Warn("cannot answer another node", "node", node, "error", err)
+			b.post(outgoing{subject: b.prefix + busTo + node, data: b.mark([]byte{kindFailed}, question[:], []byte(err.Error())), counted: true})
 		}
 	})
 }
 
 // answered hands an answer to the goroutine that waits for it.
 func (b *Bus) answered(node string, question uint64, data []byte) {
+	b.settle(question, answer{node: node, data: data})
+}
+
+func (b *Bus) settle(question uint64, w answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if a := b.asking[question]; a != nil {
-		a.settleLocked(node, answer{node: node, data: data})
+		a.settleLocked(w.node, w)
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	kindBye     = 'b'
 	kindAsk     = 'q' // 8 bytes of the question's number, and its data
 	kindAnswer  = 'a' // the same
+	kindFailed  = 'f' // instead of an answer that cannot be sent: the question's number, and why
 )
 
 // member is another node.
@@ -89,6 +90,8 @@ func (b *Bus) control(node string, data []byte) {
 		b.lose(func(m *member) bool { return m.id == node })
 	case kind == kindAsk && len(data) >= 8:
 		b.answerTo(node, [8]byte(data), data[8:])
+	case kind == kindFailed && len(data) >= 8:
+		b.settle(binary.BigEndian.Uint64(data), answer{node: node, failed: string(data[8:])})
 	case kind == kindAnswer && len(data) >= 8:
 		b.answered(node, binary.BigEndian.Uint64(data), data[8:])
 	}

@@ -56,6 +56,19 @@ func TestLargeQuestionsAndAnswers(t *testing.T) {
 	}
 }
 
+// An answer that is too large is an error at once, not when the time is over.
+func TestAnAnswerThatIsTooLarge(t *testing.T) {
+	one, two, _ := peers(t, natsURL(t))
+	question := make([]byte, busLargest-nodeSize-1-8-2) // the answers are 4 bytes longer
+	if _, err := one.AskNode(testContext(t), two.Node(), question); err == nil || !strings.Contains(err.Error(), two.Node()) || !strings.Contains(err.Error(), "16777216") {
+		t.Error(err)
+	}
+	err := one.Ask(testContext(t), question, func(string, []byte) { t.Error("an answer") })
+	if err == nil || strings.Count(err.Error(), "could not send its answer") != 2 {
+		t.Error(err)
+	}
+}
+
 func TestTooLargeForTheBus(t *testing.T) {
 	one, two, _ := peers(t, natsURL(t))
 	listen(t, two, "a")

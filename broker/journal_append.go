@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	journalKey      = 128              // bytes of a key, at most
 )
 
+// ErrTooLarge means that an entry is larger than JournalConfig.MaxEntry.
+var ErrTooLarge = errors.New("broker: the entry is too large")
+
 // Append adds an entry to a topic without waiting until it is stored. Entries of one caller keep their order.
 // done, if not nil, is called from another goroutine, which it must not block: with nil when the entry is in the
 // stream and will be delivered, otherwise with an ErrUnavailable; it may then be delivered or not. Append keeps trying
@@ -25,14 +29,14 @@ const (
 // changed afterwards.
 //
 // With 1024 entries in flight, Append waits up to a second for a place, and then returns ErrUnavailable.
-// Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused.
+// Without a connection it returns ErrUnavailable immediately. An entry larger than MaxEntry is refused with an ErrTooLarge.
 func (j *Journal) Append(topic string, data []byte, done func(error)) error {
 	if !ValidTopic(topic) {
 		return fmt.Errorf("broker: %q is not a topic", topic)
 	}
 	if len(data) > j.config.MaxEntry {
-		return fmt.Errorf("broker: an entry of %d bytes is larger than the %d that the journal %s keeps (JournalConfig.MaxEntry)",
-			len(data), j.config.MaxEntry, j.config.Name)
+		return fmt.Errorf("%w: %d bytes, and the journal %s keeps up to %d (JournalConfig.MaxEntry)",
+			ErrTooLarge, len(data), j.config.Name, j.config.MaxEntry)
 	}
 	return j.entries.post(appending{topic: topic, m: nats.Msg{Data: data}, done: done})
 }

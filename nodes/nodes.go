@@ -4,6 +4,8 @@ package nodes
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -71,6 +73,14 @@ func (n *Nodes) Journal() socketio.Journal {
 
 // journal adapts a broker.Journal to socketio.Journal.
 type journal struct{ *broker.Journal }
+
+func (j journal) Append(topic string, data []byte, done func(error)) error {
+	err := j.Journal.Append(topic, data, done)
+	if errors.Is(err, broker.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", socketio.ErrTooLarge, err)
+	}
+	return err
+}
 
 func (j journal) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
 	return j.Journal.Follow(topic, broker.JournalHandler{Deliver: deliver, Hole: hole, Reset: reset, Ready: ready})

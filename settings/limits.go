@@ -13,6 +13,9 @@ const (
 	MaxBuffered = 96 << 20
 	// MaxPayload is the longest Socket.IO message in bytes; Socket.IO's clients expect to be able to send this much.
 	MaxPayload = 1_000_000
+	// MaxEvent is the longest entry in the journal in bytes: an event of MaxPayload bytes, and which rooms it is for. NATS servers
+	// accept 1 MiB.
+	MaxEvent = MaxPayload + 32<<10
 	// JournalBytes is what Socket.IO's events may take in each NATS server's memory, for clients that come back.
 	JournalBytes = 64 << 20
 
