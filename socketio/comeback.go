@@ -57,7 +57,7 @@ func (t *trail) left(room string, since, until uint64) {
 // kept is a socket whose client may come back.
 type kept struct {
 	id, pid string
-	values  map[string]any
+	values  map[string]value
 	rooms   []membership
 	trail
 	epoch string    // of its offsets
@@ -248,7 +248,9 @@ func (r *recovery) describeLocked(s *Socket) *kept {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k.values = maps.Clone(s.values) // the application may still set values on the socket after it has ended
-	k.size += len(s.values) * 128
+	for _, v := range s.values {
+		k.size += len(v.raw) + 128
+	}
 	return k
 }
 

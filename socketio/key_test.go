@@ -99,3 +99,28 @@ func TestKeysOfASocketThatCameBack(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// What a listener does with a value does not disturb those who ask for all values.
+func TestKeysOfValuesThatChange(t *testing.T) {
+	s := newServer(t, socketio.Config{})
+	defer s.close()
+	counts := socketio.NewKey[map[string]int]("counts")
+	c, _ := s.caller("")
+	one := s.io.Socket(c.sid)
+	v := map[string]int{}
+	counts.Set(one, v)
+	var both sync.WaitGroup
+	both.Go(func() {
+		for range 1000 {
+			v["n"]++
+		}
+		counts.Set(one, v)
+	})
+	for range 100 {
+		s.io.Sockets(t.Context())
+	}
+	both.Wait()
+	if infos, err := s.io.Sockets(t.Context()); err != nil || string(infos[0].Values["counts"]) != `{"n":1000}` {
+		t.Errorf("got %+v, %v", infos, err)
+	}
+}

@@ -34,9 +34,9 @@ func (k *kept) record(epoch string) record {
 func (r record) kept(pid string) *kept {
 	k := &kept{id: r.ID, pid: pid, rooms: r.Rooms, sure: r.Sure, end: r.End, times: r.Times}
 	k.trail = trail{start: r.Start, sent: r.Sent, past: r.Past, floor: r.Floor, unkept: r.Unkept, before: r.Before}
-	k.values = make(map[string]any, len(r.Values))
+	k.values = make(map[string]value, len(r.Values))
 	for name, raw := range r.Values {
-		k.values[name] = raw
+		k.values[name] = value{raw: raw}
 	}
 	return k
 }

@@ -44,7 +44,7 @@ type Socket struct {
 	mu        sync.Mutex // guards the rest
 	greeted   bool       // the OnConnect functions have returned
 	listeners listeners
-	values    map[string]any
+	values    map[string]value
 	acks      map[uint64]func([]Arg, error)
 	context   *socketContext // made by the first call of Context
 	ending    *ending        // nil until the socket has ended
