@@ -196,7 +196,6 @@ func (s *server) start(ctx context.Context, set settings.Settings) error {
 			PingInterval:       set.Ping,
 			MaxPayload:         min(int(set.MaxMessage), settings.MaxPayload),
 			AddressMessageRate: set.AddressEvents,
-			Origins:            set.Origins,
 			WebSocketOnly:      set.WebSocketOnly,
 		},
 		Recovery: set.Recovery,

@@ -258,6 +258,10 @@ func evaluate(e ast.Expr, consts map[string]ast.Expr) (constant.Value, error) {
 		if d, ok := times[e.Sel.Name]; ok {
 			return constant.MakeInt64(int64(d)), nil
 		}
+	case *ast.CallExpr:
+		if calledName(e) == "max" { // the default, unless a setting that is 0 makes it more
+			return evaluate(e.Args[0], consts)
+		}
 	case *ast.BinaryExpr:
 		x, err := evaluate(e.X, consts)
 		if err != nil {

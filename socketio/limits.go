@@ -21,10 +21,11 @@ type Limits struct {
 	Arguments int
 	// Attachments is how many binary values one packet may have, in either direction; 10 by default, and at most 255.
 	Attachments int
-	// AttachmentBytes is the maximum total size of the attachments of one packet, in bytes; 4 MiB by default.
+	// AttachmentBytes is the maximum total size of the attachments of one packet, in bytes; 4 MiB by default, or
+	// the engine's MaxPayload if that is more.
 	AttachmentBytes int
 	// PartialBytes is how many bytes of incomplete packets, which wait for attachments, the server holds for all
-	// connections together; 64 MiB by default. One address (see ws.AddressOf) may use a quarter. The first 16 KiB of each
+	// connections together; 64 MiB by default, or 8 times AttachmentBytes if that is more. One address (see ws.AddressOf) may use a quarter. The first 16 KiB of each
 	// packet do not count. A client that exceeds the limit is disconnected.
 	PartialBytes int64
 	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Beyond that, Join fails.
@@ -37,15 +38,15 @@ type Limits struct {
 	AckBytes int
 }
 
-func (l *Limits) setDefaults() {
+func (l *Limits) setDefaults(maxPayload int) {
 	setDefault(&l.Namespaces, 64)
 	setDefault(&l.Connects, 5)
 	setDefault(&l.Auth, 16<<10)
 	setDefault(&l.Arguments, 256)
 	setDefault(&l.Attachments, 10)
 	l.Attachments = min(l.Attachments, 255)
-	setDefault(&l.AttachmentBytes, 4<<20)
-	setDefault(&l.PartialBytes, 64<<20)
+	setDefault(&l.AttachmentBytes, max(4<<20, maxPayload))
+	setDefault(&l.PartialBytes, max(64<<20, 8*int64(l.AttachmentBytes)))
 	setDefault(&l.Rooms, 1000)
 	setDefault(&l.Acks, 1000)
 	setDefault(&l.AckBytes, 8<<20)

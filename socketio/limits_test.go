@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/net/websocket"
 
 	"echows/socketio"
+	"echows/socketio/engineio"
 )
 
 func TestAPlaceholderBomb(t *testing.T) {
@@ -273,4 +275,19 @@ func TestALongPacketThatWaits(t *testing.T) {
 		t.Errorf("ended with %q", reason)
 	}
 	s.close()
+}
+
+// One setting is enough for long messages with attachments by polling, as in the reference.
+func TestLongAttachments(t *testing.T) {
+	s := newServer(t, socketio.Config{Engine: engineio.Config{MaxPayload: 20 << 20}})
+	defer s.close()
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		socketio.On(one, "size", func(e socketio.Event, b []byte) error { return e.Ack(len(b)) })
+		return nil
+	})
+	c, _ := s.caller("")
+	c.post(`451-1["size",{"_placeholder":true,"num":0}]`, "b"+strings.Repeat("AAAA", 4<<20))
+	if got := c.get(); !slices.Equal(got, []string{"431[12582912]"}) {
+		t.Errorf("got %v", got)
+	}
 }

@@ -61,7 +61,7 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.ConnectTimeout, 45*time.Second)
 	setDefault(&cfg.AckTimeout, 10*time.Second)
 	setDefault(&cfg.RecoveryBytes, 16<<20)
-	cfg.Limits.setDefaults()
+	cfg.Limits.setDefaults(cfg.Engine.MaxPayload)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -204,7 +204,8 @@ func (s *Server) Of(name string) *Namespace {
 
 // OfMatch returns a Namespace that stands for all namespaces whose whole name matches, except those that Of created
 // earlier. A matching namespace begins with its first socket and ends with its last. Functions given to Use and OnConnect
-// apply to each matching namespace, and an event emitted here goes to each.
+// apply to each matching namespace, and an event emitted here goes to each that this node has, on all nodes. As in the
+// reference, the other methods do nothing: call them on the namespaces (Socket.Namespace).
 func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 	whole := regexp.MustCompile("^(?:" + match.String() + ")$") // the group keeps alternatives whole
 	return s.addPattern(match.String(), pattern{

@@ -74,7 +74,7 @@ type Handshake struct {
 	Auth       json.RawMessage // the payload of CONNECT; {} if there was none
 	Request    *http.Request   // the connection's first request, with header, query and remote address
 	Connection string          // identifies the connection, in all its namespaces and in the log; it is not a secret
-	Address    string          // the client's IP address, from Echo's IPExtractor
+	Address    string          // the client's IP address, from Echo's IPExtractor; without one, the client can make it up
 	Network    string          // the address that limits count by: for IPv6, the first 64 bits (see ws.AddressOf)
 	Time       time.Time       // when it connected
 }

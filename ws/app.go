@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -149,6 +150,9 @@ func New(e *echo.Echo, cfg Config) *App {
 	e.Pre(a.own)
 	return a
 }
+
+// Origins returns Config.Origins.
+func (a *App) Origins() []string { return slices.Clone(a.config.Origins) }
 
 // Echo returns the server that the App belongs to.
 func (a *App) Echo() *echo.Echo { return a.echo }

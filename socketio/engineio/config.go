@@ -29,7 +29,7 @@ type Config struct {
 	// counts as its data plus 64 bytes. See Session.Offer for sending without waiting.
 	MaxQueue int
 	// MaxBuffered is how many bytes all sessions together may hold in requests that have arrived at least in part, in
-	// queued packets, and in answers being written; 32 MiB by default. Each address (see ws.AddressOf) may use a quarter of
+	// queued packets, and in answers being written; 32 MiB by default, or 8 times MaxPayload if that is more. Each address (see ws.AddressOf) may use a quarter of
 	// it. The first 16 KiB of each request, queue and answer do not count. Past this limit, a longer request is answered
 	// with 503 and ends its session, and MaxQueue is 16 KiB.
 	MaxBuffered int64
@@ -41,8 +41,8 @@ type Config struct {
 	AddressMessageRate float64
 	// WebSocketOnly refuses long-polling: sessions begin on a WebSocket, and there are no upgrades.
 	WebSocketOnly bool
-	// Origins lists the origins whose pages may read answers (CORS), such as "https://example.com", or "*" for all. Use the
-	// same as for the App's Origins, which decides whose requests are refused.
+	// Origins lists the origins whose pages may read answers (CORS), such as "https://example.com", or "*" for all.
+	// The default is the App's Origins, which decide whose requests are refused.
 	Origins []string
 	// Allow refuses a handshake by returning an error, whose text the client gets with 403. nil allows all.
 	Allow func(r *http.Request) error
@@ -64,7 +64,7 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxPayload, 1_000_000)
 	setDefault(&cfg.MaxPackets, 10_000)
 	setDefault(&cfg.MaxQueue, 1<<20)
-	setDefault(&cfg.MaxBuffered, 32<<20)
+	setDefault(&cfg.MaxBuffered, max(32<<20, 8*int64(cfg.MaxPayload)))
 	setDefault(&cfg.MaxSessions, 100_000)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/net/websocket"
 
 	"echows/socketio/engineio"
+	"echows/ws"
 )
 
 // A Go client sends its URL as Origin. The path is ignored.
@@ -67,5 +68,15 @@ func TestCORS(t *testing.T) {
 	s = start(t, engineio.Config{})
 	if _, _, header := s.request("GET", "EIO=4&transport=polling", "", "Origin", s.base()); header.Get(named) != "" {
 		t.Errorf("without Origins: %v", header)
+	}
+}
+
+// Without Origins of its own, the engine has those of the App.
+func TestOriginsOfTheApp(t *testing.T) {
+	s := newServerOn(t, ws.Config{Origins: []string{"https://app.example"}}, engineio.Config{})
+	s.start()
+	status, _, header := s.request("GET", "EIO=4&transport=polling", "", "Origin", "https://app.example")
+	if named := header.Get("Access-Control-Allow-Origin"); status != 200 || named != "https://app.example" {
+		t.Errorf("%d, allowed for %q", status, named)
 	}
 }

@@ -42,6 +42,9 @@ type Server struct {
 // before then either, so all that onSession sends must fit into Config.MaxQueue.
 func New(app *ws.App, path string, cfg Config, onSession func(*Session)) *Server {
 	cfg.setDefaults()
+	if cfg.Origins == nil {
+		cfg.Origins = app.Origins()
+	}
 	s := &Server{app: app, config: cfg, onSession: onSession, handling: newHandling(), sessions: map[string]*Session{}}
 	s.buffered, s.paces.perSecond = share.New(cfg.MaxBuffered), cfg.AddressMessageRate
 	s.ends.First, s.ends.Interval = 100, time.Second/5

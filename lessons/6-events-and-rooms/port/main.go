@@ -16,7 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"echows/socketio"
-	"echows/socketio/engineio"
 	"echows/ws"
 )
 
@@ -44,7 +43,7 @@ type said struct {
 
 func newServer(e *echo.Echo) (*ws.App, *socketio.Server) {
 	app := ws.New(e, ws.Config{Origins: []string{"*"}})
-	io := socketio.New(app, socketio.Config{Engine: engineio.Config{Origins: []string{"*"}}})
+	io := socketio.New(app, socketio.Config{})
 
 	io.Use(func(s *socketio.Socket) error {
 		var auth struct{ Name string }
