@@ -102,7 +102,7 @@ func (j *journal) close() {
 	stop := j.stop
 	j.mu.Unlock()
 	if stop != nil {
-		stop()
+		j.namespace.server.running.Go(stop) // it waits for deliver, which may have called us
 	}
 }
 

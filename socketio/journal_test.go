@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -490,4 +491,42 @@ func TestComingBackInTheMiddleOfAReset(t *testing.T) {
 	back.hear("missed 1", &is)
 	one.io.Emit("end")
 	back.hear("missed 2", &is)
+}
+
+// busy is a journal whose stop waits for the current delivery, as it should.
+type busy struct {
+	*meshNode
+	delivering sync.Mutex
+	stopped    chan bool
+}
+
+func (b *busy) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	b.meshNode.Follow(topic, reset, func(seq uint64, data []byte) {
+		b.delivering.Lock()
+		defer b.delivering.Unlock()
+		deliver(seq, data)
+	}, hole, ready)
+	return func() {
+		b.delivering.Lock()
+		defer b.delivering.Unlock()
+		b.stopped <- true
+	}, nil
+}
+
+// A change from the journal may end the last socket of a namespace, and the namespace with it.
+func TestAChangeThatEndsANamespace(t *testing.T) {
+	m := newMesh(t)
+	n := &busy{meshNode: &meshNode{mesh: m, name: "node0000"}, stopped: make(chan bool, 10)}
+	m.nodes = append(m.nodes, n.meshNode)
+	s := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	sockets := make(chan *socketio.Socket, 1)
+	s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(one *socketio.Socket) error { sockets <- one; return nil })
+	p := s.dial()
+	p.send("40/user-1,")
+	p.read()
+	one := <-sockets
+	m.settle()
+	one.Namespace().DisconnectSockets(false)
+	p.expect("41/user-1,")
+	<-n.stopped
 }
