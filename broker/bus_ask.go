@@ -74,7 +74,7 @@ func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answe
 				return err
 			}
 		case <-ctx.Done():
-			return b.unanswered(ctx, a, each)
+			return errors.Join(failed, b.unanswered(ctx, a, each))
 		case <-b.end:
 			return fmt.Errorf("%w: the bus is closed", ErrUnavailable)
 		}
@@ -105,15 +105,14 @@ func (b *Bus) unanswered(ctx context.Context, a *asking, each func(node string, 
 	clear(a.waiting) // no answer is accepted from now on
 	b.mu.Unlock()
 	close(a.answers)
+	var failed error
 	for w := range a.answers {
-		if err := b.take(w, each); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, b.take(w, each))
 	}
 	if len(missing) == 0 {
-		return nil
+		return failed
 	}
-	return &Unanswered{Nodes: missing, cause: context.Cause(ctx)}
+	return errors.Join(&Unanswered{Nodes: missing, cause: context.Cause(ctx)}, failed)
 }
 
 // ErrNoNode is AskNode's error for a node that is not there: it has ended, or never existed.

@@ -210,47 +210,56 @@ func (n *Namespace) publishLocked(e emission) {
 	}
 }
 
-// joined are rooms that sockets of other nodes were told to join a moment ago. A node that has just got its first member in
-// a room may not listen to the room yet, so events for these rooms go to all nodes.
+// joined are rooms that sockets of other nodes were told to join a moment ago: at least joinTime, at most twice as long. A node
+// that has just got its first member in a room may not listen to the room yet, so events for these rooms go to all nodes.
 type joined struct {
-	rooms map[string]bool // nil means all
-	until time.Time
+	recent, older map[string]bool // allRooms stands for all
+	turned        time.Time       // when older became what recent was; zero if both are empty
 }
 
 const (
 	joinTime   = 5 * time.Second // for a node to listen to a room
 	mostJoined = 1000            // rooms; beyond that, events for all rooms go to all nodes
+	allRooms   = "\x00"
 )
 
 // noteJoin records that sockets of other nodes are about to be told to join rooms.
 func (n *Namespace) noteJoin(rooms []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	j, now := &n.joined, time.Now()
-	if now.After(j.until) {
-		j.rooms = map[string]bool{}
+	j := &n.joined
+	j.turn()
+	if j.turned.IsZero() {
+		j.recent, j.turned = map[string]bool{}, time.Now()
 	}
-	j.until = now.Add(joinTime)
+	if len(j.recent)+len(rooms) > mostJoined {
+		rooms = []string{allRooms}
+	}
 	for _, room := range rooms {
-		if j.rooms != nil {
-			j.rooms[room] = true
-		}
+		j.recent[room] = true
 	}
-	if len(j.rooms) > mostJoined {
-		j.rooms = nil
+}
+
+// turn forgets rooms that have been there for long enough.
+func (j *joined) turn() {
+	past := time.Since(j.turned)
+	switch {
+	case j.turned.IsZero() || past < joinTime:
+	case past < 2*joinTime && len(j.recent) > 0:
+		j.recent, j.older, j.turned = map[string]bool{}, j.recent, time.Now()
+	default:
+		*j = joined{}
 	}
 }
 
 // any reports whether any of the rooms is one of these. The caller holds the namespace's lock.
 func (j *joined) any(rooms []string) bool {
-	if j.until.IsZero() {
+	if j.turned.IsZero() {
 		return false
 	}
-	if time.Now().After(j.until) {
-		*j = joined{}
-		return false
-	}
-	return j.rooms == nil || slices.ContainsFunc(rooms, func(room string) bool { return j.rooms[room] })
+	j.turn()
+	is := func(room string) bool { return j.recent[room] || j.older[room] }
+	return is(allRooms) || slices.ContainsFunc(rooms, is)
 }
 
 // tellOnce sends a message to the nodes that listen to any of the subjects. Each handles it once.

@@ -461,7 +461,7 @@ func TestNonsenseFromOtherNodes(t *testing.T) {
 		}
 		nonsense := []string{
 			"", "x", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x02{}x", "\x05[1,2]", "\x7f{}",
-			emits("", ""), emits("", `["connect"]`), emits("", `["a"`), emits("", `["a"] `), emits("", `{}`), emits("", `["a",{"_placeholder":true,"num":0}]`),
+			emits("", ""), emits("", `["connect"]`), emits("", `["a"`), emits("", `["a"] `), emits("", `{}`), emits(`,"lengths":[1]`, `["a",{"_placeholder":true,"num":5}]x`),
 			emits(`,"lengths":[-1]`, `["a"]`), emits(`,"lengths":[9999999]`, `["a"]`), emits(`,"rooms":5`, `["a"]`),
 		}
 		nodes[1].message(nodes[0].name, "x", []byte(emits("", `["right"]`)))

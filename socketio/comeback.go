@@ -60,13 +60,13 @@ type kept struct {
 	values  map[string]value
 	rooms   []membership
 	trail
-	epoch string    // of its offsets
-	sure  bool      // trail.sent is known; it is not if the socket's node died
-	end   uint64    // the offset of the last event when it ended
-	at    time.Time // when it ended
-	size  int
-	times int  // number of times it came back
-	holds bool // its rooms are counted in recovery.away
+	epoch   string    // of its offsets
+	sure    bool      // trail.sent is known; it is not if the socket's node died
+	end     uint64    // the offset of the last event when it ended
+	at      time.Time // when it ended
+	size    int
+	times   int  // number of times it came back
+	counted bool // its rooms are counted in recovery.away
 
 	offset string // of the last event that the client says it received
 	got    uint64 // offset, parsed
@@ -273,17 +273,17 @@ func (r *recovery) holdLocked(k *kept) {
 	if r.namespace.server.cluster == nil || r.namespace.journal != nil {
 		return
 	}
-	k.holds = true
+	k.counted = true
 	for _, m := range k.rooms {
 		r.away[m.Room]++
 	}
 }
 
 func (r *recovery) letGoLocked(k *kept) {
-	if !k.holds {
+	if !k.counted {
 		return
 	}
-	k.holds = false
+	k.counted = false
 	for _, m := range k.rooms {
 		if r.away[m.Room]--; r.away[m.Room] == 0 {
 			delete(r.away, m.Room)

@@ -62,7 +62,7 @@ func (s *Socket) end(reason string) bool {
 	lost := slices.Contains(lostReasons, reason)
 	rooms := n.remove(s, lost)
 	if n.journal != nil && !lost {
-		s.unsave()
+		n.server.running.Go(s.unsave) // it may wait, and the journal may have called end
 	}
 	s.conn.forget(s)
 	s.mu.Lock()

@@ -26,3 +26,13 @@ func Held(n *Namespace) int {
 	defer n.mu.Unlock()
 	return len(n.journal.held.events)
 }
+
+// HeldBytes returns how many bytes of events wait in all namespaces.
+func HeldBytes(s *Server) int64 { return s.held.Load() }
+
+// Pending returns how many entries of this node were not delivered yet.
+func Pending(n *Namespace) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.journal.pending)
+}

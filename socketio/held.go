@@ -1,6 +1,9 @@
 package socketio
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // held are events that the journal has refused while earlier ones of this node were on their way to it. Those are sent again
 // for a while, or their result is not known yet. To keep the order, the held events wait until it is known of all, and are then
@@ -8,7 +11,8 @@ import "errors"
 type held struct {
 	events    []heldEvent
 	bytes     int
-	releasing bool // release is running
+	since     time.Time // when the first of them was held
+	releasing bool      // release is running
 }
 
 type heldEvent struct {
@@ -17,11 +21,14 @@ type heldEvent struct {
 	size int
 }
 
-// mostHeld is how many bytes of events a namespace holds. Beyond that, events are lost, which is a hole.
-const mostHeld = 4 << 20
+const (
+	mostHeld    = 4 << 20          // bytes of a namespace; beyond these, or mostHeldAll, events do not wait, and may overtake others
+	mostHeldAll = 64 << 20         // of all namespaces
+	holdTime    = 20 * time.Second // by then, the result of all entries is known
+)
 
-// holds reports whether events are held.
-func (j *journal) holds() bool {
+// hasHeld reports whether events are held.
+func (j *journal) hasHeld() bool {
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
 	return len(j.held.events) > 0
@@ -29,22 +36,28 @@ func (j *journal) holds() bool {
 
 // hold holds an event if others are held or, if the journal has refused it, if earlier ones are on their way. It reports
 // whether the event needs nothing else.
-func (j *journal) hold(e emission, came chan error, refused bool) (done bool, err error) {
+func (j *journal) hold(e emission, came chan error, refused bool) (done bool) {
 	n := j.namespace
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h := &j.held
-	if len(h.events) == 0 && (!refused || len(j.pending) == 0) {
-		return false, nil
+	switch {
+	case len(h.events) == 0 && (!refused || len(j.pending) == 0):
+		return false
+	case len(h.events) == 0:
+		h.since = time.Now()
+	case time.Since(h.since) > holdTime:
+		clear(j.pending)
+		j.releaseLocked()
 	}
 	size := e.message(n).size() + rememberedSize
-	if h.bytes+size > mostHeld {
-		j.tellHoleLocked()
-		return true, errNotKept
+	if all := n.server.held.Add(int64(size)); h.bytes+size > mostHeld || all > mostHeldAll {
+		n.server.held.Add(-int64(size))
+		return false
 	}
 	h.events = append(h.events, heldEvent{e, came, size})
 	h.bytes += size
-	return true, nil
+	return true
 }
 
 // releaseLocked starts release if events are held and no earlier ones are on their way.
@@ -105,5 +118,6 @@ func (j *journal) passOn(one heldEvent, err error) {
 	}
 	j.held.events = j.held.events[1:]
 	j.held.bytes -= one.size
+	j.namespace.server.held.Add(-int64(one.size))
 	j.wakeLocked()
 }

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -40,7 +41,8 @@ type journal struct {
 	holes    uint64                // number of holes made by this node
 	telling  bool                  // tellHoles is running
 	token    uint64                // of this node's last entry
-	pending  map[uint64]chan error // this node's entries that were not delivered yet, by token; with their callers, if these wait
+	pending  map[uint64]bool       // this node's entries that were not delivered yet, by token; true once they are stored
+	callers  map[uint64]chan error // who wait for one of these
 	waiters  []waiter
 	held     held
 }
@@ -61,13 +63,13 @@ const (
 
 var (
 	errNotReady = &Refusal{Message: "The server is not ready; try again soon"}
-	errNotKept  = errors.New("socketio: the journal did not store the event or change in time")
+	errNotKept  = errors.New("socketio: the journal did not deliver the event or change in time; it may come later")
 	errNotSaved = errors.New("socketio: the journal did not store the socket in time; it may not come back on another node")
 )
 
 // openJournal begins to follow the namespace's topic.
 func (n *Namespace) openJournal() {
-	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), pending: map[uint64]chan error{}}
+	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), pending: map[uint64]bool{}, callers: map[uint64]chan error{}}
 	n.journal = j
 	n.listenLocked(n.subject())   // even without sockets, for events that are not in the journal
 	n.server.running.Go(j.follow) // may wait for the network
@@ -121,7 +123,7 @@ func (j *journal) reset(epoch string) {
 	}
 	r.resetLocked(epoch)
 	j.fresh, j.behind = true, j.sent > 0
-	clear(j.pending) // some may never be delivered
+	maps.DeleteFunc(j.pending, func(_ uint64, stored bool) bool { return stored }) // those may never be delivered
 	j.wakeLocked()
 }
 
@@ -155,6 +157,10 @@ func (j *journal) deliver(seq uint64, data []byte) {
 	m, err := decodeMessage(data)
 	if err != nil {
 		n.server.cluster.failed("the journal has an invalid entry", err)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		j.arrivedLocked(seq)
+		j.settleLocked(m, err)
 		return
 	}
 	switch m.Kind {
@@ -208,11 +214,24 @@ func (j *journal) settleLocked(m message, err error) {
 	if m.Node != j.namespace.server.cluster.node {
 		return
 	}
-	if came := j.pending[m.Token]; came != nil {
+	if came := j.callers[m.Token]; came != nil {
 		came <- err
 	}
-	delete(j.pending, m.Token)
+	j.forgetLocked(m.Token)
+}
+
+// forgetLocked forgets an entry whose result is known.
+func (j *journal) forgetLocked(token uint64) {
+	delete(j.pending, token)
+	delete(j.callers, token)
 	j.wakeLocked()
+}
+
+// giveUpOn forgets a caller that no longer waits.
+func (j *journal) giveUpOn(came chan error) {
+	j.namespace.mu.Lock()
+	defer j.namespace.mu.Unlock()
+	maps.DeleteFunc(j.callers, func(_ uint64, one chan error) bool { return one == came })
 }
 
 func (j *journal) wakeLocked() {
@@ -270,7 +289,12 @@ func (j *journal) append(m message, came chan error) error {
 	n.mu.Lock()
 	j.token++
 	m.Token, m.Node = j.token, n.server.cluster.node
-	j.pending[m.Token] = came
+	if !j.isClosed() { // otherwise it is not delivered here
+		j.pending[m.Token] = false
+	}
+	if came != nil {
+		j.callers[m.Token] = came
+	}
 	n.mu.Unlock()
 	data, err := m.encode()
 	if err == nil {
@@ -280,8 +304,7 @@ func (j *journal) append(m message, came chan error) error {
 		n.server.cluster.failed("an entry was not stored in the journal", err)
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		delete(j.pending, m.Token)
-		j.wakeLocked()
+		j.forgetLocked(m.Token)
 	}
 	return err
 }
@@ -290,11 +313,14 @@ func (j *journal) append(m message, came chan error) error {
 // hole: a client that was away then is not recovered.
 func (j *journal) appended(m message, err error) {
 	j.namespace.server.cluster.failed("an event or a change was lost", err)
-	if err == nil {
-		return
-	}
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
+	if err == nil {
+		if _, is := j.pending[m.Token]; is {
+			j.pending[m.Token] = true
+		}
+		return
+	}
 	if !j.isClosed() {
 		j.tellHoleLocked()
 	}
@@ -316,15 +342,15 @@ func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err erro
 // append.
 func (j *journal) emit(e emission, came chan error) (watching []*Socket, err error) {
 	n := j.namespace
-	if waits, err := j.hold(e, came, false); waits {
-		return nil, err
+	if j.hold(e, came, false) {
+		return nil, nil
 	}
 	err = j.append(e.message(n), came)
 	if err == nil || errors.Is(err, ErrTooLarge) {
 		return nil, err
 	}
-	if waits, err := j.hold(e, came, true); waits {
-		return nil, err
+	if j.hold(e, came, true) {
+		return nil, nil
 	}
 	watching, err = n.emitUnkept(e)
 	if came != nil {
@@ -351,7 +377,8 @@ func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
 func (s *Socket) emitThroughJournal(e emission) error {
 	n := s.namespace
 	came := make(chan error, 1)
-	if _, err := n.journal.emit(e, came); err != nil {
+	_, err := n.journal.emit(e, came)
+	if err != nil {
 		return err
 	}
 	timer := time.NewTimer(ownTime)
@@ -360,16 +387,18 @@ func (s *Socket) emitThroughJournal(e emission) error {
 	case err := <-came:
 		return err
 	case <-s.Context().Done():
-		return ErrClosed
+		err = ErrClosed
 	case <-timer.C:
-		return errNotKept
+		err = errNotKept
 	}
+	n.journal.giveUpOn(came)
+	return err
 }
 
 // changeThroughJournal makes a change on all nodes, after the events emitted before. It waits until this node has made it,
 // or for saveTime. ok is false if the journal cannot be reached.
 func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
-	if n.journal.holds() {
+	if n.journal.hasHeld() {
 		n.journal.waitForOwn()
 	}
 	came := make(chan error, 1)
@@ -383,9 +412,9 @@ func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
 	case err = <-came:
 	case <-timer.C:
 		err = errNotKept
-	case <-n.journal.end:
-		err = ErrClosed
+	case <-n.journal.end: // the change has ended the last socket, and so the namespace
 	}
+	n.journal.giveUpOn(came)
 	return true, err
 }
 

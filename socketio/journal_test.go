@@ -530,3 +530,71 @@ func TestAChangeThatEndsANamespace(t *testing.T) {
 	p.expect("41/user-1,")
 	<-n.stopped
 }
+
+// What looks like a placeholder in an event without attachments is an object like any other, and holds up nobody.
+func TestAPlaceholderWithoutAttachments(t *testing.T) {
+	m := newMesh(t)
+	one, _ := m.start(t)
+	one.io.OnConnect(func(s *socketio.Socket) error {
+		s.On("chat", func(e socketio.Event) error { return one.io.Emit("chat", e.Arg(0)) })
+		return nil
+	})
+	p, who := one.comeBack(comingBack{})
+	p.send(`42["chat",{"_placeholder":true,"num":0}]`)
+	if got := p.read(); !strings.HasPrefix(got, `42["chat",{"_placeholder":true,"num":0},"`) {
+		t.Errorf("got %s", got)
+	}
+	m.mu.Lock()
+	m.entries = append(m.entries, []byte("nonsense"))
+	m.mu.Unlock()
+	one.io.Emit("after nonsense")
+	p.hear("after nonsense", &who)
+	if n := socketio.Pending(one.io.Namespace); n != 0 {
+		t.Errorf("%d entries are on their way", n)
+	}
+}
+
+// A reset does not make those wait whose events come after it.
+func TestAResetBeforeAnOwnEvent(t *testing.T) {
+	m := newMesh(t)
+	var reset func(string)
+	node := &meshNode{mesh: m, name: "watching"}
+	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	p, who := one.comeBack(comingBack{})
+	m.settle()
+	release := make(chan bool)
+	m.work <- func() { <-release; reset("one") }
+	emitted := make(chan error)
+	go func() { emitted <- one.io.Socket(who.SID).Emit("a") }()
+	soonHolds(t, "it is appended", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.entries) == 1 })
+	close(release)
+	if err := <-emitted; err != nil {
+		t.Error(err)
+	}
+	p.hear("a", &who)
+}
+
+// Events that are held when a namespace ends are stored, as others may have members.
+func TestEventsHeldAtTheEnd(t *testing.T) {
+	m := newMesh(t)
+	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
+	m.nodes = append(m.nodes, n.meshNode)
+	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	sockets := make(chan *socketio.Socket, 1)
+	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
+	p := one.dial()
+	p.send("40/user-1,")
+	p.read()
+	namespace := (<-sockets).Namespace()
+	m.settle()
+	n.set(true, false)
+	namespace.Emit("on its way")
+	late := n.set(false, true)
+	namespace.Emit("held")
+	n.set(false, false)
+	p.send("41/user-1,")
+	soonHolds(t, "the held event is stored", func() bool { return m.length() == 1 })
+	for _, f := range late {
+		f(true)
+	}
+}

@@ -119,7 +119,8 @@ func (s *Socket) OnUnhandled(f func(Event) error) {
 }
 
 // OnAnyOutgoing adds a function that is called with each event sent to this socket, whether to it alone or to several
-// sockets. The arguments are the caller's, or Args if the event came from another node or a Journal. The function must not block.
+// sockets. The arguments are the caller's, or Args if the event came from another node or a
+// Journal. The function must not block, and must not call what changes who is in a room: with a Journal, that would wait for it.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Lock()
 	rare := s.rareLocked()

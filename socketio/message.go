@@ -104,7 +104,10 @@ func decodeMessage(data []byte) (m message, err error) {
 // checkEvent checks that the event makes a valid packet.
 func (m message) checkEvent() error {
 	p := packet{kind: kindEvent, namespace: m.Namespace, data: m.payload}
-	if !bytes.HasSuffix(p.data, []byte("]")) || p.check() != nil || checkPlaceholders(p.data, len(m.attachments)) != nil {
+	if !bytes.HasSuffix(p.data, []byte("]")) || p.check() != nil {
+		return errMessage
+	}
+	if len(m.attachments) > 0 && checkPlaceholders(p.data, len(m.attachments)) != nil { // without attachments, they are ordinary objects
 		return errMessage
 	}
 	return nil

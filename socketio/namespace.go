@@ -195,7 +195,11 @@ func (n *Namespace) stop() {
 		n.unlistenLocked(n.subject())
 	}
 	n.mu.Unlock()
-	if n.journal != nil {
-		n.journal.close()
+	if j := n.journal; j != nil {
+		j.close()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		clear(j.pending) // their results do not come any more
+		j.releaseLocked()
 	}
 }

@@ -34,8 +34,8 @@ func (s *Socket) join(rooms []string) error {
 }
 
 func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
-	connecting := s.state.Load() == connecting
-	if !s.present && !connecting {
+	early := s.state.Load() == connecting // a Use function calls
+	if !s.present && !early {
 		return ErrClosed
 	}
 	for _, name := range rooms {
@@ -49,7 +49,7 @@ func (n *Namespace) joinLocked(s *Socket, rooms []string) error {
 		if s.rooms == nil {
 			s.rooms = map[string]place{}
 		}
-		if connecting {
+		if early {
 			s.rooms[name] = place{} // for enterLocked
 			continue
 		}

@@ -80,6 +80,7 @@ type Server struct {
 	log      *slog.Logger
 	partial  *share.Budget // for attachments that wait for the rest of their packets
 	kept     budget        // for events and sockets that recovery keeps
+	held     atomic.Int64  // bytes of events that wait for the journal
 	trimming atomic.Bool   // trim runs, or is about to run
 	running  tasks         // callbacks of sockets that have ended, and answers to other nodes
 	counters counters
