@@ -49,8 +49,9 @@ func (u *Unanswered) Error() string {
 func (u *Unanswered) Unwrap() error { return u.cause }
 
 // Ask sends data to all other nodes that are alive and calls each with every answer, one at a time, until
-// all have answered. If one's answer could not be sent, such as one that is too large, the error says so. If ctx ends first, or after 30 s if it has no deadline, the error is an *Unanswered. Ask
-// does not wait for nodes that die in the meantime. It must not be called from a function given to Serve.
+// all have answered. The error says whose answer could not be sent, such as one that is too large. If ctx ends first, or
+// after 30 s if it has no deadline, the error is an *Unanswered. Ask does not wait for nodes that die in the meantime. It
+// must not be called from a function given to Serve.
 func (b *Bus) Ask(ctx context.Context, data []byte, each func(node string, answer []byte)) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -161,7 +161,8 @@ var (
 
 // EmitWithAck sends the event and waits until each socket that received it has acknowledged it or ended, or until ctx ends,
 // or, if ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements received, and a *MissingError if some
-// are missing, or may be missing because a node died. A callback of one of these sockets' connections must not call it. Recovery does not repeat the event.
+// are missing, or may be missing because a node died. A callback of one of these sockets' connections must not call it.
+// Recovery does not repeat the event.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	n := e.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -185,7 +186,7 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	both.Go(func() { answers, missing, failed = n.emitWithAck(ctx, here) })
 	there, missingThere, err := n.askForAcks(ctx, e, p, attachments)
 	both.Wait()
-	return append(answers, there...), missingError(missing+missingThere, errors.Join(addCause(addCause(nil, failed), err)...))
+	return append(answers, there...), missingError(missing+missingThere, joinCauses(failed, err))
 }
 
 func missingError(missing int, err error) error {
@@ -293,6 +294,15 @@ func addCause(causes []error, err error) []error {
 		return causes
 	}
 	return append(causes, err)
+}
+
+// joinCauses joins errors that may be nil, each text once.
+func joinCauses(all ...error) error {
+	var causes []error
+	for _, err := range all {
+		causes = addCause(causes, err)
+	}
+	return errors.Join(causes...)
 }
 
 // sizeOf returns how many bytes the arguments of one packet have, with their attachments.

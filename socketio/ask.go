@@ -105,20 +105,29 @@ func acknowledgedBy(answers []Answer, missing int, err error) acknowledged {
 	return a
 }
 
-// err returns the error that acknowledgedBy encoded, as far as errors.Is can tell.
+// err returns the error that acknowledgedBy encoded.
 func (a acknowledged) err() error {
-	switch {
-	case a.Late && a.Left:
-		return errors.Join(ErrClosed, context.DeadlineExceeded)
-	case a.Late:
-		return context.DeadlineExceeded
-	case a.Left:
-		return ErrClosed
-	case a.Cause != "":
-		return errors.New(a.Cause)
+	if a.Cause == "" {
+		return nil
 	}
-	return nil
+	e := &remoteError{text: a.Cause}
+	if a.Late {
+		e.causes = append(e.causes, context.DeadlineExceeded)
+	}
+	if a.Left {
+		e.causes = append(e.causes, ErrClosed)
+	}
+	return e
 }
+
+// remoteError is another node's error, with those of its causes that callers look for.
+type remoteError struct {
+	text   string
+	causes []error
+}
+
+func (e *remoteError) Error() string   { return e.text }
+func (e *remoteError) Unwrap() []error { return e.causes }
 
 // wireAnswer is an Answer, encoded for another node.
 type wireAnswer struct {
@@ -163,7 +172,7 @@ func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachm
 	var causes []error
 	err = askNodes(ctx, c, m, func(node string) { delete(silent, node) }, func(a acknowledged) {
 		missing += a.Missing
-		causes = addCause(causes, a.err())
+		causes = append(causes, a.err())
 		for _, one := range a.Answers {
 			answers = append(answers, one.answer())
 		}
@@ -171,5 +180,5 @@ func (n *Namespace) askForAcks(ctx context.Context, e Emitter, p packet, attachm
 	if err == nil && len(silent) > 0 {
 		err = fmt.Errorf("socketio: nodes died before they answered: %s", strings.Join(slices.Sorted(maps.Keys(silent)), ", "))
 	}
-	return answers, missing, errors.Join(addCause(causes, err)...)
+	return answers, missing, joinCauses(append(causes, err)...)
 }

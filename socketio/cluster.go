@@ -213,14 +213,14 @@ func (n *Namespace) publishLocked(e emission) {
 // joined are rooms that sockets of other nodes were told to join a moment ago: at least joinTime, at most twice as long. A node
 // that has just got its first member in a room may not listen to the room yet, so events for these rooms go to all nodes.
 type joined struct {
-	recent, older map[string]bool // allRooms stands for all
+	recent, older map[string]bool // by the rooms' hashes, as names may be long; allRooms stands for all
 	turned        time.Time       // when older became what recent was; zero if both are empty
 }
 
 const (
 	joinTime   = 5 * time.Second // for a node to listen to a room
 	mostJoined = 1000            // rooms; beyond that, events for all rooms go to all nodes
-	allRooms   = "\x00"
+	allRooms   = ""
 )
 
 // noteJoin records that sockets of other nodes are about to be told to join rooms.
@@ -233,10 +233,11 @@ func (n *Namespace) noteJoin(rooms []string) {
 		j.recent, j.turned = map[string]bool{}, time.Now()
 	}
 	if len(j.recent)+len(rooms) > mostJoined {
-		rooms = []string{allRooms}
+		j.recent[allRooms] = true
+		return
 	}
 	for _, room := range rooms {
-		j.recent[room] = true
+		j.recent[hash(room)] = true
 	}
 }
 
@@ -258,8 +259,8 @@ func (j *joined) any(rooms []string) bool {
 		return false
 	}
 	j.turn()
-	is := func(room string) bool { return j.recent[room] || j.older[room] }
-	return is(allRooms) || slices.ContainsFunc(rooms, is)
+	is := func(key string) bool { return j.recent[key] || j.older[key] }
+	return is(allRooms) || slices.ContainsFunc(rooms, func(room string) bool { return is(hash(room)) })
 }
 
 // tellOnce sends a message to the nodes that listen to any of the subjects. Each handles it once.

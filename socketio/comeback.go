@@ -89,7 +89,7 @@ func (r *recovery) identify(s *Socket) bool {
 		n.mu.Lock()
 		was.offset = said.Offset
 		if _, ok = r.missedLocked(was); !ok { // again in add, as Use functions may take long
-			r.letGoLocked(was)
+			r.giveUpRoomsLocked(was)
 		}
 		n.mu.Unlock()
 	}
@@ -101,7 +101,7 @@ func (r *recovery) identify(s *Socket) bool {
 	return true
 }
 
-// take returns the kept socket with a pid on this node, or nil, and forgets it, but not its rooms (letGoLocked). If the socket
+// take returns the kept socket with a pid on this node, or nil, and forgets it, but not its rooms (giveUpRoomsLocked). If the socket
 // is still connected, take ends it first.
 func (r *recovery) take(pid string) *kept {
 	n := r.namespace
@@ -129,7 +129,7 @@ func (s *Socket) stayAway() {
 	}
 	s.namespace.mu.Lock()
 	defer s.namespace.mu.Unlock()
-	s.namespace.recovery.letGoLocked(s.back)
+	s.namespace.recovery.giveUpRoomsLocked(s.back)
 	s.back = nil
 }
 
@@ -232,7 +232,7 @@ func (r *recovery) removedLocked(s *Socket, lost bool) {
 	}
 	r.kept[k.pid] = k
 	r.order = append(r.order, k)
-	r.holdLocked(k)
+	r.keepRoomsLocked(k)
 	r.namespace.server.kept.used.Add(int64(k.size))
 	r.forgetLocked()
 }
@@ -258,7 +258,7 @@ func (r *recovery) describeLocked(s *Socket) *kept {
 func (r *recovery) dropLocked(k *kept) {
 	if r.kept[k.pid] == k {
 		r.takeLocked(k)
-		r.letGoLocked(k)
+		r.giveUpRoomsLocked(k)
 	}
 }
 
@@ -268,8 +268,8 @@ func (r *recovery) takeLocked(k *kept) {
 	r.namespace.server.kept.give(k.size)
 }
 
-// holdLocked makes this node receive the events for a socket's rooms until letGoLocked. With a Journal, it receives all.
-func (r *recovery) holdLocked(k *kept) {
+// keepRoomsLocked makes this node receive the events for a socket's rooms until giveUpRoomsLocked. With a Journal, it receives all.
+func (r *recovery) keepRoomsLocked(k *kept) {
 	if r.namespace.server.cluster == nil || r.namespace.journal != nil {
 		return
 	}
@@ -279,7 +279,7 @@ func (r *recovery) holdLocked(k *kept) {
 	}
 }
 
-func (r *recovery) letGoLocked(k *kept) {
+func (r *recovery) giveUpRoomsLocked(k *kept) {
 	if !k.counted {
 		return
 	}

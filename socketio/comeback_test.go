@@ -33,8 +33,7 @@ func TestTwoComeBackToOneSocket(t *testing.T) {
 	m.settle()
 	one.io.Emit("first")
 	away.hear("first", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	slow := one.dial()
 	slow.send(`40{"pid":"` + who.PID + `","offset":"` + who.offset + `","slow":true}`)
 	<-inUse
@@ -52,8 +51,7 @@ func TestTwoComeBackToOneSocket(t *testing.T) {
 	if n := one.io.In("slow").LocalLen(); n != 1 {
 		t.Errorf("%d sockets are in the room of the second", n)
 	}
-	slow.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(slow, 1)
 	one.io.To(who.SID).Emit("to you")
 	if got := back.read(); !strings.HasPrefix(got, `42["to you"`) {
 		t.Errorf("got %s", got)

@@ -87,8 +87,10 @@
 // With an Adapter alone, a client must reconnect to its own node. With a Journal it may reconnect to any node, even after
 // its own has died: all nodes then send events in the same order, slightly later, when the journal delivers them. An event
 // reaches those who are in its rooms at that moment; what this node does after Emit, such as Leave or DisconnectSockets, comes
-// later, but Local and Volatile events may come earlier. While the journal is unreachable, events are sent at most once: a client that stays connected may miss one, and a client that
-// reconnects is not recovered if it may have missed one and has received no event since. An event that the journal loses,
+// later, but Local and Volatile events may come earlier. While the journal is unreachable, events are sent at most once: a
+// client that stays connected may miss one, and a client that reconnects is not recovered if it may have missed one and has
+// received no event since. They are sent immediately or, to keep the order, when it is known of earlier ones that are on their
+// way; that may take 15 seconds, and for up to 4 MiB of events in a namespace. An event that the journal loses,
 // or stores after a later one of its node, as may happen when a NATS server stops, is sent to nobody: that is logged,
 // Socket.Emit returns an error, and a client that was away is not recovered. One case remains: a client reconnects to another
 // node while its own, cut off from all others, still emits to the clients that stayed there. The other nodes cannot tell
@@ -96,10 +98,10 @@
 //
 // # Files, in reading order
 //
-// packet.go and args.go: the encoding, independent of connections; expected.go: errors for clients. server.go and
+// packet.go, args.go and binary.go: the encoding, independent of connections; expected.go: errors for clients. server.go and
 // namespace.go: the objects that an application sets up. conn.go: a connection, and how it routes packets to sockets. Then
 // by verb: connect.go, listen.go, emit.go, ack.go, rooms.go, sockets.go, disconnect.go. limits.go: limits for one client.
 // log.go, metrics.go: logs and metrics for operators. recovery.go and comeback.go: kept events, and sockets that come back.
-// adapter.go, message.go, cluster.go and ask.go: other nodes; journal.go, record.go, holes.go and held.go: coming back to
-// another node. The layer below is package engineio, which can be used alone.
+// adapter.go, message.go, cluster.go and ask.go: other nodes; journal.go, journal_append.go, record.go, holes.go and
+// held.go: coming back to another node. The layer below is package engineio, which can be used alone.
 package socketio

@@ -152,7 +152,7 @@ type emission struct {
 // emit sends an event to an audience. It returns the sockets that received it, if any socket has an OnAnyOutgoing function.
 func (n *Namespace) emit(e emission) (watching []*Socket, err error) {
 	if n.journal != nil && !e.volatile && !e.local {
-		return n.emitThroughJournal(e)
+		return n.journal.emit(e, nil)
 	}
 	if n.watched.Load() > 0 {
 		e.watching = &watching

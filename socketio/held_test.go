@@ -46,13 +46,17 @@ func (s *slow) set(delays, refuses bool) (late []func(stored bool)) {
 	return late
 }
 
+func (m *mesh) startSlow(t *testing.T) (*server, *slow) {
+	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
+	m.nodes = append(m.nodes, n.meshNode)
+	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
+}
+
 // Events that the journal refuses do not overtake earlier ones that are on their way to it, no matter what becomes of those.
 func TestRefusedEventsKeepTheOrder(t *testing.T) {
 	for _, stored := range []bool{true, false} {
 		m := newMesh(t)
-		n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
-		m.nodes = append(m.nodes, n.meshNode)
-		one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+		one, n := m.startSlow(t)
 		two, _ := m.start(t)
 		here, is := one.comeBack(comingBack{})
 		there, _ := two.comeBack(comingBack{})
@@ -98,9 +102,7 @@ func TestRefusedEventsKeepTheOrder(t *testing.T) {
 // What is held is bounded. What is too much does not wait, which is a hole for those who are away.
 func TestTooManyRefusedEvents(t *testing.T) {
 	m := newMesh(t)
-	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
-	m.nodes = append(m.nodes, n.meshNode)
-	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	one, n := m.startSlow(t)
 	here, is := one.comeBack(comingBack{})
 	away, who := one.comeBack(comingBack{})
 	one.io.Emit("first")
@@ -117,8 +119,7 @@ func TestTooManyRefusedEvents(t *testing.T) {
 		}
 	}
 	names := []string{"long", "long", "on its way", "long", "long", "long"}
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(away, 1)
 	n.set(false, false)
 	late[0](true)
 	for i, name := range names {

@@ -279,8 +279,7 @@ func TestWhoMissedAnEventOfANodeThatWasCutOffIsNotRecovered(t *testing.T) {
 		away.hear("before", &who)
 		here.hear("before", &comingBack{})
 		there.hear("before", &remains)
-		away.conn.Close()
-		soonHolds(t, "it is gone", func() bool { return s.io.LocalLen() == 1 })
+		s.hangUp(away, 1)
 		cut.set(true, false)
 		one.io.Emit("alone")
 		here.hear("alone", &comingBack{})
@@ -291,8 +290,7 @@ func TestWhoMissedAnEventOfANodeThatWasCutOffIsNotRecovered(t *testing.T) {
 		if is.SID == who.SID {
 			t.Errorf("a client of %s is recovered, and missed an event", s.url)
 		}
-		back.conn.Close()
-		soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 1 })
+		two.hangUp(back, 1)
 	}
 	one.io.Emit("after")
 	there.hear("after", &remains)
@@ -312,8 +310,7 @@ func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 	one.io.Emit("before")
 	away.hear("before", &who)
 	here.hear("before", &comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(away, 1)
 	node.set(false, true)
 	one.io.Emit("not kept")
 	here.hear("not kept", &comingBack{})
@@ -329,9 +326,7 @@ func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 // A client that reports no offset may have missed events that were sent to it before the offsets restarted.
 func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	m := newMesh(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	two := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	two, _, reset := m.startResetting(t)
 	away, who := two.comeBack(comingBack{})
 	m.settle()
 	two.io.Local().Emit("warm") // not kept: no offset of its own
@@ -339,8 +334,7 @@ func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	two.io.To(who.SID).Emit("first")
 	away.hear("first", &comingBack{}) // the client did not receive it: it reports no offset
 	reset("two")
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 0 })
+	two.hangUp(away, 0)
 	if _, is := two.comeBack(who); is.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
 	}
@@ -374,8 +368,7 @@ func TestAnEventThatTheJournalLosesIsAHole(t *testing.T) {
 			one.io.Emit("first")
 			away.hear("first", &who)
 			leave := func() {
-				away.conn.Close()
-				soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+				one.hangUp(away, 0)
 			}
 			if !late {
 				leave()
@@ -503,8 +496,23 @@ func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(
 	return r.meshNode.Follow(topic, reset, deliver, hole, ready)
 }
 
+// startResetting starts a server whose journal starts over in an epoch when reset is called.
+func (m *mesh) startResetting(t *testing.T) (s *server, n *meshNode, reset func(epoch string)) {
+	n = &meshNode{mesh: m, name: "watching"}
+	var f func(string)
+	s = start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: &resetting{n, &f}})
+	return s, n, func(epoch string) { f(epoch) }
+}
+
+// hangUp ends a client's connection, and waits until the server has so many sockets left.
+func (s *server) hangUp(p *peer, left int) {
+	s.t.Helper()
+	p.conn.Close()
+	soonHolds(s.t, "it is gone", func() bool { return s.io.LocalLen() == left })
+}
+
 // soonHolds waits for a condition that no event tells of.
-func soonHolds(t *testing.T, what string, is func() bool) {
+func soonHolds(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
 	defer again.Stop()
@@ -523,8 +531,7 @@ func TestAHoleInARoomIsForAllNodes(t *testing.T) {
 	one, node := m.start(t)
 	two, _ := m.start(t)
 	visitor, _ := two.comeBack(comingBack{}) // was there once
-	visitor.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return two.io.LocalLen() == 0 })
+	two.hangUp(visitor, 0)
 	here, h := one.comeBack(comingBack{})
 	away, who := one.comeBack(comingBack{})
 	one.io.Socket(h.SID).Join("room")
@@ -532,8 +539,7 @@ func TestAHoleInARoomIsForAllNodes(t *testing.T) {
 	one.io.Emit("before")
 	away.hear("before", &who)
 	here.hear("before", &comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(away, 1)
 	node.set(false, true)
 	one.io.To("room").Emit("not kept")
 	here.hear("not kept", &comingBack{})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,8 +13,9 @@ import (
 // A node appends an event to the journal, which delivers it to all nodes, this one included, in the same order and with a
 // sequence, which is its offset. The nodes send the event only then, so all nodes keep the same events. What changes the
 // members of rooms comes after the events that were emitted before: SocketsJoin, SocketsLeave and DisconnectSockets take their
-// places in the journal, and Join, Leave and Disconnect wait for this node's earlier events. While the journal cannot be reached, an event is sent immediately and at most once, as without recovery, and a client that may have missed
-// it is not recovered.
+// places in the journal, and Join, Leave and Disconnect wait for this node's earlier events. While the journal cannot be
+// reached, an event is sent at most once, as without recovery, and a client that may have missed it is not recovered. It is
+// sent immediately, or after the earlier events that are still on their way (held.go).
 //
 // The state of a socket stays on its node; when its client comes back to another node, that node asks for it. In case the
 // node has died, the journal has a record of the socket, saved when it last connected, joined or left a room or changed a
@@ -76,16 +76,23 @@ func (n *Namespace) openJournal() {
 }
 
 func (j *journal) follow() {
-	stop, err := j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
-	for err != nil { // perhaps an earlier namespace of this name has not stopped yet
+	for {
+		stop, err := j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
+		if err == nil {
+			j.stopWith(stop)
+			return
+		}
 		j.namespace.server.cluster.failed("the journal cannot be read", err)
 		select {
-		case <-time.After(followWait):
+		case <-time.After(followWait): // perhaps an earlier namespace of this name has not stopped yet
 		case <-j.end:
 			return
 		}
-		stop, err = j.journal.Follow(j.topic, j.reset, j.deliver, j.noteMissing, j.isReady)
 	}
+}
+
+// stopWith sets the function that ends Follow, and calls it if the journal was closed in the meantime.
+func (j *journal) stopWith(stop func()) {
 	j.mu.Lock()
 	closed := j.closed
 	j.stop = stop
@@ -155,28 +162,32 @@ func (j *journal) isReady(from uint64) {
 func (j *journal) deliver(seq uint64, data []byte) {
 	n := j.namespace
 	m, err := decodeMessage(data)
-	if err != nil {
-		n.server.cluster.failed("the journal has an invalid entry", err)
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		j.arrivedLocked(seq)
-		j.settleLocked(m, err)
-		return
-	}
-	switch m.Kind {
-	case tellHole:
+	switch {
+	case err != nil:
+		j.pass(m, seq, err)
+	case m.Kind == tellHole:
 		j.noteHole(seq)
-	case tellEmit:
+	case m.Kind == tellEmit:
 		watching, err := n.emitKept(m, seq)
 		n.server.cluster.failed("an event from the journal was lost", err)
 		if len(watching) > 0 {
 			n.notifyAll(watching, m)
 		}
-	case tellJoin, tellLeave, tellDisconnect:
+	case m.Kind == tellJoin || m.Kind == tellLeave || m.Kind == tellDisconnect:
 		j.change(m, seq)
 	default:
-		n.server.cluster.failed("the journal has an invalid entry", errMessage)
+		j.pass(m, seq, errMessage)
 	}
+}
+
+// pass passes over an entry that is invalid.
+func (j *journal) pass(m message, seq uint64, why error) {
+	n := j.namespace
+	n.server.cluster.failed("the journal has an invalid entry", why)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j.arrivedLocked(seq)
+	j.settleLocked(m, why)
 }
 
 // change applies a change from the journal to this node's sockets, unless it was applied before.
@@ -207,215 +218,6 @@ func (n *Namespace) emitKept(m message, seq uint64) (watching []*Socket, err err
 	err = n.emitLocked(e)
 	n.journal.settleLocked(m, nil)
 	return watching, err
-}
-
-// settleLocked passes the result of an entry to the caller that waits for it, if this node appended it.
-func (j *journal) settleLocked(m message, err error) {
-	if m.Node != j.namespace.server.cluster.node {
-		return
-	}
-	if came := j.callers[m.Token]; came != nil {
-		came <- err
-	}
-	j.forgetLocked(m.Token)
-}
-
-// forgetLocked forgets an entry whose result is known.
-func (j *journal) forgetLocked(token uint64) {
-	delete(j.pending, token)
-	delete(j.callers, token)
-	j.wakeLocked()
-}
-
-// giveUpOn forgets a caller that no longer waits.
-func (j *journal) giveUpOn(came chan error) {
-	j.namespace.mu.Lock()
-	defer j.namespace.mu.Unlock()
-	maps.DeleteFunc(j.callers, func(_ uint64, one chan error) bool { return one == came })
-}
-
-func (j *journal) wakeLocked() {
-	j.waiters = slices.DeleteFunc(j.waiters, func(w waiter) bool {
-		if !w.over() {
-			return false
-		}
-		close(w.done)
-		return true
-	})
-	j.releaseLocked()
-}
-
-// waitForOwn waits until this node's events and changes so far were delivered, or for saveTime. What comes next must not
-// overtake them. Functions that the journal calls must not call it.
-func (j *journal) waitForOwn() {
-	if j == nil {
-		return
-	}
-	n := j.namespace
-	n.mu.Lock()
-	last := j.token
-	over := func() bool {
-		for token := range j.pending {
-			if token <= last {
-				return false
-			}
-		}
-		return len(j.held.events) == 0
-	}
-	if over() {
-		n.mu.Unlock()
-		return
-	}
-	w := waiter{over, make(chan struct{})}
-	j.waiters = append(j.waiters, w)
-	n.mu.Unlock()
-	timer := time.NewTimer(saveTime)
-	defer timer.Stop()
-	select {
-	case <-w.done:
-		return
-	case <-timer.C:
-	case <-j.end:
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	j.waiters = slices.DeleteFunc(j.waiters, func(one waiter) bool { return one.done == w.done })
-}
-
-// append appends an event or a change to the journal. came, unless it is nil, must have room for one error: it receives nil
-// when the event was sent or the change made, or the reason why not.
-func (j *journal) append(m message, came chan error) error {
-	n := j.namespace
-	n.mu.Lock()
-	j.token++
-	m.Token, m.Node = j.token, n.server.cluster.node
-	if !j.isClosed() { // otherwise it is not delivered here
-		j.pending[m.Token] = false
-	}
-	if came != nil {
-		j.callers[m.Token] = came
-	}
-	n.mu.Unlock()
-	data, err := m.encode()
-	if err == nil {
-		err = j.journal.Append(j.topic, data, func(err error) { j.appended(m, err) })
-	}
-	if err != nil {
-		n.server.cluster.failed("an entry was not stored in the journal", err)
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		j.forgetLocked(m.Token)
-	}
-	return err
-}
-
-// appended is called with the result of appending an entry. A lost event may have been sent to nobody, so it counts as a
-// hole: a client that was away then is not recovered.
-func (j *journal) appended(m message, err error) {
-	j.namespace.server.cluster.failed("an event or a change was lost", err)
-	j.namespace.mu.Lock()
-	defer j.namespace.mu.Unlock()
-	if err == nil {
-		if _, is := j.pending[m.Token]; is {
-			j.pending[m.Token] = true
-		}
-		return
-	}
-	if !j.isClosed() {
-		j.tellHoleLocked()
-	}
-	j.settleLocked(m, err)
-}
-
-func (j *journal) isClosed() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.closed
-}
-
-// emitThroughJournal sends an event through the journal, or immediately if the journal cannot be reached.
-func (n *Namespace) emitThroughJournal(e emission) (watching []*Socket, err error) {
-	return n.journal.emit(e, nil)
-}
-
-// emit appends an event or, if the journal refuses it, sends it at once. It may have to wait for others (hold). came is as for
-// append.
-func (j *journal) emit(e emission, came chan error) (watching []*Socket, err error) {
-	n := j.namespace
-	if j.hold(e, came, false) {
-		return nil, nil
-	}
-	err = j.append(e.message(n), came)
-	if err == nil || errors.Is(err, ErrTooLarge) {
-		return nil, err
-	}
-	if j.hold(e, came, true) {
-		return nil, nil
-	}
-	watching, err = n.emitUnkept(e)
-	if came != nil {
-		came <- err
-		return nil, nil
-	}
-	return watching, err
-}
-
-// emitUnkept sends an event that the journal did not accept. It is not known which clients received it, so no socket can
-// come back to a point before it.
-func (n *Namespace) emitUnkept(e emission) (watching []*Socket, err error) {
-	if n.watched.Load() > 0 {
-		e.watching = &watching
-	}
-	e.forgotten, e.hole = true, true
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.journal.tellHoleLocked()
-	return watching, n.emitLocked(e)
-}
-
-// emitThroughJournal emits an event through the journal and waits until it was sent, or for ownTime.
-func (s *Socket) emitThroughJournal(e emission) error {
-	n := s.namespace
-	came := make(chan error, 1)
-	_, err := n.journal.emit(e, came)
-	if err != nil {
-		return err
-	}
-	timer := time.NewTimer(ownTime)
-	defer timer.Stop()
-	select {
-	case err := <-came:
-		return err
-	case <-s.Context().Done():
-		err = ErrClosed
-	case <-timer.C:
-		err = errNotKept
-	}
-	n.journal.giveUpOn(came)
-	return err
-}
-
-// changeThroughJournal makes a change on all nodes, after the events emitted before. It waits until this node has made it,
-// or for saveTime. ok is false if the journal cannot be reached.
-func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
-	if n.journal.hasHeld() {
-		n.journal.waitForOwn()
-	}
-	came := make(chan error, 1)
-	if n.journal.append(m, came) != nil {
-		n.journal.waitForOwn()
-		return false, nil
-	}
-	timer := time.NewTimer(saveTime)
-	defer timer.Stop()
-	select {
-	case err = <-came:
-	case <-timer.C:
-		err = errNotKept
-	case <-n.journal.end: // the change has ended the last socket, and so the namespace
-	}
-	n.journal.giveUpOn(came)
-	return true, err
 }
 
 // resetLocked forgets all events and kept sockets. In a new epoch, the offsets of connected sockets restart; in the same one,

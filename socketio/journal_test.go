@@ -156,8 +156,7 @@ func TestVolatileToASocketThatMoved(t *testing.T) {
 	m.settle()
 	one.io.Emit("first")
 	away.hear("first", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	back, is := two.comeBack(who)
 	if is.SID != who.SID {
 		t.Fatal("not recovered")
@@ -170,12 +169,28 @@ func TestVolatileToASocketThatMoved(t *testing.T) {
 		return is
 	}
 	soonHolds(t, "it listens", listens)
-	for _, from := range []*server{one, three, two} {
-		from.io.To(is.SID).Volatile().Emit("position")
-		m.settle()
-		if got := back.read(); !strings.HasPrefix(got, `42["position"`) {
-			t.Errorf("got %s", got)
+	for i, from := range []*server{one, three, two} {
+		heard, ended := make(chan bool), make(chan bool)
+		go func() { // again and again: it is dropped while anything else is being sent
+			defer close(ended)
+			again := time.NewTicker(time.Millisecond)
+			defer again.Stop()
+			for {
+				select {
+				case <-again.C:
+					from.io.To(is.SID).Volatile().Emit(fmt.Sprint("position ", i))
+				case <-heard:
+					return
+				}
+			}
+		}()
+		for got := back.read(); !strings.HasPrefix(got, fmt.Sprintf(`42["position %d"`, i)); got = back.read() {
+			if !strings.HasPrefix(got, `42["position`) {
+				t.Errorf("got %s", got)
+			}
 		}
+		close(heard)
+		<-ended
 	}
 	back.send("41")
 	soonHolds(t, "it does not listen any more", func() bool { return !listens() })
@@ -218,8 +233,7 @@ func TestAnEventThatIsTooLarge(t *testing.T) {
 	if err := s.io.Socket(who.SID).Emit("long", long); !errors.Is(err, socketio.ErrTooLarge) {
 		t.Error(err)
 	}
-	p.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return s.io.LocalLen() == 0 })
+	s.hangUp(p, 0)
 	s.io.Emit("missed")
 	p, is := s.comeBack(who)
 	if is.SID != who.SID {
@@ -242,9 +256,7 @@ func (m *mesh) restart(epoch string, reset func(string)) {
 // In a new epoch, clients that stayed hear events, and recover them.
 func TestANewEpoch(t *testing.T) {
 	m := newMesh(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	one, _, reset := m.startResetting(t)
 	p, who := one.comeBack(comingBack{})
 	for range 3 {
 		one.io.Emit("old")
@@ -257,8 +269,7 @@ func TestANewEpoch(t *testing.T) {
 	p.hear("new", &who)
 	one.io.To("kitchen").Emit("on its way")
 	p.hear("on its way", &comingBack{})
-	p.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(p, 0)
 	p, is := one.comeBack(who)
 	if is.SID != who.SID {
 		t.Fatal("not recovered")
@@ -324,8 +335,7 @@ func TestLocalEventsHaveNoOffset(t *testing.T) {
 	away.hear("first", &who)
 	one.io.Local().Emit("local")
 	away.hear("local", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	if _, is := two.comeBack(who); is.SID != who.SID {
 		t.Error("not recovered")
 	}
@@ -412,17 +422,14 @@ func TestNamespacesThatEndAreNotListenedTo(t *testing.T) {
 // Another node knows that events were sent in an earlier epoch.
 func TestAnEventBeforeTheEpochIsUnknownElsewhere(t *testing.T) {
 	m := newMesh(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	one, _, reset := m.startResetting(t)
 	away, who := one.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &comingBack{}) // lost on the way
 	m.settle()
 	m.restart("two", reset)
 	two, _ := m.start(t)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	if _, is := two.comeBack(who); is.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
 	}
@@ -432,16 +439,13 @@ func TestAnEventBeforeTheEpochIsUnknownElsewhere(t *testing.T) {
 func TestComingBackDuringAReset(t *testing.T) {
 	m := newMesh(t)
 	one, _ := m.start(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	two := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	two, node, reset := m.startResetting(t)
 	away, who := one.comeBack(comingBack{})
 	stays, _ := two.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &who)
 	stays.hear("first", &comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	one.io.Emit("missed")
 	stays.hear("missed", &comingBack{})
 	m.settle()
@@ -462,16 +466,13 @@ func TestComingBackDuringAReset(t *testing.T) {
 func TestComingBackInTheMiddleOfAReset(t *testing.T) {
 	m := newMesh(t)
 	one, _ := m.start(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	two := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	two, node, reset := m.startResetting(t)
 	away, who := one.comeBack(comingBack{})
 	stays, _ := two.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &who)
 	stays.hear("first", &comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	for _, name := range []string{"missed 1", "missed 2"} {
 		one.io.Emit(name)
 		stays.hear(name, &comingBack{})
@@ -557,9 +558,7 @@ func TestAPlaceholderWithoutAttachments(t *testing.T) {
 // A reset does not make those wait whose events come after it.
 func TestAResetBeforeAnOwnEvent(t *testing.T) {
 	m := newMesh(t)
-	var reset func(string)
-	node := &meshNode{mesh: m, name: "watching"}
-	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: node, Journal: &resetting{node, &reset}})
+	one, _, reset := m.startResetting(t)
 	p, who := one.comeBack(comingBack{})
 	m.settle()
 	release := make(chan bool)
@@ -577,9 +576,7 @@ func TestAResetBeforeAnOwnEvent(t *testing.T) {
 // Events that are held when a namespace ends are stored, as others may have members.
 func TestEventsHeldAtTheEnd(t *testing.T) {
 	m := newMesh(t)
-	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
-	m.nodes = append(m.nodes, n.meshNode)
-	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	one, n := m.startSlow(t)
 	sockets := make(chan *socketio.Socket, 1)
 	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
 	p := one.dial()

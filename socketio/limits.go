@@ -25,8 +25,8 @@ type Limits struct {
 	// the engine's MaxPayload if that is more.
 	AttachmentBytes int
 	// PartialBytes is how many bytes of incomplete packets, which wait for attachments, the server holds for all
-	// connections together; 64 MiB by default, or 8 times AttachmentBytes if that is more. One address (see ws.AddressOf) may use a quarter. The first 16 KiB of each
-	// packet do not count. A client that exceeds the limit is disconnected.
+	// connections together; 64 MiB by default, or 8 times AttachmentBytes if that is more. One address (see ws.AddressOf) may
+	// use a quarter. The first 16 KiB of each packet do not count. A client that exceeds the limit is disconnected.
 	PartialBytes int64
 	// Rooms is how many rooms one socket may be in, besides its own; 1000 by default. Beyond that, Join fails.
 	Rooms int

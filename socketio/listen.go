@@ -95,8 +95,8 @@ func (s *Socket) Off(events ...string) {
 	})
 }
 
-// OnAny adds a listener that is called with every event, before the Use functions and the listeners of its name. It returns a function that removes
-// the listener.
+// OnAny adds a listener that is called with every event, before the Use functions and the listeners of its name. It returns a
+// function that removes the listener.
 func (s *Socket) OnAny(f func(Event) error) (off func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,8 +119,8 @@ func (s *Socket) OnUnhandled(f func(Event) error) {
 }
 
 // OnAnyOutgoing adds a function that is called with each event sent to this socket, whether to it alone or to several
-// sockets. The arguments are the caller's, or Args if the event came from another node or a
-// Journal. The function must not block, and must not call what changes who is in a room: with a Journal, that would wait for it.
+// sockets. The arguments are the caller's, or Args if the event came from another node or a Journal. The function must not
+// block, nor call Join, Leave, Disconnect or their like on an Emitter: with a Journal, these would wait for the function.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Lock()
 	rare := s.rareLocked()

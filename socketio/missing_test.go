@@ -52,8 +52,7 @@ func TestMissingEventsAreAHole(t *testing.T) {
 	one.io.Emit("first")
 	here.hear("first", &remains)
 	away.hear("first", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(away, 1)
 	node.report(2)
 	m.settle()
 	if _, is := one.comeBack(who); is.SID == who.SID {
@@ -61,8 +60,7 @@ func TestMissingEventsAreAHole(t *testing.T) {
 	}
 	one.io.Emit("third")
 	here.hear("third", &remains)
-	here.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(here, 1)
 	if _, is := one.comeBack(remains); is.SID != remains.SID {
 		t.Error("a client that heard the event after the hole is not recovered")
 	}
@@ -75,8 +73,7 @@ func TestMissingEventsBeforeANodeStarted(t *testing.T) {
 	away, who := one.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	one.io.Emit("third")
 	m.settle()
 	two, _ := m.startMissing(t, 2)
@@ -92,8 +89,7 @@ func TestMissingEventsBeforeAReset(t *testing.T) {
 	away, who := one.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &who)
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	node.report(2)
 	one.io.Emit("third")
 	node.again()

@@ -151,8 +151,7 @@ func TestComingBackToAnotherNode(t *testing.T) {
 	one.io.To("kitchen").Emit("on its way")
 	away.hear("on its way", &comingBack{}) // lost on the way
 	s.Leave("kitchen")
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	back, is := two.comeBack(who)
 	if is.SID != who.SID {
 		t.Fatal("not recovered")
@@ -173,8 +172,7 @@ func TestAHoleThatOnlyTheOldNodeKnows(t *testing.T) {
 	one.io.Emit("before")
 	away.hear("before", &who)
 	here.hear("before", &comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 1 })
+	one.hangUp(away, 1)
 	node.set(false, true)
 	one.io.Emit("not kept")
 	here.hear("not kept", &comingBack{})
@@ -202,8 +200,7 @@ func TestARecordThatCannotBeRemoved(t *testing.T) {
 	one := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: keeps{n}})
 	two, _ := m.start(t)
 	away, who := one.comeBack(comingBack{})
-	away.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return one.io.LocalLen() == 0 })
+	one.hangUp(away, 0)
 	m.mu.Lock()
 	clear(m.values)
 	m.mu.Unlock()
@@ -234,8 +231,7 @@ func TestTheNewestRecordCounts(t *testing.T) {
 	c, _ := m.start(t)
 	p, who := a.comeBack(comingBack{})
 	soonHolds(t, "it is kept", func() bool { return m.has("start") })
-	p.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return a.io.LocalLen() == 0 })
+	a.hangUp(p, 0)
 	cutA.set(true, false)
 	p, is := b.comeBack(who)
 	if is.SID != who.SID {
@@ -243,8 +239,7 @@ func TestTheNewestRecordCounts(t *testing.T) {
 	}
 	b.io.Socket(is.SID).Join("kitchen")
 	cutA.set(false, false)
-	p.conn.Close()
-	soonHolds(t, "it is gone", func() bool { return b.io.LocalLen() == 0 })
+	b.hangUp(p, 0)
 	if _, is = c.comeBack(who); is.SID != who.SID || !c.io.Socket(is.SID).In("kitchen") {
 		t.Error("an older state came back")
 	}

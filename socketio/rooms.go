@@ -16,9 +16,10 @@ type place struct {
 }
 
 // Join makes the socket a member of the rooms. A socket is always a member of its own room, whose name is the socket's id.
-// A Use function may call it, too: the socket is a member once it is connected. With a Journal, Join waits until the events that
-// this node emitted before were sent, and until the journal has a record of the rooms, each for up to two seconds. The error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store the record, though
-// the socket has joined the rooms.
+// A Use function may call it, too: the socket is a member once it is connected. With a Journal, Join waits until the events
+// that this node emitted before were sent, and until the journal has a record of the rooms, each for up to two seconds. The
+// error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store
+// the record, though the socket has joined the rooms.
 func (s *Socket) Join(rooms ...string) error {
 	s.namespace.journal.waitForOwn()
 	if err := s.join(rooms); err != nil {
@@ -78,7 +79,7 @@ func (n *Namespace) enterLocked(s *Socket) {
 				s.rooms[m.Room] = p
 			}
 		}
-		n.recovery.letGoLocked(s.back)
+		n.recovery.giveUpRoomsLocked(s.back)
 		s.back = nil
 	}
 	for name := range early {
