@@ -17,6 +17,14 @@ type slow struct {
 	delays  bool
 	refuses bool
 	late    []func(stored bool)
+	reset   func(epoch string)
+}
+
+func (s *slow) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	s.mu.Lock()
+	s.reset = reset
+	s.mu.Unlock()
+	return s.meshNode.Follow(topic, reset, deliver, hole, ready)
 }
 
 func (s *slow) Append(topic string, data []byte, done func(error)) error {
@@ -59,12 +67,16 @@ func TestRefusedEventsKeepTheOrder(t *testing.T) {
 		one, n := m.startSlow(t)
 		two, _ := m.start(t)
 		here, is := one.comeBack(comingBack{})
-		there, _ := two.comeBack(comingBack{})
+		there, isThere := two.comeBack(comingBack{})
+		one.io.Socket(is.SID).Join("x")
+		two.io.Socket(isThere.SID).Join("x")
 		m.settle()
 		n.set(true, false)
+		one.io.Emit("0, on its way")
 		one.io.Emit("1, on its way")
 		late := n.set(false, true)
-		one.io.Emit("2")
+		var leaving sync.WaitGroup
+		one.io.To("x").Emit("2")
 		own := make(chan error, 1)
 		go func() { own <- one.io.Socket(is.SID).Emit("3") }()
 		soonHolds(t, "both are held", func() bool { return socketio.Held(one.io.Namespace) == 2 })
@@ -72,18 +84,27 @@ func TestRefusedEventsKeepTheOrder(t *testing.T) {
 		if stored {
 			one.io.Emit("4") // waits behind them, though the journal would accept it
 		}
-		for _, f := range late {
-			f(stored)
+		late[0](stored)
+		m.settle()
+		m.work <- func() { n.reset("one") } // what is on its way still comes
+		m.settle()
+		if stored {
+			leaving.Go(func() { one.io.SocketsLeave("x") }) // waits, too
 		}
+		one.comeBack(comingBack{}) // takes long enough for what should wait, and does not
+		if n := socketio.Held(one.io.Namespace); n < 2 {
+			t.Errorf("%d events are held", n)
+		}
+		late[1](stored)
 		if err := <-own; err != nil {
 			t.Error(err)
 		}
 		if !stored {
 			one.io.Emit("4")
 		}
-		want, wantThere := []string{"1", "2", "3", "4"}, []string{"1", "2", "4"}
+		want, wantThere := []string{"0", "1", "2", "3", "4"}, []string{"0", "1", "2", "4"}
 		if !stored {
-			want, wantThere = want[1:], wantThere[1:]
+			want, wantThere = want[2:], wantThere[2:]
 		}
 		for _, want := range want {
 			if got := here.read(); !strings.HasPrefix(got, `42["`+want) {
@@ -96,6 +117,7 @@ func TestRefusedEventsKeepTheOrder(t *testing.T) {
 			}
 		}
 		soonHolds(t, "nothing is held", func() bool { return socketio.Held(one.io.Namespace) == 0 })
+		leaving.Wait()
 	}
 }
 

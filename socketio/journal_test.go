@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,18 @@ func TestJoinThenEmit(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		nodes[2].hears()
+		io.To("game").Emit("later")
+		synctest.Wait()
+		if n := nodes[2].hears(); n != 0 {
+			t.Errorf("a node without members received %d messages", n)
+		}
+		io.In("nobody").SocketsJoin("game")
+		for range 5 { // those that were named earlier are forgotten
+			time.Sleep(4 * time.Second)
+			io.In("nobody").SocketsJoin("another")
+		}
 		synctest.Wait()
 		nodes[2].hears()
 		io.To("game").Emit("later")
@@ -530,6 +543,29 @@ func TestAChangeThatEndsANamespace(t *testing.T) {
 	one.Namespace().DisconnectSockets(false)
 	p.expect("41/user-1,")
 	<-n.stopped
+}
+
+// corrupting is a journal that changes what it stores.
+type corrupting struct{ *meshNode }
+
+func (c corrupting) Append(topic string, data []byte, done func(error)) error {
+	return c.meshNode.Append(topic, append(slices.Clone(data), '!'), done)
+}
+
+// Who waits for an entry that arrives damaged does not wait for ever.
+func TestAnEntryThatIsDamaged(t *testing.T) {
+	m := newMesh(t)
+	n := &meshNode{mesh: m, name: "node0000"}
+	m.nodes = append(m.nodes, n)
+	s := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: corrupting{n}})
+	_, who := s.comeBack(comingBack{})
+	m.settle()
+	if err := s.io.Socket(who.SID).Emit("a"); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
+	}
+	if n := socketio.Pending(s.io.Namespace); n != 0 {
+		t.Errorf("%d entries are on their way", n)
+	}
 }
 
 // What looks like a placeholder in an event without attachments is an object like any other, and holds up nobody.
