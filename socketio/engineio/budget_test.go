@@ -73,8 +73,10 @@ func TestPostsOfManySessions(t *testing.T) {
 	if a, b := <-first, <-second; a != 200 || b != 200 {
 		t.Errorf("those that came before: %d, %d", a, b)
 	}
-	if status, _ := s.post(small, "4"+large+large); status != 200 {
-		t.Errorf("afterwards: %d", status)
+	for range 200 { // an answered POST no longer counts
+		if status, _ := s.post(small, "4"+large+large); status != 200 {
+			t.Fatalf("afterwards: %d", status)
+		}
 	}
 	s.expectNothingBuffered()
 }

@@ -156,8 +156,8 @@ func (s *Session) handlePost(one *posting, body []byte) (ok bool) {
 		defer s.server.running.Done()
 		ok := false
 		defer func() { // even if a callback ends this goroutine
-			result <- ok
 			s.postHandled(one, mine)
+			result <- ok // last, so that a client that has its answer finds room for the next POST
 		}()
 		if before != nil {
 			<-before
