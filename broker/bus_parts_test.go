@@ -34,6 +34,9 @@ func TestLargeMessages(t *testing.T) {
 	if !slices.Equal(two.wait(t, len(want)), want) {
 		t.Error("they differ")
 	}
+	if err := one.Flush(testContext(t)); err != nil {
+		t.Error(err)
+	}
 	if sent, got := one.Stats().Published, two.Stats().Received; sent != uint64(len(want)) || got != sent {
 		t.Errorf("counted %d sent and %d received", sent, got)
 	}

@@ -161,6 +161,9 @@ func TestTheBusKeepsTheOrderOfEachNode(t *testing.T) {
 		if next[p.Node()] != 0 || len(next) != 2 {
 			t.Errorf("%s got messages of %v", p.Node(), next)
 		}
+		if err := p.Flush(testContext(t)); err != nil {
+			t.Error(err)
+		}
 		if s := p.Stats(); s != (BusStats{Published: each, Received: 2 * each, Nodes: 2}) {
 			t.Errorf("counted %+v", s)
 		}

@@ -65,7 +65,8 @@ type membership struct {
 	topics map[string]*topic
 }
 
-// Join makes s a member of a topic; it does nothing if s is one already. If s has ended, the error is ws.ErrClosed.
+// Join makes s a member of a topic; it does nothing if s is one already. If s has ended, the error is ws.ErrClosed. While the
+// OnClose functions of s run, Join may return nil; the membership then ends when they have returned.
 func (h *Hub) Join(topic string, s Member) error {
 	m := h.membership(s)
 	m.mu.Lock()

@@ -183,20 +183,21 @@ func TestMembershipEndsWithTheSocket(t *testing.T) {
 	s.join(sb, "topic 0")
 	a.Close()
 	wait(t, s.ended)
-	deadline := time.After(patience)
-	for s.hub.Topics() != 1 {
+	eventually(t, "one topic is left", func() bool { return s.hub.Topics() == 1 })
+	eventually(t, "Join says that the socket is closed", func() bool { return errors.Is(s.hub.Join("late", sa), ws.ErrClosed) })
+	eventually(t, "the closed socket is no member", func() bool { return s.hub.Len("late") == 0 && s.hub.Len("topic 0") == 1 })
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !is() {
 		select {
+		case <-again.C:
 		case <-deadline:
-			t.Fatalf("%d topics are left", s.hub.Topics())
-		default:
-			runtime.Gosched()
+			t.Fatalf("not within %v: %s", patience, what)
 		}
-	}
-	if err := s.hub.Join("late", sa); !errors.Is(err, ws.ErrClosed) {
-		t.Errorf("joining with a closed socket gives %v", err)
-	}
-	if s.hub.Len("late") != 0 || s.hub.Len("topic 0") != 1 {
-		t.Error("a closed socket is a member")
 	}
 }
 

@@ -6,16 +6,19 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"echows/internal/porttest"
 )
 
 func TestListener(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+	for _, host := range []string{"127.0.0.1", "[::1]", ""} {
+		port := uint16(porttest.Reserve(t, 1)[0]) // nobody else listens on it afterwards
+		address := fmt.Sprint(host, ":", port)
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Logf("%s: %v", address, err) // without IPv6
 			continue
 		}
-		port := uint16(l.Addr().(*net.TCPAddr).Port)
 		if pid, err := listener(port); err != nil || pid != os.Getpid() {
 			t.Errorf("%s: %d, %v", address, pid, err)
 		}
@@ -27,12 +30,7 @@ func TestListener(t *testing.T) {
 }
 
 func TestWhatIsRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := porttest.Reserve(t, 1)[0]
 	for want, args := range map[string][]string{
 		"usage":         {"kill"},
 		"there is no":   {"hup", ":3000"},

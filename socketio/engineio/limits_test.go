@@ -147,11 +147,9 @@ func TestRequestOfASession(t *testing.T) {
 	defer conn.Close()
 	var hello string
 	websocket.Message.Receive(conn, &hello)
+	eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.sessions) == 2 })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) != 2 {
-		t.Fatalf("there are %d sessions", len(s.sessions))
-	}
 	for _, one := range s.sessions {
 		r := one.Request()
 		cookie, err := r.Cookie("session")
