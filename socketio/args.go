@@ -195,6 +195,7 @@ func valueEnd(b []byte, i int) int {
 // slices and pointers, becomes an attachment; an Arg is copied; everything else is encoded as JSON, structs with all their
 // fields.
 func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][]byte, err error) {
+	begin := len(dst)
 	dst = append(dst, '[')
 	if event != "" {
 		if dst, _, err = appendArg(dst, event, nil); err != nil {
@@ -209,8 +210,13 @@ func appendArgs(dst []byte, event string, args []any) (_ []byte, attachments [][
 			return dst, nil, err
 		}
 	}
-	return append(dst, ']'), attachments, nil
+	if dst = append(dst, ']'); len(attachments) > 0 && checkPlaceholders(dst[begin:], len(attachments)) != nil {
+		err = errPlaceholder // in what a client sent, perhaps: every receiver would refuse the packet
+	}
+	return dst, attachments, err
 }
+
+var errPlaceholder = fmt.Errorf("%w: an object in them looks like the placeholder of bytes, and there are bytes, too", ErrArguments)
 
 func appendArg(dst []byte, arg any, attachments [][]byte) ([]byte, [][]byte, error) {
 	switch v := arg.(type) {

@@ -50,12 +50,14 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 			reply(acknowledgedBy(answers, missing, err))
 		})
 	case askSession:
-		n.giveUp(strings.Join(m.To, ""), func(r *record) {
-			if r == nil {
-				answer(nil)
-				return
-			}
-			reply(r)
+		c.server.running.Go(func() { // it may wait for the journal
+			n.giveUp(strings.Join(m.To, ""), func(r *record) {
+				if r == nil {
+					answer(nil)
+					return
+				}
+				reply(r)
+			})
 		})
 	default:
 		answer(nil)

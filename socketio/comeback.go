@@ -67,6 +67,7 @@ type kept struct {
 	size    int
 	times   int  // number of times it came back
 	counted bool // its rooms are counted in recovery.away
+	ended   bool // its client cannot come back; it is kept until the journal has removed its record
 
 	offset string // of the last event that the client says it received
 	got    uint64 // offset, parsed
@@ -101,8 +102,8 @@ func (r *recovery) identify(s *Socket) bool {
 	return true
 }
 
-// take returns the kept socket with a pid on this node, or nil, and forgets it, but not its rooms (giveUpRoomsLocked). If the socket
-// is still connected, take ends it first.
+// take returns the kept socket with a pid on this node, or nil, and forgets it unless it has ended, but not its rooms
+// (giveUpRoomsLocked). If the socket is still connected, take ends it first.
 func (r *recovery) take(pid string) *kept {
 	n := r.namespace
 	n.mu.Lock()
@@ -116,7 +117,7 @@ func (r *recovery) take(pid string) *kept {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	was := r.kept[pid]
-	if was != nil {
+	if was != nil && !was.ended {
 		r.takeLocked(was)
 	}
 	return was
@@ -152,7 +153,7 @@ func (r *recovery) beginLocked(s *Socket, missed []*remembered) {
 // missedLocked returns the events that a socket missed. It reports whether they are complete, and not too many to send, and
 // whether no other connection came back to the socket, as two at once may with a Journal.
 func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
-	if r.live[was.pid] != nil || r.kept[was.pid] != nil {
+	if was.ended || r.live[was.pid] != nil || r.kept[was.pid] != nil {
 		return nil, false
 	}
 	if j := r.namespace.journal; j != nil && j.behind {
@@ -222,17 +223,26 @@ func (k *kept) wasIn(room string, offset uint64) bool {
 // removedLocked is called when a socket ends, while it is still in its rooms. lost says that its client may come back.
 func (r *recovery) removedLocked(s *Socket, lost bool) {
 	delete(r.live, s.pid)
-	if !lost || r.ended {
+	j := r.namespace.journal
+	if r.ended || !lost && j == nil {
+		return
+	}
+	if !lost {
+		r.keepLocked(&kept{pid: s.pid, ended: true, at: time.Now(), size: keptSize})
 		return
 	}
 	k := r.describeLocked(s)
 	k.sure, k.end, k.at = true, r.last, time.Now()
-	if j := r.namespace.journal; j != nil && j.hole > k.sent { // the connection may have been lost before the hole
+	if j != nil && j.hole > k.sent { // the connection may have been lost before the hole
 		k.unkept = true
 	}
+	r.keepRoomsLocked(k)
+	r.keepLocked(k)
+}
+
+func (r *recovery) keepLocked(k *kept) {
 	r.kept[k.pid] = k
 	r.order = append(r.order, k)
-	r.keepRoomsLocked(k)
 	r.namespace.server.kept.used.Add(int64(k.size))
 	r.forgetLocked()
 }

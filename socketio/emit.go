@@ -108,9 +108,8 @@ func (e Emitter) Local() Emitter {
 }
 
 // Emit sends the event to the sockets, including those of other nodes. It does not wait for clients: it disconnects one whose
-// queue is full because it does not read or poll. With a Journal that is behind, it may wait for a second. The error says what is wrong with the arguments,
-// or is an ErrTooLarge. If other nodes cannot
-// be reached, the failure is logged and counted.
+// queue is full because it does not read or poll. With a Journal that is behind, it may wait for a second. The error says what
+// is wrong with the arguments, or is an ErrTooLarge. If other nodes cannot be reached, the failure is logged and counted.
 func (e Emitter) Emit(event string, args ...any) error {
 	n := e.namespace
 	if n.isPattern {

@@ -1,5 +1,7 @@
 package socketio
 
+import "time"
+
 // Kept returns how many bytes recovery keeps.
 func (s *Server) Kept() int64 { return s.kept.used.Load() }
 
@@ -35,4 +37,24 @@ func Pending(n *Namespace) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.journal.pending)
+}
+
+// SetHoldTime replaces holdTime, before any event.
+func SetHoldTime(s *Server, d time.Duration) { s.holdTime = d }
+
+// Expire does what a timer does while entries are on their way.
+func Expire(n *Namespace) { n.journal.expire() }
+
+// InOrder returns how many kept sockets, and sockets that were kept, recovery has in its list.
+func InOrder(n *Namespace) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.recovery.order)
+}
+
+// Waiters returns how many Join, Leave and their like wait for earlier events.
+func Waiters(n *Namespace) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.journal.waiters)
 }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"errors"
+	"maps"
 	"time"
 )
 
@@ -11,20 +12,20 @@ import (
 type held struct {
 	events    []heldEvent
 	bytes     int
-	since     time.Time // when the first of them was held
-	releasing bool      // release is running
+	releasing bool // release is running
 }
 
 type heldEvent struct {
 	emission
-	came chan error // as for journal.append
-	size int
+	token uint64     // it takes its place among this node's entries when it is held
+	came  chan error // as for journal.append
+	size  int
 }
 
 const (
 	mostHeld    = 4 << 20          // bytes of a namespace; beyond these, or mostHeldAll, events do not wait, and may overtake others
 	mostHeldAll = 64 << 20         // of all namespaces
-	holdTime    = 20 * time.Second // by then, the result of all entries is known
+	holdTime    = 20 * time.Second // by then, the result of an entry is known
 )
 
 // hasHeld reports whether events are held.
@@ -41,22 +42,17 @@ func (j *journal) hold(e emission, came chan error, refused bool) (done bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	h := &j.held
-	switch {
-	case len(h.events) == 0 && (!refused || len(j.pending) == 0):
+	if len(h.events) == 0 && (!refused || len(j.pending) == 0) {
 		return false
-	case len(h.events) == 0:
-		h.since = time.Now()
-	case time.Since(h.since) > holdTime:
-		clear(j.pending)
-		j.releaseLocked()
 	}
-	size := e.message(n).size() + rememberedSize
+	size := e.message(n).size() + e.audience.size() + rememberedSize
 	if all := n.server.held.Add(int64(size)); h.bytes+size > mostHeld || all > mostHeldAll {
 		n.server.held.Add(-int64(size))
 		return false
 	}
-	h.events = append(h.events, heldEvent{e, came, size})
+	h.events = append(h.events, heldEvent{e, n.server.tokens.Add(1), came, size})
 	h.bytes += size
+	j.expireSoonLocked()
 	return true
 }
 
@@ -72,8 +68,10 @@ func (j *journal) releaseLocked() {
 func (j *journal) release() {
 	n := j.namespace
 	for one, ok := j.nextHeld(); ok; one, ok = j.nextHeld() {
-		err := j.append(one.message(n), one.came)
-		if err == nil || errors.Is(err, ErrTooLarge) {
+		m := one.message(n)
+		m.Token = one.token
+		err := j.append(m, one.came)
+		if err == nil || one.came != nil && errors.Is(err, ErrTooLarge) {
 			j.passOn(one, err)
 			continue
 		}
@@ -121,3 +119,27 @@ func (j *journal) passOn(one heldEvent, err error) {
 	j.namespace.server.held.Add(-int64(one.size))
 	j.wakeLocked()
 }
+
+// expireSoonLocked makes the namespace forget entries of which it hears nothing for holdTime, so that nothing waits for them
+// for longer.
+func (j *journal) expireSoonLocked() {
+	if j.expiry == nil && !j.isClosed() {
+		j.expiry = time.AfterFunc(j.namespace.server.holdTime/4, j.expire)
+	}
+}
+
+func (j *journal) expire() {
+	n := j.namespace
+	n.mu.Lock()
+	j.expiry = nil
+	past := time.Now().Add(-n.server.holdTime)
+	maps.DeleteFunc(j.pending, func(_ uint64, e entry) bool { return e.at.Before(past) })
+	if j.isBusyLocked() {
+		j.expireSoonLocked()
+	}
+	j.wakeLocked()
+	n.mu.Unlock()
+}
+
+// isBusyLocked reports whether the result of any event or change of this node is not known yet.
+func (j *journal) isBusyLocked() bool { return len(j.pending)+len(j.held.events) > 0 }

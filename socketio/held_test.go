@@ -1,6 +1,10 @@
 package socketio_test
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,7 @@ type slow struct {
 	mu      sync.Mutex
 	delays  bool
 	refuses bool
+	most    int // bytes of an entry; 0 for no limit
 	late    []func(stored bool)
 	reset   func(epoch string)
 }
@@ -31,6 +36,8 @@ func (s *slow) Append(topic string, data []byte, done func(error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.most > 0 && len(data) > s.most:
+		return socketio.ErrTooLarge
 	case s.refuses:
 		return errCut
 	case s.delays:
@@ -149,10 +156,218 @@ func TestTooManyRefusedEvents(t *testing.T) {
 			t.Errorf("%d: got %.20s, want %s", i, got, name)
 		}
 	}
-	if n := socketio.HeldBytes(one.io); n != 0 {
-		t.Errorf("%d bytes are held", n)
-	}
+	soonHolds(t, "nothing is held", func() bool { return socketio.HeldBytes(one.io) == 0 })
 	if _, again := one.comeBack(who); again.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
+	}
+}
+
+// Leave, too, waits for events that are held.
+func TestLeaveAfterEventsThatAreHeld(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	p, is := one.comeBack(comingBack{})
+	s := one.io.Socket(is.SID)
+	s.Join("x")
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("0, on its way")
+	late := n.set(false, true)
+	one.io.To("x").Emit("1, held")
+	n.set(true, false)
+	left := make(chan bool)
+	go func() { s.Leave("x"); close(left) }()
+	soonHolds(t, "Leave waits", func() bool { return socketio.Waiters(one.io.Namespace) == 1 })
+	late[0](true)
+	soonHolds(t, "the other is on its way", func() bool { return socketio.Held(one.io.Namespace) == 0 })
+	one.io.To("x").Emit("2, for nobody")
+	late = n.set(false, false)
+	late[0](true)
+	<-left
+	late[1](true)
+	one.io.Emit("3")
+	for _, want := range []string{"0", "1", "3"} {
+		if got := p.read(); !strings.HasPrefix(got, `42["`+want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// Events wait only for so long for entries of which nothing is heard, and need no other event to be sent then.
+func TestEventsAreHeldForAWhile(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	p, is := one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("0, on its way")
+	n.set(false, true)
+	one.io.Emit("1, held")
+	n.set(false, false)
+	socketio.Expire(one.io.Namespace)
+	if socketio.Held(one.io.Namespace) != 1 || socketio.Pending(one.io.Namespace) != 1 {
+		t.Error("it is too early")
+	}
+	socketio.SetHoldTime(one.io, time.Second/10)
+	socketio.Expire(one.io.Namespace) // and again soon, as nothing is that old
+	p.hear("1, held", &is)
+
+	n.set(true, false)
+	one.io.Emit("2, on its way")
+	n.set(false, true)
+	one.io.Emit("3, held")
+	n.set(false, false)
+	p.hear("3, held", &is)
+	n.set(true, false)
+	one.io.Emit("4, on its way")
+	n.set(false, false)
+	one.io.Socket(is.SID).Join("x") // waits for 2 s at most
+	soonHolds(t, "it is given up", func() bool { return socketio.Pending(one.io.Namespace) == 0 })
+}
+
+// What becomes known of an entry only after its stream was lost holds up nobody.
+func TestAResultAfterTheEpoch(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	_, is := one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	own := make(chan error, 1)
+	go func() { own <- one.io.Socket(is.SID).Emit("a") }()
+	soonHolds(t, "it is on its way", func() bool { return socketio.Pending(one.io.Namespace) == 1 })
+	late := n.set(false, false)
+	m.restart("two", n.reset)
+	m.mu.Lock()
+	m.nodes = nil // it was stored, and is never delivered
+	m.mu.Unlock()
+	late[0](true)
+	if err := <-own; err == nil {
+		t.Error("no error")
+	}
+	if n := socketio.Pending(one.io.Namespace); n != 0 {
+		t.Errorf("%d entries are on their way", n)
+	}
+}
+
+// An event that turns out to be too large for the journal once it was accepted is sent without it. The caller who waits is told.
+func TestTooLargeToBeHeld(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	n.most = 1000
+	p, is := one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("0")
+	late := n.set(false, true)
+	one.io.Emit("1")
+	large := strings.Repeat("x", 2000)
+	one.io.Emit("2", large)
+	own := make(chan error, 1)
+	go func() { own <- one.io.Socket(is.SID).Emit("3", large) }()
+	soonHolds(t, "all are held", func() bool { return socketio.Held(one.io.Namespace) == 3 })
+	n.set(false, false)
+	late[0](true)
+	for _, want := range []string{"0", "1", "2"} {
+		if got := p.read(); !strings.HasPrefix(got, `42["`+want) {
+			t.Errorf("got %.20s, want %s", got, want)
+		}
+	}
+	if err := <-own; !errors.Is(err, socketio.ErrTooLarge) {
+		t.Error(err)
+	}
+	soonHolds(t, "nothing is held", func() bool { return socketio.HeldBytes(one.io) == 0 })
+}
+
+// The names of rooms count, too.
+func TestRoomsOfEventsThatAreHeld(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("0")
+	late := n.set(false, true)
+	for range 10 {
+		one.io.To(strings.Repeat("x", 1<<20)).Emit("1")
+	}
+	if held := socketio.Held(one.io.Namespace); held != 3 {
+		t.Errorf("%d events are held", held)
+	}
+	n.set(false, false)
+	late[0](true)
+	soonHolds(t, "nothing is held", func() bool { return socketio.Held(one.io.Namespace) == 0 })
+}
+
+// A namespace that everybody has left remains until it is known what became of its events, and others learn of those lost.
+func TestAnEventThatIsLostAfterTheLastSocketLeft(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	two, _ := m.start(t)
+	sockets := make(chan *socketio.Socket, 2)
+	for _, s := range []*server{one, two} {
+		s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
+	}
+	p := one.dial()
+	p.send("40/user-1,")
+	p.read()
+	namespace := (<-sockets).Namespace()
+	away := two.dial()
+	away.send("40/user-1,")
+	var who comingBack
+	json.Unmarshal([]byte(strings.TrimPrefix(away.read(), "40/user-1,")), &who)
+	m.settle()
+	namespace.Emit("first")
+	text := away.read()
+	who.offset = text[strings.LastIndex(text, ",")+1 : len(text)-1]
+	p.read()
+	away.conn.Close()
+	soonHolds(t, "it is away", func() bool { return two.io.Of("/user-1").LocalLen() == 0 })
+	n.set(true, false)
+	namespace.Emit("lost")
+	p.send("41/user-1,")
+	soonHolds(t, "nobody is there", func() bool { return namespace.LocalLen() == 0 })
+	m.settle()
+	n.set(false, false)[0](false)
+	soonHolds(t, "the namespace has ended", func() bool { return one.io.Users("/user-1") == -1 })
+	m.settle()
+	back := two.dial()
+	back.send(fmt.Sprintf(`40/user-1,{"pid":%q,"offset":%s}`, who.PID, who.offset))
+	if got := back.read(); strings.Contains(got, who.SID) {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
+
+// A namespace does not take an entry of an earlier one with its name for its own.
+func TestAnEntryOfAnEarlierNamespace(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	sockets := make(chan *socketio.Socket, 1)
+	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
+	p := one.dial()
+	p.send("40/user-1,")
+	p.read()
+	(<-sockets).Namespace().Emit("a")
+	p.read()
+	p.send("41/user-1,")
+	soonHolds(t, "it has ended", func() bool { return one.io.Users("/user-1") == -1 })
+	p.send("40/user-1,")
+	p.read()
+	s := <-sockets
+	m.settle()
+	n.set(true, false)
+	own := make(chan error, 1)
+	go func() { own <- s.Emit("b") }()
+	soonHolds(t, "it is on its way", func() bool { return socketio.Pending(s.Namespace()) == 1 })
+	m.mu.Lock()
+	deliver, first := n.deliver, m.entries[0]
+	m.mu.Unlock()
+	m.work <- func() { deliver(1000, first) } // as when a namespace begins to read its topic
+	m.settle()
+	if n := socketio.Pending(s.Namespace()); n != 1 {
+		t.Errorf("%d entries are on their way", n)
+	}
+	n.set(false, false)[0](true)
+	if err := <-own; err != nil {
+		t.Error(err)
 	}
 }

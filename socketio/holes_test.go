@@ -40,6 +40,7 @@ type meshNode struct {
 	asked     func(node string, data []byte, answer func([]byte))
 	deliver   func(seq uint64, data []byte)
 	next      int      // of the entries
+	lacks     bool     // values cannot be removed
 	held      []func() // delayed changes of values, while holds is set
 	holds     bool
 }
@@ -231,8 +232,12 @@ func (n *meshNode) Take(_ context.Context, key string) ([]byte, bool, error) {
 func (n *meshNode) Remove(key string, done func(error)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cut {
+	switch {
+	case n.cut:
 		return errCut
+	case n.lacks:
+		n.work <- func() { done(errCut) }
+		return nil
 	}
 	n.store(func() { delete(n.values, key) }, done)
 	return nil

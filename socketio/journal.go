@@ -40,11 +40,18 @@ type journal struct {
 	hole     uint64                // sequence of the last hole in this epoch
 	holes    uint64                // number of holes made by this node
 	telling  bool                  // tellHoles is running
-	token    uint64                // of this node's last entry
-	pending  map[uint64]bool       // this node's entries that were not delivered yet, by token; true once they are stored
+	pending  map[uint64]entry      // this node's entries that were not delivered yet, by token
 	callers  map[uint64]chan error // who wait for one of these
 	waiters  []waiter
 	held     held
+	expiry   *time.Timer // calls expire
+}
+
+// entry is one of this node's entries in the journal.
+type entry struct {
+	at     time.Time // when it was appended
+	epoch  string    // the journal's at that time
+	stored bool
 }
 
 // waiter waits for something that deliver, appended or reset brings about.
@@ -69,7 +76,7 @@ var (
 
 // openJournal begins to follow the namespace's topic.
 func (n *Namespace) openJournal() {
-	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), pending: map[uint64]bool{}, callers: map[uint64]chan error{}}
+	j := &journal{namespace: n, journal: n.server.config.Journal, topic: hash(n.server.config.Path + n.name), ready: make(chan struct{}), end: make(chan struct{}), pending: map[uint64]entry{}, callers: map[uint64]chan error{}}
 	n.journal = j
 	n.listenLocked(n.subject())   // even without sockets, for events that are not in the journal
 	n.server.running.Go(j.follow) // may wait for the network
@@ -130,14 +137,15 @@ func (j *journal) reset(epoch string) {
 	}
 	r.resetLocked(epoch)
 	j.fresh, j.behind = true, j.sent > 0
-	maps.DeleteFunc(j.pending, func(_ uint64, stored bool) bool { return stored }) // those may never be delivered
+	maps.DeleteFunc(j.pending, func(_ uint64, e entry) bool { return e.stored }) // those may never be delivered
 	j.wakeLocked()
 }
 
 // arrivedLocked records that an entry has arrived, and reports whether it had arrived before the last reset.
 func (j *journal) arrivedLocked(seq uint64) (old bool) {
 	if j.fresh {
-		j.namespace.recovery.floor, j.fresh = max(seq-1, j.hole), false
+		j.namespace.recovery.setFloorLocked(seq - 1)
+		j.fresh = false
 	}
 	j.behind = j.behind && seq < j.sent
 	old = seq <= j.sent
@@ -151,7 +159,8 @@ func (j *journal) isReady(from uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.recovery
-	r.last, r.floor, j.fresh = max(r.last, from), max(from, j.hole), false
+	r.last, j.fresh = max(r.last, from), false
+	r.setFloorLocked(from)
 	if !j.caughtUp {
 		j.caughtUp = true
 		close(j.ready)
@@ -180,13 +189,13 @@ func (j *journal) deliver(seq uint64, data []byte) {
 	}
 }
 
-// pass passes over an entry that is invalid.
+// pass passes over an entry that is invalid. It may have been an event, so it is a hole.
 func (j *journal) pass(m message, seq uint64, why error) {
 	n := j.namespace
 	n.server.cluster.failed("the journal has an invalid entry", why)
+	j.noteHole(seq)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	j.arrivedLocked(seq)
 	j.settleLocked(m, why)
 }
 
@@ -229,10 +238,11 @@ func (r *recovery) resetLocked(epoch string) {
 		all.give(e.size)
 	}
 	for _, k := range r.kept {
-		all.give(k.size)
+		if !k.ended { // the journal may still have its record
+			r.takeLocked(k)
+		}
 	}
-	r.epoch, r.last, r.floor, r.events, r.order = epoch, r.namespace.journal.sent, 0, nil, nil
-	clear(r.kept)
+	r.epoch, r.last, r.floor, r.dropped, r.events = epoch, r.namespace.journal.sent, 0, 0, nil
 	for _, s := range r.live {
 		if same {
 			s.trail.unkept = true

@@ -41,6 +41,9 @@ func (j *journal) wakeLocked() {
 		return true
 	})
 	j.releaseLocked()
+	if n := j.namespace; n.parent != nil && len(n.everyone) == 0 && !j.isBusyLocked() && !j.isClosed() {
+		n.server.running.Go(func() { n.server.drop(n) }) // which may have waited for this
+	}
 }
 
 // waitForOwn waits until this node's events and changes so far were delivered, or for saveTime. What comes next must not
@@ -51,14 +54,14 @@ func (j *journal) waitForOwn() {
 	}
 	n := j.namespace
 	n.mu.Lock()
-	last := j.token
+	last := n.server.tokens.Load()
 	over := func() bool {
 		for token := range j.pending {
 			if token <= last {
 				return false
 			}
 		}
-		return len(j.held.events) == 0
+		return len(j.held.events) == 0 || j.held.events[0].token > last
 	}
 	if over() {
 		n.mu.Unlock()
@@ -66,6 +69,7 @@ func (j *journal) waitForOwn() {
 	}
 	w := waiter{over, make(chan struct{})}
 	j.waiters = append(j.waiters, w)
+	j.expireSoonLocked()
 	n.mu.Unlock()
 	timer := time.NewTimer(saveTime)
 	defer timer.Stop()
@@ -80,15 +84,16 @@ func (j *journal) waitForOwn() {
 	j.waiters = slices.DeleteFunc(j.waiters, func(one waiter) bool { return one.done == w.done })
 }
 
-// append appends an event or a change to the journal. came, unless it is nil, must have room for one error: it receives nil
+// append appends an event or a change to the journal, under a new token unless it has one. came, unless it is nil, must have room for one error: it receives nil
 // when the event was sent or the change made, or the reason why not.
 func (j *journal) append(m message, came chan error) error {
 	n := j.namespace
 	n.mu.Lock()
-	j.token++
-	m.Token, m.Node = j.token, n.server.cluster.node
+	if m.Node = n.server.cluster.node; m.Token == 0 {
+		m.Token = n.server.tokens.Add(1)
+	}
 	if !j.isClosed() { // otherwise it is not delivered here
-		j.pending[m.Token] = false
+		j.pending[m.Token] = entry{at: time.Now(), epoch: n.recovery.epoch}
 	}
 	if came != nil {
 		j.callers[m.Token] = came
@@ -113,16 +118,19 @@ func (j *journal) appended(m message, err error) {
 	j.namespace.server.cluster.failed("an event or a change was lost", err)
 	j.namespace.mu.Lock()
 	defer j.namespace.mu.Unlock()
-	if err == nil {
-		if _, is := j.pending[m.Token]; is {
-			j.pending[m.Token] = true
+	e, is := j.pending[m.Token]
+	switch {
+	case err != nil:
+		if !j.isClosed() {
+			j.tellHoleLocked()
 		}
-		return
+		j.settleLocked(m, err)
+	case is && e.epoch != "" && e.epoch != j.namespace.recovery.epoch: // probably stored in the stream that was lost
+		j.settleLocked(m, errNotKept)
+	case is:
+		e.stored = true
+		j.pending[m.Token] = e
 	}
-	if !j.isClosed() {
-		j.tellHoleLocked()
-	}
-	j.settleLocked(m, err)
 }
 
 func (j *journal) isClosed() bool {

@@ -552,20 +552,48 @@ func (c corrupting) Append(topic string, data []byte, done func(error)) error {
 	return c.meshNode.Append(topic, append(slices.Clone(data), '!'), done)
 }
 
-// Who waits for an entry that arrives damaged does not wait for ever.
+// Who waits for an entry that arrives damaged does not wait for ever, and who may have missed an event is not recovered.
 func TestAnEntryThatIsDamaged(t *testing.T) {
 	m := newMesh(t)
 	n := &meshNode{mesh: m, name: "node0000"}
 	m.nodes = append(m.nodes, n)
 	s := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: corrupting{n}})
-	_, who := s.comeBack(comingBack{})
+	p, who := s.comeBack(comingBack{})
+	away, missed := s.comeBack(comingBack{})
 	m.settle()
+	s.hangUp(away, 1)
 	if err := s.io.Socket(who.SID).Emit("a"); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Error(err)
 	}
 	if n := socketio.Pending(s.io.Namespace); n != 0 {
 		t.Errorf("%d entries are on their way", n)
 	}
+	if _, is := s.comeBack(missed); is.SID == missed.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+	p.conn.Close()
+}
+
+// An object that looks like a placeholder cannot be sent with bytes: no receiver could tell them apart.
+func TestAPlaceholderWithAttachments(t *testing.T) {
+	s := start(t, socketio.Config{})
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.On("chat", func(e socketio.Event) error { return s.io.Emit("chat", e.Arg(0), []byte("x")) })
+		one.On("self", func(e socketio.Event) error { return one.Emit("self", e.Arg(0), []byte("x")) })
+		one.On("ask", func(e socketio.Event) error { return e.Ack(e.Arg(0), []byte("x")) })
+		return nil
+	})
+	p := s.dial()
+	p.send("40")
+	p.read()
+	for _, what := range []string{`2["chat"`, `2["self"`, `21["ask"`} {
+		p.send("4" + what + `,{"_placeholder":true,"num":0}]`)
+		if got := p.read(); !strings.HasPrefix(got, `42["error",{"event":"`) {
+			t.Errorf("%s: got %s", what, got)
+		}
+	}
+	p.send(`42["self",{"_placeholder":false,"num":0}]`)
+	p.expect(`451-["self",{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`)
 }
 
 // What looks like a placeholder in an event without attachments is an object like any other, and holds up nobody.

@@ -120,7 +120,8 @@ func (s *Socket) OnUnhandled(f func(Event) error) {
 
 // OnAnyOutgoing adds a function that is called with each event sent to this socket, whether to it alone or to several
 // sockets. The arguments are the caller's, or Args if the event came from another node or a Journal. The function must not
-// block, nor call Join, Leave, Disconnect or their like on an Emitter: with a Journal, these would wait for the function.
+// block, nor call Join, Leave, Disconnect or their like on an Emitter, nor Emit of another Socket (To(id).Emit does not wait):
+// with a Journal, these would wait for the function.
 func (s *Socket) OnAnyOutgoing(f func(event string, args []any)) {
 	s.mu.Lock()
 	rare := s.rareLocked()

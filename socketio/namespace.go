@@ -180,11 +180,22 @@ func (n *Namespace) remove(s *Socket, lost bool) (rooms []string) {
 	return rooms
 }
 
-// isNeeded reports whether recovery keeps any socket, or the journal has yet to learn of a hole.
+// isNeeded reports whether recovery keeps any socket, the result of an entry in the journal is not known, or the journal has
+// yet to learn of a hole.
 func (n *Namespace) isNeeded() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.recovery != nil && len(n.recovery.kept) > 0 || n.journal != nil && n.journal.telling
+	if n.recovery != nil && len(n.recovery.kept) > 0 {
+		return true
+	}
+	j := n.journal
+	if j == nil {
+		return false
+	}
+	if j.isBusyLocked() {
+		j.expireSoonLocked()
+	}
+	return j.isBusyLocked() || j.telling
 }
 
 // stop ends recovery and the journal.
@@ -199,6 +210,9 @@ func (n *Namespace) stop() {
 		j.close()
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		if j.expiry != nil {
+			j.expiry.Stop()
+		}
 		clear(j.pending) // their results do not come any more
 		j.releaseLocked()
 	}

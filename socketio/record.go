@@ -21,6 +21,7 @@ type record struct {
 	Sure   bool                       `json:"sure,omitempty"`
 	Unkept bool                       `json:"unkept,omitempty"`
 	Before bool                       `json:"before,omitempty"`
+	Ended  bool                       `json:"ended,omitempty"` // its client cannot come back
 	Times  int                        `json:"times,omitempty"` // number of times it came back; of two records, the one with more is newer
 }
 
@@ -98,12 +99,30 @@ func (s *Socket) waitForSaves() {
 	defer s.saving.Unlock()
 }
 
-// unsave removes a socket's record from the journal.
+// unsave removes the record of a socket that has ended from the journal. Until then, recovery keeps the socket as ended, so
+// that its client cannot come back.
 func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	j := s.namespace.journal
-	s.namespace.server.cluster.failed("a socket was not removed", j.journal.Remove(j.key(s.pid), nil))
+	if err := j.journal.Remove(j.key(s.pid), s.unsaved); err != nil {
+		s.unsaved(err)
+	}
+}
+
+// unsaved is called with the result of removing the record.
+func (s *Socket) unsaved(err error) {
+	n := s.namespace
+	n.server.cluster.failed("a socket was not removed", err)
+	if err != nil { // the record may remain for as long as the socket is kept
+		return
+	}
+	n.mu.Lock()
+	if k := n.recovery.kept[s.pid]; k != nil && k.ended {
+		n.recovery.dropLocked(k)
+	}
+	n.mu.Unlock()
+	n.server.drop(n)
 }
 
 // refresh saves all sockets again before their records expire in the journal.
@@ -125,10 +144,12 @@ func (j *journal) find(pid string) *kept {
 	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
 	defer cancel()
 	var best *record
+	ended := false
 	var mu sync.Mutex
 	take := func(r record) {
 		mu.Lock()
 		defer mu.Unlock()
+		ended = ended || r.Ended
 		if best == nil || r.Times > best.Times {
 			best = &r
 		}
@@ -144,7 +165,7 @@ func (j *journal) find(pid string) *kept {
 	if r := (record{}); ok && best == nil && json.Unmarshal(data, &r) == nil {
 		best = &r
 	}
-	if best == nil {
+	if best == nil || ended {
 		return nil
 	}
 	k := best.kept(pid)
@@ -160,8 +181,12 @@ func (n *Namespace) giveUp(pid string, give func(*record)) {
 		return
 	}
 	was := n.recovery.take(pid)
-	if was == nil {
+	switch {
+	case was == nil:
 		give(nil)
+		return
+	case was.ended:
+		give(&record{Ended: true})
 		return
 	}
 	n.mu.Lock()

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,5 +243,194 @@ func TestTheNewestRecordCounts(t *testing.T) {
 	b.hangUp(p, 0)
 	if _, is = c.comeBack(who); is.SID != who.SID || !c.io.Socket(is.SID).In("kitchen") {
 		t.Error("an older state came back")
+	}
+}
+
+// blocking is a journal that lets writers wait.
+type blocking struct {
+	*meshNode
+	mu    sync.Mutex
+	block chan bool // if not nil, Put and Remove wait until it is closed
+	stuck chan bool // one comes when a call begins to wait
+}
+
+func (b *blocking) set(block chan bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.block = block
+}
+
+func (b *blocking) wait() {
+	b.mu.Lock()
+	block := b.block
+	b.mu.Unlock()
+	if block != nil {
+		b.stuck <- true
+		<-block
+	}
+}
+
+func (b *blocking) Put(key string, value []byte, done func(error)) error {
+	b.wait()
+	return b.meshNode.Put(key, value, done)
+}
+
+func (b *blocking) Remove(key string, done func(error)) error {
+	b.wait()
+	return b.meshNode.Remove(key, done)
+}
+
+func (m *mesh) startBlocking(t *testing.T) (*server, *blocking) {
+	n := &blocking{meshNode: &meshNode{mesh: m, name: "node0000"}, stuck: make(chan bool, 10)}
+	m.nodes = append(m.nodes, n.meshNode)
+	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
+}
+
+// A socket that was disconnected cannot come back, neither to its node nor to another, even if its record is not removed yet
+// or never will be.
+func TestDisconnectedSocketsDoNotComeBack(t *testing.T) {
+	for name, hinder := range map[string]func(one *server, n *blocking) (undo func()){
+		"a record is being written": func(one *server, n *blocking) func() {
+			block := make(chan bool)
+			n.set(block)
+			one.io.SocketsJoin("kitchen")
+			<-n.stuck
+			n.set(nil)
+			return func() { close(block) }
+		},
+		"it is being removed": func(_ *server, n *blocking) func() {
+			n.meshNode.mu.Lock()
+			defer n.meshNode.mu.Unlock()
+			n.holds = true
+			return n.release
+		},
+		"it cannot be removed": func(_ *server, n *blocking) func() {
+			n.meshNode.mu.Lock()
+			defer n.meshNode.mu.Unlock()
+			n.lacks = true
+			return func() {}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMesh(t)
+			one, n := m.startBlocking(t)
+			two, _ := m.start(t)
+			p, who := one.comeBack(comingBack{})
+			one.io.Emit("a")
+			p.hear("a", &who)
+			one.io.Socket(who.SID).Join("secret")
+			m.settle()
+			undo := hinder(one, n)
+			one.io.Socket(who.SID).Disconnect(false)
+			p.expect("41")
+			for _, s := range []*server{one, two, one} {
+				if _, is := s.comeBack(who); is.SID == who.SID {
+					t.Errorf("it comes back, in %v", s.io.Socket(is.SID).Rooms())
+				}
+			}
+			undo()
+			if name == "it cannot be removed" {
+				return
+			}
+			soonHolds(t, "nothing is kept of it", func() bool { return one.io.Kept() == two.io.Kept() })
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			for _, value := range m.values {
+				if strings.Contains(string(value), who.SID) {
+					t.Error("its record remains")
+				}
+			}
+		})
+	}
+}
+
+// What a node keeps of sockets that came and went is not more than what it keeps of those who may come back.
+func TestManyGoodbyes(t *testing.T) {
+	m := newMesh(t)
+	one, _ := m.start(t)
+	lost, who := one.comeBack(comingBack{})
+	soonHolds(t, "its record is stored", func() bool { return m.has("start") })
+	one.hangUp(lost, 0)
+	before := one.io.Kept()
+	for range 100 {
+		p := one.dial()
+		p.send("40")
+		p.read()
+		p.send("41")
+		soonHolds(t, "it is gone", func() bool { return one.io.Kept() == before && one.io.LocalLen() == 0 })
+	}
+	if n := socketio.InOrder(one.io.Namespace); n > 20 {
+		t.Errorf("%d are in the list", n)
+	}
+	if _, is := one.comeBack(who); is.SID != who.SID {
+		t.Error("not recovered")
+	}
+}
+
+// A node that has to give up a socket while it cannot write to the journal still answers others.
+func TestGivingUpHoldsUpNobody(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startBlocking(t)
+	two, _ := m.start(t)
+	p, who := one.comeBack(comingBack{})
+	one.io.Emit("a")
+	p.hear("a", &who)
+	one.hangUp(p, 0)
+	m.settle()
+	block := make(chan bool)
+	n.set(block)
+	came := make(chan bool)
+	go func() { two.comeBack(who); close(came) }()
+	<-n.stuck
+	if n, err := two.io.Len(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	n.set(nil)
+	close(block)
+	<-came
+}
+
+// slowReady is a journal that tells late that everything was delivered.
+type slowReady struct {
+	*meshNode
+	delivered chan<- bool
+	release   <-chan bool
+}
+
+func (s slowReady) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	return s.meshNode.Follow(topic, reset, deliver, hole, func(from uint64) {
+		s.delivered <- true
+		<-s.release
+		ready(from)
+	})
+}
+
+// A node that starts, and for which the events in the journal are too many to keep, recovers nobody who may have missed
+// those that it has dropped.
+func TestTooManyEventsForANodeThatStarts(t *testing.T) {
+	m := newMesh(t)
+	one, _ := m.start(t)
+	away, who := one.comeBack(comingBack{})
+	m.settle()
+	one.io.Emit("first")
+	away.hear("first", &who)
+	one.hangUp(away, 0)
+	one.io.To(who.SID).Emit("missed")
+	long := strings.Repeat("x", 10_000)
+	for range 50 {
+		one.io.To("others").Emit("long", long)
+	}
+	m.settle()
+	delivered, release := make(chan bool, 1), make(chan bool)
+	m.mu.Lock()
+	n := slowReady{&meshNode{mesh: m, name: "node0001"}, delivered, release}
+	m.nodes = append(m.nodes, n.meshNode)
+	m.mu.Unlock()
+	two := start(t, socketio.Config{Recovery: time.Minute, RecoveryBytes: 100_000, Adapter: n, Journal: n})
+	<-delivered
+	soonHolds(t, "some are dropped", func() bool { return two.io.Kept() <= 100_000 })
+	close(release)
+	if _, is := two.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
 	}
 }

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,14 +20,16 @@ type recovery struct {
 	epoch     string // with a Journal, the prefix of each offset; offsets of another epoch mean nothing
 
 	last   uint64 // the offset of the last event
-	floor  uint64 // the offset of the last forgotten event
+	floor  uint64 // clients cannot come back to an offset before this one
 	events []*remembered
 	live   map[string]*Socket // connected sockets by pid, which their clients send to come back
 	kept   map[string]*kept   // also by pid
-	order  []*kept            // oldest first; some may have come back
+	order  []*kept            // oldest first; some are no longer in kept
 	away   map[string]int     // how many kept sockets, and sockets about to come back, are in each room; empty with a Journal
 	timer  *time.Timer
 	ended  bool
+
+	dropped uint64 // the offset of the last event that was dropped
 }
 
 // remembered is a kept event with its audience.
@@ -96,12 +99,7 @@ func (r *recovery) rememberLocked(offset uint64, to audience, f *ws.Prepared) {
 	if r.ended {
 		return
 	}
-	e := &remembered{audience: to, offset: offset, at: time.Now(), frame: f, size: f.Len() + rememberedSize}
-	for _, list := range [][]string{to.rooms, to.except} {
-		for _, name := range list {
-			e.size += len(name) + 16
-		}
-	}
+	e := &remembered{audience: to, offset: offset, at: time.Now(), frame: f, size: f.Len() + to.size() + rememberedSize}
 	r.events = append(r.events, e)
 	r.namespace.server.kept.used.Add(int64(e.size))
 	r.forgetLocked()
@@ -112,6 +110,9 @@ func (r *recovery) forgetLocked() {
 	all := &r.namespace.server.kept
 	if all.over(1) {
 		r.namespace.server.trimSoon()
+	}
+	if len(r.order) > 2*len(r.kept)+16 {
+		r.order = slices.DeleteFunc(r.order, func(k *kept) bool { return r.kept[k.pid] != k })
 	}
 	expired := time.Now().Add(-r.time)
 	r.dropOldestLocked(func(at time.Time) bool { return !at.After(expired) || all.over(hardBound) })
@@ -125,7 +126,8 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	all := &r.namespace.server.kept
 	n := 0
 	for n < len(r.events) && old(r.events[n].at) {
-		r.floor = max(r.floor, r.events[n].offset)
+		r.dropped = r.events[n].offset
+		r.floor = max(r.floor, r.dropped)
 		all.give(r.events[n].size)
 		r.events[n] = nil
 		n++
@@ -138,6 +140,11 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 		n++
 	}
 	r.order = r.order[n:]
+}
+
+// setFloorLocked says that all events after an offset arrived from the journal. Some may have been dropped since.
+func (r *recovery) setFloorLocked(from uint64) {
+	r.floor = max(from, r.namespace.journal.hole, r.dropped)
 }
 
 // oldestLocked returns the time of the oldest event or socket that is kept, if there is any.

@@ -173,6 +173,16 @@ type audience struct {
 	except []string
 }
 
+// size returns about how many bytes the rooms take.
+func (a audience) size() (n int) {
+	for _, list := range [][]string{a.rooms, a.except} {
+		for _, name := range list {
+			n += len(name) + 16
+		}
+	}
+	return n
+}
+
 // eachLocked calls f once with each socket of this node that is in the audience.
 func (n *Namespace) eachLocked(to audience, f func(*Socket)) {
 	n.round++ // marks the sockets that have been seen

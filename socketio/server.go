@@ -81,6 +81,8 @@ type Server struct {
 	partial  *share.Budget // for attachments that wait for the rest of their packets
 	kept     budget        // for events and sockets that recovery keeps
 	held     atomic.Int64  // bytes of events that wait for the journal
+	tokens   atomic.Uint64 // of this node's last entry in the journal
+	holdTime time.Duration // static: the constant, except in tests
 	trimming atomic.Bool   // trim runs, or is about to run
 	running  tasks         // callbacks of sockets that have ended, and answers to other nodes
 	counters counters
@@ -159,6 +161,7 @@ func New(app *ws.App, cfg Config) *Server {
 		log:        cfg.Logger,
 		partial:    share.New(cfg.Limits.PartialBytes),
 		kept:       budget{most: cfg.RecoveryBytes},
+		holdTime:   holdTime,
 		namespaces: map[string]*Namespace{},
 	}
 	for _, lines := range []*seldom.Lines{&s.refusedConnects, &s.refusedEvents, &s.failures} {
