@@ -151,9 +151,9 @@ func (r *recovery) beginLocked(s *Socket, missed []*remembered) {
 }
 
 // missedLocked returns the events that a socket missed. It reports whether they are complete, and not too many to send, and
-// whether no other connection came back to the socket, as two at once may with a Journal.
+// whether the socket has not ended, and no other connection came back to it, as two at once may with a Journal.
 func (r *recovery) missedLocked(was *kept) (missed []*remembered, ok bool) {
-	if was.ended || r.live[was.pid] != nil || r.kept[was.pid] != nil {
+	if r.live[was.pid] != nil || r.kept[was.pid] != nil {
 		return nil, false
 	}
 	if j := r.namespace.journal; j != nil && j.behind {

@@ -22,14 +22,6 @@ type slow struct {
 	refuses bool
 	most    int // bytes of an entry; 0 for no limit
 	late    []func(stored bool)
-	reset   func(epoch string)
-}
-
-func (s *slow) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
-	s.mu.Lock()
-	s.reset = reset
-	s.mu.Unlock()
-	return s.meshNode.Follow(topic, reset, deliver, hole, ready)
 }
 
 func (s *slow) Append(topic string, data []byte, done func(error)) error {
@@ -93,7 +85,7 @@ func TestRefusedEventsKeepTheOrder(t *testing.T) {
 		}
 		late[0](stored)
 		m.settle()
-		m.work <- func() { n.reset("one") } // what is on its way still comes
+		m.work <- func() { n.startOver("one") } // what is on its way still comes
 		m.settle()
 		if stored {
 			leaving.Go(func() { one.io.SocketsLeave("x") }) // waits, too
@@ -236,7 +228,7 @@ func TestAResultAfterTheEpoch(t *testing.T) {
 	go func() { own <- one.io.Socket(is.SID).Emit("a") }()
 	soonHolds(t, "it is on its way", func() bool { return socketio.Pending(one.io.Namespace) == 1 })
 	late := n.set(false, false)
-	m.restart("two", n.reset)
+	m.restart("two", n.startOver)
 	m.mu.Lock()
 	m.nodes = nil // it was stored, and is never delivered
 	m.mu.Unlock()
@@ -299,42 +291,60 @@ func TestRoomsOfEventsThatAreHeld(t *testing.T) {
 }
 
 // A namespace that everybody has left remains until it is known what became of its events, and others learn of those lost.
-func TestAnEventThatIsLostAfterTheLastSocketLeft(t *testing.T) {
+func TestAnEventOnItsWayWhenTheLastSocketLeaves(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		m := newMesh(t)
+		one, n := m.startSlow(t)
+		two, _ := m.start(t)
+		sockets := make(chan *socketio.Socket, 2)
+		for _, s := range []*server{one, two} {
+			s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
+		}
+		p := one.dial()
+		p.send("40/user-1,")
+		p.read()
+		namespace := (<-sockets).Namespace()
+		away := two.dial()
+		away.send("40/user-1,")
+		var who comingBack
+		json.Unmarshal([]byte(strings.TrimPrefix(away.read(), "40/user-1,")), &who)
+		m.settle()
+		namespace.Emit("first")
+		text := away.read()
+		who.offset = text[strings.LastIndex(text, ",")+1 : len(text)-1]
+		p.read()
+		away.conn.Close()
+		soonHolds(t, "it is away", func() bool { return two.io.Of("/user-1").LocalLen() == 0 })
+		n.set(true, false)
+		namespace.Emit("second")
+		p.send("41/user-1,")
+		soonHolds(t, "nobody is there", func() bool { return namespace.LocalLen() == 0 })
+		m.settle()
+		n.set(false, false)[0](stored)
+		soonHolds(t, "the namespace has ended", func() bool { return one.io.Users("/user-1") == -1 })
+		m.settle()
+		back := two.dial()
+		back.send(fmt.Sprintf(`40/user-1,{"pid":%q,"offset":%s}`, who.PID, who.offset))
+		if got := back.read(); strings.Contains(got, who.SID) != stored {
+			t.Errorf("stored %v: answered with %s", stored, got)
+		}
+	}
+}
+
+// A namespace that everybody has left does not remain for ever if nothing is heard of its events.
+func TestAnEventOfWhichNothingIsHeard(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
-	two, _ := m.start(t)
-	sockets := make(chan *socketio.Socket, 2)
-	for _, s := range []*server{one, two} {
-		s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
-	}
+	socketio.SetHoldTime(one.io, time.Second/10)
+	sockets := make(chan *socketio.Socket, 1)
+	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
 	p := one.dial()
 	p.send("40/user-1,")
 	p.read()
-	namespace := (<-sockets).Namespace()
-	away := two.dial()
-	away.send("40/user-1,")
-	var who comingBack
-	json.Unmarshal([]byte(strings.TrimPrefix(away.read(), "40/user-1,")), &who)
-	m.settle()
-	namespace.Emit("first")
-	text := away.read()
-	who.offset = text[strings.LastIndex(text, ",")+1 : len(text)-1]
-	p.read()
-	away.conn.Close()
-	soonHolds(t, "it is away", func() bool { return two.io.Of("/user-1").LocalLen() == 0 })
 	n.set(true, false)
-	namespace.Emit("lost")
+	(<-sockets).Namespace().Emit("a")
 	p.send("41/user-1,")
-	soonHolds(t, "nobody is there", func() bool { return namespace.LocalLen() == 0 })
-	m.settle()
-	n.set(false, false)[0](false)
 	soonHolds(t, "the namespace has ended", func() bool { return one.io.Users("/user-1") == -1 })
-	m.settle()
-	back := two.dial()
-	back.send(fmt.Sprintf(`40/user-1,{"pid":%q,"offset":%s}`, who.PID, who.offset))
-	if got := back.read(); strings.Contains(got, who.SID) {
-		t.Error("a client is recovered, and missed an event")
-	}
 }
 
 // A namespace does not take an entry of an earlier one with its name for its own.
@@ -370,4 +380,31 @@ func TestAnEntryOfAnEarlierNamespace(t *testing.T) {
 	if err := <-own; err != nil {
 		t.Error(err)
 	}
+}
+
+// What a node emits before it has begun to read the journal is on its way like everything else.
+func TestAnEventBeforeTheJournalIsRead(t *testing.T) {
+	m := newMesh(t)
+	begin := make(chan bool)
+	m.work <- func() { <-begin }
+	one, n := m.startSlow(t)
+	n.set(true, false)
+	one.io.Emit("early")
+	late := n.set(false, false)
+	close(begin)
+	one.comeBack(comingBack{})
+	m.mu.Lock()
+	nodes := m.nodes
+	m.nodes = nil // it is stored, and not delivered yet
+	m.mu.Unlock()
+	late[0](true)
+	m.settle()
+	if n := socketio.Pending(one.io.Namespace); n != 1 {
+		t.Errorf("%d entries are on their way", n)
+	}
+	m.mu.Lock()
+	m.nodes = nodes
+	m.mu.Unlock()
+	m.work <- n.catchUp
+	soonHolds(t, "it is delivered", func() bool { return socketio.Pending(one.io.Namespace) == 0 })
 }

@@ -39,6 +39,7 @@ type meshNode struct {
 	message   func(node, subject string, data []byte)
 	asked     func(node string, data []byte, answer func([]byte))
 	deliver   func(seq uint64, data []byte)
+	reset     func(epoch string)
 	next      int      // of the entries
 	lacks     bool     // values cannot be removed
 	held      []func() // delayed changes of values, while holds is set
@@ -61,8 +62,10 @@ func newMesh(t *testing.T) *mesh {
 
 // start starts a server on a node of the mesh.
 func (m *mesh) start(t *testing.T) (*server, *meshNode) {
+	m.mu.Lock()
 	n := &meshNode{mesh: m, name: fmt.Sprintf("node%04d", len(m.nodes))}
 	m.nodes = append(m.nodes, n)
+	m.mu.Unlock()
 	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
 }
 
@@ -172,6 +175,9 @@ func (n *meshNode) Append(_ string, data []byte, done func(error)) error {
 }
 
 func (n *meshNode) Follow(_ string, reset func(epoch string), deliver func(seq uint64, data []byte), _ func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	n.mu.Lock()
+	n.reset = reset
+	n.mu.Unlock()
 	n.work <- func() {
 		reset(n.epoch)
 		n.mu.Lock()
@@ -181,6 +187,14 @@ func (n *meshNode) Follow(_ string, reset func(epoch string), deliver func(seq u
 		ready(0)
 	}
 	return func() {}, nil
+}
+
+// startOver makes the node's journal deliver from the beginning, in an epoch.
+func (n *meshNode) startOver(epoch string) {
+	n.mu.Lock()
+	reset := n.reset
+	n.mu.Unlock()
+	reset(epoch)
 }
 
 func (n *meshNode) Put(key string, value []byte, done func(error)) error {
@@ -331,14 +345,14 @@ func TestANodeWithoutSocketsKnowsOfHoles(t *testing.T) {
 // A client that reports no offset may have missed events that were sent to it before the offsets restarted.
 func TestAnOffsetOfNothingSaysNothingAfterAReset(t *testing.T) {
 	m := newMesh(t)
-	two, _, reset := m.startResetting(t)
+	two, node := m.start(t)
 	away, who := two.comeBack(comingBack{})
 	m.settle()
 	two.io.Local().Emit("warm") // not kept: no offset of its own
 	away.hear("warm", &comingBack{})
 	two.io.To(who.SID).Emit("first")
 	away.hear("first", &comingBack{}) // the client did not receive it: it reports no offset
-	reset("two")
+	node.startOver("two")
 	two.hangUp(away, 0)
 	if _, is := two.comeBack(who); is.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
@@ -442,16 +456,16 @@ func TestANamespaceWithAHoleEndsLater(t *testing.T) {
 // When offsets restart, the records of sockets are lost as well, and are stored again.
 func TestSocketsAreKeptOnceMoreAfterAReset(t *testing.T) {
 	m := newMesh(t)
-	var reset func(string)
 	node := &meshNode{mesh: m, name: "watching"}
-	one := start(t, socketio.Config{Recovery: time.Hour, Adapter: node, Journal: &resetting{node, &reset}})
+	m.nodes = append(m.nodes, node)
+	one := start(t, socketio.Config{Recovery: time.Hour, Adapter: node, Journal: node})
 	one.comeBack(comingBack{})
 	kept := func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.values) == 1 }
 	soonHolds(t, "it is kept", kept)
 	m.mu.Lock()
 	clear(m.values)
 	m.mu.Unlock()
-	reset("two")
+	node.startOver("two")
 	soonHolds(t, "it is kept again", kept)
 }
 
@@ -485,28 +499,6 @@ func TestAValueThatComesLateIsNotTheLastOne(t *testing.T) {
 	if !kept(`"times":1`) {
 		t.Error("an old value is kept")
 	}
-}
-
-// resetting lets a test restart the offsets.
-type resetting struct {
-	*meshNode
-	reset *func(string)
-}
-
-func (r *resetting) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
-	r.mu.Lock()
-	r.nodes = append(r.nodes, r.meshNode)
-	r.mu.Unlock()
-	*r.reset = reset
-	return r.meshNode.Follow(topic, reset, deliver, hole, ready)
-}
-
-// startResetting starts a server whose journal starts over in an epoch when reset is called.
-func (m *mesh) startResetting(t *testing.T) (s *server, n *meshNode, reset func(epoch string)) {
-	n = &meshNode{mesh: m, name: "watching"}
-	var f func(string)
-	s = start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: &resetting{n, &f}})
-	return s, n, func(epoch string) { f(epoch) }
 }
 
 // hangUp ends a client's connection, and waits until the server has so many sockets left.

@@ -269,7 +269,7 @@ func (m *mesh) restart(epoch string, reset func(string)) {
 // In a new epoch, clients that stayed hear events, and recover them.
 func TestANewEpoch(t *testing.T) {
 	m := newMesh(t)
-	one, _, reset := m.startResetting(t)
+	one, node := m.start(t)
 	p, who := one.comeBack(comingBack{})
 	for range 3 {
 		one.io.Emit("old")
@@ -277,7 +277,7 @@ func TestANewEpoch(t *testing.T) {
 	}
 	one.io.Socket(who.SID).Join("kitchen")
 	m.settle()
-	m.restart("two", reset)
+	m.restart("two", node.startOver)
 	one.io.To("kitchen").Emit("new")
 	p.hear("new", &who)
 	one.io.To("kitchen").Emit("on its way")
@@ -435,12 +435,12 @@ func TestNamespacesThatEndAreNotListenedTo(t *testing.T) {
 // Another node knows that events were sent in an earlier epoch.
 func TestAnEventBeforeTheEpochIsUnknownElsewhere(t *testing.T) {
 	m := newMesh(t)
-	one, _, reset := m.startResetting(t)
+	one, node := m.start(t)
 	away, who := one.comeBack(comingBack{})
 	one.io.Emit("first")
 	away.hear("first", &comingBack{}) // lost on the way
 	m.settle()
-	m.restart("two", reset)
+	m.restart("two", node.startOver)
 	two, _ := m.start(t)
 	one.hangUp(away, 0)
 	if _, is := two.comeBack(who); is.SID == who.SID {
@@ -452,7 +452,7 @@ func TestAnEventBeforeTheEpochIsUnknownElsewhere(t *testing.T) {
 func TestComingBackDuringAReset(t *testing.T) {
 	m := newMesh(t)
 	one, _ := m.start(t)
-	two, node, reset := m.startResetting(t)
+	two, node := m.start(t)
 	away, who := one.comeBack(comingBack{})
 	stays, _ := two.comeBack(comingBack{})
 	one.io.Emit("first")
@@ -462,7 +462,7 @@ func TestComingBackDuringAReset(t *testing.T) {
 	one.io.Emit("missed")
 	stays.hear("missed", &comingBack{})
 	m.settle()
-	reset("one") // the same epoch; the stored events are delivered again only after the client came back
+	node.startOver("one") // the same epoch; the stored events are delivered again only after the client came back
 	back, is := two.comeBack(who)
 	if is.SID != who.SID {
 		return // and so it knows
@@ -479,7 +479,7 @@ func TestComingBackDuringAReset(t *testing.T) {
 func TestComingBackInTheMiddleOfAReset(t *testing.T) {
 	m := newMesh(t)
 	one, _ := m.start(t)
-	two, node, reset := m.startResetting(t)
+	two, node := m.start(t)
 	away, who := one.comeBack(comingBack{})
 	stays, _ := two.comeBack(comingBack{})
 	one.io.Emit("first")
@@ -491,7 +491,7 @@ func TestComingBackInTheMiddleOfAReset(t *testing.T) {
 		stays.hear(name, &comingBack{})
 	}
 	m.settle()
-	reset("one")
+	node.startOver("one")
 	m.mu.Lock()
 	data := m.entries
 	m.mu.Unlock()
@@ -622,11 +622,11 @@ func TestAPlaceholderWithoutAttachments(t *testing.T) {
 // A reset does not make those wait whose events come after it.
 func TestAResetBeforeAnOwnEvent(t *testing.T) {
 	m := newMesh(t)
-	one, _, reset := m.startResetting(t)
+	one, node := m.start(t)
 	p, who := one.comeBack(comingBack{})
 	m.settle()
 	release := make(chan bool)
-	m.work <- func() { <-release; reset("one") }
+	m.work <- func() { <-release; node.startOver("one") }
 	emitted := make(chan error)
 	go func() { emitted <- one.io.Socket(who.SID).Emit("a") }()
 	soonHolds(t, "it is appended", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.entries) == 1 })

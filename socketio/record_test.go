@@ -304,6 +304,12 @@ func TestDisconnectedSocketsDoNotComeBack(t *testing.T) {
 			n.holds = true
 			return n.release
 		},
+		"it is being removed, and the journal starts over": func(_ *server, n *blocking) func() {
+			n.meshNode.mu.Lock()
+			defer n.meshNode.mu.Unlock()
+			n.holds = true
+			return n.release
+		},
 		"it cannot be removed": func(_ *server, n *blocking) func() {
 			n.meshNode.mu.Lock()
 			defer n.meshNode.mu.Unlock()
@@ -323,6 +329,16 @@ func TestDisconnectedSocketsDoNotComeBack(t *testing.T) {
 			undo := hinder(one, n)
 			one.io.Socket(who.SID).Disconnect(false)
 			p.expect("41")
+			if strings.Contains(name, "starts over") {
+				m.work <- func() {
+					n.startOver("one")
+					m.mu.Lock()
+					n.next = 0
+					m.mu.Unlock()
+					n.catchUp()
+				}
+				m.settle()
+			}
 			for _, s := range []*server{one, two, one} {
 				if _, is := s.comeBack(who); is.SID == who.SID {
 					t.Errorf("it comes back, in %v", s.io.Socket(is.SID).Rooms())
