@@ -20,19 +20,23 @@ type pendingAck struct {
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e Event) WantsAck() bool { return e.ack != nil }
 
-// Ack sends the acknowledgement. If the client did not ask for one, or Ack was called before, Ack does nothing. The error
+// Ack sends the acknowledgement. If the client did not ask for one, or has got it, Ack does nothing. The error
 // is ErrClosed, which a listener may return, or says what is wrong with the arguments.
 func (e Event) Ack(args ...any) error {
 	if e.ack == nil || e.ack.given.Swap(true) {
 		return nil
 	}
-	return e.Socket.write(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true}, "", args)
+	err := e.Socket.write(packet{kind: kindAck, namespace: e.Socket.namespace.name, id: e.ack.id, hasID: true}, "", args)
+	if err != nil {
+		e.ack.given.Store(false) // nothing was sent
+	}
+	return err
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or, if ctx has no deadline, for
 // Config.AckTimeout. A callback of the same connection must not call it, because it would block reading the answer.
-// Recovery does not repeat the event. The error is ErrClosed if the socket has ended, wraps ctx.Err() if no answer came in
-// time or ErrArguments if the answer is invalid, or says that Limits.Acks is reached or what is wrong with the arguments.
+// Recovery does not repeat the event; with a Journal, the event comes after those that this node emitted before, unless these
+// take longer than two seconds. The error is ErrClosed if the socket has ended, wraps ctx.Err() if no answer came in time or ErrArguments if the answer is invalid, or says that Limits.Acks is reached or what is wrong with the arguments.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]Arg, error) {
 	n := s.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -41,6 +45,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 	ctx, cancel := n.ackContext(ctx)
 	defer cancel()
+	n.journal.waitForOwn()
 	type answer struct {
 		args []Arg
 		err  error
@@ -162,7 +167,7 @@ var (
 // EmitWithAck sends the event and waits until each socket that received it has acknowledged it or ended, or until ctx ends,
 // or, if ctx has no deadline, for Config.AckTimeout. It returns the acknowledgements received, and a *MissingError if some
 // are missing, or may be missing because a node died. A callback of one of these sockets' connections must not call it.
-// Recovery does not repeat the event.
+// For Recovery and a Journal, see Socket.EmitWithAck.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Answer, error) {
 	n := e.namespace
 	p, attachments, err := newEvent(n, event, args)
@@ -171,9 +176,14 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 	ctx, cancel := n.ackContext(ctx)
 	defer cancel()
+	n.journal.waitForOwn()
 	here := emission{
 		audience: e.audience, packet: p, attachments: attachments, volatile: e.volatile, local: true,
-		notify: func(s *Socket) { s.notify(event, args) },
+		notify: func(watching []*Socket) {
+			for _, s := range watching {
+				n.server.guard(s.log(), "OnAnyOutgoing", func() { s.notify(event, args) })
+			}
+		},
 	}
 	if e.local || n.server.cluster == nil {
 		answers, missing, err := n.emitWithAck(ctx, here)
@@ -225,10 +235,8 @@ func (n *Namespace) emitWithAck(ctx context.Context, e emission) (answers []Answ
 	})
 	n.mu.Unlock()
 	n.server.counters.sent.many(len(asked))
-	if e.notify != nil {
-		for _, s := range asked {
-			e.notify(s)
-		}
+	if n.watched.Load() > 0 {
+		e.notify(asked)
 	}
 	g.expectNoMore()
 	select {

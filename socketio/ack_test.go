@@ -58,6 +58,9 @@ func TestAnAcknowledgementIsGivenOnce(t *testing.T) {
 	defer s.close()
 	s.io.OnConnect(func(one *socketio.Socket) error {
 		one.On("ask", func(e socketio.Event) error {
+			if e.Ack(func() {}) == nil {
+				t.Error("a function was sent")
+			}
 			e.Ack("first")
 			return e.Ack("second")
 		})

@@ -374,7 +374,8 @@ func placeholderAt(raw []byte, i int) (num, end int, ok bool) {
 }
 
 // checkPlaceholders checks that each placeholder of a packet has an attachment, and that there are no more placeholders than
-// attachments, because decoding a placeholder copies its attachment.
+// attachments, because decoding a placeholder copies its attachment. It refuses what only others would take for a placeholder:
+// the official client takes any object whose _placeholder is true, and closes its connection if that has no valid num.
 func checkPlaceholders(array []byte, attachments int) error {
 	n := 0
 	_, err := replacePlaceholders(array, func(dst []byte, num int) ([]byte, error) {
@@ -383,5 +384,33 @@ func checkPlaceholders(array []byte, attachments int) error {
 		}
 		return dst, nil
 	})
+	if err == nil && n != placeholderFields(array) {
+		err = errAttachments
+	}
 	return err
+}
+
+// placeholderFields returns the number of fields "_placeholder": true in valid JSON, in whatever way the name is spelled.
+func placeholderFields(raw []byte) (n int) {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '"' {
+			continue
+		}
+		end := stringEnd(raw, i)
+		if colon := skipSpace(raw, end); isPlaceholderName(raw[i:end]) && colon < len(raw) && raw[colon] == ':' &&
+			bytes.HasPrefix(raw[skipSpace(raw, colon+1):], []byte("true")) {
+			n++
+		}
+		i = end - 1
+	}
+	return n
+}
+
+func isPlaceholderName(raw []byte) bool {
+	const name = `"_placeholder"`
+	if len(raw) > 2+len(`\u0000`)*(len(name)-2) || bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw) == name
+	}
+	var s string
+	return json.Unmarshal(raw, &s) == nil && s == name[1:len(name)-1]
 }

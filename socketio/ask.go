@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,9 +24,11 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 		return
 	}
 	reply := func(v any) {
-		encoded, err := json.Marshal(v)
-		c.failed("another node was not answered", err)
-		answer(encoded)
+		var encoded bytes.Buffer
+		e := json.NewEncoder(&encoded)
+		e.SetEscapeHTML(false) // it would make what clients sent up to six times as long
+		c.failed("another node was not answered", e.Encode(v))
+		answer(encoded.Bytes())
 	}
 	n := c.server.lookup(m.Namespace)
 	if n == nil {
@@ -45,7 +48,7 @@ func (c *cluster) answer(_ string, data []byte, answer func([]byte)) {
 			defer cancel()
 			answers, missing, err := n.emitWithAck(ctx, emission{
 				audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile,
-				notify: func(s *Socket) { n.notifyAll([]*Socket{s}, m) },
+				notify: func(watching []*Socket) { n.notifyAll(watching, m) },
 			})
 			reply(acknowledgedBy(answers, missing, err))
 		})

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +32,8 @@ type node struct {
 	message func(node, subject string, data []byte)
 	asked   func(node string, data []byte, answer func([]byte))
 	changed func()
+
+	longest atomic.Int64 // bytes of an answer to Ask
 
 	subjects
 
@@ -117,6 +121,7 @@ func (n *node) Ask(ctx context.Context, data []byte, each func(string, []byte)) 
 	for range len(others) - dead {
 		select {
 		case r := <-replies:
+			n.longest.Store(max(n.longest.Load(), int64(len(r.data))))
 			each(r.node, r.data)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -569,6 +574,49 @@ func TestAcknowledgementsOnOtherNodes(t *testing.T) {
 			}
 		default:
 			t.Error("saw nothing")
+		}
+	})
+}
+
+// A panic in an OnAnyOutgoing function does not end the process, and what clients answer does not grow on its way.
+func TestQuestionsAndAnswersOfThreeNodes(t *testing.T) {
+	inCluster(t, socketio.Config{AckTimeout: time.Second}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
+		servers[0].io.Socket(callers[0].sid).OnAnyOutgoing(func(string, []any) { panic("in OnAnyOutgoing") })
+		const size = 10_000
+		var asked sync.WaitGroup
+		asked.Go(func() {
+			answers, err := servers[0].io.EmitWithAck(t.Context(), "ask")
+			if len(answers) != 3 || err != nil {
+				t.Errorf("%d answers, %v", len(answers), err)
+			}
+		})
+		for _, c := range callers {
+			id := strings.TrimSuffix(strings.TrimPrefix(c.get()[0], "42"), `["ask"]`)
+			c.post("43" + id + `["` + strings.Repeat("<", size) + `"]`)
+		}
+		asked.Wait()
+		if n := nodes[0].longest.Load(); n < size || n > size+200 {
+			t.Errorf("an answer of %d bytes was sent in %d", size, n)
+		}
+	})
+}
+
+// A pattern does nothing to the sockets of other nodes, not even if it is a name.
+func TestAPatternThatIsAName(t *testing.T) {
+	inCluster(t, socketio.Config{}, func(t *testing.T, servers []*server, nodes []*node, callers []*caller) {
+		var patterns []*socketio.Namespace
+		for i, s := range servers {
+			patterns = append(patterns, s.io.OfMatch(regexp.MustCompile("/admin")))
+			callers[i].post("40/admin,")
+			callers[i].get()
+		}
+		synctest.Wait()
+		patterns[0].DisconnectSockets(false)
+		synctest.Wait()
+		for i, s := range servers {
+			if n := s.io.Users("/admin"); n != 1 {
+				t.Errorf("node %d has %d sockets", i, n)
+			}
 		}
 	})
 }

@@ -87,8 +87,11 @@ func (r *recovery) identify(s *Socket) bool {
 	}
 	ok := false
 	if was != nil {
+		n.journal.waitFor(said.Offset) // this node may be behind the one that sent it
 		n.mu.Lock()
-		was.offset = said.Offset
+		if !was.ended { // it counts no more bytes
+			was.offset = said.Offset
+		}
 		if _, ok = r.missedLocked(was); !ok { // again in add, as Use functions may take long
 			r.giveUpRoomsLocked(was)
 		}

@@ -138,14 +138,14 @@ type emission struct {
 	audience
 	packet      packet
 	attachments [][]byte
-	volatile    bool          // skips sockets whose queue is not empty
-	forgotten   bool          // not repeated to sockets that come back
-	hole        bool          // sockets cannot come back to a point before it
-	local       bool          // not for other nodes
-	seq         uint64        // of an event from the journal
-	old         bool          // the journal delivers it again: it is kept, not sent
-	watching    *[]*Socket    // if not nil, collects the sockets that receive it
-	notify      func(*Socket) // for EmitWithAck: called with each socket
+	volatile    bool            // skips sockets whose queue is not empty
+	forgotten   bool            // not repeated to sockets that come back
+	hole        bool            // sockets cannot come back to a point before it
+	local       bool            // not for other nodes
+	seq         uint64          // of an event from the journal
+	old         bool            // the journal delivers it again: it is kept, not sent
+	watching    *[]*Socket      // if not nil, collects the sockets that receive it
+	notify      func([]*Socket) // for EmitWithAck: called with those that receive it, if any socket has an OnAnyOutgoing function
 }
 
 // emit sends an event to an audience. It returns the sockets that received it, if any socket has an OnAnyOutgoing function.

@@ -45,6 +45,13 @@ func SetHoldTime(s *Server, d time.Duration) { s.holdTime = d }
 // Expire does what a timer does while entries are on their way.
 func Expire(n *Namespace) { n.journal.expire() }
 
+// Expiring reports whether a timer is to call expire.
+func Expiring(n *Namespace) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.journal.expiry != nil
+}
+
 // InOrder returns how many kept sockets, and sockets that were kept, recovery has in its list.
 func InOrder(n *Namespace) int {
 	n.mu.Lock()
@@ -57,4 +64,11 @@ func Waiters(n *Namespace) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.journal.waiters)
+}
+
+// Ended reports whether Shutdown has stopped the namespaces.
+func Ended(s *Server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }

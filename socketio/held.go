@@ -1,8 +1,8 @@
 package socketio
 
 import (
+	"bytes"
 	"errors"
-	"maps"
 	"time"
 )
 
@@ -50,10 +50,19 @@ func (j *journal) hold(e emission, came chan error, refused bool) (done bool) {
 		n.server.held.Add(-int64(size))
 		return false
 	}
+	e.attachments = cloneAll(e.attachments) // the caller may reuse them, as after any Emit
 	h.events = append(h.events, heldEvent{e, n.server.tokens.Add(1), came, size})
 	h.bytes += size
 	j.expireSoonLocked()
 	return true
+}
+
+func cloneAll(all [][]byte) [][]byte {
+	copied := make([][]byte, len(all))
+	for i, one := range all {
+		copied[i] = bytes.Clone(one)
+	}
+	return copied
 }
 
 // releaseLocked starts release if events are held and no earlier ones are on their way.
@@ -132,13 +141,23 @@ func (j *journal) expire() {
 	n := j.namespace
 	n.mu.Lock()
 	j.expiry = nil
-	past := time.Now().Add(-n.server.holdTime)
-	maps.DeleteFunc(j.pending, func(_ uint64, e entry) bool { return e.at.Before(past) })
+	j.forgetOldLocked()
 	if j.isBusyLocked() {
 		j.expireSoonLocked()
 	}
 	j.wakeLocked()
 	n.mu.Unlock()
+}
+
+// forgetOldLocked forgets entries that are older than holdTime, and who waits for them.
+func (j *journal) forgetOldLocked() {
+	past := time.Now().Add(-j.namespace.server.holdTime)
+	for token, e := range j.pending {
+		if e.at.Before(past) {
+			delete(j.pending, token)
+			delete(j.callers, token)
+		}
+	}
 }
 
 // isBusyLocked reports whether the result of any event or change of this node is not known yet.

@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (s *slow) set(delays, refuses bool) (late []func(stored bool)) {
 func (m *mesh) startSlow(t *testing.T) (*server, *slow) {
 	n := &slow{meshNode: &meshNode{mesh: m, name: "node0000"}}
 	m.nodes = append(m.nodes, n.meshNode)
-	return start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n}), n
+	return start(t, socketio.Config{Recovery: time.Hour, Adapter: n, Journal: n}), n // so long that nothing looks what is old
 }
 
 // Events that the journal refuses do not overtake earlier ones that are on their way to it, no matter what becomes of those.
@@ -189,32 +190,43 @@ func TestLeaveAfterEventsThatAreHeld(t *testing.T) {
 func TestEventsAreHeldForAWhile(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
+	socketio.SetHoldTime(one.io, time.Second/10)
 	p, is := one.comeBack(comingBack{})
 	m.settle()
-	n.set(true, false)
-	one.io.Emit("0, on its way")
-	n.set(false, true)
-	one.io.Emit("1, held")
-	n.set(false, false)
-	socketio.Expire(one.io.Namespace)
-	if socketio.Held(one.io.Namespace) != 1 || socketio.Pending(one.io.Namespace) != 1 {
-		t.Error("it is too early")
+	for _, name := range []string{"first", "second"} {
+		n.set(true, false)
+		one.io.Emit("on its way")
+		n.set(false, true)
+		one.io.Emit(name)
+		n.set(false, false)
+		p.hear(name, &is)
+		soonHolds(t, "nothing is looked for", func() bool { return !socketio.Expiring(one.io.Namespace) })
 	}
-	socketio.SetHoldTime(one.io, time.Second/10)
-	socketio.Expire(one.io.Namespace) // and again soon, as nothing is that old
-	p.hear("1, held", &is)
-
 	n.set(true, false)
-	one.io.Emit("2, on its way")
-	n.set(false, true)
-	one.io.Emit("3, held")
-	n.set(false, false)
-	p.hear("3, held", &is)
-	n.set(true, false)
-	one.io.Emit("4, on its way")
+	one.io.Emit("on its way")
 	n.set(false, false)
 	one.io.Socket(is.SID).Join("x") // waits for 2 s at most
 	soonHolds(t, "it is given up", func() bool { return socketio.Pending(one.io.Namespace) == 0 })
+}
+
+// Until then, they wait.
+func TestEventsAreHeldForLong(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	p, is := one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("first")
+	late := n.set(false, true)
+	one.io.Emit("second")
+	n.set(false, false)
+	socketio.Expire(one.io.Namespace)
+	if socketio.Held(one.io.Namespace) != 1 || socketio.Pending(one.io.Namespace) != 1 {
+		t.Error("they do not wait")
+	}
+	late[0](true)
+	p.hear("first", &is)
+	p.hear("second", &is)
 }
 
 // What becomes known of an entry only after its stream was lost holds up nobody.
@@ -407,4 +419,70 @@ func TestAnEventBeforeTheJournalIsRead(t *testing.T) {
 	m.mu.Unlock()
 	m.work <- n.catchUp
 	soonHolds(t, "it is delivered", func() bool { return socketio.Pending(one.io.Namespace) == 0 })
+}
+
+// The caller may reuse the bytes that it emitted, even if the event is held.
+func TestBytesOfEventsThatAreHeld(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	p, _ := one.comeBack(comingBack{})
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("0")
+	late := n.set(false, true)
+	bytes := []byte("good")
+	one.io.Emit("1", bytes)
+	copy(bytes, "evil")
+	n.set(false, false)
+	late[0](true)
+	p.read()
+	p.read()
+	p.expect("good")
+}
+
+// A question comes after the events that were emitted before it.
+func TestAQuestionAfterEvents(t *testing.T) {
+	for name, ask := range map[string]func(ctx context.Context, s *server, who comingBack){
+		"of one": func(ctx context.Context, s *server, who comingBack) {
+			s.io.Socket(who.SID).EmitWithAck(ctx, "question")
+		},
+		"of all": func(ctx context.Context, s *server, _ comingBack) { s.io.EmitWithAck(ctx, "question") },
+	} {
+		m := newMesh(t)
+		one, n := m.startSlow(t)
+		p, who := one.comeBack(comingBack{})
+		m.settle()
+		n.set(true, false)
+		one.io.Emit("state")
+		late := n.set(false, false)
+		var asked sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		asked.Go(func() { ask(ctx, one, who) })
+		soonHolds(t, "it waits", func() bool { return socketio.Waiters(one.io.Namespace) == 1 })
+		late[0](true)
+		p.hear("state", &who)
+		if got := p.read(); !strings.HasSuffix(got, `["question"]`) {
+			t.Errorf("%s: got %s", name, got)
+		}
+		cancel()
+		asked.Wait()
+	}
+}
+
+// Who watches what is sent to a socket sees it also while the journal cannot be reached.
+func TestOnAnyOutgoingWithoutTheJournal(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	p, who := one.comeBack(comingBack{})
+	m.settle()
+	seen := make(chan string, 10)
+	one.io.Socket(who.SID).OnAnyOutgoing(func(event string, _ []any) { seen <- event })
+	node.set(false, true)
+	if err := one.io.Socket(who.SID).Emit("own"); err != nil {
+		t.Error(err)
+	}
+	p.hear("own", &who)
+	if event := <-seen; event != "own" {
+		t.Errorf("saw %s", event)
+	}
 }

@@ -501,6 +501,32 @@ func TestAValueThatComesLateIsNotTheLastOne(t *testing.T) {
 	}
 }
 
+// An event that was sent without the journal is no less missing after the first event of a new epoch.
+func TestAHoleBeforeTheFirstEvent(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	for _, s := range []*server{one, two} {
+		p, _ := s.comeBack(comingBack{})
+		s.hangUp(p, 0)
+	}
+	m.settle()
+	m.restart("two", node.startOver)
+	away, who := one.comeBack(comingBack{})
+	here, is := one.comeBack(comingBack{})
+	m.settle()
+	one.hangUp(away, 1)
+	node.set(false, true)
+	one.io.Emit("not kept")
+	here.hear("not kept", &is)
+	node.set(false, false)
+	two.io.Emit("another")
+	here.hear("another", &is)
+	if _, is := one.comeBack(who); is.SID == who.SID {
+		t.Error("a client is recovered, and missed an event")
+	}
+}
+
 // hangUp ends a client's connection, and waits until the server has so many sockets left.
 func (s *server) hangUp(p *peer, left int) {
 	s.t.Helper()

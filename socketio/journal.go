@@ -150,6 +150,9 @@ func (j *journal) arrivedLocked(seq uint64) (old bool) {
 	j.behind = j.behind && seq < j.sent
 	old = seq <= j.sent
 	j.sent = max(j.sent, seq)
+	if len(j.waiters) > 0 {
+		j.wakeLocked()
+	}
 	return old
 }
 
@@ -242,7 +245,7 @@ func (r *recovery) resetLocked(epoch string) {
 			r.takeLocked(k)
 		}
 	}
-	r.epoch, r.last, r.floor, r.dropped, r.events = epoch, r.namespace.journal.sent, 0, 0, nil
+	r.epoch, r.last, r.floor, r.dropped, r.unkept, r.events = epoch, r.namespace.journal.sent, 0, 0, 0, nil
 	for _, s := range r.live {
 		if same {
 			s.trail.unkept = true

@@ -52,17 +52,34 @@ func (j *journal) waitForOwn() {
 	if j == nil {
 		return
 	}
-	n := j.namespace
-	n.mu.Lock()
-	last := n.server.tokens.Load()
-	over := func() bool {
+	last := j.namespace.server.tokens.Load()
+	j.await(func() bool {
 		for token := range j.pending {
 			if token <= last {
 				return false
 			}
 		}
 		return len(j.held.events) == 0 || j.held.events[0].token > last
+	})
+}
+
+// waitFor waits until this node has received the event with an offset, or for saveTime. It does not wait for one of another
+// epoch.
+func (j *journal) waitFor(offset string) {
+	if j == nil {
+		return
 	}
+	j.await(func() bool {
+		got, ok := j.namespace.recovery.parseOffset(offset)
+		return !ok || got <= j.sent
+	})
+}
+
+// await waits until over, which is called with the namespace locked, returns true, or for saveTime.
+func (j *journal) await(over func() bool) {
+	n := j.namespace
+	n.mu.Lock()
+	j.forgetOldLocked()
 	if over() {
 		n.mu.Unlock()
 		return
@@ -155,6 +172,7 @@ func (j *journal) emit(e emission, came chan error) (watching []*Socket, err err
 	}
 	watching, err = n.emitUnkept(e)
 	if came != nil {
+		n.notifyAll(watching, e.message(n))
 		came <- err
 		return nil, nil
 	}

@@ -592,6 +592,20 @@ func TestAPlaceholderWithAttachments(t *testing.T) {
 			t.Errorf("%s: got %s", what, got)
 		}
 	}
+	// All these are placeholders to the official client, and some of them without a number that it accepts.
+	for _, like := range []string{`{"_placeholder":true,"num":9,"x":1}`, `{"\u005fplaceholder":true,"num":0}`, `{"_placeholder": true}`,
+		`{"_placeholder":true,` + strings.Repeat(" ", 200) + `"num":0}`, `[{"a":{"x":[],"_placeholder" :true,"num":"0"}}]`} {
+		p.send(`42["self",` + like + `]`)
+		if got := p.read(); !strings.HasPrefix(got, `42["error",{"event":"`) {
+			t.Errorf("%s: got %s", like, got)
+		}
+		other := s.dial()
+		other.send("40")
+		other.read()
+		other.send(`451-["chat",{"_placeholder":true,"num":0},` + like + `]`)
+		other.attach(10)
+		other.expectClosed()
+	}
 	p.send(`42["self",{"_placeholder":false,"num":0}]`)
 	p.expect(`451-["self",{"_placeholder":false,"num":0},{"_placeholder":true,"num":0}]`)
 }

@@ -105,20 +105,20 @@ func (s *Socket) unsave() {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	j := s.namespace.journal
-	if err := j.journal.Remove(j.key(s.pid), s.unsaved); err != nil {
-		s.unsaved(err)
+	removed := func(err error) { s.namespace.removed(s.pid, err) }
+	if err := j.journal.Remove(j.key(s.pid), removed); err != nil {
+		removed(err)
 	}
 }
 
-// unsaved is called with the result of removing the record.
-func (s *Socket) unsaved(err error) {
-	n := s.namespace
+// removed is called with the result of removing a socket's record.
+func (n *Namespace) removed(pid string, err error) {
 	n.server.cluster.failed("a socket was not removed", err)
 	if err != nil { // the record may remain for as long as the socket is kept
 		return
 	}
 	n.mu.Lock()
-	if k := n.recovery.kept[s.pid]; k != nil && k.ended {
+	if k := n.recovery.kept[pid]; k != nil && k.ended {
 		n.recovery.dropLocked(k)
 	}
 	n.mu.Unlock()
@@ -144,12 +144,10 @@ func (j *journal) find(pid string) *kept {
 	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
 	defer cancel()
 	var best *record
-	ended := false
 	var mu sync.Mutex
 	take := func(r record) {
 		mu.Lock()
 		defer mu.Unlock()
-		ended = ended || r.Ended
 		if best == nil || r.Times > best.Times {
 			best = &r
 		}
@@ -165,7 +163,7 @@ func (j *journal) find(pid string) *kept {
 	if r := (record{}); ok && best == nil && json.Unmarshal(data, &r) == nil {
 		best = &r
 	}
-	if best == nil || ended {
+	if best == nil || best.Ended {
 		return nil
 	}
 	k := best.kept(pid)
@@ -189,20 +187,22 @@ func (n *Namespace) giveUp(pid string, give func(*record)) {
 		give(&record{Ended: true})
 		return
 	}
+	gone := &kept{pid: pid, ended: true, at: time.Now(), size: keptSize} // nobody else gets it, or its record, in the meantime
 	n.mu.Lock()
 	floor := n.recovery.floor // the other node may not know of a hole yet
+	n.recovery.keepLocked(gone)
 	n.mu.Unlock()
 	r := was.record(was.epoch)
 	r.Floor = max(r.Floor, floor)
 	r.Values = encodeValues(was.values)
-	err := n.journal.journal.Remove(n.journal.key(pid), func(err error) {
-		if err != nil { // the client is not recovered
-			give(nil)
+	removed := func(err error) {
+		if n.removed(pid, err); err != nil { // the client is not recovered
+			give(&record{Ended: true})
 			return
 		}
 		give(&r)
-	})
-	if err != nil {
-		give(nil)
+	}
+	if err := n.journal.journal.Remove(n.journal.key(pid), removed); err != nil {
+		removed(err)
 	}
 }

@@ -450,3 +450,95 @@ func TestTooManyEventsForANodeThatStarts(t *testing.T) {
 		t.Error("a client is recovered, and missed an event")
 	}
 }
+
+// Of two nodes to which a client comes at the same time, at most one recovers it.
+func TestTwoNodesAskForASocket(t *testing.T) {
+	m := newMesh(t)
+	one, node := m.start(t)
+	two, _ := m.start(t)
+	three, _ := m.start(t)
+	away, who := one.comeBack(comingBack{})
+	one.io.Emit("a")
+	away.hear("a", &who)
+	m.settle()
+	one.hangUp(away, 0)
+	m.mu.Lock()
+	node.holds = true
+	m.mu.Unlock()
+	came := make(chan string, 1)
+	go func() { _, is := two.comeBack(who); came <- is.SID }()
+	soonHolds(t, "the record is being removed", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(node.held) > 0 })
+	_, is := three.comeBack(who)
+	node.release()
+	if there := <-came; there == is.SID {
+		t.Error("both have recovered it")
+	}
+	soonHolds(t, "nothing is kept of it", func() bool { return one.io.Kept() == two.io.Kept() })
+}
+
+// A node that is behind catches up before it says that a client cannot be recovered.
+func TestComingBackToANodeThatIsBehind(t *testing.T) {
+	m := newMesh(t)
+	one, _ := m.start(t)
+	two, behind := m.start(t)
+	p, who := one.comeBack(comingBack{})
+	_, _ = two.comeBack(comingBack{})
+	m.settle()
+	behind.set(false, true)
+	one.io.Emit("a")
+	p.hear("a", &who)
+	one.hangUp(p, 0)
+	came := make(chan string, 1)
+	go func() { _, is := two.comeBack(who); came <- is.SID }()
+	soonHolds(t, "it waits", func() bool { return socketio.Waiters(two.io.Namespace) == 1 })
+	behind.set(false, false)
+	if sid := <-came; sid != who.SID {
+		t.Error("not recovered")
+	}
+}
+
+// closing is a journal that can be closed before the server.
+type closing struct {
+	*meshNode
+	closed chan bool
+	tried  chan bool
+}
+
+func (c *closing) Follow(topic string, reset func(epoch string), deliver func(seq uint64, data []byte), hole func(seq uint64), ready func(from uint64)) (stop func(), err error) {
+	select {
+	case <-c.closed:
+		c.tried <- true
+		return nil, errCut
+	default:
+		return c.meshNode.Follow(topic, reset, deliver, hole, ready)
+	}
+}
+
+// A namespace that begins after Shutdown keeps nothing running.
+func TestANamespaceAfterShutdown(t *testing.T) {
+	m := newMesh(t)
+	n := &closing{meshNode: &meshNode{mesh: m, name: "node0000"}, closed: make(chan bool), tried: make(chan bool, 100)}
+	m.nodes = append(m.nodes, n.meshNode)
+	s := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
+	goOn := make(chan bool)
+	s.io.OnConnect(func(one *socketio.Socket) error {
+		one.OnDisconnect(func(string) {
+			<-goOn
+			s.io.Of("/late").Emit("left", one.ID())
+		})
+		return nil
+	})
+	s.comeBack(comingBack{})
+	m.settle()
+	ended := make(chan error, 1)
+	go func() { ended <- s.io.Shutdown(t.Context()) }()
+	soonHolds(t, "the namespaces have stopped", func() bool { return socketio.Ended(s.io) })
+	close(n.closed)
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(n.tried) > 0 {
+		t.Error("the journal is followed")
+	}
+}

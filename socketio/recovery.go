@@ -30,6 +30,7 @@ type recovery struct {
 	ended  bool
 
 	dropped uint64 // the offset of the last event that was dropped
+	unkept  uint64 // the offset after the last event that was sent without being kept
 }
 
 // remembered is a kept event with its audience.
@@ -64,7 +65,8 @@ func (r *recovery) nextLocked(e emission) uint64 {
 		r.last = max(r.last, e.seq)
 		return e.seq
 	case e.hole:
-		r.floor = r.last + 1
+		r.unkept = r.last + 1
+		r.floor = r.unkept
 	case !e.volatile && !e.forgotten:
 		r.last++
 	}
@@ -142,9 +144,10 @@ func (r *recovery) dropOldestLocked(old func(at time.Time) bool) {
 	r.order = r.order[n:]
 }
 
-// setFloorLocked says that all events after an offset arrived from the journal. Some may have been dropped since.
+// setFloorLocked says that all events after an offset arrived from the journal. Some may have been dropped since, and others
+// sent without it.
 func (r *recovery) setFloorLocked(from uint64) {
-	r.floor = max(from, r.namespace.journal.hole, r.dropped)
+	r.floor = max(from, r.namespace.journal.hole, r.dropped, r.unkept)
 }
 
 // oldestLocked returns the time of the oldest event or socket that is kept, if there is any.

@@ -93,6 +93,7 @@ type Server struct {
 	mu         sync.Mutex
 	namespaces map[string]*Namespace
 	patterns   []pattern
+	ended      bool // Shutdown has stopped the namespaces
 }
 
 // pattern creates the namespaces whose names it matches.
@@ -222,13 +223,13 @@ func (s *Server) OfMatch(match *regexp.Regexp) *Namespace {
 // at the same time. Of has no payload, so it does not call match: the functions given here do not apply to a namespace that
 // Of created first.
 func (s *Server) OfFunc(match func(name string, auth json.RawMessage) bool) *Namespace {
-	return s.addPattern("(a function)", pattern{match: match})
+	return s.addPattern("function", pattern{match: match})
 }
 
 func (s *Server) addPattern(name string, p pattern) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p.parent = newNamespace(s, name, nil)
+	p.parent = newNamespace(s, "pattern "+name, nil) // which is no namespace's name, on no node
 	p.parent.isPattern = true
 	s.patterns = append(s.patterns, p)
 	return p.parent
@@ -236,7 +237,10 @@ func (s *Server) addPattern(name string, p pattern) *Namespace {
 
 func (s *Server) addLocked(name string, parent *Namespace) *Namespace {
 	n := newNamespace(s, name, parent)
-	if n.recovery != nil && s.cluster != nil && s.config.Journal != nil {
+	switch {
+	case s.ended: // nobody would stop it
+		n.stop()
+	case n.recovery != nil && s.cluster != nil && s.config.Journal != nil:
 		n.openJournal()
 	}
 	s.namespaces[name] = n
@@ -338,6 +342,9 @@ func (s *Server) Close() {
 // returned or ctx ends. The error wraps ctx.Err().
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	for _, n := range s.all() {
 		n.stop()
 	}

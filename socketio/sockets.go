@@ -95,7 +95,9 @@ func (e Emitter) SocketsLeave(rooms ...string) {
 
 const notChanged = "sockets may not have left a room, or not have been disconnected"
 
-// DisconnectSockets calls Socket.Disconnect(all) on the sockets that the Emitter stands for.
+// DisconnectSockets calls Socket.Disconnect(all) on the sockets that the Emitter stands for. With Recovery, a client that is
+// away, or about to come back, is not among them, as in the reference: a Use function, which runs when it comes back unless
+// RecoverySkipsUse, can refuse it.
 func (e Emitter) DisconnectSockets(all bool) {
 	e.namespace.server.cluster.failed(notChanged, e.do(message{Kind: tellDisconnect, All: all}))
 }
