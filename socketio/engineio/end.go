@@ -45,12 +45,21 @@ func (s *Session) endLocked(reason string, why error) {
 	s.server.alarms.stop(s)
 	s.wakeLocked()
 	s.logEnd(reason, why)
-	if s.socket != nil {
+	if s.calling {
+		s.awaited = true
+		s.server.running.Add(1)
+	}
+	flushes := s.transport == flushing && reason == ForcedClose // goOver sends what was sent before, and then closes the socket
+	if s.socket != nil && !flushes {
 		s.socket.Close(closeCode(reason), reason)
 	}
-	if s.transport == polling {
+	if s.poller != nil && s.posting != nil {
+		s.posting.giveUpLocked()
+	}
+	switch {
+	case s.transport == polling:
 		s.lingerLocked(reason)
-	} else {
+	case !flushes:
 		s.dropLocked()
 	}
 	callbacks := s.onClose
@@ -137,7 +146,7 @@ func (s *Session) takeLastLocked() ([]packet, holding) {
 	packets, held := s.takeLocked()
 	last := len(packets) - 1
 	if last > 0 {
-		s.queue, packets = packets[last:], packets[:last]
+		s.queue, packets = []packet{packets[last]}, packets[:last] // not a part of packets, which would stay in memory
 		s.due = thisMoment().add(lingerTime)
 		s.server.alarms.set(s, lingerTime)
 	} else {

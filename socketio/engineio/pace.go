@@ -82,15 +82,20 @@ const paceSize = 512
 
 // waitForTurn waits until the session may handle its next packet, of size bytes.
 func (s *Session) waitForTurn(size int) {
-	if s.pace == nil {
+	if s.pace == nil || s.isEnded() {
 		return
 	}
-	wait := s.pace.ReserveN(time.Now(), min(1+size/paceSize, s.pace.Burst())).Delay()
+	turn := s.pace.ReserveN(time.Now(), min(1+size/paceSize, s.pace.Burst()))
+	wait := turn.Delay()
 	if wait < shortest {
 		return
 	}
 	s.server.counters.slowed.Add(1)
-	for ; wait > 0 && !s.isEnded(); wait -= look {
+	for ; wait > 0; wait -= look {
+		if s.isEnded() {
+			turn.Cancel() // others of the address need not wait for it
+			return
+		}
 		time.Sleep(min(wait, look))
 	}
 }

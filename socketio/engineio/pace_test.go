@@ -125,3 +125,27 @@ func TestAPacketLongerThanTheBurst(t *testing.T) {
 		}
 	})
 }
+
+// Sessions that end while they wait for their turn leave it to the others of their address.
+func TestTurnsOfSessionsThatEnd(t *testing.T) {
+	bubble(t, engineio.Config{AddressMessageRate: 10}, func(t *testing.T, s *server) {
+		first := s.openCall(t.Context())
+		s.call(t.Context(), "POST", "&sid="+first, "4"+strings.Repeat("x", 10_000)) // takes the burst
+		for range 10 {
+			sid := s.openCall(t.Context())
+			s.mu.Lock()
+			one := s.sessions[sid]
+			s.mu.Unlock()
+			posted := make(chan string)
+			go func() { posted <- s.call(t.Context(), "POST", "&sid="+sid, "4"+strings.Repeat("x", 10_000)) }()
+			synctest.Wait()
+			one.Close()
+			<-posted
+		}
+		begin := time.Now()
+		s.call(t.Context(), "POST", "&sid="+first, "4x")
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("a message of another session took %v", took)
+		}
+	})
+}

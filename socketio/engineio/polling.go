@@ -38,16 +38,27 @@ func (s *Server) openPolling(c echo.Context) error {
 	if err := s.app.Admit(address); err != nil {
 		return s.refuseWith(c, err)
 	}
-	session := &Session{realIP: c.RealIP(), poller: &poller{kept: kept, polled: time.Now()}}
+	session := &Session{realIP: c.RealIP(), poller: &poller{kept: kept, polled: time.Now(), admitted: true}}
 	if err := s.begin(session, address); err != nil {
 		s.app.Dismiss(address)
 		return s.refuseWith(c, err)
 	}
-	session.OnClose(func(string) { s.app.Dismiss(address) })
+	session.OnClose(func(string) { session.dismiss() })
 	setAnswerHeader(c)
 	answer := appendPacket(nil, session.handshake())
 	s.counters.sentBytes.Add(uint64(len(answer)))
 	return c.Blob(http.StatusOK, contentType, answer)
+}
+
+// dismiss makes the session no longer count as a connection of its own.
+func (s *Session) dismiss() {
+	s.mu.Lock()
+	admitted := s.admitted
+	s.admitted = false
+	s.mu.Unlock()
+	if admitted {
+		s.server.app.Dismiss(s.holding.address)
+	}
 }
 
 const contentType = "text/plain; charset=UTF-8"
@@ -94,6 +105,9 @@ func (s *Session) poll(c echo.Context) error {
 	}
 	select {
 	case a := <-mine.answer: // the answer came too late
+		if a.bad { // the session is on its WebSocket: nothing is lost
+			return nil
+		}
 		a.held.release()
 	default:
 	}

@@ -34,11 +34,21 @@ type posting struct {
 	size  int           // of its body, in bytes
 	held  holding       // of the body; released by its last user
 	early chan struct{} // closed to answer the POST before it is handled
+
+	giveUp func() // while the body is read: ends that
+}
+
+// giveUpLocked ends the reading of a body whose session has ended: it counts toward limits for as long as it takes.
+func (p *posting) giveUpLocked() {
+	if p.giveUp != nil {
+		p.giveUp()
+	}
 }
 
 // post handles a POST, and answers it.
 func (s *Session) post(c echo.Context) error {
 	mine := &posting{early: make(chan struct{}), held: holding{budget: s.server.buffered, address: s.holding.address}}
+	mine.giveUp = func() { http.NewResponseController(c.Response()).SetReadDeadline(time.Now()) } // if there are deadlines here
 	s.mu.Lock()
 	switch {
 	case s.ended || s.transport != polling:
@@ -57,6 +67,9 @@ func (s *Session) post(c echo.Context) error {
 		return errRequest.answer(c)
 	}
 	body, err := s.readBody(c, &mine.held)
+	s.mu.Lock()
+	mine.giveUp = nil
+	s.mu.Unlock()
 	if err != nil {
 		mine.held.release()
 	}
@@ -196,10 +209,14 @@ const postOverhead = 4 << 10
 
 // answerPostLocked answers the current POST before it has been handled, because a sender waits for the client to fetch its
 // queue: some clients poll only after their POST has been answered, and all clients that are about to upgrade do. POSTs
-// answered early may hold MaxPayload bytes in total, but one is always allowed.
+// answered early may hold MaxPayload bytes in total, but one is always allowed, and one more during an upgrade.
 func (s *Session) answerPostLocked() {
 	one := s.posting
-	if one == nil || one.size == 0 || one.isEarly() || s.parked > 0 && s.parked+one.size > s.server.config.MaxPayload {
+	if one == nil || one.size == 0 || one.isEarly() {
+		return
+	}
+	most := s.server.config.MaxPayload
+	if more := s.probe != nil && s.parked <= most+postOverhead; s.parked > 0 && s.parked+one.size > most && !more {
 		return
 	}
 	s.parked += one.size

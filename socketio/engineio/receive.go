@@ -1,6 +1,10 @@
 package engineio
 
-import "errors"
+import (
+	"errors"
+
+	"echows/ws"
+)
 
 var errClientPings = errors.New("the client sends pings")
 
@@ -8,18 +12,7 @@ var errClientPings = errors.New("the client sends pings")
 func (s *Session) receive(p packet) bool {
 	s.waitForTurn(len(p.data))
 	if m, ok := p.message(); ok {
-		if s.isEnded() {
-			return false
-		}
-		if s.onMessage == nil {
-			return true
-		}
-		s.guard(func() {
-			if err := s.onMessage(m); err != nil {
-				s.end(ForcedClose, err)
-			}
-		})
-		return true
+		return s.call(m)
 	}
 	switch p.kind {
 	case packetClose:
@@ -30,4 +23,33 @@ func (s *Session) receive(p packet) bool {
 		return false
 	}
 	return true // a pong already counted as a sign of life, and the other types have no meaning here
+}
+
+// call calls onMessage, unless the session has ended, and reports whether to handle more.
+func (s *Session) call(m ws.Message) bool {
+	s.mu.Lock()
+	s.calling = !s.ended
+	s.mu.Unlock()
+	if !s.calling { // only this goroutine writes it
+		return false
+	}
+	defer s.called()
+	if s.onMessage != nil {
+		s.guard(func() {
+			if err := s.onMessage(m); err != nil {
+				s.end(ForcedClose, err)
+			}
+		})
+	}
+	return true
+}
+
+func (s *Session) called() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calling = false
+	if s.awaited {
+		s.awaited = false
+		s.server.running.Done()
+	}
 }

@@ -25,7 +25,8 @@ var (
 
 // Send sends a message. On a WebSocket, it behaves like ws.Socket.Send. For a client that polls, it queues the message; while
 // Config.MaxQueue bytes are queued, it waits until the client fetches them, even if a callback called it. If no GET comes for
-// Config.PollTimeout, the session ends. The error is ErrClosed if the session has ended, or an error of ws.Socket.Send.
+// Config.PollTimeout, the session ends. The error is ErrClosed if the session has ended, or an error of ws.Socket.Send. Text
+// must not contain U+001E, which separates the packets that a client polls; JSON never does.
 func (s *Session) Send(m ws.Message) error {
 	if socket := s.openSocket(); socket != nil {
 		if m.IsText() {

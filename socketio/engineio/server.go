@@ -153,6 +153,9 @@ func (s *Server) serveRequest(next echo.HandlerFunc) echo.HandlerFunc {
 		switch {
 		case req.Header.Get("Upgrade") != "":
 			return s.refuse(c, errRequest, "an upgrade with transport=polling")
+		case req.Method == http.MethodGet && req.ContentLength != 0:
+			c.Response().Header().Set("Connection", "close") // otherwise net/http waits for the body before it answers
+			return s.refuse(c, errRequest, "a GET with a body")
 		case session == nil:
 			return s.openPolling(c)
 		case req.Method == http.MethodGet:

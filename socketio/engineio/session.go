@@ -43,6 +43,8 @@ type Session struct {
 	mu        sync.Mutex
 	ended     bool       // guarded by mu
 	transport transport  // guarded by mu
+	calling   bool       // onMessage is running; guarded by mu
+	awaited   bool       // it was when the session ended, so Shutdown waits for it; guarded by mu
 	alarm     int32      // its index among the server's alarms, from 1; guarded by alarms.mu
 	socket    *ws.Socket // guarded by mu; nil while the session polls
 
@@ -75,6 +77,7 @@ type poller struct {
 	pending  *pendingPoll  // the GET that waits for packets
 	polled   time.Time     // when a GET last arrived or took packets
 	posting  *posting      // the POST that is not answered yet
+	admitted bool          // the session counts as a connection of its own; its WebSocket takes its place
 	handled  chan struct{} // closed when all POSTs received so far have been handled; nil if they have
 	handling int           // POSTs received but not handled
 	parked   int           // bytes of POSTs answered but not handled

@@ -83,20 +83,24 @@ func TestShutdownWaitsForCallbacks(t *testing.T) {
 	})
 }
 
-// Shutdown also waits for the callback of a POST.
-func TestShutdownWaitsForPosts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, engineio.Config{})
-		s.onMessage = func(*engineio.Session, ws.Message) error { time.Sleep(time.Minute); return nil }
-		sid := s.openCall(t.Context())
-		go s.call(t.Context(), "POST", "&sid="+sid, "4x")
-		synctest.Wait()
-		begin := time.Now()
-		if err := s.engine.Shutdown(t.Context()); err != nil || time.Since(begin) != time.Minute {
-			t.Errorf("%v after %v", err, time.Since(begin))
-		}
-		s.app.Shutdown(t.Context())
-	})
+// Shutdown also waits for the callbacks of messages, on both transports.
+func TestShutdownWaitsForMessages(t *testing.T) {
+	for name, send := range map[string]func(ctx context.Context, s *server){
+		"polling":     func(ctx context.Context, s *server) { go s.call(ctx, "POST", "&sid="+s.openCall(ctx), "4x") },
+		"a WebSocket": func(_ context.Context, s *server) { websocket.Message.Send(s.pipe(), "4x") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, engineio.Config{})
+			s.onMessage = func(*engineio.Session, ws.Message) error { time.Sleep(time.Minute); return nil }
+			send(t.Context(), s)
+			synctest.Wait()
+			begin := time.Now()
+			if err := s.engine.Shutdown(t.Context()); err != nil || time.Since(begin) != time.Minute {
+				t.Errorf("%s: %v after %v", name, err, time.Since(begin))
+			}
+			s.app.Shutdown(t.Context())
+		})
+	}
 }
 
 // Shutdown spreads the ends of many sessions over time.

@@ -112,7 +112,8 @@ func (s *Session) giveUp(socket *ws.Socket) {
 	}
 }
 
-// noop answers a waiting GET, and schedules itself again, while the socket is being probed.
+// noop answers a waiting GET and a POST that is being handled, and schedules itself again, while the socket is being probed:
+// the client does not complete the upgrade before it has both answers.
 func (s *Session) noop(socket *ws.Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,6 +123,7 @@ func (s *Session) noop(socket *ws.Socket) {
 	if s.pending != nil {
 		s.sendPacketLocked(packet{kind: packetNoop})
 	}
+	s.answerPostLocked()
 	time.AfterFunc(noopWait, func() { s.noop(socket) })
 }
 
@@ -148,12 +150,15 @@ func (s *Session) goOver(socket *ws.Socket) error {
 		s.pending = nil
 	}
 	s.flushLocked()
-	if !s.ended {
+	if s.ended {
+		s.dropLocked()
+	} else {
 		s.transport = websocket
 	}
 	s.wakeLocked()
 	handled := s.handled
 	s.mu.Unlock()
+	s.dismiss()
 	s.debug("session upgraded to a WebSocket", "websocket", socket.ID())
 	s.serve(socket)
 	if handled != nil {
@@ -179,7 +184,7 @@ func (s *Session) sayLast(socket *ws.Socket, packets []packet, held holding) err
 // flushLocked sends the queue, including packets queued in the meantime. It unlocks mu while it sends. It terminates because
 // senders that wait for room keep waiting.
 func (s *Session) flushLocked() {
-	for len(s.queue) > 0 && !s.ended {
+	for len(s.queue) > 0 && (!s.ended || s.reason == ForcedClose) {
 		var messages []ws.Message
 		packets, held := s.takeLocked()
 		for _, p := range packets {
