@@ -651,7 +651,7 @@ func TestAResetBeforeAnOwnEvent(t *testing.T) {
 	p.hear("a", &who)
 }
 
-// Events that are held when a namespace ends are stored, as others may have members.
+// Events that are held when the last socket of a namespace leaves are stored, as other nodes may have members.
 func TestEventsHeldAtTheEnd(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
@@ -668,8 +668,8 @@ func TestEventsHeldAtTheEnd(t *testing.T) {
 	namespace.Emit("held")
 	n.set(false, false)
 	p.send("41/user-1,")
-	soonHolds(t, "the held event is stored", func() bool { return m.length() == 1 })
-	for _, f := range late {
-		f(true)
-	}
+	soonHolds(t, "nobody is there", func() bool { return namespace.LocalLen() == 0 })
+	late[0](true)
+	soonHolds(t, "the held event is stored", func() bool { return m.length() == 2 })
+	soonHolds(t, "the namespace has ended", func() bool { return one.io.Users("/user-1") == -1 })
 }
