@@ -20,8 +20,8 @@ type pendingAck struct {
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e Event) WantsAck() bool { return e.ack != nil }
 
-// Ack sends the acknowledgement. If the client did not ask for one, or has got it, Ack does nothing. The error
-// is ErrClosed, which a listener may return, or says what is wrong with the arguments.
+// Ack sends the acknowledgement. If the client did not ask for one, or has got it, Ack does nothing. The error is ErrClosed,
+// which a listener may return, or says what is wrong with the arguments.
 func (e Event) Ack(args ...any) error {
 	if e.ack == nil || e.ack.given.Swap(true) {
 		return nil
@@ -36,7 +36,8 @@ func (e Event) Ack(args ...any) error {
 // EmitWithAck sends an event and waits for the client's acknowledgement until ctx ends, or, if ctx has no deadline, for
 // Config.AckTimeout. A callback of the same connection must not call it, because it would block reading the answer.
 // Recovery does not repeat the event; with a Journal, the event comes after those that this node emitted before, unless these
-// take longer than two seconds. The error is ErrClosed if the socket has ended, wraps ctx.Err() if no answer came in time or ErrArguments if the answer is invalid, or says that Limits.Acks is reached or what is wrong with the arguments.
+// take longer than two seconds. The error is ErrClosed if the socket has ended, wraps ctx.Err() if no answer came in time or
+// ErrArguments if the answer is invalid, or says that Limits.Acks is reached or what is wrong with the arguments.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]Arg, error) {
 	n := s.namespace
 	p, attachments, err := newEvent(n, event, args)

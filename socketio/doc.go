@@ -73,9 +73,9 @@
 // With an Adapter, everything that an Emitter does reaches all nodes, unless it is Local. An event reaches the sockets of
 // this node immediately and those of other nodes soon after, at most once; events from one node keep their order. A node
 // without a socket in a room does not receive the room's events, with three exceptions: an event for more than 16 rooms, or a
-// long one for several, or for one that SocketsJoin named in the last five to ten seconds, goes to each node that has sockets in the
-// namespace, and a Journal is read by all nodes. When the first of a node's sockets joins a room, Join does not wait until the
-// others know: what they emit in the next milliseconds may be missed.
+// long one for several, or for one that SocketsJoin named in the last five to ten seconds, goes to each node that has sockets in
+// the namespace, and a Journal is read by all nodes. When the first of a node's sockets joins a room, Join does not wait until
+// the others know: what they emit in the next milliseconds may be missed.
 //
 // # Recovery
 //

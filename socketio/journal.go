@@ -130,7 +130,7 @@ func (j *journal) reset(epoch string) {
 	defer n.mu.Unlock()
 	r := n.recovery
 	if epoch += "-"; r.epoch != epoch {
-		j.sent, j.hole = 0, 0
+		j.sent, j.hole, r.unkept = 0, 0, 0
 	}
 	if r.epoch != "" && r.epoch != epoch { // the records of sockets may be lost like the events
 		n.server.cluster.refreshSoon()
@@ -245,7 +245,7 @@ func (r *recovery) resetLocked(epoch string) {
 			r.takeLocked(k)
 		}
 	}
-	r.epoch, r.last, r.floor, r.dropped, r.unkept, r.events = epoch, r.namespace.journal.sent, 0, 0, 0, nil
+	r.epoch, r.last, r.floor, r.dropped, r.events = epoch, r.namespace.journal.sent, 0, 0, nil
 	for _, s := range r.live {
 		if same {
 			s.trail.unkept = true

@@ -70,8 +70,9 @@ func (j *journal) waitFor(offset string) {
 		return
 	}
 	j.await(func() bool {
-		got, ok := j.namespace.recovery.parseOffset(offset)
-		return !ok || got <= j.sent
+		r := j.namespace.recovery
+		got, ok := r.parseOffset(offset)
+		return !ok || got <= max(r.last, j.sent)
 	})
 }
 
@@ -101,8 +102,8 @@ func (j *journal) await(over func() bool) {
 	j.waiters = slices.DeleteFunc(j.waiters, func(one waiter) bool { return one.done == w.done })
 }
 
-// append appends an event or a change to the journal, under a new token unless it has one. came, unless it is nil, must have room for one error: it receives nil
-// when the event was sent or the change made, or the reason why not.
+// append appends an event or a change to the journal, under a new token unless it has one. came, unless it is nil, must have
+// room for one error: it receives nil when the event was sent or the change made, or the reason why not.
 func (j *journal) append(m message, came chan error) error {
 	n := j.namespace
 	n.mu.Lock()
