@@ -46,7 +46,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 	ctx, cancel := n.ackContext(ctx)
 	defer cancel()
-	n.journal.waitForOwn()
+	n.journal.waitForOwn(ctx)
 	type answer struct {
 		args []Arg
 		err  error
@@ -177,7 +177,7 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	}
 	ctx, cancel := n.ackContext(ctx)
 	defer cancel()
-	n.journal.waitForOwn()
+	n.journal.waitForOwn(ctx)
 	here := emission{
 		audience: e.audience, packet: p, attachments: attachments, volatile: e.volatile, local: true,
 		notify: func(watching []*Socket) {

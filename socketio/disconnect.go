@@ -32,7 +32,7 @@ func (s *Socket) OnDisconnect(f func(reason string)) {
 // Disconnect also ends the client's sockets in other namespaces and closes the connection. With a Journal, it waits for up to
 // two seconds until the events that this node emitted before were sent.
 func (s *Socket) Disconnect(all bool) {
-	s.namespace.journal.waitForOwn()
+	s.namespace.journal.waitForOwn(noContext)
 	s.disconnect(all)
 }
 

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// held are events that the journal has refused while earlier ones of this node were on their way to it. Those are sent again
-// for a while, or their result is not known yet. To keep the order, the held events wait until it is known of all, and are then
-// offered to the journal again. Others emitted in the meantime wait behind them. The namespace guards it.
+// held are events that the journal refused while earlier ones of this node were on their way to it. The journal may still store
+// those. To keep the order, the held events wait until the results of all earlier ones are known, and are then offered to the
+// journal again. Events that are emitted in the meantime wait behind them. The namespace guards it.
 type held struct {
 	events    []heldEvent
 	bytes     int
@@ -129,8 +129,7 @@ func (j *journal) passOn(one heldEvent, err error) {
 	j.wakeLocked()
 }
 
-// expireSoonLocked makes the namespace forget entries of which it hears nothing for holdTime, so that nothing waits for them
-// for longer.
+// expireSoonLocked sets a timer that forgets entries without a result after holdTime, so that nothing waits for them longer.
 func (j *journal) expireSoonLocked() {
 	if j.expiry == nil && !j.isClosed() {
 		j.expiry = time.AfterFunc(j.namespace.server.holdTime/4, j.expire)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -308,14 +307,9 @@ func TestAnEventOnItsWayWhenTheLastSocketLeaves(t *testing.T) {
 		m := newMesh(t)
 		one, n := m.startSlow(t)
 		two, _ := m.start(t)
-		sockets := make(chan *socketio.Socket, 2)
-		for _, s := range []*server{one, two} {
-			s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
-		}
-		p := one.dial()
-		p.send("40/user-1,")
-		p.read()
-		namespace := (<-sockets).Namespace()
+		p, s := one.enter(one.users())
+		two.users()
+		namespace := s.Namespace()
 		away := two.dial()
 		away.send("40/user-1,")
 		var who comingBack
@@ -348,13 +342,9 @@ func TestAnEventOfWhichNothingIsHeard(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
 	socketio.SetHoldTime(one.io, time.Second/10)
-	sockets := make(chan *socketio.Socket, 1)
-	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
-	p := one.dial()
-	p.send("40/user-1,")
-	p.read()
+	p, s := one.enter(one.users())
 	n.set(true, false)
-	(<-sockets).Namespace().Emit("a")
+	s.Namespace().Emit("a")
 	p.send("41/user-1,")
 	soonHolds(t, "the namespace has ended", func() bool { return one.io.Users("/user-1") == -1 })
 }
@@ -363,12 +353,9 @@ func TestAnEventOfWhichNothingIsHeard(t *testing.T) {
 func TestAnEntryOfAnEarlierNamespace(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
-	sockets := make(chan *socketio.Socket, 1)
-	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
-	p := one.dial()
-	p.send("40/user-1,")
-	p.read()
-	(<-sockets).Namespace().Emit("a")
+	sockets := one.users()
+	p, earlier := one.enter(sockets)
+	earlier.Namespace().Emit("a")
 	p.read()
 	p.send("41/user-1,")
 	soonHolds(t, "it has ended", func() bool { return one.io.Users("/user-1") == -1 })
@@ -485,4 +472,33 @@ func TestOnAnyOutgoingWithoutTheJournal(t *testing.T) {
 	if event := <-seen; event != "own" {
 		t.Errorf("saw %s", event)
 	}
+}
+
+// EmitWithAck waits for earlier events no longer than its context allows.
+func TestAQuestionThatCannotWait(t *testing.T) {
+	m := newMesh(t)
+	one, n := m.startSlow(t)
+	socketio.SetHoldTime(one.io, time.Hour)
+	_, who := one.comeBack(comingBack{})
+	s := one.io.Socket(who.SID)
+	m.settle()
+	n.set(true, false)
+	one.io.Emit("on its way")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	asked := make(chan bool)
+	go func() {
+		for range 60 { // two minutes, if each waits for the event
+			s.EmitWithAck(ctx, "question")
+		}
+		close(asked)
+	}()
+	soonHolds(t, "all have returned", func() bool {
+		select {
+		case <-asked:
+			return true
+		default:
+			return false
+		}
+	})
 }

@@ -433,15 +433,8 @@ func (m *mesh) length() int {
 func TestANamespaceWithAHoleEndsLater(t *testing.T) {
 	m := newMesh(t)
 	s, node := m.start(t)
-	made := make(chan *socketio.Namespace, 1)
-	s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(one *socketio.Socket) error {
-		made <- one.Namespace()
-		return nil
-	})
-	p := s.dial()
-	p.send("40/user-1,")
-	p.read()
-	n := <-made
+	p, one := s.enter(s.users())
+	n := one.Namespace()
 	m.settle()
 	node.set(false, true)
 	before := m.length()
@@ -525,6 +518,22 @@ func TestAHoleBeforeTheFirstEvent(t *testing.T) {
 	if _, is := one.comeBack(who); is.SID == who.SID {
 		t.Error("a client is recovered, and missed an event")
 	}
+}
+
+// users lets clients into /user-1 and the like, and returns a channel of their sockets.
+func (s *server) users() <-chan *socketio.Socket {
+	sockets := make(chan *socketio.Socket, 10)
+	s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(one *socketio.Socket) error { sockets <- one; return nil })
+	return sockets
+}
+
+// enter connects a client to /user-1, given what users returned.
+func (s *server) enter(sockets <-chan *socketio.Socket) (*peer, *socketio.Socket) {
+	s.t.Helper()
+	p := s.dial()
+	p.send("40/user-1,")
+	p.read()
+	return p, <-sockets
 }
 
 // hangUp ends a client's connection, and waits until the server has so many sockets left.

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -46,14 +47,14 @@ func (j *journal) wakeLocked() {
 	}
 }
 
-// waitForOwn waits until this node's events and changes so far were delivered, or for saveTime. What comes next must not
-// overtake them. Functions that the journal calls must not call it.
-func (j *journal) waitForOwn() {
+// waitForOwn waits until this node's events and changes so far were delivered, ctx ends, or saveTime is over. What comes next
+// must not overtake them. Functions that the journal calls must not call it.
+func (j *journal) waitForOwn(ctx context.Context) {
 	if j == nil {
 		return
 	}
 	last := j.namespace.server.tokens.Load()
-	j.await(func() bool {
+	j.await(ctx, func() bool {
 		for token := range j.pending {
 			if token <= last {
 				return false
@@ -69,15 +70,17 @@ func (j *journal) waitFor(offset string) {
 	if j == nil {
 		return
 	}
-	j.await(func() bool {
-		r := j.namespace.recovery
-		got, ok := r.parseOffset(offset)
-		return !ok || got <= max(r.last, j.sent)
-	})
+	n := j.namespace
+	n.mu.Lock()
+	got, ok := n.recovery.parseOffset(offset)
+	n.mu.Unlock()
+	if ok {
+		j.await(noContext, func() bool { return got <= max(n.recovery.last, j.sent) })
+	}
 }
 
-// await waits until over, which is called with the namespace locked, returns true, or for saveTime.
-func (j *journal) await(over func() bool) {
+// await waits until over, which is called with the namespace locked, returns true, ctx ends, or saveTime is over.
+func (j *journal) await(ctx context.Context, over func() bool) {
 	n := j.namespace
 	n.mu.Lock()
 	j.forgetOldLocked()
@@ -95,6 +98,7 @@ func (j *journal) await(over func() bool) {
 	case <-w.done:
 		return
 	case <-timer.C:
+	case <-ctx.Done():
 	case <-j.end:
 	}
 	n.mu.Lock()
@@ -219,11 +223,11 @@ func (s *Socket) emitThroughJournal(e emission) error {
 // or for saveTime. ok is false if the journal cannot be reached.
 func (n *Namespace) changeThroughJournal(m message) (ok bool, err error) {
 	if n.journal.hasHeld() {
-		n.journal.waitForOwn()
+		n.journal.waitForOwn(noContext)
 	}
 	came := make(chan error, 1)
 	if n.journal.append(m, came) != nil {
-		n.journal.waitForOwn()
+		n.journal.waitForOwn(noContext)
 		return false, nil
 	}
 	timer := time.NewTimer(saveTime)

@@ -533,12 +533,7 @@ func TestAChangeThatEndsANamespace(t *testing.T) {
 	n := &busy{meshNode: &meshNode{mesh: m, name: "node0000"}, stopped: make(chan bool, 10)}
 	m.nodes = append(m.nodes, n.meshNode)
 	s := start(t, socketio.Config{Recovery: time.Minute, Adapter: n, Journal: n})
-	sockets := make(chan *socketio.Socket, 1)
-	s.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(one *socketio.Socket) error { sockets <- one; return nil })
-	p := s.dial()
-	p.send("40/user-1,")
-	p.read()
-	one := <-sockets
+	p, one := s.enter(s.users())
 	m.settle()
 	one.Namespace().DisconnectSockets(false)
 	p.expect("41/user-1,")
@@ -655,12 +650,8 @@ func TestAResetBeforeAnOwnEvent(t *testing.T) {
 func TestEventsHeldAtTheEnd(t *testing.T) {
 	m := newMesh(t)
 	one, n := m.startSlow(t)
-	sockets := make(chan *socketio.Socket, 1)
-	one.io.OfMatch(regexp.MustCompile(`/user-\d+`)).OnConnect(func(s *socketio.Socket) error { sockets <- s; return nil })
-	p := one.dial()
-	p.send("40/user-1,")
-	p.read()
-	namespace := (<-sockets).Namespace()
+	p, s := one.enter(one.users())
+	namespace := s.Namespace()
 	m.settle()
 	n.set(true, false)
 	namespace.Emit("on its way")

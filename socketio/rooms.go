@@ -21,7 +21,7 @@ type place struct {
 // error is ErrClosed if the socket has ended; other errors say that Limits.Rooms is reached, or that the journal did not store
 // the record, though the socket has joined the rooms.
 func (s *Socket) Join(rooms ...string) error {
-	s.namespace.journal.waitForOwn()
+	s.namespace.journal.waitForOwn(noContext)
 	if err := s.join(rooms); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (n *Namespace) enterLocked(s *Socket) {
 
 // Leave removes the socket from the rooms. A socket cannot leave its own room. With a Journal, Leave waits like Join.
 func (s *Socket) Leave(rooms ...string) {
-	s.namespace.journal.waitForOwn()
+	s.namespace.journal.waitForOwn(noContext)
 	s.leave(rooms)
 	s.save() // logs most errors
 }

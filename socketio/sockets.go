@@ -110,7 +110,7 @@ func (e Emitter) do(m message) error {
 	}
 	m.Namespace, m.Rooms, m.Except = n.name, e.audience.rooms, e.audience.except
 	if e.isLocal() {
-		n.journal.waitForOwn()
+		n.journal.waitForOwn(noContext)
 		return n.apply(m)
 	}
 	if n.journal != nil {
