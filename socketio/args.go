@@ -397,8 +397,8 @@ func placeholderFields(raw []byte) (n int) {
 			continue
 		}
 		end := stringEnd(raw, i)
-		if colon := skipSpace(raw, end); isPlaceholderName(raw[i:end]) && colon < len(raw) && raw[colon] == ':' &&
-			bytes.HasPrefix(raw[skipSpace(raw, colon+1):], []byte("true")) {
+		colon := skipSpace(raw, end)
+		if colon < len(raw) && raw[colon] == ':' && bytes.HasPrefix(raw[skipSpace(raw, colon+1):], []byte("true")) && isPlaceholderName(raw[i:end]) {
 			n++
 		}
 		i = end - 1

@@ -322,9 +322,7 @@ func (c *cluster) hear(node, subject string, data []byte) {
 	case tellEmit:
 		watching, err := n.emit(emission{audience: m.audience(), packet: m.packet(), attachments: m.attachments, volatile: m.Volatile, forgotten: m.Hole, hole: m.Hole, local: true})
 		c.failed("an event from another node was lost", err)
-		if len(watching) > 0 {
-			n.notifyAll(watching, m)
-		}
+		n.notifyAll(watching, m)
 	case tellJoin, tellLeave, tellDisconnect:
 		n.apply(m)
 	}
@@ -332,6 +330,9 @@ func (c *cluster) hear(node, subject string, data []byte) {
 
 // notifyAll calls the OnAnyOutgoing functions of sockets with the event in a message.
 func (n *Namespace) notifyAll(watching []*Socket, m message) {
+	if len(watching) == 0 {
+		return
+	}
 	args, err := decodeArgs(m.payload, m.attachments, len(m.payload))
 	if err != nil {
 		return

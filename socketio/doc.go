@@ -89,12 +89,12 @@
 // reaches those who are in its rooms at that moment; what this node does after Emit, such as Leave or DisconnectSockets, comes
 // later, but Local and Volatile events may come earlier. While the journal is unreachable, events are sent at most once: a
 // client that stays connected may miss one, and a client that reconnects is not recovered if it may have missed one and has
-// received no event since. They are sent immediately or, to keep the order, when it is known of earlier ones that are on their
-// way; that may take 15 seconds, and for up to 4 MiB of events in a namespace. An event that the journal loses,
-// or stores after a later one of its node, as may happen when a NATS server stops, is sent to nobody: that is logged,
-// Socket.Emit returns an error, and a client that was away is not recovered. One case remains: a client reconnects to another
-// node while its own, cut off from all others, still emits to the clients that stayed there. The other nodes cannot tell
-// this case from a node that has died.
+// received no event since. Such an event is sent immediately. Or, to keep the order, it waits while earlier events of its node
+// are on their way to the journal: for at most about 20 seconds, and while no more than 4 MiB wait in the namespace. An event
+// that the journal loses, or stores after a later one of its node, as may happen when a NATS server stops, is sent to nobody:
+// that is logged, Socket.Emit returns an error, and a client that was away is not recovered. One case remains: a client
+// reconnects to another node while its own, cut off from all others, still emits to the clients that stayed there. The other
+// nodes cannot tell this case from a node that has died.
 //
 // # Files, in reading order
 //

@@ -182,9 +182,7 @@ func (j *journal) deliver(seq uint64, data []byte) {
 	case m.Kind == tellEmit:
 		watching, err := n.emitKept(m, seq)
 		n.server.cluster.failed("an event from the journal was lost", err)
-		if len(watching) > 0 {
-			n.notifyAll(watching, m)
-		}
+		n.notifyAll(watching, m)
 	case m.Kind == tellJoin || m.Kind == tellLeave || m.Kind == tellDisconnect:
 		j.change(m, seq)
 	default:

@@ -28,9 +28,10 @@ func (s *Session) receive(p packet) bool {
 // call calls onMessage, unless the session has ended, and reports whether to handle more.
 func (s *Session) call(m ws.Message) bool {
 	s.mu.Lock()
-	s.calling = !s.ended
+	ended := s.ended
+	s.calling = !ended
 	s.mu.Unlock()
-	if !s.calling { // only this goroutine writes it
+	if ended {
 		return false
 	}
 	defer s.called()

@@ -702,17 +702,20 @@ func TestUpgradesThatAreNotLate(t *testing.T) {
 	})
 }
 
+// answerLong answers a message with three of 900 bytes.
+func answerLong(one *engineio.Session, _ ws.Message) error {
+	for range 3 {
+		if err := one.Send(text(strings.Repeat("x", 900))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // One POST is answered early even if it is as long as MaxPayload.
 func TestALongPOSTIsAnsweredEarly(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 1000, MaxPayload: 10_000}, func(t *testing.T, s *server) {
-		s.onMessage = func(one *engineio.Session, m ws.Message) error {
-			for range 3 {
-				if err := one.Send(text(strings.Repeat("x", 900))); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
+		s.onMessage = answerLong
 		sid := s.openCall(t.Context())
 		if got := s.call(t.Context(), "POST", "&sid="+sid, "4"+strings.Repeat("x", 9000)); got != "ok" {
 			t.Errorf("POST: %q", got)

@@ -44,14 +44,7 @@ func TestAPOSTDuringAnUpgrade(t *testing.T) {
 // Nor does it wait if an earlier POST was answered early, and both together are longer than MaxPayload. A third one waits.
 func TestPOSTsDuringAnUpgrade(t *testing.T) {
 	bubble(t, engineio.Config{MaxQueue: 1000, MaxPayload: 10_000}, func(t *testing.T, s *server) {
-		s.onMessage = func(one *engineio.Session, m ws.Message) error {
-			for range 3 {
-				if err := one.Send(text(strings.Repeat("x", 900))); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
+		s.onMessage = answerLong
 		sid := s.openCall(t.Context())
 		long := "4" + strings.Repeat("y", 9000)
 		if got := s.call(t.Context(), "POST", "&sid="+sid, long); got != "ok" {
